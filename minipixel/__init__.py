@@ -1,3 +1,17 @@
 """minipixel: the PixelCNN / PixelRNN family from scratch on NumPy, readable and provably causal."""
 
+from minipixel import datasets, kernels, models, nn, ops, optim, plots
+from minipixel.causality import assert_causal, check_causality
+from minipixel.errors import CausalityError, FormatError
+from minipixel.gradcheck import gradcheck, gradcheck_model
+from minipixel.models import load
+from minipixel.tensor import Tensor, no_grad, op
+from minipixel.training import History, callbacks, fit
+
 __version__ = "0.1.0"
+
+__all__ = [
+    *("datasets", "kernels", "models", "nn", "ops", "optim", "plots", "callbacks"),
+    *("Tensor", "op", "no_grad", "gradcheck", "gradcheck_model"),
+    *("fit", "History", "load", "check_causality", "assert_causal", "CausalityError", "FormatError"),
+]

@@ -1,0 +1,85 @@
+"""Reading IDX files, the format of MNIST, plain or gzipped.
+
+An IDX file is four bytes (0, 0, the code of the number type, the number of dimensions), each dimension as a big-endian
+32-bit integer, then the numbers, last index fastest.
+Format: http://yann.lecun.com/exdb/mnist/ (at the foot of the page)
+"""
+
+import gzip
+import hashlib
+import io
+import math
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minipixel.errors import FormatError
+
+MAX_BYTES = 1 << 28  # of the unpacked numbers; MNIST's training images are 47 MB
+
+_UNSIGNED_BYTE = 0x08
+_GZIP_MAGIC = b"\x1f\x8b"
+_CHUNK = 1 << 20
+
+
+def read_idx(
+    path: str | os.PathLike[str], dims: int, *, sha256: str | None = None, max_bytes: int = MAX_BYTES
+) -> NDArray[np.uint8]:
+    """Read an IDX file of unsigned bytes with `dims` dimensions: (N, H, W) for grey images, (N,) for labels.
+
+    Whether it is gzipped is told by its first bytes, not by its name. `sha256` is the hex digest that the unpacked
+    content must have: the gzip around the same content differs from mirror to mirror.
+    Raises FormatError if the file is damaged, too short, too long, of another type or shape, larger than `max_bytes`
+    or not the one with that digest; FileNotFoundError if there is no such file.
+    """
+    with Path(path).open("rb") as file:
+        packed = file.peek(2)[:2] == _GZIP_MAGIC
+        stream: io.BufferedIOBase = gzip.GzipFile(fileobj=file) if packed else file
+        try:
+            header = _read_up_to(stream, 4 + 4 * dims)
+            shape = _parse_header(header, dims, path)
+            size = math.prod(shape)
+            if size > max_bytes:
+                raise FormatError(f"{path}: the header declares {shape}, {size} bytes, expected at most {max_bytes}")
+            # One byte more than there should be: it shows a tail without unpacking all of it, and where there is none
+            # the reader meets the end of the gzip stream, where the check sum is.
+            content = _read_up_to(stream, size + 1)
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise FormatError(f"{path}: damaged gzip ({error}), expected an IDX file, plain or gzipped") from error
+    if len(content) != size:
+        got = f"{len(content)} bytes" if len(content) < size else "more bytes"
+        raise FormatError(f"{path}: {got} of data after the header, expected {size} for shape {shape}")
+    if sha256 is not None:
+        digest = hashlib.sha256(header)
+        digest.update(content)
+        if digest.hexdigest() != sha256:
+            raise FormatError(
+                f"{path}: unpacked content has SHA-256 {digest.hexdigest()}, expected {sha256}; "
+                "replace the file by the original"
+            )
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _read_up_to(stream: io.BufferedIOBase, size: int) -> bytearray:
+    """Read `size` bytes, or fewer at the end; memory grows with what arrives, not with what a header declares."""
+    content = bytearray()
+    while len(content) < size and (chunk := stream.read(min(_CHUNK, size - len(content)))):
+        content += chunk
+    return content
+
+
+def _parse_header(header: bytearray, dims: int, path: str | os.PathLike[str]) -> tuple[int, ...]:
+    """Check the header of an IDX file and return the shape it declares."""
+    wanted = bytes([0, 0, _UNSIGNED_BYTE, dims])
+    if header[:4] != wanted:
+        raise FormatError(
+            f"{path}: starts with {header[:4].hex(' ') or 'nothing'}, "
+            f"expected {wanted.hex(' ')} (IDX, unsigned bytes, {dims} dimensions)"
+        )
+    if len(header) != 4 + 4 * dims:
+        raise FormatError(f"{path}: {len(header)} bytes, expected a header of {4 + 4 * dims}")
+    return struct.unpack(f">{dims}I", header[4:])

@@ -1,0 +1,53 @@
+"""MNIST, from its four original IDX files: in a folder of yours, or downloaded once to the cache.
+
+It is MNIST or nothing: wherever a file comes from, the SHA-256 of its unpacked content is compared with the original's,
+so a published number can be compared with yours.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minipixel.datasets.dataset import Dataset, Folder, Split
+from minipixel.datasets.fetch import fetch
+from minipixel.datasets.idx import read_idx
+
+# Of the unpacked files.
+DIGESTS = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+
+
+def load(root: Folder | None = None) -> Dataset:
+    """Load MNIST: 60,000 handwritten digits to train on and 10,000 to test, (28, 28, 1) with 256 levels.
+
+    The files, `train-images-idx3-ubyte` and so on, plain or with `.gz`, are looked for in `root` and `root`/mnist; if
+    no `root` is given, in `$MINIPIXEL_DATA` and its mnist/, then in the user's cache, to which missing ones are
+    downloaded (11 MB in all).
+    Raises FileNotFoundError if `root` lacks a file, FormatError if a file is not the original, ConnectionError if a
+    download is needed and no mirror answers.
+    Source: Y. LeCun, C. Cortes, C. J. C. Burges, http://yann.lecun.com/exdb/mnist/ (CC BY-SA 3.0).
+    """
+    return load_from(root, DIGESTS, MIRRORS)
+
+
+def load_from(root: Folder | None, digests: Mapping[str, str], mirrors: Sequence[str]) -> Dataset:
+    """Load the four files that have these digests, downloading from these mirrors; `load` says the rest."""
+
+    def array(name: str, dims: int) -> NDArray[np.uint8]:
+        return fetch(name, "mnist", root, mirrors, lambda path: read_idx(path, dims, sha256=digests[name]))
+
+    def split(prefix: str) -> Split:
+        images = array(f"{prefix}-images-idx3-ubyte", 3)
+        labels = array(f"{prefix}-labels-idx1-ubyte", 1)
+        return Split(images[..., None], labels.astype(np.int64))
+
+    return Dataset("mnist", split("train"), split("t10k"), levels=256, classes=tuple("0123456789"))

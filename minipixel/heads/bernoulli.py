@@ -1,0 +1,32 @@
+"""Binary images: one logit a sub-pixel."""
+
+from typing import Any
+
+import numpy as np
+
+from minipixel import ops
+from minipixel.heads.base import Head
+from minipixel.tensor import Tensor
+
+
+class Bernoulli(Head):
+    """p(1) = sigmoid(logit), one logit for each of C channels (1601.06759, section 5.2)."""
+
+    name = "bernoulli"
+
+    def __init__(self, C: int, Q: int) -> None:
+        if Q != 2:
+            raise ValueError(f"head: got 'bernoulli' for {Q} levels, wanted 2 levels; use 'categorical'")
+        self.groups = np.arange(C)
+
+    def log_prob(self, parameters: Tensor, images: Any) -> Tensor:
+        """log p of each sub-pixel, in nats: (H, W, N, C), integers (H, W, N, C) -> (H, W, N, C)."""
+        return ops.bernoulli_log_prob(parameters, images=images)
+
+    def draw(
+        self, parameters: np.ndarray, pixel: np.ndarray, channel: int, uniforms: np.ndarray, temperature: float
+    ) -> np.ndarray:
+        """1 where the uniform lies above p(0): (N, C), (N, C), (N,) -> (N,)."""
+        logit = parameters[:, channel].astype(np.float64) / temperature
+        # p(0) = 1 / (1 + e ** logit), written so that no exponential overflows
+        return (uniforms >= np.exp(-np.logaddexp(0, logit))).astype(np.uint8)

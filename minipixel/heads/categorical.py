@@ -1,0 +1,36 @@
+"""Images of Q levels: a softmax over the levels of each sub-pixel."""
+
+from typing import Any
+
+import numpy as np
+
+from minipixel import ops
+from minipixel.heads.base import Head
+from minipixel.tensor import Tensor
+
+
+class Categorical(Head):
+    """Q logits for each of C channels, no assumption about which levels are neighbours (1601.06759, section 3.3).
+
+    The parameters of a pixel are laid out as (C, Q): all logits of red, then all of green, then all of blue.
+    """
+
+    name = "categorical"
+
+    def __init__(self, C: int, Q: int) -> None:
+        self.Q = Q
+        self.groups = np.repeat(np.arange(C), Q)
+
+    def log_prob(self, parameters: Tensor, images: Any) -> Tensor:
+        """log p of each sub-pixel, in nats: (H, W, N, C*Q), integers (H, W, N, C) -> (H, W, N, C)."""
+        return ops.categorical_log_prob(parameters, images=images)
+
+    def draw(
+        self, parameters: np.ndarray, pixel: np.ndarray, channel: int, uniforms: np.ndarray, temperature: float
+    ) -> np.ndarray:
+        """The number of levels whose cumulative probability lies at or below the uniform: (N, C*Q), (N, C), (N,) -> (N,)."""
+        logits = parameters[:, channel * self.Q : (channel + 1) * self.Q].astype(np.float64) / temperature
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        edges = weights.cumsum(axis=1)
+        below = edges[:, :-1] <= uniforms[:, None] * edges[:, -1:]  # the last edge is 1: no uniform lies above it
+        return below.sum(axis=1).astype(np.uint8)

@@ -1,0 +1,32 @@
+"""The family, and the way back from a file to a model."""
+
+import os
+
+from minipixel import checkpoint
+from minipixel.errors import FormatError
+from minipixel.models.base import Model
+from minipixel.models.pixelcnn import PixelCNN
+from minipixel.nn import BLANK
+
+# The one table of models, by the name used in files and on the command line.
+MODELS: dict[str, type[Model]] = {model.name: model for model in (PixelCNN,)}
+
+__all__ = ["MODELS", "Model", "PixelCNN", "load"]
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """The model that `model.save(path)` wrote, weights and all.
+
+    Raises FormatError for a file that is damaged, or is not such a model; FileNotFoundError if there is none.
+    """
+    config, tensors = checkpoint.read(path)
+    arguments = dict(config)
+    name = arguments.pop("model", None)
+    if name not in MODELS:
+        raise FormatError(f"{path}: got a model named {name!r}, expected one of {', '.join(MODELS)}")
+    try:
+        model = MODELS[name](**arguments, rng=BLANK)  # takes no memory before the shapes are known to be right
+        model.load_state_dict(tensors)
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"{path}: its configuration does not fit: {error}") from error
+    return model

@@ -1,0 +1,70 @@
+"""The convolutions of the whole family: a masked kernel, and the 1x1 that is a matrix product at each pixel."""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from minipixel import ops
+from minipixel.nn.init import BLANK, masked_uniform, zeros
+from minipixel.nn.masks import causal_mask
+from minipixel.nn.module import Module
+from minipixel.tensor import Tensor
+
+
+class Conv2d(Module):
+    """A causal convolution with bias: (H, W, N, K_in) -> (H, W, N, K_out), zeros past the border.
+
+    `groups_in` and `groups_out` give the colour of each input and output channel, and so K_in and K_out;
+    `kind` is the mask, "A" or "B".
+    """
+
+    def __init__(
+        self, groups_in: np.ndarray, groups_out: np.ndarray, kernel: tuple[int, int], kind: str, rng: Any, dtype: str
+    ) -> None:
+        self.groups_in, self.groups_out, self.kernel, self.kind = groups_in, groups_out, kernel, kind
+        shape = (*kernel, len(groups_in), len(groups_out))
+        self.weight = zeros(shape, rng, dtype) if rng is BLANK else masked_uniform(self.mask, rng, dtype)
+        self.bias = zeros((len(groups_out),), rng, dtype)
+
+    @functools.cached_property
+    def mask(self) -> np.ndarray:
+        """The open weights, boolean (kh, kw, K_in, K_out); built when first asked for."""
+        return causal_mask(self.kernel, self.groups_in, self.groups_out, self.kind)
+
+    def __call__(self, x: Any) -> Tensor:
+        """Convolve: (H, W, N, K_in) -> (H, W, N, K_out)."""
+        return ops.conv2d(x, self.weight, self.bias, mask=self.mask)
+
+    def __repr__(self) -> str:
+        kh, kw = self.kernel
+        return f"Conv2d({kh}x{kw}, mask {self.kind}, {len(self.groups_in)} -> {len(self.groups_out)})"
+
+
+class Pointwise(Module):
+    """A 1x1 convolution with bias under mask B: (..., K_in) -> (..., K_out), each pixel alone.
+
+    With colours, a channel of group g reads the groups up to g: without that, a 1x1 would show red what blue knows.
+    """
+
+    def __init__(self, groups_in: np.ndarray, groups_out: np.ndarray, rng: Any, dtype: str) -> None:
+        self.groups_in, self.groups_out = groups_in, groups_out
+        shape = (len(groups_in), len(groups_out))
+        self.weight = zeros(shape, rng, dtype) if rng is BLANK else masked_uniform(self.mask, rng, dtype)
+        self.bias = zeros((len(groups_out),), rng, dtype)
+
+    @functools.cached_property
+    def mask(self) -> np.ndarray:
+        """The open weights, boolean (K_in, K_out); built when first asked for."""
+        return causal_mask((1, 1), self.groups_in, self.groups_out, "B")[0, 0]
+
+    @functools.cached_property
+    def _mask_or_none(self) -> np.ndarray | None:
+        return None if self.mask.all() else self.mask  # grey models need no multiplication
+
+    def __call__(self, x: Any) -> Tensor:
+        """Multiply each pixel's channels by the weight: (..., K_in) -> (..., K_out)."""
+        return ops.linear(x, self.weight, self.bias, mask=self._mask_or_none)
+
+    def __repr__(self) -> str:
+        return f"Pointwise(1x1, mask B, {len(self.groups_in)} -> {len(self.groups_out)})"

@@ -1,0 +1,56 @@
+"""Matrix products over channels: at one pixel alone, or over the open taps of a masked kernel."""
+
+import numpy as np
+
+from minipixel import kernels
+from minipixel.backend import array_module
+from minipixel.tensor import op
+
+
+@op
+def linear(x, weight, bias, *, mask=None):
+    """A 1x1 convolution: (..., K_in), (K_in, K_out), (K_out,) -> (..., K_out).
+
+    `mask`, boolean (K_in, K_out), says which channels may read which; None means that all may.
+    """
+    xp = array_module(x, weight)
+    open_weight = weight if mask is None else weight * xp.asarray(mask)
+
+    def vjp(g):
+        flat_g = g.reshape(-1, g.shape[-1])
+        weight_g = x.reshape(-1, x.shape[-1]).T @ flat_g
+        return lambda: g @ open_weight.T, weight_g if mask is None else weight_g * xp.asarray(mask), flat_g.sum(axis=0)
+
+    return x @ open_weight + bias, vjp
+
+
+@op
+def conv2d(x, weight, bias, *, mask):
+    """A masked convolution: (H, W, N, K_in), (kh, kw, K_in, K_out), (K_out,) -> (H, W, N, K_out), zeros past the border.
+
+    `mask`, boolean and of the weight's shape, says which channels each tap lets through. The centre of the kernel is
+    tap (kh // 2, kw // 2). A tap that lets nothing through is never touched: it costs no time and gets no gradient.
+    """
+    if mask.shape != weight.shape:
+        raise ValueError(f"conv2d: got a mask of shape {mask.shape}, wanted {weight.shape}, the shape of the weight")
+    xp = array_module(x, weight)
+    kh, kw, K_in, K_out = weight.shape
+    taps = open_taps(mask)
+    places = xp.asarray([(r + kh // 2) * kw + c + kw // 2 for r, c in taps], int)  # where those taps are in the kernel
+    open_mask = xp.asarray(mask).reshape(kh * kw, K_in, K_out)[places]
+    open_weight = (weight.reshape(kh * kw, K_in, K_out)[places] * open_mask).reshape(-1, K_out)
+    columns = kernels.im2col(x, taps)
+
+    def vjp(g):
+        flat_g = g.reshape(-1, K_out)
+        weight_g = xp.zeros((kh * kw, K_in, K_out), g.dtype)
+        weight_g[places] = (columns.reshape(flat_g.shape[0], -1).T @ flat_g).reshape(open_mask.shape) * open_mask
+        return lambda: kernels.col2im(g @ open_weight.T, taps, K_in), weight_g.reshape(weight.shape), flat_g.sum(axis=0)
+
+    return columns @ open_weight + bias, vjp
+
+
+def open_taps(mask):
+    """The taps of a mask (kh, kw, K_in, K_out) that let anything through, as T offsets (dr, dc) from the centre."""
+    kh, kw = mask.shape[:2]
+    return [(int(r) - kh // 2, int(c) - kw // 2) for r, c in np.argwhere(mask.any(axis=(2, 3)))]

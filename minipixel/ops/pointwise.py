@@ -1,0 +1,97 @@
+"""Ops that act on every element alone."""
+
+from minipixel.backend import array_module
+from minipixel.tensor import op
+
+
+@op
+def add(x, y):
+    """x + y; shapes broadcast as in NumPy."""
+
+    def vjp(g):
+        return lambda: _sum_to(g, x), lambda: _sum_to(g, y)
+
+    return x + y, vjp
+
+
+@op
+def multiply(x, y):
+    """x * y; shapes broadcast as in NumPy."""
+
+    def vjp(g):
+        return lambda: _sum_to(g * y, x), lambda: _sum_to(g * x, y)
+
+    return x * y, vjp
+
+
+@op
+def power(x, *, exponent):
+    """x ** exponent, for a fixed number as the exponent."""
+
+    def vjp(g):
+        return (g * exponent * x ** (exponent - 1),)
+
+    return x**exponent, vjp
+
+
+@op
+def exp(x):
+    """e ** x."""
+    y = array_module(x).exp(x)
+
+    def vjp(g):
+        return (g * y,)
+
+    return y, vjp
+
+
+@op
+def log(x):
+    """The natural logarithm, of x > 0."""
+
+    def vjp(g):
+        return (g / x,)
+
+    return array_module(x).log(x), vjp
+
+
+@op
+def tanh(x):
+    """The hyperbolic tangent."""
+    y = array_module(x).tanh(x)
+
+    def vjp(g):
+        return (g * (1 - y * y),)
+
+    return y, vjp
+
+
+@op
+def sigmoid(x):
+    """1 / (1 + e ** -x), without overflow on either side."""
+    xp = array_module(x)
+    decay = xp.exp(xp.where(x.real > 0, -x, x))  # at most 1
+    y = xp.where(x.real > 0, 1, decay) / (1 + decay)
+
+    def vjp(g):
+        return (g * y * (1 - y),)
+
+    return y, vjp
+
+
+@op
+def relu(x):
+    """max(x, 0); the gradient at 0 is 0."""
+
+    def vjp(g):
+        return (g * (x > 0),)
+
+    return array_module(x).maximum(x, 0), vjp
+
+
+def _sum_to(gradient, x):
+    """Undo a broadcast: sum the gradient over the axes along which x was repeated."""
+    shape = getattr(x, "shape", ())
+    gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
+    repeated = tuple(axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[axis] > 1)
+    return gradient.sum(axis=repeated, keepdims=True)

@@ -1,0 +1,103 @@
+"""Arrays in, matplotlib Figures out; nothing is shown and no global state is touched. Save one with `.savefig(path)`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+INK, OPEN, SHUT, CENTRE = "#20262e", "#2f6f9f", "#f1efe9", "#d9822b"
+
+
+def figure(width: float, height: float) -> Any:
+    """An empty Figure of that size in inches, free of pyplot, so that it needs no screen and no closing."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=120, layout="constrained")
+
+
+def image_grid(images: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:
+    """Images row by row: integers (N, H, W, C) in 0..Q-1 -> Figure."""
+    return _grids([("", images)], levels, columns, title)
+
+
+def sample_grid(real: np.ndarray, generated: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:
+    """Real images in the top row, generated ones below: integers (N, H, W, C) in 0..Q-1 -> Figure."""
+    return _grids([("real", real[:columns]), ("generated", generated)], levels, columns, title)
+
+
+def loss_curve(history: Mapping[str, list[float]]) -> Any:
+    """Bits/dim after each epoch, in training and, where there was any, in validation -> Figure."""
+    fig = figure(5.5, 3.4)
+    ax = fig.subplots()
+    for name, label, colour in (("bits_per_dim", "training", CENTRE), ("val_bits_per_dim", "validation", OPEN)):
+        values = history.get(name, [])
+        if values:
+            epochs = np.arange(1, len(values) + 1)
+            ax.plot(epochs, values, color=colour, linewidth=1.8, marker="o" if len(values) == 1 else None, label=label)
+            ax.annotate(f"{values[-1]:.3f}", (epochs[-1], values[-1]), xytext=(4, 0), textcoords="offset points", color=colour)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("bits/dim")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.margins(x=0.08)
+    ax.grid(alpha=0.25)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
+    return fig
+
+
+def mask(mask: np.ndarray, *, title: str = "") -> Any:
+    """The taps of a mask, boolean (kh, kw) or (kh, kw, K_in, K_out) -> Figure.
+
+    A tap is filled by the share of its weights that are open; the centre has a frame.
+    """
+    share = mask.astype(float) if mask.ndim == 2 else mask.mean(axis=(2, 3))
+    kh, kw = share.shape
+    fig = figure(0.5 * kw + 0.3, 0.5 * kh + (0.6 if title else 0.3))
+    ax = fig.subplots()
+    draw_mask(ax, share)
+    if title:
+        ax.set_title(title, fontsize=10, color=INK)
+    return fig
+
+
+def draw_mask(ax: Any, share: np.ndarray) -> None:
+    """Draw a kernel on given axes: (kh, kw) in 0..1, how much of each tap is open."""
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.patches import Rectangle
+
+    kh, kw = share.shape
+    ax.pcolormesh(share, cmap=LinearSegmentedColormap.from_list("open", [SHUT, OPEN]), vmin=0, vmax=1, edgecolors="white", linewidth=2)
+    ax.add_patch(Rectangle((kw // 2, kh // 2), 1, 1, fill=False, edgecolor=CENTRE, linewidth=2.5))
+    ax.set_aspect("equal")
+    ax.invert_yaxis()
+    ax.set_axis_off()
+
+
+def _grids(parts: list[tuple[str, np.ndarray]], levels: int, columns: int, title: str) -> Any:
+    """One mosaic below the other, each with its name at its left."""
+    mosaics = [(name, _mosaic(images, levels, columns)) for name, images in parts if len(images)]
+    heights = [mosaic.shape[0] / mosaic.shape[1] for _, mosaic in mosaics]
+    width = 6.6
+    fig = figure(width + 0.7, width * sum(heights) + 0.12 * len(parts) + (0.35 if title else 0.1))
+    axes = fig.subplots(len(mosaics), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for ax, (name, mosaic) in zip(axes, mosaics, strict=True):
+        ax.imshow(mosaic, interpolation="nearest")
+        ax.set_ylabel(name, color=INK, fontsize=10)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.spines[:].set_visible(False)
+    if title:
+        fig.suptitle(title, fontsize=11, color=INK)
+    return fig
+
+
+def _mosaic(images: np.ndarray, levels: int, columns: int) -> np.ndarray:
+    """Images side by side, a gap between them: integers (N, H, W, C) -> colours in 0..1, (height, width, 3)."""
+    N, H, W, C = images.shape
+    gap = max(1, H // 12)
+    rows = -(-N // columns)
+    mosaic = np.ones((rows * (H + gap) - gap, columns * (W + gap) - gap, 3))
+    for n, image in enumerate(images):
+        r, c = divmod(n, columns)
+        mosaic[r * (H + gap) :, c * (W + gap) :][:H, :W] = image / (levels - 1)
+    return mosaic

@@ -1,0 +1,42 @@
+"""A batch is cut into shards of a fixed number of images, and worker threads take them one by one.
+
+The cut depends on the batch and the model alone, and results come back in shard order, so whatever is summed from them
+is the same to the bit for any number of workers. NumPy, BLAS and Numba release the GIL; BLAS is held to one thread a
+worker, since the shards already keep every core busy.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Workers:
+    """Threads that work on shards; use it in a `with` block, which also holds BLAS to one thread a worker."""
+
+    def __init__(self, count: int | None = None) -> None:
+        """`count`: how many threads; None means one for each core that this process may use."""
+        if count is not None and (not isinstance(count, int) or count < 1):
+            raise ValueError(f"workers: got {count!r}, wanted a number of threads, 1 or more, or None for one a core")
+        self.count = count or _usable_cores()
+
+    def __enter__(self) -> "Workers":
+        import threadpoolctl
+
+        self._blas = threadpoolctl.threadpool_limits(1, user_api="blas")
+        self._pool = ThreadPoolExecutor(self.count, "minipixel")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._blas.restore_original_limits()
+
+    def map(self, function: Callable[[slice], T], N: int, size: int) -> Iterator[T]:
+        """`function(shard)` for every shard of N images, `size` a shard (the last may be smaller), in shard order."""
+        return self._pool.map(function, [slice(start, min(start + size, N)) for start in range(0, N, size)])
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,168 @@
+"""The whole gradient path: an op leaves a Tensor that remembers how to send a gradient back to what it was made of.
+
+An op is one function on plain arrays that returns its value and its `vjp`: a function from the gradient of the loss
+with respect to that value to the gradients with respect to each positional input. `@op` lifts it to Tensors.
+A Tensor is something that one may ask a gradient of; a constant is a plain array. Gradients are first order only.
+"""
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from minipixel.backend import array_module
+
+_local = threading.local()
+
+
+class Tensor:
+    """An array, and, if an op made it, the op's inputs and the way back to them.
+
+    `data` is the array; `grad` is filled in by `backward` on the Tensors that no op made (weights, inputs).
+    """
+
+    __slots__ = ("data", "grad", "inputs", "op", "vjp")
+    __array_ufunc__ = None  # numpy_array + tensor then asks Tensor.__radd__, instead of adding element by element
+
+    def __init__(
+        self, data: Any, inputs: tuple[Any, ...] = (), vjp: Callable[..., Any] | None = None, op: str = "input"
+    ) -> None:
+        self.data = data
+        self.grad: Any = None
+        self.inputs = inputs
+        self.vjp = vjp
+        self.op = op
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the data."""
+        return self.data.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of the data."""
+        return self.data.dtype
+
+    def backward(self, seed: Any = None) -> None:
+        """Set `.grad` of every Tensor below that no op made to the gradient of this one.
+
+        Earlier values of `.grad` are replaced, not added to. `seed` is as in `gradients`.
+        """
+        leaves = [node for node in _inputs_first(self) if node.vjp is None]
+        for leaf, gradient in zip(leaves, gradients(self, leaves, seed), strict=True):
+            leaf.grad = gradient
+
+    def __repr__(self) -> str:
+        return f"Tensor({self.data!r}, op={self.op!r})"
+
+
+def op(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    """Lift `function(*arrays, **static) -> (value, vjp)` to Tensors.
+
+    Positional inputs may be Tensors or constant arrays; keyword arguments are static: masks, axes, target images.
+    `vjp(g)` returns one gradient for each positional input. A costly one may be given as a function of no arguments,
+    which is called only if that input is a Tensor, so that a constant costs nothing.
+    The plain function stays at hand as `.arrays`.
+    """
+
+    @functools.wraps(function)
+    def lifted(*inputs: Any, **static: Any) -> Tensor:
+        value, vjp = function(*[x.data if isinstance(x, Tensor) else x for x in inputs], **static)
+        if recording() and any(isinstance(x, Tensor) for x in inputs):
+            return Tensor(value, inputs, vjp, function.__name__)
+        return Tensor(value, op=function.__name__)
+
+    lifted.arrays = function  # type: ignore[attr-defined]
+    return lifted
+
+
+def recording() -> bool:
+    """Whether ops remember their inputs in this thread: True outside `no_grad`."""
+    return not getattr(_local, "paused", False)
+
+
+@contextlib.contextmanager
+def no_grad() -> Iterator[None]:
+    """Within this block, in this thread, ops compute their value and forget how, which saves memory."""
+    before = getattr(_local, "paused", False)
+    _local.paused = True
+    try:
+        yield
+    finally:
+        _local.paused = before
+
+
+def gradients(output: Tensor, wrt: Sequence[Tensor], seed: Any = None) -> list[Any]:
+    """The gradients of `output` with respect to each Tensor in `wrt`; None where the output does not depend on it.
+
+    `seed` is the gradient of whatever comes after `output`; it may be left out if `output` is a single number.
+    Nothing is written to the Tensors in `wrt`, so threads may share them. Each step of the graph is dropped as soon
+    as it has been used: run the forward pass again before asking again.
+    Raises ValueError where the seed or a gradient has not the shape of what it belongs to, naming the op.
+    """
+    total = {id(output): _seed(output, seed)}
+    wanted = {id(x) for x in wrt}
+    order = _inputs_first(output)
+    while order:
+        node = order.pop()
+        gradient = total.get(id(node)) if id(node) in wanted else total.pop(id(node), None)
+        if node.vjp is None or gradient is None:
+            continue
+        for position, (x, part) in enumerate(zip(node.inputs, _pull_back(node, gradient), strict=True)):
+            if not isinstance(x, Tensor):
+                continue
+            part = part() if callable(part) else part
+            if part.shape != x.shape:
+                raise ValueError(
+                    f"{node.op}: its vjp gave input {position} a gradient of shape {part.shape}, wanted {x.shape}, "
+                    "the shape of that input"
+                )
+            total[id(x)] = total[id(x)] + part if id(x) in total else part
+        node.inputs, node.vjp = (), _used
+    return [total.get(id(x)) for x in wrt]
+
+
+def _seed(output: Tensor, seed: Any) -> Any:
+    if seed is None and output.data.size != 1:
+        raise ValueError(
+            f"backward: got a {output.op} of shape {output.shape} and no seed, wanted a single number; "
+            "sum it first, or give seed= an array of that shape"
+        )
+    xp = array_module(output.data)
+    if seed is None or isinstance(seed, (int, float)):
+        return xp.full(output.shape, 1.0 if seed is None else seed, output.dtype)
+    if seed.shape != output.shape:
+        raise ValueError(f"backward: got a seed of shape {seed.shape}, wanted {output.shape}, the shape of the output")
+    return seed
+
+
+def _inputs_first(output: Tensor) -> list[Tensor]:
+    """Every Tensor that `output` was made of, inputs before what was made from them (an iterative depth-first walk)."""
+    order, seen, stack = [], set(), [(output, False)]
+    while stack:
+        node, inputs_done = stack.pop()
+        if inputs_done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack.extend((x, False) for x in node.inputs if isinstance(x, Tensor))
+    return order
+
+
+def _pull_back(node: Tensor, gradient: Any) -> Sequence[Any]:
+    """One gradient for each input of a node; whatever goes wrong is reported with the op's name."""
+    assert node.vjp is not None
+    try:
+        parts = node.vjp(gradient)
+    except Exception as error:
+        error.add_note(f"in the backward pass of {node.op}")
+        raise
+    if len(parts) != len(node.inputs):
+        raise ValueError(f"{node.op}: its vjp gave {len(parts)} gradients, wanted {len(node.inputs)}, one an input")
+    return parts
+
+
+def _used(gradient: Any) -> Any:
+    raise ValueError("backward: this graph has been used; run the forward pass again (gradients are first order only)")

@@ -1,0 +1,62 @@
+"""What may watch training, and the progress bar, which does."""
+
+import sys
+import time
+from typing import Any
+
+
+class Callback:
+    """Something that training tells what it does. Override what you need; `logs` are the numbers to report."""
+
+    def on_train_begin(self, model: Any, images_in_all: int) -> None:
+        """Before the first step; `images_in_all` is epochs * N."""
+
+    def on_batch_end(self, epoch: int, images: int, logs: dict[str, float]) -> None:
+        """After each step, which used `images` images; `logs` are means over the epoch so far."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """After each epoch and its validation; epochs count from 0."""
+
+    def on_train_end(self) -> None:
+        """After the last step, or after an interruption."""
+
+
+class Progress(Callback):
+    """Loss, bits/dim, images/s and time left: a bar on a terminal, at most a line every few seconds in a file."""
+
+    def __init__(self, epochs: int, seconds_between_lines: float = 5.0) -> None:
+        self.epochs = epochs
+        self.seconds_between_lines = seconds_between_lines
+
+    def on_train_begin(self, model: Any, images_in_all: int) -> None:
+        """Draw the empty bar."""
+        from tqdm import tqdm
+
+        self._terminal = sys.stderr.isatty()
+        self._bar = tqdm(total=images_in_all, unit="images", disable=not self._terminal, dynamic_ncols=True, leave=False)
+        self._images, self._in_all = 0, images_in_all
+        self._start = self._last_line = time.monotonic()
+
+    def on_batch_end(self, epoch: int, images: int, logs: dict[str, float]) -> None:
+        """Move on by one batch."""
+        self._images += images
+        self._bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
+        self._bar.set_postfix({name: f"{value:.4g}" for name, value in logs.items()}, refresh=False)
+        self._bar.update(images)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Print a line, unless one was printed just now; the first and the last epoch always get theirs."""
+        now = time.monotonic()
+        due = now - self._last_line >= self.seconds_between_lines
+        if epoch == 0 or epoch + 1 == self.epochs or due:
+            self._last_line = now
+            rate = self._images / (now - self._start)
+            numbers = "  ".join(f"{name} {value:.4g}" for name, value in logs.items() if name != "seconds")
+            left = (self._in_all - self._images) / rate
+            self._bar.write(
+                f"epoch {epoch + 1}/{self.epochs}  {numbers}  {rate:,.0f} images/s  {left:.0f} s left", file=sys.stderr
+            )
+
+    def on_train_end(self) -> None:
+        """Take the bar away; what it said last stays as a line."""
+        self._bar.close()

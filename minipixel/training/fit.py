@@ -1,0 +1,147 @@
+"""The training loop: shuffle, cut into batches, cut those into shards, sum gradients in shard order, step.
+
+The result is the same to the bit for any number of workers: the cut into shards depends on the model alone (shards.py),
+their gradients are added in order, and random numbers are keyed by what they are for (streams.py).
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minipixel.models import Model
+from minipixel.models.checks import check_count
+from minipixel.optim import Adam, Optimizer
+from minipixel.shards import Workers
+from minipixel.tensor import gradients
+from minipixel.training.callbacks import Callback, Progress
+from minipixel.training.history import History
+from minipixel.training.streams import DROPOUT, SHUFFLE, TRANSFORM, Streams
+
+Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during `fit`: the step at hand was finished, the model is whole; `history` is what was seen so far."""
+
+    def __init__(self, history: History) -> None:
+        super().__init__("training was interrupted; the model keeps what it has learnt so far")
+        self.history = history
+
+
+def fit(
+    model: Model,
+    images: Any,
+    condition: Any = None,
+    *,
+    validation: Any = None,
+    epochs: int = 10,
+    batch_size: int = 64,
+    optimizer: Optimizer | None = None,
+    callbacks: Sequence[Callback] = (),
+    transform: Transform | None = None,
+    rng: Any = 0,
+    workers: int | None = None,
+    progress: bool = True,
+    resume: None = None,
+    anomaly: bool = False,
+) -> History:
+    """Train a model on integer images (N, H, W, C) by maximum likelihood; the History has one entry an epoch.
+
+    `validation`: images, or (images, condition), evaluated after every epoch. `optimizer`: Adam at 1e-3 if None.
+    `transform(images, rng)` runs on every batch: dynamic binarisation, augmentation. `rng`: None, int, SeedSequence or
+    Generator. `workers`: threads, one a core if None; the result does not depend on it.
+    Raises ValueError for arguments that cannot be meant, before anything is changed; Interrupted, a KeyboardInterrupt,
+    after Ctrl-C.
+    """
+    if resume is not None or anomaly:
+        raise ValueError("fit: got resume= or anomaly=, which this version does not offer yet; leave them out")
+    epochs, batch_size = check_count("epochs", epochs, 1), check_count("batch_size", batch_size, 1, 2**31 - 1)
+    images = np.asarray(images) if transform else model.checked(images, condition)
+    if validation is not None:
+        held_out = validation if isinstance(validation, tuple) else (validation, None)
+        model.checked(*held_out)
+
+    optimizer, streams, history = optimizer or Adam(), Streams(rng), History()
+    watchers = [*([Progress(epochs)] if progress else []), *callbacks]
+    with Workers(workers) as pool, _finish_the_step() as interrupted:
+        for watcher in watchers:
+            watcher.on_train_begin(model, epochs * len(images))
+        try:
+            for epoch in range(epochs):
+                start, seen, nats = time.perf_counter(), 0, 0.0
+                order = streams(SHUFFLE, epoch).permutation(len(images))
+                for step, at in enumerate(range(0, len(order), batch_size)):
+                    batch = images[order[at : at + batch_size]]
+                    if transform is not None:
+                        batch = transform(batch, streams(TRANSFORM, epoch, step))
+                    nats += len(batch) * _step(model, batch, optimizer, pool, streams, (epoch, step))
+                    seen += len(batch)
+                    logs = _logs(model, nats / seen)
+                    for watcher in watchers:
+                        watcher.on_batch_end(epoch, len(batch), logs)
+                    if interrupted():
+                        break
+                if validation is not None and not interrupted():
+                    logs |= {f"val_{name}": value for name, value in _logs(model, -model.log_prob(*held_out).mean()).items()}
+                logs["seconds"] = time.perf_counter() - start
+                history.append(logs)
+                for watcher in watchers:
+                    watcher.on_epoch_end(epoch, logs)
+                if interrupted():
+                    raise Interrupted(history)
+        finally:
+            for watcher in watchers:
+                watcher.on_train_end()
+    return history
+
+
+def _step(
+    model: Model, batch: np.ndarray, optimizer: Optimizer, pool: Workers, streams: Streams, key: tuple[int, int]
+) -> float:
+    """One optimiser step on the mean loss of a batch; returns that loss, in nats an image."""
+    parameters = model.parameters()
+
+    def shard(part: slice) -> tuple[float, list[Any]]:
+        share = len(batch[part]) / len(batch)
+        loss = model.loss(batch[part], rng=streams(DROPOUT, *key, part.start))
+        return float(loss.data) * share, gradients(loss, parameters, seed=share)
+
+    total, summed = 0.0, None
+    for loss, found in pool.map(shard, len(batch), model.shard_size):
+        total += loss
+        summed = found if summed is None else [a + b for a, b in zip(summed, found, strict=True)]
+    for parameter, gradient in zip(parameters, summed or (), strict=True):
+        parameter.grad = gradient
+    optimizer.step(model)
+    return total
+
+
+def _logs(model: Model, nats: float) -> dict[str, float]:
+    return {"loss": float(nats), "bits_per_dim": float(nats / (np.prod(model.image_shape) * np.log(2)))}
+
+
+@contextmanager
+def _finish_the_step() -> Iterator[Callable[[], bool]]:
+    """Within this block a first Ctrl-C only makes the yielded function true; a second one interrupts at once.
+
+    A weight is thus never left half written. Only the main thread may do this; in another, Ctrl-C is not ours.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+
+    def on_interrupt(number: int, frame: Any) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,22 @@
+"""Random numbers by key: what is drawn depends on the seed and on what it is for, never on which thread asks, or when."""
+
+from typing import Any
+
+import numpy as np
+
+SHUFFLE, TRANSFORM, DROPOUT = range(3)
+"""What a stream is for: the first part of its key."""
+
+
+class Streams:
+    """Generators keyed by (purpose, epoch, step, ...), all from one `rng`: None, int, SeedSequence or Generator."""
+
+    def __init__(self, rng: Any) -> None:
+        if isinstance(rng, np.random.Generator):
+            rng = np.random.SeedSequence([int(word) for word in rng.integers(0, 2**32, size=4)])
+        self._root = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
+
+    def __call__(self, *key: int) -> np.random.Generator:
+        """The generator of that key; asked again, it starts again."""
+        root = self._root
+        return np.random.default_rng(np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, *key)))

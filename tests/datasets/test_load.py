@@ -1,0 +1,117 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minipixel import datasets
+from minipixel.datasets import Dataset, Split, bundled
+
+
+@pytest.mark.parametrize(
+    ("name", "N", "N_test", "shape", "levels", "classes"),
+    [("digits", 1438, 359, (8, 8, 1), 17, 10), ("emoji", 1525, 381, (16, 16, 3), 256, 9)],
+)
+def test_a_bundled_set(name, N, N_test, shape, levels, classes):
+    ds = datasets.load(name)
+    assert ds.name == name
+    assert ds.image_shape == shape
+    assert ds.levels == levels
+    assert len(ds.classes) == len(set(ds.classes)) == classes
+    for split, count in ((ds.train, N), (ds.test, N_test)):
+        assert split.images.shape == (count, *shape)
+        assert split.images.dtype == np.uint8
+        assert split.images.min() == 0
+        assert split.images.max() == levels - 1
+        assert split.labels.shape == (count,)
+        assert split.labels.dtype == np.int64
+        assert set(split.labels.tolist()) == set(range(classes))
+
+
+@pytest.mark.parametrize("name", ["digits", "emoji"])
+def test_every_fifth_image_is_a_test_image_and_none_is_lost(name):
+    ds = datasets.load(name)
+    with np.load(bundled.DATA / ("digits8.npz" if name == "digits" else "emoji16.npz")) as file:
+        images, labels = file["images"], file["labels"]
+    train = np.arange(len(images)) % 5 != 4
+    assert np.array_equal(ds.test.images, images[4::5])
+    assert np.array_equal(ds.test.labels, labels[4::5])
+    assert np.array_equal(ds.train.images, images[train])
+    assert np.array_equal(ds.train.labels, labels[train])
+
+
+def test_no_digit_is_both_in_training_and_in_test():
+    # Of the emoji some pictures are truly alike at 16x16 (flags that differ in a coat of arms), so only digits.
+    ds = datasets.load("digits")
+    assert not {image.tobytes() for image in ds.train.images} & {image.tobytes() for image in ds.test.images}
+
+
+def test_class_names():
+    assert datasets.load("digits").classes == tuple("0123456789")
+    emoji = datasets.load("emoji").classes
+    assert emoji[0] == "Smileys & Emotion"
+    assert emoji[-1] == "Flags"
+    assert all(type(name) is str for name in emoji)
+
+
+def test_arrays_are_fresh_and_writable():
+    first = datasets.load("digits")
+    first.train.images[:] = 3
+    first.train.labels[:] = 3
+    second = datasets.load("digits")
+    assert second.train.images.max() == 16
+    assert set(second.train.labels.tolist()) == set(range(10))
+
+
+def test_a_dataset_prints_as_one_short_line():
+    ds = datasets.load("digits")
+    assert str(ds) == repr(ds) == "digits: 1438 train + 359 test images, 8x8x1, 17 levels, 10 classes"
+    assert str(ds.test) == "359 images, 8x8x1"
+
+
+def test_a_dataset_is_frozen_and_compares_by_identity():
+    ds = datasets.load("digits")
+    with pytest.raises(AttributeError):
+        ds.levels = 2
+    assert ds == ds
+    assert ds != datasets.load("digits")
+    assert len({ds, ds.train}) == 2
+
+
+def test_the_public_names():
+    assert isinstance(datasets.load("digits"), Dataset)
+    assert isinstance(datasets.load("digits").train, Split)
+    assert sorted(datasets.DATASETS) == ["digits", "emoji", "mnist"]
+    for name in datasets.__all__:
+        assert hasattr(datasets, name)
+
+
+@pytest.mark.parametrize(("name", "meant"), [("digit", "digits"), ("MNIST", "mnist"), ("emojis", "emoji")])
+def test_an_unknown_name_gets_a_hint(refused, name, meant):
+    known = "wanted one of 'digits', 'emoji', 'mnist'"
+    with refused(ValueError, "load", repr(name), known, f"did you mean {meant!r}?"):
+        datasets.load(name)
+
+
+@pytest.mark.parametrize("name", ["imagenet-22k", "", None, 3])
+def test_an_unknown_name_like_no_other_gets_none(refused, name):
+    with refused(ValueError, "load", repr(name), "wanted one of 'digits', 'emoji', 'mnist'"):
+        datasets.load(name)
+
+
+@pytest.mark.parametrize(("file", "words"), [("digits8", ["Alpaydin", "Kaynak", "UCI"]), ("emoji16", ["Google"])])
+def test_each_bundled_file_has_its_licence_beside_it(file, words):
+    text = (bundled.DATA / f"LICENSE-{file}.txt").read_text()
+    licence = "https://creativecommons.org/licenses/by/4.0/" if file == "digits8" else "Apache License"
+    for word in [f"{file}.npz", licence, "Changes:", *words]:
+        assert word in text
+    assert (bundled.DATA / f"{file}.npz").is_file()
+
+
+def test_loading_a_bundled_set_imports_nothing_heavy():
+    program = (
+        "import sys; from minipixel import datasets; datasets.load('digits');"
+        "print([m for m in ('scipy', 'matplotlib', 'pooch', 'requests', 'numba') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

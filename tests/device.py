@@ -1,0 +1,256 @@
+"""A strict stand-in for CuPy, so that GPU mistakes show on a machine without a GPU.
+
+`DeviceArray` plays `cupy.ndarray` and `device` the module `cupy`. NumPy does the work, but host and device may not
+mix, and only the names and keywords in `cupy14_names.txt` exist. It is stricter than CuPy on purpose: `np.tanh(x)`, a
+host array beside a device array and a list as an index are refused. In two ways it is not CuPy: a `DeviceArray`
+answers `__array_namespace__` (CuPy 14 does not), and `device` has no random, fft, r_, mgrid and the like.
+"""
+
+import inspect
+import operator
+import re
+from pathlib import Path
+
+import numpy as np
+
+SCALARS = (bool, int, float, complex, np.generic)
+DTYPES = "?bBhHiIlLqQefdFD"  # what a CuPy array can hold: no objects, no strings, no long doubles
+TRANSFERS = {"array", "asarray", "asanyarray"}  # the explicit ways to the device; ascontiguousarray is not one
+ANSWERS = {"allclose", "array_equal", "array_equiv", "count_nonzero"}  # Python numbers in NumPy, 0-d arrays in CuPy
+REDUCERS = {"add", "multiply"}  # the only ufuncs with .reduce and .accumulate
+SCATTERERS = {"add", "bitwise_and", "bitwise_or", "bitwise_xor", "maximum", "minimum", "subtract"}  # those with .at
+HOST_MEMORY = {"data", "device", "flat"}  # what NumPy answers here is no use on a device
+
+# CuPy's names for parameters that must be arrays already, not lists or numbers ...
+ARRAYS = {"A", "a", "arr", "array", "ary", "condition", "dst", "prototype", "tup"}
+LENIENT = TRANSFERS | {"allclose", "isclose", "ndim", "shape", "size"}
+# ... and for those that must be plain Python numbers, because the host needs them to launch the kernel.
+NUMBERS = re.compile(
+    "N|ax[ei]s[12]?|decimals|destination|dim(ension)?s|indices_or_sections|k|keepdims|kth|n|ndmin|newshape|num|"
+    "pad_width|repeats|reps|shape|shift|source|start|step|stop"
+)
+
+
+def _read_names():
+    """The list as {name: the names of its parameters, or None where CuPy does not tell}."""
+    text = Path(__file__).with_name("cupy14_names.txt").read_text(encoding="utf-8")
+    lines = (line.partition("(") for line in text.splitlines() if line and not line.startswith("#"))
+    return {name: rest[:-1].replace(",", "").split() if bracket else None for name, bracket, rest in lines}
+
+
+NAMES = _read_names()
+
+
+def to_device_array(a):
+    """Copy host numbers to the device: a copy, as a real transfer is, so that no memory is shared by accident."""
+    return DeviceArray(np.array(a))
+
+
+def to_host(x):
+    """The NumPy array of a DeviceArray; anything else comes back as it is."""
+    return x.get() if isinstance(x, DeviceArray) else x
+
+
+def _unwrap(value, transfer=False):
+    """What NumPy needs to do the work. Refuses host arrays at any depth, unless this is an explicit transfer."""
+    if isinstance(value, DeviceArray):
+        return value._host
+    if isinstance(value, np.ndarray) and not transfer:
+        raise TypeError(f"Unsupported type {type(value)}: a host array where a device array belongs")
+    if isinstance(value, (list, tuple)):
+        return type(value)([_unwrap(item, transfer) for item in value])
+    return value
+
+
+def _wrap(value):
+    """Results stay on the device, those of no dimensions too."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return DeviceArray(np.asarray(value))
+    if isinstance(value, (list, tuple)):
+        return (list if isinstance(value, list) else tuple)([_wrap(item) for item in value])
+    return value
+
+
+def _holds_array(value):
+    return isinstance(value, DeviceArray) or (isinstance(value, (list, tuple)) and any(map(_holds_array, value)))
+
+
+class Function:
+    """A NumPy function or method that takes what CuPy's takes, and gives what CuPy's gives."""
+
+    def __init__(self, name, function, parameters):
+        self.name, self.function, self.parameters = name, function, parameters
+
+    def __call__(self, *args, **kwargs):
+        if self.parameters is not None:
+            self._check(args, kwargs)
+        transfer = self.name in TRANSFERS
+        result = self.function(
+            *[_unwrap(value, transfer) for value in args],
+            **{key: _unwrap(value, transfer) for key, value in kwargs.items()},
+        )
+        out = kwargs.get("out")
+        if isinstance(out, DeviceArray) and result is out._host:
+            return out
+        if transfer and not _holds_array(args):
+            return to_device_array(result)  # NumPy's asarray shares the memory of a host array
+        return _wrap(np.asarray(result) if self.name in ANSWERS else result)
+
+    def _check(self, args, kwargs):
+        names = self.parameters
+        star = next((i for i, name in enumerate(names) if name.startswith("*")), len(names))
+        unknown = {} if any(name.startswith("**") for name in names) else kwargs.keys() - set(names)
+        if unknown or len(args) > star == len(names):
+            raise TypeError(f"cupy.{self.name}: wrong arguments {[*unknown]}; it takes {', '.join(names)}")
+        positional = [(names[min(i, star)].lstrip("*"), value) for i, value in enumerate(args)]
+        for name, value in positional + list(kwargs.items()):
+            if NUMBERS.fullmatch(name) and _holds_array(value):
+                raise TypeError(f"cupy.{self.name}: {name} must be plain Python numbers, not a device array")
+            if name in ARRAYS and self.name not in LENIENT:
+                items = value if name == "tup" and isinstance(value, (list, tuple)) else [value]
+                if not all(isinstance(item, DeviceArray) for item in items):
+                    raise TypeError(f"cupy.{self.name}: {name} must be made of device arrays, not {type(value)}")
+            if isinstance(self.function, np.ufunc) and name != "out" and isinstance(value, (list, tuple)):
+                raise TypeError(f"cupy.{self.name}: Unsupported type {type(value)}")
+
+    def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False):
+        return self._method("reduce", REDUCERS)(array, axis=axis, dtype=dtype, out=out, keepdims=keepdims)
+
+    def accumulate(self, array, axis=0, dtype=None, out=None):
+        return self._method("accumulate", REDUCERS)(array, axis=axis, dtype=dtype, out=out)
+
+    def at(self, a, indices, b):
+        _index(indices)  # refuses what is no index
+        self._method("at", SCATTERERS)(a, indices, b)
+
+    def _method(self, method, supported):
+        if self.name not in supported:
+            raise NotImplementedError(f"`cupy_{self.name}.{method}` is not supported by CuPy 14")
+        return Function(f"{self.name}.{method}", getattr(self.function, method), None)
+
+
+def _operand(value):
+    """The other side of an operator, or None where CuPy would leave the work to it."""
+    if isinstance(value, (DeviceArray, *SCALARS)):
+        return _unwrap(value)
+    known = isinstance(value, (np.ndarray, list, tuple, str, type(None)))
+    outranks = not hasattr(value, "__array_ufunc__") and getattr(value, "__array_priority__", 0) > 100
+    if not known and (outranks or getattr(value, "__array_ufunc__", value) is None):
+        return None
+    raise TypeError(f"Unsupported type {type(value)}")
+
+
+def _two_sided(function, swapped=False, in_place=False):
+    def apply(self, other):
+        other = _operand(other)
+        if other is None:
+            return NotImplemented
+        result = function(other, self._host) if swapped else function(self._host, other)
+        return self if in_place else _wrap(result)
+
+    return apply
+
+
+def _index(key):
+    """A NumPy index made of ints, slices, None, Ellipsis and device arrays; nothing else."""
+    if isinstance(key, tuple):
+        return tuple(_index(item) for item in key)
+    parts = (key.start, key.stop, key.step) if isinstance(key, slice) else (key,)
+    plain = (int, np.integer, type(None)) if isinstance(key, slice) else (int, np.integer, type(None), DeviceArray)
+    if key is not Ellipsis and not all(isinstance(part, plain) for part in parts):
+        raise TypeError(f"Unsupported index {key!r}: index with ints, slices of ints, or device arrays")
+    return _unwrap(key)
+
+
+class DeviceArray:
+    """Plays `cupy.ndarray`: NumPy underneath, but nothing gets to the host unasked."""
+
+    __slots__ = ("_host",)
+    __hash__ = None
+    __array_priority__ = 100
+    __array_ufunc__ = None  # np.tanh(x), and so host_array + x, are TypeErrors
+
+    def __init__(self, host):
+        if host.dtype.char not in DTYPES:
+            raise TypeError(f"Unsupported dtype {host.dtype}")
+        self._host = host
+
+    def __array_function__(self, func, types, args, kwargs):
+        raise TypeError(f"np.{func.__name__} was given a device array; call xp.{func.__name__}")
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
+
+    def __array_namespace__(self, api_version=None):
+        return device
+
+    def __getattr__(self, name):
+        if name.startswith("_") or "ndarray." + name not in NAMES:
+            raise AttributeError(f"CuPy 14's ndarray has no {name!r}")
+        if name in HOST_MEMORY or not hasattr(np.ndarray, name):
+            raise AttributeError(f"the stand-in for CuPy has no ndarray.{name}")
+        value = getattr(self._host, name)
+        return Function("ndarray." + name, value, NAMES["ndarray." + name]) if callable(value) else _wrap(value)
+
+    def get(self):
+        return self._host.copy()
+
+    def __getitem__(self, key):
+        key = key if isinstance(key, tuple) else (key,)
+        if not any(item is Ellipsis for item in key):
+            key = (*key, ...)  # so that x[0] is a view of no dimensions, as it is in CuPy, not a number
+        return DeviceArray(self._host[_index(key)])
+
+    def __setitem__(self, key, value):
+        if not isinstance(value, (DeviceArray, *SCALARS)):
+            raise TypeError(f"Unsupported type {type(value)}: assign device arrays or numbers")
+        self._host[_index(key)] = _unwrap(value)
+
+    def __len__(self):
+        return len(self._host)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self):
+        return f"Device{self._host!r}"
+
+
+def _one_sided(function):
+    return lambda self: _wrap(function(self._host))
+
+
+ARITHMETIC = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift"]
+for _name in ARITHMETIC + ["matmul", "lt", "le", "eq", "ne", "gt", "ge"]:
+    setattr(DeviceArray, f"__{_name}__", _two_sided(getattr(operator, f"__{_name}__")))
+for _name in ARITHMETIC + ["matmul"]:
+    setattr(DeviceArray, f"__r{_name}__", _two_sided(getattr(operator, f"__{_name}__"), swapped=True))
+for _name in ARITHMETIC:  # CuPy has no __imatmul__: there x @= y makes a new array
+    setattr(DeviceArray, f"__i{_name}__", _two_sided(getattr(operator, f"__i{_name}__"), in_place=True))
+for _function in (operator.neg, operator.pos, abs, operator.invert, bool, int, float, complex):
+    setattr(DeviceArray, f"__{_function.__name__}__", _one_sided(_function))  # the last four are explicit transfers
+
+
+class Module:
+    """Plays the module `cupy`, or one below it, whose names have a prefix in the list."""
+
+    def __init__(self, host, prefix=""):
+        self._host, self._prefix = host, prefix
+
+    def __getattr__(self, name):
+        full = self._prefix + name
+        if name.startswith("_") or full not in NAMES:
+            raise AttributeError(f"cupy 14 has no {full!r}")
+        if full == "linalg":
+            return Module(np.linalg, "linalg.")
+        if full in ("ndarray", "asnumpy"):
+            return DeviceArray if full == "ndarray" else to_host
+        value = getattr(self._host, name, None)
+        if isinstance(value, (type, float)) or name in ("newaxis", "s_", "index_exp"):  # types, pi, inf
+            return value
+        if not callable(value) or inspect.ismodule(value):
+            raise AttributeError(f"the stand-in for CuPy has no {full!r}")
+        return Function(full, value, NAMES[full])
+
+
+device = Module(np)
