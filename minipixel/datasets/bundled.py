@@ -33,7 +33,8 @@ def load_emoji(root: Folder | None = None) -> Dataset:
     """Load 1,906 emoji on white, (16, 16, 3) with 256 levels: 1,525 to train on, 381 to test.
 
     One picture an emoji, without skin-tone variants; the classes are Unicode's groups ("Food & Drink", ...). Every
-    fifth image (index % 5 == 4) is a test image. `root` is not read: the file is inside the package.
+    fifth image (index % 5 == 4) is a test image; six of them are also in training, under another name, as the flag of
+    France is also that of Saint Martin. `root` is not read: the file is inside the package.
     Source: Google, Noto Emoji, https://github.com/googlefonts/noto-emoji (Apache License 2.0).
     """
     arrays = read_npz(DATA / "emoji16.npz", "images", "labels", "label_names")

@@ -189,7 +189,9 @@ def test_only_missing_files_are_downloaded(tmp_path, cache, server):
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"<html>Log in to this network</html>", idx(np.zeros((5, 4, 4), np.uint8))], ids=["page", "other images"]
+    "garbage",
+    [b"<html>Log in to this network</html>", idx(np.zeros((5, 4, 4), np.uint8))],
+    ids=["page", "other images"],
 )
 def test_bad_mirrors_are_passed_over(tmp_path, cache, server, closed_port, garbage):
     address, _ = server
