@@ -1,0 +1,17 @@
+"""Show a figure wherever a lesson is read: inline in a notebook, as a file when it runs as a script."""
+
+import sys
+from pathlib import Path
+
+
+def show(figure, name):
+    """Display `figure`, or save it as figures/NAME.png beside the lessons and say so."""
+    if "ipykernel" in sys.modules:
+        from IPython.display import display
+
+        display(figure)
+    else:
+        path = Path(__file__).parent / "figures" / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        figure.savefig(path)
+        print(f"[figure: {path.name}]")
