@@ -9,11 +9,14 @@ import numpy as np
 def array_module(*arrays: Any) -> Any:
     """The library that the given arrays live in: `cupy` where one of them is a CuPy array, else `numpy`.
 
-    Plain numbers belong to every library. Anything that answers `__array_namespace__` (the array API standard)
-    names its own library, so a third one needs no change here.
+    Plain numbers belong to every library. Raises TypeError for anything that is no array.
     """
     for array in arrays:
         if not isinstance(array, (np.ndarray, np.generic, int, float, complex)):
+            if type(array).__module__.partition(".")[0] == "cupy":
+                return _cupy()
+            if not hasattr(array, "__array_namespace__"):  # the array API's own answer, which CuPy 14 does not give
+                raise TypeError(f"array_module: got a {type(array).__name__}, wanted NumPy or CuPy arrays")
             return array.__array_namespace__()
     return np
 

@@ -19,11 +19,22 @@ OPS = {
 
 __all__ = ["OPS", *OPS]
 
-Tensor.__add__ = Tensor.__radd__ = add  # type: ignore[attr-defined]
-Tensor.__mul__ = Tensor.__rmul__ = multiply  # type: ignore[attr-defined]
-Tensor.__neg__ = lambda x: multiply(x, -1.0)  # type: ignore[attr-defined]
-Tensor.__sub__ = lambda x, y: add(x, multiply(y, -1.0))  # type: ignore[attr-defined]
-Tensor.__rsub__ = lambda x, y: add(multiply(x, -1.0), y)  # type: ignore[attr-defined]
-Tensor.__truediv__ = lambda x, y: multiply(x, power(y, exponent=-1))  # type: ignore[attr-defined]
-Tensor.__rtruediv__ = lambda x, y: multiply(power(x, exponent=-1), y)  # type: ignore[attr-defined]
-Tensor.__pow__ = lambda x, exponent: power(x, exponent=exponent)  # type: ignore[attr-defined]
+
+def _inverse(x):
+    """1 / x, of a Tensor or of a constant."""
+    return power(x, exponent=-1) if isinstance(x, Tensor) else 1 / x
+
+
+for _name, _operator in {
+    "__add__": add,
+    "__radd__": add,
+    "__mul__": multiply,
+    "__rmul__": multiply,
+    "__neg__": lambda x: multiply(x, -1.0),
+    "__sub__": lambda x, y: add(x, multiply(y, -1.0)) if isinstance(y, Tensor) else add(x, -y),
+    "__rsub__": lambda x, y: add(multiply(x, -1.0), y),
+    "__truediv__": lambda x, y: multiply(x, _inverse(y)),
+    "__rtruediv__": lambda x, y: multiply(_inverse(x), y),
+    "__pow__": lambda x, exponent: power(x, exponent=exponent),
+}.items():
+    setattr(Tensor, _name, _operator)

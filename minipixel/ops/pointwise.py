@@ -92,6 +92,8 @@ def relu(x):
 def _sum_to(gradient, x):
     """Undo a broadcast: sum the gradient over the axes along which x was repeated."""
     shape = getattr(x, "shape", ())
-    gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
+    added = tuple(range(gradient.ndim - len(shape)))
+    if added:
+        gradient = gradient.sum(axis=added)
     repeated = tuple(axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[axis] > 1)
-    return gradient.sum(axis=repeated, keepdims=True)
+    return gradient.sum(axis=repeated, keepdims=True) if repeated else gradient

@@ -1,0 +1,71 @@
+"""One row an op: inputs to try it on. A row buys every check in test_ops.py."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minipixel import nn, ops
+
+GREY, RGB = nn.colour_groups(4, 1), nn.colour_groups(6, 3)
+
+
+@dataclass(frozen=True)
+class Row:
+    """`shapes` of the differentiable inputs; `static` keyword arguments; `low`, `high` bound the random values."""
+
+    op: Any
+    shapes: tuple[tuple[int, ...], ...]
+    static: dict[str, Any] = field(default_factory=dict)
+    method: str = "complex"
+    low: float = -3.0
+    high: float = 3.0
+    case: str = ""
+
+    @property
+    def id(self):
+        return f"{self.op.__name__}-{self.case}" if self.case else self.op.__name__
+
+    def inputs(self, dtype=np.float64, seed=0):
+        rng = np.random.default_rng(seed)
+        return [np.asarray(rng.uniform(self.low, self.high, shape), dtype) for shape in self.shapes]
+
+
+def levels(shape, Q):
+    return np.random.default_rng(1).integers(0, Q, shape).astype(np.uint8)
+
+
+def conv_row(map_shape, kernel, groups_in, groups_out, kind, case):
+    mask = nn.causal_mask(kernel, groups_in, groups_out, kind)
+    return Row(ops.conv2d, ((*map_shape, len(groups_in)), mask.shape, (len(groups_out),)), {"mask": mask}, case=case)
+
+
+TABLE = [
+    Row(ops.add, ((2, 3), (2, 3))),
+    Row(ops.add, ((2, 3), (3,)), case="broadcast"),
+    Row(ops.add, ((2, 1), (1, 3)), case="broadcast-both"),
+    Row(ops.multiply, ((2, 3), (2, 3))),
+    Row(ops.multiply, ((2, 3), ()), case="broadcast"),
+    Row(ops.power, ((2, 3),), {"exponent": 3}),
+    Row(ops.power, ((2, 3),), {"exponent": -1}, low=0.5, case="inverse"),
+    Row(ops.exp, ((2, 3),)),
+    Row(ops.log, ((2, 3),), low=0.1),
+    Row(ops.tanh, ((2, 3),)),
+    Row(ops.sigmoid, ((2, 3),)),
+    Row(ops.sigmoid, ((2, 3),), low=-30, high=30, case="tails"),
+    Row(ops.relu, ((4, 5),)),
+    Row(ops.relu, ((4, 5),), method="central", case="central"),
+    Row(ops.total, ((2, 3),)),
+    Row(ops.mean, ((2, 3),)),
+    Row(ops.linear, ((2, 3, 2, 4), (4, 5), (5,))),
+    Row(ops.linear, ((2, 3, 2, 6), (6, 6), (6,)), {"mask": RGB[:, None] <= RGB}, case="mask"),
+    conv_row((3, 4, 2), (3, 3), GREY, GREY, "B", "3x3-B"),
+    conv_row((4, 3, 2), (3, 3), RGB, RGB, "B", "3x3-B-rgb"),
+    conv_row((4, 5, 2), (7, 7), np.arange(1), GREY, "A", "7x7-A"),
+    conv_row((2, 3, 2), (5, 3), np.arange(3), RGB, "A", "5x3-A-rgb"),
+    conv_row((3, 4, 2), (2, 2), GREY, GREY, "B", "2x2-B"),
+    conv_row((2, 3, 2), (1, 1), np.arange(1), np.arange(1), "A", "no-open-tap"),
+    Row(ops.bernoulli_log_prob, ((2, 3, 2, 1),), {"images": levels((2, 3, 2, 1), 2)}, low=-20, high=20),
+    Row(ops.categorical_log_prob, ((2, 3, 2, 5),), {"images": levels((2, 3, 2, 1), 5)}),
+    Row(ops.categorical_log_prob, ((2, 2, 2, 9),), {"images": levels((2, 2, 2, 3), 3)}, low=-9, high=9, case="rgb"),
+]

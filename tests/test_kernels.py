@@ -1,0 +1,74 @@
+"""Every row of the table of kernels: override against reference, adjoint pairs, switches."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minipixel import kernels
+from minipixel.kernels import KERNELS, col2im, im2col
+
+sizes = st.integers(1, 6)
+tap_lists = st.lists(st.tuples(st.integers(-7, 7), st.integers(-7, 7)), min_size=0, max_size=8, unique=True)
+
+
+def overrides(*names):
+    if not kernels.numba_enabled():
+        pytest.skip("Numba is missing or switched off")
+    return [KERNELS[name].override for name in names]
+
+
+def random_map(shape, dtype=np.float64):
+    return np.random.default_rng(0).standard_normal(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(H=sizes, W=sizes, N=st.integers(1, 3), K=st.sampled_from([1, 2, 3, 8]), taps=tap_lists)
+@settings(max_examples=60, deadline=None)
+def test_overrides_agree_with_references(dtype, H, W, N, K, taps):
+    """Copies bit for bit; sums within n * eps * sum of |terms|."""
+    fast_im2col, fast_col2im = overrides("im2col", "col2im")
+    x, columns = random_map((H, W, N, K), dtype), random_map((H, W, N, len(taps) * K), dtype)
+    np.testing.assert_array_equal(fast_im2col(x, taps), im2col.reference(x, taps))
+    bound = len(taps) * np.finfo(dtype).eps * col2im.reference(np.abs(columns), taps, K)
+    assert (np.abs(fast_col2im(columns, taps, K) - col2im.reference(columns, taps, K)) <= bound).all()
+
+
+@given(H=sizes, W=sizes, N=st.integers(1, 3), K=st.integers(1, 3), taps=tap_lists)
+@settings(max_examples=60, deadline=None)
+def test_adjoint(H, W, N, K, taps):
+    """<A x, y> = <x, A' y>, for references and overrides."""
+    x, y = random_map((H, W, N, K)), random_map((H, W, N, len(taps) * K))
+    for forward, back in [(im2col.reference, col2im.reference), (im2col, col2im)]:
+        terms = forward(x, taps) * y
+        assert abs(terms.sum() - (x * back(y, taps, K)).sum()) <= 1e-12 * max(np.abs(terms).sum(), 1e-300)
+
+
+@given(H=sizes, W=sizes, taps=tap_lists)
+@settings(max_examples=60, deadline=None)
+def test_im2col_reads_what_the_taps_say(H, W, taps):
+    x = random_map((H, W, 1, 1))
+    columns = im2col(x, taps)
+    for r, c, t in np.ndindex(H, W, len(taps)):
+        from_r, from_c = r + taps[t][0], c + taps[t][1]
+        inside = 0 <= from_r < H and 0 <= from_c < W
+        assert columns[r, c, 0, t] == (x[from_r, from_c, 0, 0] if inside else 0)
+
+
+def test_strided_inputs_are_read_right():
+    x = random_map((6, 5, 4, 3))[::2, :, ::-1]
+    taps = [(-1, 0), (0, -1), (0, 0)]
+    np.testing.assert_array_equal(im2col(x, taps), im2col.reference(np.ascontiguousarray(x), taps))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_switching_numba_off(name, monkeypatch):
+    monkeypatch.setenv("MINIPIXEL_NUMBA", "0")
+    assert KERNELS[name].override is None
+    monkeypatch.delenv("MINIPIXEL_NUMBA")
+    assert (KERNELS[name].override is None) == (not kernels.numba_enabled())
+
+
+def test_other_dtypes_take_the_reference():
+    x = random_map((2, 2, 1, 1)) + 1j
+    np.testing.assert_array_equal(im2col(x, [(0, 0)]), x)
