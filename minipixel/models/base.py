@@ -32,7 +32,7 @@ class Model(Module):
     ) -> None:
         self.image_shape = check_shape(image_shape)
         self.levels = check_count("levels", levels, 2, 256)
-        self.dtype = check_choice("dtype", np.dtype(dtype).name, ("float32", "float64"))
+        self.dtype = check_choice("dtype", getattr(dtype, "__name__", str(dtype)), ("float32", "float64"))
         self.head = make_head(head, self.image_shape[2], self.levels)
         self.config = {
             "model": self.name,
@@ -62,7 +62,7 @@ class Model(Module):
         `rng` turns dropout on, in models that have it. Raises ValueError for images of another shape, dtype or range.
         """
         images = self.checked(images, condition)
-        return ops.total(self._log_prob(images)) * (-1 / len(images))
+        return ops.multiply(ops.total(self._log_prob(images)), -1 / len(images))
 
     def log_prob_map(self, images: Any, condition: Any = None) -> np.ndarray:
         """log p(sub-pixel | all earlier ones) in nats: integers (N, H, W, C) -> float64 (N, H, W, C)."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import ops
-from minipixel.nn.init import BLANK, masked_uniform, zeros
+from minipixel.nn.init import BLANK, blank, masked_uniform, uniform_bias
 from minipixel.nn.masks import causal_mask
 from minipixel.nn.module import Module
 from minipixel.tensor import Tensor
@@ -23,9 +23,12 @@ class Conv2d(Module):
         self, groups_in: np.ndarray, groups_out: np.ndarray, kernel: tuple[int, int], kind: str, rng: Any, dtype: str
     ) -> None:
         self.groups_in, self.groups_out, self.kernel, self.kind = groups_in, groups_out, kernel, kind
-        shape = (*kernel, len(groups_in), len(groups_out))
-        self.weight = zeros(shape, rng, dtype) if rng is BLANK else masked_uniform(self.mask, rng, dtype)
-        self.bias = zeros((len(groups_out),), rng, dtype)
+        if rng is BLANK:
+            self.weight = blank((*kernel, len(groups_in), len(groups_out)), dtype)
+            self.bias = blank((len(groups_out),), dtype)
+        else:
+            self.weight = masked_uniform(self.mask, rng, dtype)
+            self.bias = uniform_bias(self.mask, rng, dtype)
 
     @functools.cached_property
     def mask(self) -> np.ndarray:
@@ -49,9 +52,12 @@ class Pointwise(Module):
 
     def __init__(self, groups_in: np.ndarray, groups_out: np.ndarray, rng: Any, dtype: str) -> None:
         self.groups_in, self.groups_out = groups_in, groups_out
-        shape = (len(groups_in), len(groups_out))
-        self.weight = zeros(shape, rng, dtype) if rng is BLANK else masked_uniform(self.mask, rng, dtype)
-        self.bias = zeros((len(groups_out),), rng, dtype)
+        if rng is BLANK:
+            self.weight = blank((len(groups_in), len(groups_out)), dtype)
+            self.bias = blank((len(groups_out),), dtype)
+        else:
+            self.weight = masked_uniform(self.mask, rng, dtype)
+            self.bias = uniform_bias(self.mask, rng, dtype)
 
     @functools.cached_property
     def mask(self) -> np.ndarray:

@@ -10,9 +10,9 @@ BLANK = "blank"
 """Given as `rng`: weights that are about to be loaded. Zeros that take no memory, whatever size is asked for."""
 
 
-def zeros(shape: tuple[int, ...], rng: Any, dtype: str) -> Parameter:
-    """A parameter of zeros."""
-    return Parameter(np.broadcast_to(np.zeros((), dtype), shape) if rng is BLANK else np.zeros(shape, dtype))
+def blank(shape: tuple[int, ...], dtype: str) -> Parameter:
+    """A parameter that is about to be loaded."""
+    return Parameter(np.broadcast_to(np.zeros((), dtype), shape))
 
 
 def masked_uniform(mask: np.ndarray, rng: np.random.Generator, dtype: str) -> Parameter:
@@ -20,6 +20,17 @@ def masked_uniform(mask: np.ndarray, rng: np.random.Generator, dtype: str) -> Pa
 
     Only what the mask opens is counted in fan_in, output by output; what it shuts is 0, and stays 0 in training.
     """
-    fan_in = mask.reshape(-1, mask.shape[-1]).sum(axis=0)
-    bound = np.sqrt(3 / np.maximum(fan_in, 1))
-    return Parameter((rng.uniform(-1, 1, mask.shape) * bound * mask).astype(dtype))
+    return Parameter((rng.uniform(-1, 1, mask.shape) * np.sqrt(3 / _fan_in(mask)) * mask).astype(dtype))
+
+
+def uniform_bias(mask: np.ndarray, rng: np.random.Generator, dtype: str) -> Parameter:
+    """The bias (K_out,) that goes with it, drawn from [-b, b] with b = sqrt(1 / fan_in).
+
+    Not zero: the first pixel sees nothing but biases, and a rectifier at exactly 0 has no gradient to check.
+    """
+    return Parameter((rng.uniform(-1, 1, mask.shape[-1]) * np.sqrt(1 / _fan_in(mask))).astype(dtype))
+
+
+def _fan_in(mask: np.ndarray) -> np.ndarray:
+    """How many inputs each output reads, at least 1: (..., K_out) -> (K_out,)."""
+    return np.maximum(mask.reshape(-1, mask.shape[-1]).sum(axis=0), 1)

@@ -1,0 +1,45 @@
+"""One row a model: how to make a small one. A row buys every check in tests/models/."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from minipixel import models
+
+SMALL = {"pixelcnn": {"hidden": 6, "blocks": 2}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small model, and images small enough to write down every one of them."""
+
+    name: str
+    shape: tuple[int, int, int]
+    levels: int
+    head: str
+
+    @property
+    def id(self):
+        return f"{self.name}-{'x'.join(map(str, self.shape))}-Q{self.levels}-{self.head}"
+
+    def model(self, **options):
+        options = SMALL[self.name] | {"dtype": "float64", "head": self.head} | options
+        return models.MODELS[self.name](self.shape, self.levels, **options)
+
+    def every_image(self):
+        """All Q ** (H*W*C) images, uint8."""
+        digits = itertools.product(range(self.levels), repeat=int(np.prod(self.shape)))
+        return np.array(list(digits), np.uint8).reshape(-1, *self.shape)
+
+
+IMAGES = [
+    ((2, 3, 1), 2, "bernoulli"),
+    ((3, 2, 1), 2, "categorical"),
+    ((2, 2, 1), 3, "categorical"),
+    ((1, 5, 1), 3, "categorical"),
+    ((1, 2, 3), 2, "bernoulli"),
+    ((1, 2, 3), 3, "categorical"),
+    ((2, 1, 3), 3, "categorical"),
+]
+CASES = [Case(name, *images) for name in SMALL for images in IMAGES]

@@ -1,0 +1,191 @@
+"""What every model must hold, on images so small that all of them can be written down."""
+
+import numpy as np
+import pytest
+from device import DeviceArray, to_device_array
+from model_table import CASES, SMALL
+
+import minipixel as mp
+from minipixel.tensor import gradients
+
+cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+
+
+def total_probability(case, model):
+    return np.exp(model.log_prob(case.every_image())).sum()
+
+
+def train_a_little(case, model, steps=6):
+    """A few steps on half of all images, enough to leave the start far behind."""
+    images = case.every_image()[::2]
+    batch = -(-len(images) // steps)
+    mp.fit(model, images, epochs=1, batch_size=batch, optimizer=mp.optim.Adam(0.02), progress=False)
+    return model
+
+
+def test_every_model_has_a_row():
+    assert set(SMALL) == set(mp.models.MODELS)
+
+
+@cases
+def test_probabilities_of_all_images_sum_to_one(case, tmp_path):
+    model = case.model()
+    assert total_probability(case, model) == pytest.approx(1, abs=1e-9)
+    before = model.log_prob(case.every_image())
+    train_a_little(case, model)
+    assert np.abs(model.log_prob(case.every_image()) - before).max() > 0.01
+    assert total_probability(case, model) == pytest.approx(1, abs=1e-9)
+    model.save(tmp_path / "model.safetensors")
+    assert total_probability(case, mp.load(tmp_path / "model.safetensors")) == pytest.approx(1, abs=1e-9)
+
+
+@cases
+def test_no_weights_make_it_leak(case):
+    """Masks are applied in every pass: random numbers in place of all weights, shut ones too, change nothing."""
+    model = case.model()
+    rng = np.random.default_rng(0)
+    model.load_state_dict({name: rng.standard_normal(w.shape) for name, w in model.state_dict().items()})
+    assert total_probability(case, model) == pytest.approx(1, abs=1e-9)
+    mp.assert_causal(model)
+
+
+@cases
+def test_causal_and_not_blind(case):
+    """On images this small nothing is out of reach: every sub-pixel sees all before it, and nothing else."""
+    report = mp.check_causality(case.model(hidden=12))
+    assert report.ok and len(report.blind) == 0, str(report)
+
+
+@cases
+def test_a_later_subpixel_changes_nothing_before_it(case):
+    """The same by perturbation, independent of gradients: earlier log-probabilities stay the same to the bit."""
+    model = train_a_little(case, case.model())
+    image = np.zeros(case.shape, np.uint8)
+    order = model.order.ravel()
+    base = model.log_prob_map(image[None]).ravel()
+    for place in range(len(order)):
+        changed = image.copy().ravel()
+        changed[place] = case.levels - 1
+        other = model.log_prob_map(changed.reshape(1, *case.shape)).ravel()
+        np.testing.assert_array_equal(other[order < order[place]], base[order < order[place]])
+
+
+@cases
+def test_gradients_of_the_whole_model(case):
+    assert mp.gradcheck_model(case.model(), case.every_image()[3:8], directions=3) <= 1e-10
+
+
+@cases
+def test_likelihoods_agree_with_each_other(case):
+    model = case.model()
+    images = case.every_image()[:20]
+    by_pixel = model.log_prob_map(images)
+    assert by_pixel.shape == images.shape and by_pixel.dtype == np.float64
+    np.testing.assert_allclose(by_pixel.sum(axis=(1, 2, 3)), model.log_prob(images), rtol=1e-13)
+    assert float(model.loss(images).data) == pytest.approx(-model.log_prob(images).mean(), rel=1e-12)
+    bits = -model.log_prob(images).mean() / np.log(2) / np.prod(case.shape)
+    assert model.bits_per_dim(images) == pytest.approx(bits, rel=1e-12)
+
+
+@cases
+def test_log_prob_map_is_the_chain_rule(case):
+    """exp of an entry is p(sub-pixel | earlier ones): the share of p(all images with the same past) that it keeps."""
+    model = case.model()
+    images = case.every_image()
+    p = np.exp(model.log_prob(images))
+    order = model.order.ravel()
+    flat = images.reshape(len(images), -1)
+    image = flat[len(flat) // 3]
+    conditional = np.exp(model.log_prob_map(image.reshape(1, *case.shape))).ravel()
+    for place in range(len(order)):
+        same_past = (flat[:, order < order[place]] == image[order < order[place]]).all(axis=1)
+        same_now = same_past & (flat[:, place] == image[place])
+        assert conditional[place] == pytest.approx(p[same_now].sum() / p[same_past].sum(), rel=1e-9)
+
+
+@cases
+def test_samples(case):
+    """Reproducible, of the right kind, the same however the batch is cut, with the log-likelihood they claim."""
+    model = train_a_little(case, case.model())
+    images, log_prob = model.sample(40, rng=3, return_log_prob=True)
+    assert images.shape == (40, *case.shape) and images.dtype == np.uint8 and images.max() < case.levels
+    np.testing.assert_array_equal(images, model.sample(40, rng=np.random.default_rng(3), method="naive"))
+    np.testing.assert_array_equal(images[:7], model.sample(7, rng=3))
+    np.testing.assert_allclose(log_prob, model.log_prob(images), rtol=1e-13)
+    assert len(np.unique(images)) == case.levels
+
+
+@cases
+def test_samples_follow_the_probabilities(case):
+    """Chi-square of 4,000 samples against exp(log_prob), cells under 5 expected pooled."""
+    from scipy.stats import chisquare
+
+    model = train_a_little(case, case.model())
+    n, images = 4000, case.every_image()
+    weights = case.levels ** np.arange(np.prod(case.shape))[::-1]
+    drawn = np.bincount(model.sample(n, rng=0).reshape(n, -1) @ weights, minlength=len(images)).astype(float)
+    expected = np.exp(model.log_prob(images)) * n
+    rare = expected < 5
+    if rare.any():
+        drawn, expected = np.append(drawn[~rare], drawn[rare].sum()), np.append(expected[~rare], expected[rare].sum())
+    assert chisquare(drawn, expected * n / expected.sum()).pvalue > 1e-4
+
+
+@cases
+def test_save_and_load_to_the_bit(case, tmp_path):
+    for dtype in ("float32", "float64"):
+        model = train_a_little(case, case.model(dtype=dtype))
+        path = tmp_path / f"{dtype}.safetensors"
+        model.save(path)
+        again = mp.load(path)
+        assert again.config == model.config and type(again) is type(model)
+        assert list(again.state_dict()) == list(model.state_dict())
+        for name, weight in model.state_dict().items():
+            np.testing.assert_array_equal(again.state_dict()[name], weight)
+            assert again.state_dict()[name].dtype == dtype
+        np.testing.assert_array_equal(again.sample(3, rng=0), model.sample(3, rng=0))
+
+
+@cases
+def test_on_a_device(case):
+    """Loss, gradients and samples on the strict stand-in for a GPU equal those on the host."""
+    model, images = case.model(), case.every_image()[:6]
+    wanted = gradients(model.loss(images), model.parameters())
+    wanted_log_prob, wanted_samples = model.log_prob(images), model.sample(3, rng=0)
+    for parameter in model.parameters():
+        parameter.data = to_device_array(parameter.data)
+    found = gradients(model.loss(images), model.parameters())
+    assert all(isinstance(g, DeviceArray) for g in found)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a.get(), b, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(model.log_prob(images), wanted_log_prob, rtol=1e-12)
+    np.testing.assert_array_equal(model.sample(3, rng=0), wanted_samples)
+    mp.assert_causal(model, images=1)
+    model.load_state_dict(model.state_dict())
+    mp.optim.Adam().step(_with_gradients(model, found))
+    assert all(isinstance(parameter.data, DeviceArray) for parameter in model.parameters())
+    model.to_cpu()
+    assert all(type(parameter.data) is np.ndarray for parameter in model.parameters())
+
+
+def _with_gradients(model, found):
+    for parameter, gradient in zip(model.parameters(), found, strict=True):
+        parameter.grad = gradient
+    return model
+
+
+@cases
+def test_float32_is_close_to_float64(case):
+    exact, rounded = case.model(), case.model(dtype="float32")
+    rounded.load_state_dict(exact.state_dict())
+    images = case.every_image()
+    np.testing.assert_allclose(rounded.log_prob(images), exact.log_prob(images), rtol=1e-4, atol=1e-4)
+    assert rounded.loss(images).dtype == np.float32
+
+
+@cases
+def test_temperature(case):
+    """Cold samples keep to the likely: their mean log-likelihood rises as the temperature falls."""
+    model = train_a_little(case, case.model())
+    means = [model.log_prob(model.sample(300, rng=0, temperature=t)).mean() for t in (0.3, 1.0, 3.0)]
+    assert means[0] > means[1] > means[2]
