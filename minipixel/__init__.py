@@ -11,7 +11,24 @@ from minipixel.training import History, callbacks, fit
 __version__ = "0.1.0"
 
 __all__ = [
-    *("datasets", "kernels", "models", "nn", "ops", "optim", "plots", "callbacks"),
-    *("Tensor", "op", "no_grad", "gradcheck", "gradcheck_model"),
-    *("fit", "History", "load", "check_causality", "assert_causal", "CausalityError", "FormatError"),
+    "CausalityError",
+    "FormatError",
+    "History",
+    "Tensor",
+    "assert_causal",
+    "callbacks",
+    "check_causality",
+    "datasets",
+    "fit",
+    "gradcheck",
+    "gradcheck_model",
+    "kernels",
+    "load",
+    "models",
+    "nn",
+    "no_grad",
+    "op",
+    "ops",
+    "optim",
+    "plots",
 ]

@@ -49,7 +49,9 @@ def gradcheck(
     worst = 0.0
     for position, (x, gradient) in enumerate(zip(arrays, found, strict=True)):
         if gradient is None:
-            raise AssertionError(f"gradcheck: got no gradient for input {position}, wanted shape {x.shape}; is it used?")
+            raise AssertionError(
+                f"gradcheck: got no gradient for input {position}, wanted shape {x.shape}; is it used?"
+            )
         scale = float(np.abs(gradient).mean())
         for where, nudge in _nudges(x, directions, generator):
             wanted = slope([nudge if i == position else 0.0 for i in range(len(arrays))])
@@ -57,8 +59,8 @@ def gradcheck(
             error = abs(got - wanted) / max(abs(wanted), scale, 1e-300)
             if not error <= limit:
                 raise AssertionError(
-                    f"gradcheck: input {position} {where}: the vjp says {got:.12g}, the {method} step says {wanted:.12g}, "
-                    f"a relative error of {error:.1e} (wanted at most {limit:.0e})"
+                    f"gradcheck: input {position} {where}: the vjp says {got:.12g}, the {method} step says "
+                    f"{wanted:.12g}, a relative error of {error:.1e} (wanted at most {limit:.0e})"
                 )
             worst = max(worst, error)
     return worst

@@ -25,7 +25,7 @@ class Optimizer:
         """Change every weight of the model by its `.grad`. Raises ValueError if a gradient is missing."""
         missing = [name for name, parameter in model.named_parameters() if parameter.grad is None]
         if missing:
-            raise ValueError(f"step: got no gradient for {missing[0]}, wanted one a parameter; call loss.backward() first")
+            raise ValueError(f"step: got no gradient for {missing[0]}, wanted one; call loss.backward() first")
         self.steps += 1
         for name, parameter in model.named_parameters():
             if name not in self.state:
@@ -39,7 +39,7 @@ class Optimizer:
 
 
 class Adam(Optimizer):
-    """Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1): steps of about `learning_rate`, whatever the gradients' size.
+    """Steps of about `learning_rate` however large the gradients (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1).
 
     `beta1` and `beta2` say how slowly the means of gradients and of squared gradients forget.
     """

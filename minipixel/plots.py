@@ -1,4 +1,4 @@
-"""Arrays in, matplotlib Figures out; nothing is shown and no global state is touched. Save one with `.savefig(path)`."""
+"""Arrays in, matplotlib Figures out: nothing is shown, no global state is touched; save one with `.savefig(path)`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,8 @@ def loss_curve(history: Mapping[str, list[float]]) -> Any:
         if values:
             epochs = np.arange(1, len(values) + 1)
             ax.plot(epochs, values, color=colour, linewidth=1.8, marker="o" if len(values) == 1 else None, label=label)
-            ax.annotate(f"{values[-1]:.3f}", (epochs[-1], values[-1]), xytext=(4, 0), textcoords="offset points", color=colour)
+            last = (epochs[-1], values[-1])
+            ax.annotate(f"{values[-1]:.3f}", last, xytext=(4, 0), textcoords="offset points", color=colour)
     ax.set_xlabel("epoch")
     ax.set_ylabel("bits/dim")
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -66,7 +67,8 @@ def draw_mask(ax: Any, share: np.ndarray) -> None:
     from matplotlib.patches import Rectangle
 
     kh, kw = share.shape
-    ax.pcolormesh(share, cmap=LinearSegmentedColormap.from_list("open", [SHUT, OPEN]), vmin=0, vmax=1, edgecolors="white", linewidth=2)
+    colours = LinearSegmentedColormap.from_list("open", [SHUT, OPEN])
+    ax.pcolormesh(share, cmap=colours, vmin=0, vmax=1, edgecolors="white", linewidth=2)
     ax.add_patch(Rectangle((kw // 2, kh // 2), 1, 1, fill=False, edgecolor=CENTRE, linewidth=2.5))
     ax.set_aspect("equal")
     ax.invert_yaxis()
@@ -93,7 +95,7 @@ def _grids(parts: list[tuple[str, np.ndarray]], levels: int, columns: int, title
 
 def _mosaic(images: np.ndarray, levels: int, columns: int) -> np.ndarray:
     """Images side by side, a gap between them: integers (N, H, W, C) -> colours in 0..1, (height, width, 3)."""
-    N, H, W, C = images.shape
+    N, H, W, _ = images.shape
     gap = max(1, H // 12)
     rows = -(-N // columns)
     mosaic = np.ones((rows * (H + gap) - gap, columns * (W + gap) - gap, 3))

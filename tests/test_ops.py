@@ -50,7 +50,7 @@ def test_float32_agrees_with_float64(row):
 
 @rows
 def test_runs_on_a_device(row):
-    """The strict stand-in for CuPy: no NumPy array may slip in, no name that CuPy lacks; and the numbers are the same."""
+    """The strict stand-in for CuPy: no NumPy array slips in, no name that CuPy lacks, and the numbers are the same."""
     value, found = run(row, [to_device_array(x) for x in row.inputs()])
     wanted_value, wanted = run(row, row.inputs())
     assert all(isinstance(x, DeviceArray) for x in [value, *found])

@@ -65,7 +65,7 @@ def test_a_wrong_shape_is_named():
         return x + bias, lambda g: (g, g)
 
     output = ops.total(careless(Tensor(np.zeros((2, 3))), Tensor(np.zeros(3))))
-    with pytest.raises(ValueError, match=r"^careless: its vjp gave input 1 a gradient of shape \(2, 3\), wanted \(3,\)"):
+    with pytest.raises(ValueError, match=r"^careless: .* input 1 a gradient of shape \(2, 3\), wanted \(3,\)"):
         output.backward()
 
 
@@ -74,7 +74,7 @@ def test_a_wrong_number_of_gradients_is_named():
     def forgetful(x, y):
         return x * y, lambda g: (g * y,)
 
-    with pytest.raises(ValueError, match="^forgetful: its vjp gave 1 gradients, wanted 2"):
+    with pytest.raises(ValueError, match=r"^forgetful: its vjp gave 1 gradients, wanted 2"):
         forgetful(Tensor(np.array(1.0)), Tensor(np.array(2.0))).backward()
 
 
@@ -102,7 +102,7 @@ def test_a_graph_is_used_once():
     x = Tensor(np.array(1.0))
     y = x * x
     y.backward()
-    with pytest.raises(ValueError, match="^backward: this graph has been used"):
+    with pytest.raises(ValueError, match=r"^backward: this graph has been used"):
         y.backward()
 
 

@@ -28,6 +28,6 @@ def assert_causal(model: Model, image_shape: Any = None, *, images: int = 4, rng
         output, read = report.leaks[0]
         itself = " (its own value)" if tuple(output) == tuple(read) else ", which is drawn later"
         raise CausalityError(
-            f"{report.name}: what is said of sub-pixel {report.describe(output)} depends on {report.describe(read)}{itself}; "
+            f"{report.name}: sub-pixel {report.describe(output)} depends on {report.describe(read)}{itself}; "
             f"{len(report.leaks):,} such pairs in all; look for a mask, a shift or a crop that lets the future in"
         )

@@ -11,7 +11,7 @@ from minipixel.tensor import Tensor, gradients
 
 
 def dependencies(model: Model, *, images: int = 4, rng: Any = 0) -> np.ndarray:
-    """Boolean (S, S), S = H*W*C in raster order: [i, j] says whether the parameters of sub-pixel i depend on sub-pixel j.
+    """Which sub-pixels each is predicted from: boolean (S, S), S = H*W*C in raster order, [i, j] for i on j.
 
     A batch holds S copies of one image, and copy i carries the seed of output i alone, so its gradient is row i of the
     Jacobian. An entry is False only where the gradient is exactly zero, for each of `images` random images: masks

@@ -56,5 +56,5 @@ class CausalityReport:
             verdict = f"{len(self.leaks):,} leaks, the first: {self.describe(output)} depends on {self.describe(read)}"
         else:
             verdict = "causal, no output depends on itself or on anything later"
-        blind = f"blind to {len(self.blind):,} of {earlier:,} earlier pairs" if len(self.blind) else "sees its whole past"
-        return f"{self.name}: {verdict}; {blind}"
+        blind = f"blind to {len(self.blind):,} of {earlier:,} earlier pairs"
+        return f"{self.name}: {verdict}; {blind if len(self.blind) else 'sees its whole past'}"

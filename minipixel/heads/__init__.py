@@ -1,11 +1,13 @@
 """What turns the last feature map into probabilities of integer sub-pixels."""
 
+from collections.abc import Callable
+
 from minipixel.heads.base import Head
 from minipixel.heads.bernoulli import Bernoulli
 from minipixel.heads.categorical import Categorical
 
 # The one table of heads, by the name that models take.
-HEADS: dict[str, type[Head]] = {"bernoulli": Bernoulli, "categorical": Categorical}
+HEADS: dict[str, Callable[[int, int], Head]] = {"bernoulli": Bernoulli, "categorical": Categorical}
 
 __all__ = ["HEADS", "Bernoulli", "Categorical", "Head", "make_head"]
 

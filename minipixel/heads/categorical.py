@@ -28,7 +28,7 @@ class Categorical(Head):
     def draw(
         self, parameters: np.ndarray, pixel: np.ndarray, channel: int, uniforms: np.ndarray, temperature: float
     ) -> np.ndarray:
-        """The number of levels whose cumulative probability lies at or below the uniform: (N, C*Q), (N, C), (N,) -> (N,)."""
+        """How many levels have their whole slice of the CDF below the uniform: (N, C*Q), (N, C), (N,) -> (N,)."""
         logits = parameters[:, channel * self.Q : (channel + 1) * self.Q].astype(np.float64) / temperature
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         edges = weights.cumsum(axis=1)

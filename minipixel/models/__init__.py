@@ -1,6 +1,7 @@
 """The family, and the way back from a file to a model."""
 
 import os
+from collections.abc import Callable
 
 from minipixel import checkpoint
 from minipixel.errors import FormatError
@@ -9,7 +10,7 @@ from minipixel.models.pixelcnn import PixelCNN
 from minipixel.nn import BLANK
 
 # The one table of models, by the name used in files and on the command line.
-MODELS: dict[str, type[Model]] = {model.name: model for model in (PixelCNN,)}
+MODELS: dict[str, Callable[..., Model]] = {model.name: model for model in (PixelCNN,)}
 
 __all__ = ["MODELS", "Model", "PixelCNN", "load"]
 

@@ -62,7 +62,7 @@ class Model(Module):
         `rng` turns dropout on, in models that have it. Raises ValueError for images of another shape, dtype or range.
         """
         images = self.checked(images, condition)
-        return ops.multiply(ops.total(self._log_prob(images)), -1 / len(images))
+        return -ops.total(self._log_prob(images)) / len(images)
 
     def log_prob_map(self, images: Any, condition: Any = None) -> np.ndarray:
         """log p(sub-pixel | all earlier ones) in nats: integers (N, H, W, C) -> float64 (N, H, W, C)."""
@@ -80,8 +80,12 @@ class Model(Module):
         return self.log_prob_map(images, condition).sum(axis=(1, 2, 3))
 
     def bits_per_dim(self, images: Any, condition: Any = None) -> float:
-        """The mean negative log-likelihood in bits a sub-pixel: -log p(image) / (H*W*C * ln 2), averaged over images."""
-        return float(-self.log_prob(images, condition).mean() / (np.prod(self.image_shape) * np.log(2)))
+        """The mean negative log-likelihood of integers (N, H, W, C), in bits a sub-pixel."""
+        return self.bits(-self.log_prob(images, condition).mean())
+
+    def bits(self, nats: float) -> float:
+        """Nats an image as bits a sub-pixel, that is divided by H*W*C * ln 2."""
+        return float(nats / (np.prod(self.image_shape) * np.log(2)))
 
     def predict(self, images: np.ndarray) -> Any:
         """The head's parameters at every pixel, without a tape: integers (N, H, W, C) -> (H, W, N, P)."""
@@ -92,7 +96,7 @@ class Model(Module):
 
     @property
     def order(self) -> np.ndarray:
-        """The place in line of every sub-pixel: (H, W, C), a permutation of 0..H*W*C-1; raster order unless overridden."""
+        """The place in line of every sub-pixel, from 0: integers (H, W, C). Raster order, unless overridden."""
         return np.arange(np.prod(self.image_shape)).reshape(self.image_shape)
 
     def sample(
@@ -115,7 +119,9 @@ class Model(Module):
         sampler = SAMPLERS[check_choice("method", method, tuple(SAMPLERS))]
         n = check_count("n", n, 1, 2**31 - 1)
         if not temperature > 0:
-            raise ValueError(f"temperature: got {temperature}, wanted a number above 0; 1.0 samples from the model itself")
+            raise ValueError(
+                f"temperature: got {temperature}, wanted a number above 0; 1.0 samples from the model itself"
+            )
         uniforms = np.random.default_rng(rng).random((n, *self.image_shape))
         with Workers() as workers:
             parts = workers.map(lambda part: sampler(self, uniforms[part], temperature), n, self.shard_size)
@@ -148,7 +154,9 @@ class Model(Module):
         width = max(len(row[0]) for row in rows)
         lines = [f"{path:{width}}  {layer:36}{stored:>12,}{opened:>12,}" for path, layer, stored, opened in rows]
         H, W, C = self.image_shape
-        title = f"{type(self).__name__}: {H}x{W}x{C} images of {self.levels} levels, {self.head.name} head, {self.dtype}"
+        title = (
+            f"{type(self).__name__}: {H}x{W}x{C} images of {self.levels} levels, {self.head.name} head, {self.dtype}"
+        )
         return "\n".join([title, f"{'layer':{width}}  {'':36}{'weights':>12}{'open':>12}", *lines])
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -45,7 +45,7 @@ def check_images(images: Any, image_shape: tuple[int, int, int], levels: int) ->
         raise ValueError(f"images: got shape {images.shape}, wanted (N, {H}, {W}, {C}) with N >= 1{hint}")
     if images.dtype.kind not in "ui":
         raise ValueError(
-            f"images: got dtype {images.dtype}, wanted integers in 0..{levels - 1} (uint8); models scale them themselves"
+            f"images: got dtype {images.dtype}, wanted integers in 0..{levels - 1} (uint8); scaling is the model's work"
         )
     lowest, highest = int(images.min()), int(images.max())
     if lowest < 0 or highest >= levels:

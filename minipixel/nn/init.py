@@ -1,7 +1,5 @@
 """Where weights start."""
 
-from typing import Any
-
 import numpy as np
 
 from minipixel.nn.module import Parameter

@@ -26,10 +26,11 @@ def linear(x, weight, bias, *, mask=None):
 
 @op
 def conv2d(x, weight, bias, *, mask):
-    """A masked convolution: (H, W, N, K_in), (kh, kw, K_in, K_out), (K_out,) -> (H, W, N, K_out), zeros past the border.
+    """A masked convolution: (H, W, N, K_in), (kh, kw, K_in, K_out), (K_out,) -> (H, W, N, K_out).
 
-    `mask`, boolean and of the weight's shape, says which channels each tap lets through. The centre of the kernel is
-    tap (kh // 2, kw // 2). A tap that lets nothing through is never touched: it costs no time and gets no gradient.
+    Past the border every tap reads zero. The centre of the kernel is tap (kh // 2, kw // 2). `mask`, boolean and of
+    the weight's shape, says which channels each tap lets through; one that lets nothing through is never touched:
+    it costs no time and gets no gradient.
     """
     if mask.shape != weight.shape:
         raise ValueError(f"conv2d: got a mask of shape {mask.shape}, wanted {weight.shape}, the shape of the weight")

@@ -20,7 +20,7 @@ def bernoulli_log_prob(logits, *, images):
 
 @op
 def categorical_log_prob(logits, *, images):
-    """log p of each sub-pixel under a softmax over Q levels: logits (..., C*Q), images (..., C) in 0..Q-1 -> (..., C)."""
+    """log p of each sub-pixel under a softmax over Q levels: logits (..., C*Q), images (..., C) -> (..., C)."""
     xp = array_module(logits)
     scores = logits.reshape(*images.shape, -1)
     scores = scores - scores.max(axis=-1, keepdims=True)

@@ -32,8 +32,8 @@ class Progress(Callback):
         """Draw the empty bar."""
         from tqdm import tqdm
 
-        self._terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=images_in_all, unit="images", disable=not self._terminal, dynamic_ncols=True, leave=False)
+        on = sys.stderr.isatty()
+        self._bar = tqdm(total=images_in_all, unit="images", disable=not on, dynamic_ncols=True, leave=False)
         self._images, self._in_all = 0, images_in_all
         self._start = self._last_line = time.monotonic()
 

@@ -62,6 +62,7 @@ def fit(
         raise ValueError("fit: got resume= or anomaly=, which this version does not offer yet; leave them out")
     epochs, batch_size = check_count("epochs", epochs, 1), check_count("batch_size", batch_size, 1, 2**31 - 1)
     images = np.asarray(images) if transform else model.checked(images, condition)
+    check_count("number of images", len(images), 1, 2**31 - 1)
     if validation is not None:
         held_out = validation if isinstance(validation, tuple) else (validation, None)
         model.checked(*held_out)
@@ -81,13 +82,14 @@ def fit(
                         batch = transform(batch, streams(TRANSFORM, epoch, step))
                     nats += len(batch) * _step(model, batch, optimizer, pool, streams, (epoch, step))
                     seen += len(batch)
-                    logs = _logs(model, nats / seen)
+                    logs = {"loss": nats / seen, "bits_per_dim": model.bits(nats / seen)}
                     for watcher in watchers:
                         watcher.on_batch_end(epoch, len(batch), logs)
                     if interrupted():
                         break
                 if validation is not None and not interrupted():
-                    logs |= {f"val_{name}": value for name, value in _logs(model, -model.log_prob(*held_out).mean()).items()}
+                    nats_held_out = float(-model.log_prob(*held_out).mean())
+                    logs |= {"val_loss": nats_held_out, "val_bits_per_dim": model.bits(nats_held_out)}
                 logs["seconds"] = time.perf_counter() - start
                 history.append(logs)
                 for watcher in watchers:
@@ -119,10 +121,6 @@ def _step(
         parameter.grad = gradient
     optimizer.step(model)
     return total
-
-
-def _logs(model: Model, nats: float) -> dict[str, float]:
-    return {"loss": float(nats), "bits_per_dim": float(nats / (np.prod(model.image_shape) * np.log(2)))}
 
 
 @contextmanager

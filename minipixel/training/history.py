@@ -4,9 +4,10 @@ from typing import Any
 
 
 class History:
-    """`history` maps "loss", "bits_per_dim", "seconds" and, with validation data, "val_loss" and "val_bits_per_dim"
-    to lists with one entry an epoch. Losses are nats an image.
-    """  # noqa: D205, D209
+    """The numbers of each epoch: `history` maps a name to a list with one entry an epoch.
+
+    Names: "loss" (nats an image), "bits_per_dim", "seconds"; with validation data "val_loss", "val_bits_per_dim".
+    """
 
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}

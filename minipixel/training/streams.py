@@ -1,4 +1,4 @@
-"""Random numbers by key: what is drawn depends on the seed and on what it is for, never on which thread asks, or when."""
+"""Random numbers by key: what is drawn depends on the seed and on what it is for, not on which thread asks, or when."""
 
 from typing import Any
 

@@ -1,0 +1,84 @@
+"""The command line: `minipixel demo | train | sample | evaluate | info`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from minipixel.cli import train, use
+from minipixel.datasets import DATASETS
+from minipixel.heads import HEADS
+from minipixel.models import MODELS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0, 2 for what cannot be done (one line says why), 130 after Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.command(arguments)
+    except KeyboardInterrupt:
+        print("minipixel: interrupted", file=sys.stderr)
+        return 130
+    except OSError as error:
+        text = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        print(f"minipixel: error: {text}", file=sys.stderr)
+        return 2
+    except (ValueError, ImportError, MemoryError) as error:
+        print(f"minipixel: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="minipixel", description=__doc__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="train on the bundled digits for about a minute, and draw some")
+    demo.add_argument("--out", help="folder for the results (default: minipixel-demo, or the next free number)")
+    demo.add_argument("--epochs", type=int, default=train.DEMO_EPOCHS, help="default: %(default)s")
+    demo.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    demo.add_argument("--workers", type=int, help="threads (default: one a core); the result does not depend on it")
+    demo.set_defaults(command=train.demo)
+
+    new = commands.add_parser("train", help="train a model and draw from it")
+    new.add_argument("--model", choices=MODELS, default="pixelcnn", help="default: %(default)s")
+    _add_data(new)
+    new.add_argument("--levels", type=int, help="2 binarises, others cut the range evenly (default: all)")
+    new.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
+    new.add_argument("--batch-size", type=int, default=64, help="default: %(default)s")
+    new.add_argument("--learning-rate", type=float, default=1e-3, help="of Adam (default: %(default)s)")
+    new.add_argument("--hidden", type=int, default=32, help="half the number of features (default: %(default)s)")
+    new.add_argument("--blocks", type=int, default=7, help="residual blocks (default: %(default)s)")
+    new.add_argument("--head", choices=HEADS, help="default: bernoulli for 2 levels, else categorical")
+    new.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    new.add_argument("--workers", type=int, help="threads (default: one a core); the result does not depend on it")
+    new.add_argument("--out", help="folder for the results (default: runs/DATA-MODEL, or the next free number)")
+    new.set_defaults(command=train.train)
+
+    sample = commands.add_parser("sample", help="draw images from a trained model")
+    sample.add_argument("file", help="a model.safetensors")
+    sample.add_argument("-n", type=int, default=30, help="how many (default: %(default)s)")
+    sample.add_argument("--temperature", type=float, default=1.0, help="below 1 keeps to what is likely")
+    sample.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    sample.add_argument("--out", default="samples.png", help="picture .png or numbers .npy (default: %(default)s)")
+    sample.set_defaults(command=use.sample)
+
+    evaluate = commands.add_parser("evaluate", help="nats an image and bits/dim of a trained model on a data set")
+    evaluate.add_argument("file", help="a model.safetensors")
+    _add_data(evaluate)
+    evaluate.add_argument("--split", choices=("train", "test"), default="test", help="default: %(default)s")
+    evaluate.set_defaults(command=use.evaluate)
+
+    info = commands.add_parser("info", help="what is in a model file, or what minipixel runs on")
+    info.add_argument("file", nargs="?", help="a model.safetensors")
+    info.set_defaults(command=use.info)
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", choices=DATASETS, default="digits", help="default: %(default)s")
+    parser.add_argument("--root", help="folder with its files (default: $MINIPIXEL_DATA, then a cache)")
+    parser.add_argument(
+        "--binarize",
+        choices=("static", "dynamic", "threshold"),
+        default="static",
+        help="2 levels: drawn once, anew for every batch, or cut at the middle (default: %(default)s)",
+    )

@@ -1,0 +1,45 @@
+"""From a data set and a number of levels to the images that a model of that many levels is trained and tested on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minipixel import datasets
+
+Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+def prepare(images: np.ndarray, levels: int, to: int, binarize: str) -> np.ndarray:
+    """Images with `to` levels: integers (N, H, W, C) in 0..levels-1 -> uint8 in 0..to-1.
+
+    Random draws are always the same, so a test set is too: "dynamic" then means "static".
+    """
+    if to == levels:
+        return images
+    if to == 2:
+        return datasets.binarize(images, levels, "static" if binarize == "dynamic" else binarize)
+    return datasets.quantize(images, levels, to)
+
+
+def batch_transform(levels: int, to: int, binarize: str) -> Transform | None:
+    """What has to happen to every batch anew: drawing it, for dynamic binarisation; None for all else."""
+    if to != 2 or to == levels or binarize != "dynamic":
+        return None
+
+    def draw(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return datasets.binarize(images, levels, "dynamic", rng)
+
+    return draw
+
+
+def histogram_bits_per_dim(train: np.ndarray, test: np.ndarray, levels: int) -> float:
+    """Bits/dim of the test images under the histogram of the training images: what a model has to beat."""
+    counts = np.bincount(train.ravel(), minlength=levels) + 1.0
+    return float(-np.log2(counts / counts.sum())[test.ravel()].mean())
+
+
+def describe(ds: Any, levels: int) -> str:
+    """One line on a data set as it is used: "digits: 1438 train + 359 test images, 8x8x1, 17 levels"."""
+    H, W, C = ds.image_shape
+    return f"{ds.name}: {len(ds.train.images)} train + {len(ds.test.images)} test images, {H}x{W}x{C}, {levels} levels"

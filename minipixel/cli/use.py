@@ -1,0 +1,69 @@
+"""`minipixel sample`, `minipixel evaluate` and `minipixel info`: what can be done with a trained model."""
+
+import argparse
+import io
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from minipixel import datasets, plots
+from minipixel.cli.data import describe, prepare
+from minipixel.files import write_atomically
+from minipixel.kernels import numba_enabled
+from minipixel.models import load
+from minipixel.shards import Workers
+
+
+def sample(arguments: argparse.Namespace) -> int:
+    """Draw images and write them as a picture or as an array."""
+    out = Path(arguments.out)
+    if out.suffix not in (".png", ".npy"):
+        raise ValueError(f"--out: got {arguments.out}, wanted a name ending in .png (a picture) or .npy (the numbers)")
+    model = load(arguments.file)
+    images = model.sample(arguments.n, rng=arguments.seed, temperature=arguments.temperature)
+    content = io.BytesIO()
+    if out.suffix == ".npy":
+        np.save(content, images)
+    else:
+        plots.image_grid(images, model.levels, columns=min(10, arguments.n)).savefig(content, format="png")
+    write_atomically(out, content.getvalue())
+    print(f"{arguments.n} images in {out}")
+    return 0
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Print the mean negative log-likelihood of a split."""
+    model = load(arguments.file)
+    ds = datasets.load(arguments.data, arguments.root)
+    split = ds.train if arguments.split == "train" else ds.test
+    nats = -model.log_prob(prepare(split.images, ds.levels, model.levels, arguments.binarize))
+    bits = model.bits(nats.mean())
+    spread = nats.std() / np.sqrt(len(nats))
+    print(f"data    {describe(ds, model.levels)}")
+    print(f"{arguments.split:7} {nats.mean():.2f} nats an image (standard error {spread:.2f}), {bits:.4f} bits/dim")
+    return 0
+
+
+def info(arguments: argparse.Namespace) -> int:
+    """Describe a model file; without one, the installation."""
+    if arguments.file:
+        print(load(arguments.file).summary())
+        return 0
+    print(f"minipixel {version('minipixel')} on Python {platform.python_version()}, {platform.machine()}")
+    for name in ("numpy", "scipy", "numba", "safetensors", "matplotlib", "cupy-cuda12x", "cupy-cuda13x"):
+        print(f"  {name:13}{_version(name)}")
+    print(f"kernels       {'Numba' if numba_enabled() else 'plain NumPy (Numba is missing, or MINIPIXEL_NUMBA=0)'}")
+    print(f"threads       {Workers().count}")
+    print(f"data          {os.environ.get('MINIPIXEL_DATA', 'a cache folder (MINIPIXEL_DATA is not set)')}")
+    print(f"data sets     {', '.join(datasets.DATASETS)}")
+    return 0
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
