@@ -17,7 +17,8 @@ def make_head(name: str | None, C: int, Q: int) -> Head:
 
     Raises ValueError if the name is unknown, or the head cannot describe that many levels.
     """
-    name = name or ("bernoulli" if Q == 2 else "categorical")
-    if name not in HEADS:
+    if name is None:
+        name = "bernoulli" if Q == 2 else "categorical"
+    if name not in tuple(HEADS):
         raise ValueError(f"head: got {name!r}, wanted one of {', '.join(HEADS)}")
     return HEADS[name](C, Q)

@@ -23,11 +23,14 @@ def load(path: str | os.PathLike[str]) -> Model:
     config, tensors = checkpoint.read(path)
     arguments = dict(config)
     name = arguments.pop("model", None)
-    if name not in MODELS:
+    if name not in tuple(MODELS):
         raise FormatError(f"{path}: got a model named {name!r}, expected one of {', '.join(MODELS)}")
     try:
         model = MODELS[name](**arguments, rng=BLANK)  # takes no memory before the shapes are known to be right
         model.load_state_dict(tensors)
     except (TypeError, ValueError) as error:
         raise FormatError(f"{path}: its configuration does not fit: {error}") from error
+    stored = {str(tensor.dtype) for tensor in tensors.values()}
+    if stored != {model.dtype}:
+        raise FormatError(f"{path}: got weights of {', '.join(sorted(stored))}, expected {model.dtype}")
     return model

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import ops
-from minipixel.nn.init import BLANK, blank, masked_uniform, uniform_bias
+from minipixel.nn.init import weight_and_bias
 from minipixel.nn.masks import causal_mask
 from minipixel.nn.module import Module
 from minipixel.tensor import Tensor
@@ -23,12 +23,8 @@ class Conv2d(Module):
         self, groups_in: np.ndarray, groups_out: np.ndarray, kernel: tuple[int, int], kind: str, rng: Any, dtype: str
     ) -> None:
         self.groups_in, self.groups_out, self.kernel, self.kind = groups_in, groups_out, kernel, kind
-        if rng is BLANK:
-            self.weight = blank((*kernel, len(groups_in), len(groups_out)), dtype)
-            self.bias = blank((len(groups_out),), dtype)
-        else:
-            self.weight = masked_uniform(self.mask, rng, dtype)
-            self.bias = uniform_bias(self.mask, rng, dtype)
+        shape = (*kernel, len(groups_in), len(groups_out))
+        self.weight, self.bias = weight_and_bias(shape, lambda: self.mask, rng, dtype)
 
     @functools.cached_property
     def mask(self) -> np.ndarray:
@@ -52,25 +48,17 @@ class Pointwise(Module):
 
     def __init__(self, groups_in: np.ndarray, groups_out: np.ndarray, rng: Any, dtype: str) -> None:
         self.groups_in, self.groups_out = groups_in, groups_out
-        if rng is BLANK:
-            self.weight = blank((len(groups_in), len(groups_out)), dtype)
-            self.bias = blank((len(groups_out),), dtype)
-        else:
-            self.weight = masked_uniform(self.mask, rng, dtype)
-            self.bias = uniform_bias(self.mask, rng, dtype)
+        shape = (len(groups_in), len(groups_out))
+        self.weight, self.bias = weight_and_bias(shape, lambda: self.mask, rng, dtype)
 
     @functools.cached_property
     def mask(self) -> np.ndarray:
         """The open weights, boolean (K_in, K_out); built when first asked for."""
         return causal_mask((1, 1), self.groups_in, self.groups_out, "B")[0, 0]
 
-    @functools.cached_property
-    def _mask_or_none(self) -> np.ndarray | None:
-        return None if self.mask.all() else self.mask  # grey models need no multiplication
-
     def __call__(self, x: Any) -> Tensor:
         """Multiply each pixel's channels by the weight: (..., K_in) -> (..., K_out)."""
-        return ops.linear(x, self.weight, self.bias, mask=self._mask_or_none)
+        return ops.linear(x, self.weight, self.bias, mask=self.mask)
 
     def __repr__(self) -> str:
         return f"Pointwise(1x1, mask B, {len(self.groups_in)} -> {len(self.groups_out)})"

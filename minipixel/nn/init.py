@@ -1,5 +1,8 @@
 """Where weights start."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from minipixel.nn.module import Parameter
@@ -8,27 +11,20 @@ BLANK = "blank"
 """Given as `rng`: weights that are about to be loaded. Zeros that take no memory, whatever size is asked for."""
 
 
-def blank(shape: tuple[int, ...], dtype: str) -> Parameter:
-    """A parameter that is about to be loaded."""
-    return Parameter(np.broadcast_to(np.zeros((), dtype), shape))
+def weight_and_bias(
+    shape: tuple[int, ...], mask: Callable[[], np.ndarray], rng: Any, dtype: str
+) -> tuple[Parameter, Parameter]:
+    """A weight (..., K_out) and its bias (K_out,), drawn uniformly so that outputs vary about as much as inputs do.
 
-
-def masked_uniform(mask: np.ndarray, rng: np.random.Generator, dtype: str) -> Parameter:
-    """A weight (..., K_out) drawn from [-b, b] with b = sqrt(3 / fan_in), so that outputs vary as much as inputs do.
-
-    Only what the mask opens is counted in fan_in, output by output; what it shuts is 0, and stays 0 in training.
+    With fan_in the number of inputs that the mask opens, output by output, weights lie within sqrt(3 / fan_in) and
+    biases within sqrt(1 / fan_in). Weights that the mask shuts are 0, and stay 0 in training. Biases are not 0: the
+    first pixel sees nothing else, and a rectifier at exactly 0 has no gradient to check.
     """
-    return Parameter((rng.uniform(-1, 1, mask.shape) * np.sqrt(3 / _fan_in(mask)) * mask).astype(dtype))
-
-
-def uniform_bias(mask: np.ndarray, rng: np.random.Generator, dtype: str) -> Parameter:
-    """The bias (K_out,) that goes with it, drawn from [-b, b] with b = sqrt(1 / fan_in).
-
-    Not zero: the first pixel sees nothing but biases, and a rectifier at exactly 0 has no gradient to check.
-    """
-    return Parameter((rng.uniform(-1, 1, mask.shape[-1]) * np.sqrt(1 / _fan_in(mask))).astype(dtype))
-
-
-def _fan_in(mask: np.ndarray) -> np.ndarray:
-    """How many inputs each output reads, at least 1: (..., K_out) -> (K_out,)."""
-    return np.maximum(mask.reshape(-1, mask.shape[-1]).sum(axis=0), 1)
+    if rng is BLANK:
+        nothing = np.zeros((), dtype)
+        return Parameter(np.broadcast_to(nothing, shape)), Parameter(np.broadcast_to(nothing, shape[-1:]))
+    opened = mask()
+    fan_in = np.maximum(opened.reshape(-1, shape[-1]).sum(axis=0), 1)
+    weight = rng.uniform(-1, 1, shape) * np.sqrt(3 / fan_in) * opened
+    bias = rng.uniform(-1, 1, shape[-1]) * np.sqrt(1 / fan_in)
+    return Parameter(weight.astype(dtype)), Parameter(bias.astype(dtype))
