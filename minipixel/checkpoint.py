@@ -24,7 +24,8 @@ def write(path: str | os.PathLike[str], config: Mapping[str, Any], tensors: Mapp
     """Write a model file, whole or not at all. Raises OSError (no such folder, no permission, disk full)."""
     from safetensors.numpy import save
 
-    metadata = {"format": "minipixel 1", "config": _canonical(config), "sha256": _digest(config, tensors)}
+    # one entry, because safetensors writes several in an order that changes from run to run
+    metadata = {"minipixel": _canonical({"config": config, "sha256": _digest(config, tensors)})}
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     write_atomically(path, save(contiguous, metadata))
 
@@ -39,19 +40,18 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nda
     from safetensors.numpy import load
 
     content = Path(path).read_bytes()
-    metadata = _metadata(path, content)
-    config = _json(path, "configuration", metadata["config"])
+    config, digest = _metadata(path, content)
     try:
         tensors = load(content)
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise FormatError(f"{path}: got tensors that cannot be read ({error}), expected safetensors") from error
-    if metadata["sha256"] != _digest(config, tensors):
-        raise FormatError(f"{path}: its content does not match its SHA-256, expected {metadata['sha256'][:12]}...")
+    if digest != _digest(config, tensors):
+        raise FormatError(f"{path}: got content that does not match its own SHA-256, expected {digest:.12}...")
     return config, tensors
 
 
-def _metadata(path: str | os.PathLike[str], content: bytes) -> dict[str, str]:
-    """The metadata of our own files, with every size checked against the length of the file before it is believed."""
+def _metadata(path: str | os.PathLike[str], content: bytes) -> tuple[dict[str, Any], str]:
+    """The configuration and the digest; every size is checked against the length of the file before it is believed."""
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or not 2 <= length <= min(MAX_HEADER, len(content) - 8):
         raise FormatError(
@@ -59,9 +59,13 @@ def _metadata(path: str | os.PathLike[str], content: bytes) -> dict[str, str]:
         )
     header = _json(path, "header", content[8 : 8 + length].decode("utf-8", "replace"))
     metadata = header.get("__metadata__")
-    if not isinstance(metadata, dict) or not {"config", "sha256"} <= metadata.keys():
+    if not isinstance(metadata, dict) or "minipixel" not in metadata:
         raise FormatError(f"{path}: got a safetensors file without a digest, expected a model written by model.save")
-    return metadata
+    ours = _json(path, "metadata entry", metadata["minipixel"])
+    config, digest = ours.get("config"), ours.get("sha256")
+    if not isinstance(config, dict) or not isinstance(digest, str):
+        raise FormatError(f"{path}: got metadata without configuration or digest, expected both")
+    return config, digest
 
 
 def _json(path: str | os.PathLike[str], part: str, text: Any) -> dict[str, Any]:
@@ -74,8 +78,8 @@ def _json(path: str | os.PathLike[str], part: str, text: Any) -> dict[str, Any]:
     return value
 
 
-def _canonical(config: Mapping[str, Any]) -> str:
-    return json.dumps(config, sort_keys=True, separators=(",", ":"))
+def _canonical(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _digest(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:

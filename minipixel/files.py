@@ -19,9 +19,11 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> Path
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from error  # the name that was asked for
         raise
     _sync_folder(path.parent)
     return path

@@ -73,7 +73,7 @@ def test_a_shifted_kernel_sees_a_later_pixel():
     model.stem.mask = np.roll(model.stem.mask, 1, axis=1)  # every tap one column too far right
     rng = np.random.default_rng(0)  # weights that the right mask shuts are zero until something else fills them
     model.load_state_dict({name: rng.standard_normal(w.shape) for name, w in model.state_dict().items()})
-    with pytest.raises(mp.CausalityError, match="which is drawn later|its own value"):
+    with pytest.raises(mp.CausalityError, match=r"which is drawn later|its own value"):
         mp.assert_causal(model)
 
 
@@ -98,7 +98,7 @@ def test_the_blind_spot_of_the_papers_model(blocks, share):
 
 
 def test_what_is_refused():
-    with pytest.raises(ValueError, match="^check_causality: got a function, wanted a minipixel model$"):
+    with pytest.raises(ValueError, match=r"^check_causality: got a function, wanted a minipixel model$"):
         mp.check_causality(lambda x: x)
     with pytest.raises(ValueError, match=r"^image_shape: got \(3, 3, 1\), wanted \(5, 4, 1\)"):
         mp.check_causality(pixelcnn(), (3, 3, 1))

@@ -12,9 +12,7 @@ from minipixel.shards import Workers
 from minipixel.tensor import Tensor, gradients
 
 
-def dependencies(
-    model: Model, *, images: int = 4, outputs: Sequence[int] | None = None, rng: Any = 0
-) -> np.ndarray:
+def dependencies(model: Model, *, images: int = 4, outputs: Sequence[int] | None = None, rng: Any = 0) -> np.ndarray:
     """Which sub-pixels each is predicted from: boolean (S, S), S = H*W*C in raster order, [i, j] for i on j.
 
     A batch holds S copies of one image, and copy i carries the seed of output i alone, so its gradient is row i of the

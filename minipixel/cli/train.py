@@ -14,7 +14,7 @@ from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
 from minipixel.optim import Adam
-from minipixel.training import History, Interrupted, fit
+from minipixel.training import Callback, History, Interrupted, fit
 
 DEMO_EPOCHS = 20
 SAMPLES = 30
@@ -44,7 +44,7 @@ def _run(settings: argparse.Namespace) -> int:
         ds.image_shape, levels, hidden=settings.hidden, blocks=settings.blocks, head=settings.head, rng=settings.seed
     )
     optimizer = Adam(settings.learning_rate)
-    folder = _open_folder(settings.out, settings.default_out)
+    results = _ResultsFolder(settings.out, settings.default_out)
     print(f"data    {describe(ds, levels)}")
     print(f"model   {type(model).__name__}, {model.num_parameters:,} weights, {model.head.name} head")
 
@@ -58,11 +58,13 @@ def _run(settings: argparse.Namespace) -> int:
             batch_size=settings.batch_size,
             optimizer=optimizer,
             transform=transform,
+            callbacks=[results],
             rng=settings.seed,
             workers=settings.workers,
         )
     except Interrupted as stop:
         history, interrupted = stop.history, True
+    folder = results.path
     figures = {
         **{"model": model.name, "data": ds.name, "levels": levels, "parameters": model.num_parameters},
         **{"epochs": history.epochs, "seconds": round(time.perf_counter() - start, 1), "interrupted": interrupted},
@@ -98,18 +100,22 @@ def _draw(model: Model, real: np.ndarray, path: Path, seed: int) -> None:
     plots.sample_grid(real, generated, model.levels).savefig(path)
 
 
-def _open_folder(wanted: str | None, default: str) -> Path:
-    """The folder for the results, made and tried before anything is computed.
+class _ResultsFolder(Callback):
+    """The folder for the results: made and tried once `fit` has accepted all else, before it takes its first step.
 
     One that was asked for must not hold a model already (FileExistsError); else the next free name is taken.
     """
-    folder = Path(wanted or default)
-    if wanted and (folder / "model.safetensors").exists():
-        raise FileExistsError(f"{folder}: holds a model already; give --out another folder, or remove that one")
-    number = 2
-    while not wanted and folder.exists():
-        folder = Path(f"{default}-{number}")
-        number += 1
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "figures.json", "{}\n")
-    return folder
+
+    def __init__(self, wanted: str | None, default: str) -> None:
+        self.path = Path(wanted or default)
+        number = 2
+        while wanted is None and self.path.exists():
+            self.path = Path(f"{default}-{number}")
+            number += 1
+        if (self.path / "model.safetensors").exists():
+            raise FileExistsError(f"{self.path}: holds a model already; give --out another folder, or remove that one")
+
+    def on_train_begin(self, model: Model, images_in_all: int) -> None:
+        """Make the folder and write to it. Raises OSError."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path / "figures.json", "{}\n")

@@ -1,6 +1,7 @@
 """`minipixel sample`, `minipixel evaluate` and `minipixel info`: what can be done with a trained model."""
 
 import argparse
+import errno
 import io
 import os
 import platform
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+import minipixel
 from minipixel import datasets, plots
 from minipixel.cli.data import describe, prepare
 from minipixel.files import write_atomically
@@ -22,6 +24,8 @@ def sample(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out)
     if out.suffix not in (".png", ".npy"):
         raise ValueError(f"--out: got {arguments.out}, wanted a name ending in .png (a picture) or .npy (the numbers)")
+    if not out.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), arguments.out)
     model = load(arguments.file)
     images = model.sample(arguments.n, rng=arguments.seed, temperature=arguments.temperature)
     content = io.BytesIO()
@@ -52,7 +56,7 @@ def info(arguments: argparse.Namespace) -> int:
     if arguments.file:
         print(load(arguments.file).summary())
         return 0
-    print(f"minipixel {version('minipixel')} on Python {platform.python_version()}, {platform.machine()}")
+    print(f"minipixel {minipixel.__version__} on Python {platform.python_version()}, {platform.machine()}")
     for name in ("numpy", "scipy", "numba", "safetensors", "matplotlib", "cupy-cuda12x", "cupy-cuda13x"):
         print(f"  {name:13}{_version(name)}")
     print(f"kernels       {'Numba' if numba_enabled() else 'plain NumPy (Numba is missing, or MINIPIXEL_NUMBA=0)'}")

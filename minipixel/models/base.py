@@ -9,7 +9,7 @@ import numpy as np
 from minipixel import checkpoint, ops
 from minipixel.backend import array_module, to_cpu
 from minipixel.heads import make_head
-from minipixel.models.checks import check_choice, check_count, check_images, check_shape
+from minipixel.models.checks import MANY, check_choice, check_count, check_images, check_shape
 from minipixel.nn import Module
 from minipixel.sampling import SAMPLERS
 from minipixel.shards import Workers
@@ -117,7 +117,7 @@ class Model(Module):
         """
         self._check_condition(condition)
         sampler = SAMPLERS[check_choice("method", method, tuple(SAMPLERS))]
-        n = check_count("n", n, 1, 2**31 - 1)
+        n = check_count("n", n, 1, MANY)
         if not temperature > 0:
             raise ValueError(
                 f"temperature: got {temperature}, wanted a number above 0; 1.0 samples from the model itself"

@@ -6,6 +6,9 @@ import numpy as np
 
 from minipixel.backend import to_cpu
 
+MANY = 2**31 - 1
+"""A bound for counts that cost no memory by themselves."""
+
 MAX_SUBPIXELS = 2**26
 """The largest image that is accepted, in sub-pixels: a typing slip should not take all memory."""
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.models import Model
-from minipixel.models.checks import check_count
+from minipixel.models.checks import MANY, check_count
 from minipixel.optim import Adam, Optimizer
 from minipixel.shards import Workers
 from minipixel.tensor import gradients
@@ -60,9 +60,9 @@ def fit(
     """
     if resume is not None or anomaly:
         raise ValueError("fit: got resume= or anomaly=, which this version does not offer yet; leave them out")
-    epochs, batch_size = check_count("epochs", epochs, 1), check_count("batch_size", batch_size, 1, 2**31 - 1)
+    epochs, batch_size = check_count("epochs", epochs, 1, MANY), check_count("batch_size", batch_size, 1, MANY)
     images = np.asarray(images) if transform else model.checked(images, condition)
-    check_count("number of images", len(images), 1, 2**31 - 1)
+    check_count("number of images", len(images), 1, MANY)
     if validation is not None:
         held_out = validation if isinstance(validation, tuple) else (validation, None)
         model.checked(*held_out)

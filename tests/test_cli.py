@@ -1,0 +1,176 @@
+"""The command line as a new user would run it, mistakes included."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import minipixel as mp
+from minipixel.cli import main
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MINIPIXEL_DATA", raising=False)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model file for the digits."""
+    path = tmp_path_factory.mktemp("trained") / "model.safetensors"
+    ds = mp.datasets.load("digits")
+    mp.models.PixelCNN(ds.image_shape, ds.levels, hidden=2, blocks=1).save(path)
+    return path
+
+
+def one_line(capsys):
+    """The error, which is one line and no traceback."""
+    error = capsys.readouterr().err
+    assert error.startswith("minipixel: error: ") and error.count("\n") == 1, error
+    return error
+
+
+def test_demo(here, capsys):
+    assert main(["demo", "--epochs", "1"]) == 0
+    said = capsys.readouterr()
+    folder = here / "minipixel-demo"
+    files = {"samples.png", "loss.png", "model.safetensors", "figures.json"}
+    assert {path.name for path in folder.iterdir()} == files
+    assert "minipixel-demo" in said.out and all(name in said.out for name in files)
+    assert "1438 train + 359 test images" in said.out and "epoch 1/1" in said.err
+    figures = json.loads((folder / "figures.json").read_text())
+    model = mp.load(folder / "model.safetensors")
+    ds = mp.datasets.load("digits")
+    assert figures["parameters"] == model.num_parameters and figures["seconds"] > 0
+    assert figures["test_bits_per_dim"] == pytest.approx(model.bits_per_dim(ds.test.images), rel=1e-6)
+    assert figures["test_bits_per_dim"] < figures["histogram_bits_per_dim"]
+    assert main(["demo", "--epochs", "1"]) == 0
+    assert (here / "minipixel-demo-2" / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+
+
+SMALL = ["--epochs", "1", "--hidden", "4", "--blocks", "1"]
+
+
+@pytest.mark.parametrize("options", [["--levels", "2"], ["--levels", "2", "--binarize", "dynamic"], ["--levels", "4"]])
+def test_train_and_evaluate(here, capsys, options):
+    assert main(["train", *SMALL, *options, "--out", "run"]) == 0
+    figures = json.loads((here / "run" / "figures.json").read_text())
+    levels = int(options[1])
+    assert figures["levels"] == levels and mp.load("run/model.safetensors").levels == levels
+    capsys.readouterr()
+    assert main(["evaluate", "run/model.safetensors", *options[2:]]) == 0
+    said = capsys.readouterr().out
+    assert (
+        f"{figures['test_nats_per_image']:.2f} nats" in said and f"{figures['test_bits_per_dim']:.4f} bits/dim" in said
+    )
+    assert main(["evaluate", "run/model.safetensors", "--split", "train"]) == 0
+
+
+def test_default_folders_never_overwrite(here):
+    for _ in range(2):
+        assert main(["train", *SMALL]) == 0
+    assert sorted(path.name for path in (here / "runs").iterdir()) == ["digits-pixelcnn", "digits-pixelcnn-2"]
+
+
+def test_train_on_idx_files(here, capsys, monkeypatch):
+    """A folder of IDX files takes the same way as the real MNIST; these are too small to be it, and are refused."""
+    (here / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"\0\0\x08\x03" + bytes(12)))
+    assert main(["train", *SMALL, "--data", "mnist", "--root", str(here)]) == 2
+    assert "train-images-idx3-ubyte" in one_line(capsys)
+    assert not (here / "runs").exists()
+
+
+def test_sample(here, capsys, trained):
+    assert main(["sample", str(trained), "-n", "7", "--out", "some.npy", "--seed", "3"]) == 0
+    images = np.load("some.npy", allow_pickle=False)
+    np.testing.assert_array_equal(images, mp.load(trained).sample(7, rng=3))
+    assert main(["sample", str(trained), "-n", "3", "--temperature", "0.5"]) == 0
+    assert (here / "samples.png").read_bytes().startswith(b"\x89PNG")
+    assert "3 images in samples.png" in capsys.readouterr().out
+
+
+def test_info(capsys, trained):
+    assert main(["info"]) == 0
+    assert f"minipixel {mp.__version__}" in capsys.readouterr().out
+    assert main(["info", str(trained)]) == 0
+    said = capsys.readouterr().out
+    assert "8x8x1 images of 17 levels" in said and "stem" in said
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (["info", "nothing.safetensors"], "nothing.safetensors: No such file or directory"),
+        (["info", "."], ".: Is a directory"),
+        (["info", "junk"], "junk: got 4 bytes that are no safetensors file, expected a model"),
+        (["sample", "TRAINED", "-n", "0"], "n: got 0, wanted"),
+        (["sample", "TRAINED", "--temperature", "-1"], "temperature: got -1.0"),
+        (["sample", "TRAINED", "--out", "picture.jpg"], "--out: got picture.jpg, wanted a name ending in .png"),
+        (["sample", "TRAINED", "--out", "no/folder.png"], "no/folder.png: No such file or directory"),
+        (["evaluate", "TRAINED", "--data", "emoji"], "images: got shape"),
+        (["train", "--levels", "40"], "levels"),
+        (["train", "--levels", "1"], "levels"),
+        (["train", "--epochs", "0"], "epochs: got 0"),
+        (["train", "--hidden", "0"], "hidden: got 0"),
+        (["train", "--learning-rate", "0"], "learning_rate: got 0.0"),
+        (["train", "--levels", "3", "--head", "bernoulli"], "'bernoulli' for 3 levels"),
+        (["train", "--workers", "0"], "workers: got 0"),
+        (["train", "--out", "junk/folder"], "junk"),
+        (["train", "--out", "taken"], "taken: holds a model already"),
+        (["train", "--data", "mnist", "--root", "nowhere"], "nowhere"),
+    ],
+)
+def test_mistakes(here, capsys, trained, command, text):
+    """Exit status 2, one line that says what is wrong, and nothing left behind."""
+    (here / "junk").write_bytes(b"junk")
+    (here / "taken").mkdir()
+    (here / "taken" / "model.safetensors").write_bytes(b"precious")
+    command = [str(trained) if word == "TRAINED" else word for word in command]
+    assert main(command) == 2
+    assert text in one_line(capsys)
+    assert (here / "taken" / "model.safetensors").read_bytes() == b"precious"
+    assert sorted(path.name for path in here.iterdir()) == ["junk", "taken"]
+
+
+@pytest.mark.parametrize("command", [["train", "--model", "transformer"], ["train", "--data", "cats"], [], ["fly"]])
+def test_unknown_words(capsys, command):
+    with pytest.raises(SystemExit) as stop:
+        main(command)
+    assert stop.value.code == 2
+    assert "usage: minipixel" in capsys.readouterr().err
+
+
+def test_ctrl_c_saves_the_model(tmp_path):
+    """SIGINT to a real process in the middle of training: exit status 130, and the model so far can be loaded."""
+    command = [sys.executable, "-m", "minipixel", "train", "--epochs", "100000", "--hidden", "4", "--blocks", "1"]
+    process = subprocess.Popen([*command, "--out", "run"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert process.stderr.readline().startswith("epoch 1/100000")
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert "the model so far is in run" in error and "Traceback" not in error
+    figures = json.loads((tmp_path / "run" / "figures.json").read_text())
+    assert figures["interrupted"] and figures["epochs"] >= 1
+    model = mp.load(tmp_path / "run" / "model.safetensors")
+    ds = mp.datasets.load("digits")
+    assert model.bits_per_dim(ds.test.images) < 4  # log2 17 = 4.09 is to know nothing
+
+
+@pytest.mark.skipif("MINIPIXEL_DATA" not in os.environ, reason="MINIPIXEL_DATA does not say where the real MNIST is")
+@pytest.mark.slow
+def test_train_on_the_real_mnist(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root = os.environ["MINIPIXEL_DATA"]
+    assert main(["train", "--data", "mnist", "--root", root, "--levels", "2", *SMALL, "--out", "run"]) == 0
+    figures = json.loads((tmp_path / "run" / "figures.json").read_text())
+    assert 70 < figures["test_nats_per_image"] < 130

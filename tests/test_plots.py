@@ -1,0 +1,62 @@
+"""Figures: made without pyplot, with the right pictures in the right places."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import minipixel as mp
+from minipixel import plots
+from minipixel.nn import causal_mask, colour_groups
+
+
+def saved(figure, tmp_path):
+    figure.savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 1000
+    return figure
+
+
+def test_real_above_generated(tmp_path):
+    real, generated = np.full((12, 4, 4, 1), 3, np.uint8), np.zeros((7, 4, 4, 1), np.uint8)
+    figure = saved(plots.sample_grid(real, generated, 4, columns=5), tmp_path)
+    top, below = figure.axes
+    assert (top.get_ylabel(), below.get_ylabel()) == ("real", "generated")
+    picture = top.images[0].get_array()
+    assert picture.shape == (4, 5 * 4 + 4, 3) and picture.min() == 1  # one row of five, all white
+    assert below.images[0].get_array().shape == (2 * 4 + 1, 5 * 4 + 4, 3)
+    assert (below.images[0].get_array()[:4, :4] == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 2, 1), (3, 2, 7, 3), (1, 1, 1, 1)])
+def test_colours_and_odd_sizes(shape, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    figure = saved(plots.image_grid(images, 256, columns=2, title="some"), tmp_path)
+    _, H, W, _ = shape
+    np.testing.assert_allclose(
+        figure.axes[0].images[0].get_array()[:H, :W], np.broadcast_to(images[0] / 255, (H, W, 3))
+    )
+
+
+def test_loss_curve(tmp_path):
+    history = {"bits_per_dim": [3.0, 2.0, 1.5], "val_bits_per_dim": [2.5, 2.2, 2.1], "seconds": [1, 1, 1]}
+    (axes,) = saved(plots.loss_curve(history), tmp_path).axes
+    assert [line.get_label() for line in axes.lines] == ["training", "validation"]
+    np.testing.assert_array_equal(axes.lines[1].get_ydata(), [2.5, 2.2, 2.1])
+    saved(plots.loss_curve({"bits_per_dim": [1.0]}), tmp_path)
+
+
+def test_a_mask(tmp_path):
+    one = colour_groups(1, 1)
+    (axes,) = saved(plots.mask(causal_mask((7, 7), one, one, "A"), title="mask A"), tmp_path).axes
+    assert axes.collections[0].get_array().sum() == 24
+    saved(plots.mask(np.eye(3, dtype=bool)), tmp_path)
+
+
+def test_history_plots_itself(tmp_path):
+    history = mp.History()
+    history.append({"loss": 2.0, "bits_per_dim": 1.0})
+    saved(history.plot(), tmp_path)
+
+
+def test_pyplot_is_not_touched():
+    assert "matplotlib.pyplot" not in sys.modules
