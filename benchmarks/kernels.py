@@ -1,0 +1,60 @@
+"""Kernel overrides against their references, side by side: the measurement that admits an override.
+
+Run: python benchmarks/kernels.py
+Both bodies take turns on the same data, one thread, float32; medians of 60 runs, after a warm-up that compiles.
+"""
+
+import time
+
+import numpy as np
+import threadpoolctl
+
+from minipixel.kernels import KERNELS
+from minipixel.nn import causal_mask, colour_groups
+from minipixel.ops.conv import open_taps
+
+
+def taps(size, kind):
+    one = colour_groups(1, 1)
+    return open_taps(causal_mask((size, size), one, one, kind))
+
+
+MAPS = [  # (H, N, K), taps: shards as training cuts them
+    ("28x28, N 8, K 1, 7x7 A", (28, 8, 1), taps(7, "A")),
+    ("28x28, N 8, K 16, 3x3 B", (28, 8, 16), taps(3, "B")),
+    ("28x28, N 4, K 32, 3x3 B", (28, 4, 32), taps(3, "B")),
+    ("8x8, N 16, K 1, 7x7 A", (8, 16, 1), taps(7, "A")),
+    ("8x8, N 16, K 32, 3x3 B", (8, 16, 32), taps(3, "B")),
+    ("16x16, N 8, K 3, 7x7 A", (16, 8, 3), taps(7, "A")),
+]
+
+
+def seconds(call):
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def compare(kernel, *arguments, runs=60):
+    """Median microseconds of the reference and of the override, and the median of their ratios."""
+    bodies = kernel.reference, kernel.override
+    for body in bodies:
+        body(*arguments)
+    times = np.array([[seconds(lambda body=body: body(*arguments)) for body in bodies] for _ in range(runs)]) * 1e6
+    return *np.median(times, axis=0), np.median(times[:, 0] / times[:, 1])
+
+
+def main():
+    print(f"{'map, taps':26}{'kernel':8}{'reference us':>14}{'override us':>13}{'ratio':>7}")
+    with threadpoolctl.threadpool_limits(1):
+        for name, (H, N, K), open_ in MAPS:
+            rng = np.random.default_rng(0)
+            x = rng.standard_normal((H, H, N, K)).astype(np.float32)
+            columns = rng.standard_normal((H, H, N, len(open_) * K)).astype(np.float32)
+            for kernel, arguments in ((KERNELS["im2col"], (x, open_)), (KERNELS["col2im"], (columns, open_, K))):
+                reference, override, ratio = compare(kernel, *arguments)
+                print(f"{name:26}{kernel.__name__:8}{reference:14.0f}{override:13.0f}{ratio:7.2f}")
+
+
+if __name__ == "__main__":
+    main()
