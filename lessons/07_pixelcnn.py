@@ -37,7 +37,7 @@ binary_train, binary_test = (mp.datasets.binarize(images, Q, "threshold") for im
 binary = mp.models.PixelCNN((H, W, C), 2, hidden=16, blocks=4)
 mp.fit(binary, binary_train, validation=binary_test, epochs=EPOCHS)
 print(f"binary digits: {binary.bits_per_dim(binary_test):.3f} bits/dim; a fair coin costs 1")
-drawn = binary.sample(30, rng=0)
+drawn = binary.sample(20, rng=0)
 show(mp.plots.sample_grid(binary_test, drawn, 2, title="Thresholded digits"), "07_binary")
 
 # %% [markdown]
@@ -61,11 +61,8 @@ def place_left_above(images):
 
 
 history = mp.fit(model, train, validation=test, epochs=EPOCHS)
-scores = {
-    "by position": table_bits(lambda images: np.broadcast_to(np.arange(H * W).reshape(H, W), images.shape)),
-    "by position, left and above": table_bits(place_left_above),
-    "PixelCNN": model.bits_per_dim(test),
-}
+scores = {"by position": table_bits(lambda images: place_left_above(images) // 25)}
+scores |= {"by position, left and above": table_bits(place_left_above), "PixelCNN": model.bits_per_dim(test)}
 figure = history.plot()
 for name, bits in scores.items():
     print(f"{name:28}{bits:6.3f} bits/dim")
@@ -81,31 +78,29 @@ show(figure, "07_curves")
 # Below, the loop by hand. It gives what the library gives.
 
 # %%
-n, k, r_shown, c_shown = 8, 0, 3, 4
+n, k, r_shown, c_shown = 8, 2, 4, 5  # n images; a pixel to look at: row 4, column 5 of image 2
 u = np.random.default_rng(0).random((n, H, W, 1))
 images, frames = np.zeros(u.shape, np.uint8), []
 for t, (r, c) in enumerate(np.ndindex(H, W)):
     p = softmax(model.predict(images)[r, c].astype(float), axis=-1)  # (n, Q)
-    if (r, c) == (r_shown, c_shown):
-        p_shown = p
     images[:, r, c, 0] = (p.cumsum(axis=1)[:, :-1] <= u[:, r, c]).sum(axis=1)
     if t % 9 == 0:
         frame = np.repeat(images, 3, axis=-1)
         frame.reshape(n, H * W, 3)[:, t + 1 :] = (5, 8, 11)  # not drawn yet
         frames.append(frame)
-generated = model.sample(30, rng=0)
+generated = model.sample(20, rng=0)
 assert np.array_equal(images, generated[:n])
-
 level, uniform = images[k, r_shown, c_shown, 0], u[k, r_shown, c_shown, 0]
+p = softmax(model.predict(images)[r_shown, c_shown, k].astype(float))  # its future is there now: no difference
 figure = mp.plots.figure(7.4, 2.6)
 left, middle, right = figure.subplots(1, 3, width_ratios=[2, 3, 3])
 left.imshow(frames[(r_shown * W + c_shown) // 9][k] / (Q - 1))
 left.plot(c_shown, r_shown, "s", color=mp.plots.CENTRE, markersize=9)
 left.set(title="its past", xticks=[], yticks=[])
 colours = np.where(np.arange(Q) == level, mp.plots.CENTRE, mp.plots.OPEN)
-middle.bar(range(Q), p_shown[k], color=colours)
+middle.bar(range(Q), p, color=colours)
 middle.set(title="probabilities", xlabel="level")
-right.bar(range(Q), p_shown[k], bottom=p_shown[k].cumsum() - p_shown[k], color=colours)
+right.bar(range(Q), p, bottom=p.cumsum() - p, color=colours)
 right.axhline(uniform, color=mp.plots.INK, linewidth=1)
 right.set(title=f"CDF: u = {uniform:.2f} falls on level {level}", xlabel="level", ylim=(0, 1))
 show(figure, "07_one_pixel")
@@ -120,7 +115,7 @@ show(mp.plots.sample_grid(test, generated, Q, title="All 17 levels"), "07_sample
 # What it draws at 1 costs it about what real digits cost. Below 1 it draws only what it finds easy.
 
 # %%
-tempered = {T: model.sample(30, rng=0, temperature=T) for T in (0.5, 1.0, 1.5)}
+tempered = {T: model.sample(20, rng=0, temperature=T) for T in (0.5, 1.0, 1.5)}
 costs = [model.bits_per_dim(drawn) for drawn in tempered.values()]
 print("bits/dim of what it draws at temperature 0.5, 1, 1.5:", *np.round(costs, 2))
 figure = mp.plots.image_grid(np.concatenate([drawn[:10] for drawn in tempered.values()]), Q, title="Temperature")
@@ -129,8 +124,8 @@ show(figure, "07_temperature")
 
 # %% [markdown]
 # ## Where it is sure
-# `log_prob_map` says what each pixel cost. Margins are free. Edges of strokes are dear: where does the ink begin, and
-# how much of it?
+# `log_prob_map` says what each pixel cost. The left margin is nearly free, since it is always blank. Strokes are dear:
+# where do they begin, where do they turn, and how dark are they?
 
 # %%
 bits = model.log_prob_map(test)[..., 0] / -np.log(2)
@@ -151,7 +146,7 @@ show(figure, "07_bits")
 
 # %%
 names = np.random.default_rng(1).permutation(Q)  # level q is now called names[q]
-logits, levels = model.predict(test), test.transpose(1, 2, 0, 3)
+logits, levels = model.predict(test[:100]), test[:100].transpose(1, 2, 0, 3)  # (H, W, N, Q), (H, W, N, C)
 as_it_is = model.head.log_prob(logits, levels).data
 renamed = model.head.log_prob(logits[..., np.argsort(names)], names[levels]).data
 
@@ -159,7 +154,7 @@ either = np.random.default_rng(2).choice([7, 9], train.shape)
 without_8 = mp.models.PixelCNN((H, W, C), Q, hidden=32, blocks=5)
 mp.fit(without_8, np.where(train == 8, either, train).astype(np.uint8), epochs=EPOCHS // 3 + 1)
 is_8 = levels[..., 0] == 8
-every, gap = (softmax(m.predict(test).astype(float), axis=-1)[is_8] for m in (model, without_8))
+every, gap = (softmax(m.predict(test[:100]).astype(float), axis=-1)[is_8] for m in (model, without_8))
 titles = ("one pixel, all levels trained", "the same pixel, without 8", "all such pixels, without 8")
 figure = mp.plots.figure(7.4, 2.6)
 for ax, title, p in zip(figure.subplots(1, 3, sharey=True), titles, (every[0], gap[0], gap.mean(axis=0)), strict=True):
@@ -169,8 +164,8 @@ show(figure, "07_names")
 print("probability of 7, 8, 9 where the pixel is 8, trained without 8:", *np.round(gap.mean(axis=0)[7:10], 4))
 
 # %% [markdown]
-# 7 and 9 are likely, 8 is not: the model has learnt that 8 never happens. Even where it saw every level, each bar found
-# its height alone. The mixtures of lesson 13 put a smooth curve over the levels; they know.
+# 7 and 9 are likely, 8 is not: the model has learnt that 8 never happens. Each bar has weights of its own in the last
+# layer, and no bar lifts its neighbour. The mixtures of lesson 13 put a smooth curve over the levels; they know.
 #
 # ## Keep it
 # Weights and configuration go into one file. What comes back draws the same images, bit for bit.
@@ -186,13 +181,13 @@ with tempfile.TemporaryDirectory() as folder:
 # %%
 mp.assert_causal(model)
 assert scores["by position"] < 2.41 and scores["by position, left and above"] < 2.13
-assert history.epochs == EPOCHS and history.history["val_bits_per_dim"][-1] == scores["PixelCNN"] < 2.9
+assert history.epochs == EPOCHS and scores["PixelCNN"] < scores["by position"]
 assert costs[0] < costs[1] < costs[2]
-assert bits[:, :, 0].mean() < bits[:, :, 3].mean() / 4
+assert bits[:, :, 0].mean() < 0.2 < 2 < bits[:, :, 3].mean()
 assert np.allclose(as_it_is, renamed, atol=1e-4)
 p_7, p_8, p_9 = gap.mean(axis=0)[7:10]
 assert p_8 < min(p_7, p_9)
-assert np.array_equal(again.sample(30, rng=0), generated) and again.bits_per_dim(test) == scores["PixelCNN"]
+assert np.array_equal(again.sample(20, rng=0), generated) and again.bits_per_dim(test) == scores["PixelCNN"]
 if EPOCHS == 18:  # the full length
     assert scores["PixelCNN"] < 1.95 and binary.bits_per_dim(binary_test) < 0.5
     assert p_8 < min(p_7, p_9) / 50 and abs(costs[1] - scores["PixelCNN"]) < 0.15

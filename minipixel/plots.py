@@ -98,7 +98,7 @@ def _mosaic(images: np.ndarray, levels: int, columns: int) -> np.ndarray:
     N, H, W, _ = images.shape
     gap = max(1, H // 12)
     rows = -(-N // columns)
-    mosaic = np.ones((rows * (H + gap) - gap, columns * (W + gap) - gap, 3))
+    mosaic = np.full((rows * (H + gap) - gap, columns * (W + gap) - gap, 3), 0.85)
     for n, image in enumerate(images):
         r, c = divmod(n, columns)
         mosaic[r * (H + gap) :, c * (W + gap) :][:H, :W] = image / (levels - 1)

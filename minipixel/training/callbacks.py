@@ -22,9 +22,9 @@ class Callback:
 
 
 class Progress(Callback):
-    """Loss, bits/dim, images/s and time left: a bar on a terminal, at most a line every few seconds in a file."""
+    """Loss, bits/dim, images/s and time left: a bar on a terminal, and a line now and then, in a file as well."""
 
-    def __init__(self, epochs: int, seconds_between_lines: float = 5.0) -> None:
+    def __init__(self, epochs: int, seconds_between_lines: float = 10.0) -> None:
         self.epochs = epochs
         self.seconds_between_lines = seconds_between_lines
 
@@ -43,20 +43,25 @@ class Progress(Callback):
         self._bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
         self._bar.set_postfix({name: f"{value:.4g}" for name, value in logs.items()}, refresh=False)
         self._bar.update(images)
+        if self._bar.disable and self._due():
+            self._line(epoch, logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Print a line, unless one was printed just now; the first and the last epoch always get theirs."""
-        now = time.monotonic()
-        due = now - self._last_line >= self.seconds_between_lines
-        if epoch == 0 or epoch + 1 == self.epochs or due:
-            self._last_line = now
-            rate = self._images / (now - self._start)
-            numbers = "  ".join(f"{name} {value:.4g}" for name, value in logs.items() if name != "seconds")
-            left = (self._in_all - self._images) / rate
-            self._bar.write(
-                f"epoch {epoch + 1}/{self.epochs}  {numbers}  {rate:,.0f} images/s  {left:.0f} s left", file=sys.stderr
-            )
+        if epoch == 0 or epoch + 1 == self.epochs or self._due():
+            self._line(epoch, logs)
 
     def on_train_end(self) -> None:
-        """Take the bar away; what it said last stays as a line."""
+        """Take the bar away; the lines stay."""
         self._bar.close()
+
+    def _due(self) -> bool:
+        return time.monotonic() - self._last_line >= self.seconds_between_lines
+
+    def _line(self, epoch: int, logs: dict[str, float]) -> None:
+        self._last_line = time.monotonic()
+        rate = self._images / (self._last_line - self._start)
+        left = (self._in_all - self._images) / rate
+        numbers = "  ".join(f"{name} {value:.4g}" for name, value in logs.items() if name != "seconds")
+        text = f"epoch {epoch + 1}/{self.epochs}  {numbers}  {rate:,.0f} images/s  {left:.0f} s left"
+        self._bar.write(text, file=sys.stderr)
