@@ -158,7 +158,7 @@ for name, case in planted.items():
 print("", said["tanh, wrong in one corner"], said["a bias, not summed over rows"], sep="\n")
 
 # %% [markdown]
-# A number is the worst error of a check that passed. Central differences need a loose tolerance, 1e-6, and float32 slips
+# A number is the worst error of a check that passed. Central differences need a loose limit, 1e-6: float32 slips
 # through. The complex step believes code that drops its drawer. One direction sees the corner; elements say *where*.
 # And `>=` is harmless: it differs from `>` at 0 alone, where any slope from 0 to 1 serves. The library says 0.
 #

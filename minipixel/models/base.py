@@ -137,15 +137,16 @@ class Model(Module):
 
     @property
     def shard_size(self) -> int:
-        """How many images one worker takes at a time, so that its feature maps stay in cache: at most 16.
+        """How many images one worker takes at a time: 1 to 16, so that a feature map has about 2**18 numbers.
 
+        Small enough to stay near the core, large enough for good matrix products, and several to a batch.
         A function of the model alone, never of the machine, since sums over shards depend on it in the last bit.
         On a GPU a shard is as large as a batch is likely to be.
         """
         if array_module(self.parameters()[0].data) is not np:
             return 1024
         H, W, _ = self.image_shape
-        return int(np.clip(200_000 // (H * W * self.features), 1, 16))
+        return int(np.clip(2**18 // (H * W * self.features), 1, 16))
 
     def summary(self) -> str:
         """A table of the layers, their weights, and how many of those the masks leave open."""

@@ -15,13 +15,18 @@ def linear(x, weight, bias, *, mask=None):
     """
     xp = array_module(x, weight)
     open_weight = weight if mask is None else weight * xp.asarray(mask)
+    flat_x = x.reshape(-1, x.shape[-1])  # one large product, not a small one for each row of pixels
 
     def vjp(g):
         flat_g = g.reshape(-1, g.shape[-1])
-        weight_g = x.reshape(-1, x.shape[-1]).T @ flat_g
-        return lambda: g @ open_weight.T, weight_g if mask is None else weight_g * xp.asarray(mask), flat_g.sum(axis=0)
+        weight_g = flat_x.T @ flat_g
+        return (
+            lambda: (flat_g @ open_weight.T).reshape(x.shape),
+            weight_g if mask is None else weight_g * xp.asarray(mask),
+            flat_g.sum(axis=0),
+        )
 
-    return x @ open_weight + bias, vjp
+    return (flat_x @ open_weight + bias).reshape(*x.shape[:-1], -1), vjp
 
 
 @op
@@ -35,20 +40,24 @@ def conv2d(x, weight, bias, *, mask):
     if mask.shape != weight.shape:
         raise ValueError(f"conv2d: got a mask of shape {mask.shape}, wanted {weight.shape}, the shape of the weight")
     xp = array_module(x, weight)
-    kh, kw, K_in, K_out = weight.shape
+    (H, W, N, K_in), (kh, kw, _, K_out) = x.shape, weight.shape
     taps = open_taps(mask)
     places = xp.asarray([(r + kh // 2) * kw + c + kw // 2 for r, c in taps], int)  # where those taps are in the kernel
     open_mask = xp.asarray(mask).reshape(kh * kw, K_in, K_out)[places]
-    open_weight = (weight.reshape(kh * kw, K_in, K_out)[places] * open_mask).reshape(-1, K_out)
-    columns = kernels.im2col(x, taps)
+    open_weight = (weight.reshape(kh * kw, K_in, K_out)[places] * open_mask).reshape(len(taps) * K_in, K_out)
+    columns = kernels.im2col(x, taps).reshape(H * W * N, len(taps) * K_in)
 
     def vjp(g):
         flat_g = g.reshape(-1, K_out)
         weight_g = xp.zeros((kh * kw, K_in, K_out), g.dtype)
-        weight_g[places] = (columns.reshape(flat_g.shape[0], -1).T @ flat_g).reshape(open_mask.shape) * open_mask
-        return lambda: kernels.col2im(g @ open_weight.T, taps, K_in), weight_g.reshape(weight.shape), flat_g.sum(axis=0)
+        weight_g[places] = (columns.T @ flat_g).reshape(open_mask.shape) * open_mask
+        return (
+            lambda: kernels.col2im((flat_g @ open_weight.T).reshape(H, W, N, len(taps) * K_in), taps, K_in),
+            weight_g.reshape(weight.shape),
+            flat_g.sum(axis=0),
+        )
 
-    return columns @ open_weight + bias, vjp
+    return (columns @ open_weight + bias).reshape(H, W, N, K_out), vjp
 
 
 def open_taps(mask):
