@@ -1,13 +1,10 @@
 # %% [markdown]
-# # 03 Trust, but check: how to know that a gradient is right
+# # 03 Trust, but check
 #
-# *You will* measure a slope in three ways, see why small steps fail, step around the trouble, catch planted mistakes.
-#
-# *Reads* `minipixel/gradcheck.py`; W. Squire and G. Trapp, SIAM Review 40 (1998), on the complex step.
-#
-# *Before* lesson 02.
-#
-# *Takes* about 3 seconds.
+# - *You will* measure a slope in three ways, see why small steps fail, step around the trouble, catch planted mistakes.
+# - *Reads* `minipixel/gradcheck.py`; W. Squire and G. Trapp, SIAM Review 40 (1998), on the complex step.
+# - *Before* lesson 02.
+# - *Takes* about 3 seconds.
 
 # %%
 import numpy as np

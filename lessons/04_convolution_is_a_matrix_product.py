@@ -1,13 +1,10 @@
 # %% [markdown]
-# # 04 Convolution is a matrix product: lay out what each pixel reads, multiply once
+# # 04 A convolution is a matrix product
 #
-# *You will* turn a sliding window into a matrix, leave out shut taps, send gradients back, and time each step.
-#
-# *Reads* `minipixel/ops/conv.py`, `minipixel/kernels/reference.py`, `minipixel/kernels/numba_cpu.py`.
-#
-# *Before* lesson 03.
-#
-# *Takes* about 7 seconds.
+# - *You will* turn a sliding window into a matrix, leave out shut taps, send gradients back, and time each step.
+# - *Reads* `minipixel/ops/conv.py`, `minipixel/kernels/reference.py`, `minipixel/kernels/numba_cpu.py`.
+# - *Before* lesson 03.
+# - *Takes* about 7 seconds.
 
 # %%
 import os

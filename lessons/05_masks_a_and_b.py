@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 5. Masks A and B: predict every pixel at once, see none of them too early
+# # 05 Masks A and B
 #
 # - *You will* build both masks of PixelCNN by hand, see what each lets through, break a model on purpose and catch it.
 # - *Reads* `minipixel/nn/masks.py`, `nn/conv.py`, `causality/`; van den Oord et al. 2016, arXiv:1601.06759, 3.4.

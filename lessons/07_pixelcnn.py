@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 7. PixelCNN: train, sample, look
+# # 07 PixelCNN: train, sample, look
 #
 # - *You will* train PixelCNN on digits, draw new ones pixel by pixel, and see where it is sure and what it cannot know.
 # - *Reads* `minipixel/models/pixelcnn.py`, `heads/categorical.py`, `sampling.py`; arXiv:1601.06759, table 1 and 3.3.

@@ -69,28 +69,37 @@ def fit(
 
     optimizer, streams, history = optimizer or Adam(), Streams(rng), History()
     watchers = [*([Progress(epochs)] if progress else []), *callbacks]
+
+    def train_epoch(epoch: int) -> dict[str, float]:
+        """One pass over the images in a new order, or as far as Ctrl-C lets it come; the means over what was seen."""
+        order, seen, nats = streams(SHUFFLE, epoch).permutation(len(images)), 0, 0.0
+        for step, start in enumerate(range(0, len(order), batch_size)):
+            batch = images[order[start : start + batch_size]]
+            if transform is not None:
+                batch = transform(batch, streams(TRANSFORM, epoch, step))
+            nats += len(batch) * _step(model, batch, optimizer, pool, streams, (epoch, step))
+            seen += len(batch)
+            logs = {"loss": nats / seen, "bits_per_dim": model.bits(nats / seen)}
+            for watcher in watchers:
+                watcher.on_batch_end(epoch, len(batch), logs)
+            if interrupted():
+                break
+        return logs
+
+    def validate() -> dict[str, float]:
+        nats = float(-model.log_prob(*held_out).mean())
+        return {"val_loss": nats, "val_bits_per_dim": model.bits(nats)}
+
     with Workers(workers) as pool, _finish_the_step() as interrupted:
         for watcher in watchers:
             watcher.on_train_begin(model, epochs * len(images))
         try:
             for epoch in range(epochs):
-                start, seen, nats = time.perf_counter(), 0, 0.0
-                order = streams(SHUFFLE, epoch).permutation(len(images))
-                for step, at in enumerate(range(0, len(order), batch_size)):
-                    batch = images[order[at : at + batch_size]]
-                    if transform is not None:
-                        batch = transform(batch, streams(TRANSFORM, epoch, step))
-                    nats += len(batch) * _step(model, batch, optimizer, pool, streams, (epoch, step))
-                    seen += len(batch)
-                    logs = {"loss": nats / seen, "bits_per_dim": model.bits(nats / seen)}
-                    for watcher in watchers:
-                        watcher.on_batch_end(epoch, len(batch), logs)
-                    if interrupted():
-                        break
+                began = time.perf_counter()
+                logs = train_epoch(epoch)
                 if validation is not None and not interrupted():
-                    nats_held_out = float(-model.log_prob(*held_out).mean())
-                    logs |= {"val_loss": nats_held_out, "val_bits_per_dim": model.bits(nats_held_out)}
-                logs["seconds"] = time.perf_counter() - start
+                    logs |= validate()
+                logs["seconds"] = time.perf_counter() - began
                 history.append(logs)
                 for watcher in watchers:
                     watcher.on_epoch_end(epoch, logs)
