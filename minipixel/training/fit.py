@@ -5,6 +5,7 @@ their gradients are added in order, and random numbers are keyed by what they ar
 """
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +27,10 @@ Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during `fit`: the step at hand was finished, the model is whole; `history` is what was seen so far."""
+    """Ctrl-C during `fit`: the step at hand was finished, the model is whole; `history` is what was seen so far.
+
+    (After a second Ctrl-C nothing is finished: some weights may be one step ahead of others, which does no harm.)
+    """
 
     def __init__(self, history: History) -> None:
         super().__init__("training was interrupted; the model keeps what it has learnt so far")
@@ -90,7 +94,7 @@ def fit(
         nats = float(-model.log_prob(*held_out).mean())
         return {"val_loss": nats, "val_bits_per_dim": model.bits(nats)}
 
-    with Workers(workers) as pool, _finish_the_step() as interrupted:
+    with Workers(workers) as pool, _finish_the_step(progress) as interrupted:
         for watcher in watchers:
             watcher.on_train_begin(model, epochs * len(images))
         try:
@@ -104,7 +108,9 @@ def fit(
                 for watcher in watchers:
                     watcher.on_epoch_end(epoch, logs)
                 if interrupted():
-                    raise Interrupted(history)
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise Interrupted(history) from None
         finally:
             for watcher in watchers:
                 watcher.on_train_end()
@@ -133,10 +139,10 @@ def _step(
 
 
 @contextmanager
-def _finish_the_step() -> Iterator[Callable[[], bool]]:
+def _finish_the_step(say_so: bool) -> Iterator[Callable[[], bool]]:
     """Within this block a first Ctrl-C only makes the yielded function true; a second one interrupts at once.
 
-    A weight is thus never left half written. Only the main thread may do this; in another, Ctrl-C is not ours.
+    Only the main thread may do this; in another, Ctrl-C is not ours.
     """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -145,6 +151,8 @@ def _finish_the_step() -> Iterator[Callable[[], bool]]:
 
     def on_interrupt(number: int, frame: Any) -> None:
         asked.set()
+        if say_so:
+            print("\nCtrl-C: finishing the step; once more to stop at once", file=sys.stderr)
         signal.signal(signal.SIGINT, before)
 
     before = signal.signal(signal.SIGINT, on_interrupt)

@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -126,6 +127,20 @@ def test_ctrl_c_finishes_the_step_and_keeps_the_model():
     with pytest.raises(Interrupted):
         train(same, epochs=50, callbacks=[Interrupter(after=5)])
     assert_same_bits(model, same)
+
+
+def test_a_second_ctrl_c_stops_at_once_and_keeps_the_model():
+    class Impatient(Callback):
+        def on_epoch_end(self, epoch, logs):
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(30)
+
+    model, started = small(), time.monotonic()
+    with pytest.raises(Interrupted) as stop:
+        train(model, epochs=50, callbacks=[Impatient()])
+    assert time.monotonic() - started < 20 and stop.value.history.epochs == 1
+    assert all(np.isfinite(weight).all() for weight in model.state_dict().values())
 
 
 def test_callbacks_hear_everything():
