@@ -1,6 +1,7 @@
 """The command line: `minipixel demo | train | sample | evaluate | info`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("minipixel: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader, `head` say, has seen enough; nothing more may be written, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         text = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
         print(f"minipixel: error: {text}", file=sys.stderr)
