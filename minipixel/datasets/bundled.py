@@ -5,7 +5,7 @@ needs no seed, so it is the same on every machine and for ever, and it takes its
 set: the emoji are sorted by class, and cutting off the last fifth would leave classes that are never trained on.
 """
 
-from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from minipixel.datasets.dataset import Dataset, Folder, Split
 from minipixel.datasets.npz import read_npz
 
-DATA = files("minipixel.datasets") / "data"
+DATA = Path(__file__).parent / "data"
 
 
 def load_digits(root: Folder | None = None) -> Dataset:

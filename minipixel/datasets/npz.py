@@ -15,7 +15,6 @@ import struct
 import sys
 import zipfile
 import zlib
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,7 +33,7 @@ _NUMBERS_OR_TEXT = re.compile(r"[<>|][iufU][1-9][0-9]{0,3}")  # '|u1', '<f8', '<
 _NONSENSE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError)
 
 
-def read_npz(path: Path | Traversable, *names: str, max_bytes: int = MAX_BYTES) -> dict[str, NDArray[Any]]:
+def read_npz(path: Path, *names: str, max_bytes: int = MAX_BYTES) -> dict[str, NDArray[Any]]:
     """Read the named arrays of an npz file into memory: writable, in C order, in the machine's byte order.
 
     Raises FormatError if the file is damaged, lacks a name, or holds more than `max_bytes`; FileNotFoundError if there
