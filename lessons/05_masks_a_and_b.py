@@ -21,7 +21,7 @@ from show import show
 
 import minipixel as mp
 
-rng = np.random.default_rng(5)
+rng, init = np.random.default_rng(5), mp.nn.Init(5, "float64")
 grey = np.zeros(1, int)  # the groups of one grey channel: a single colour, number 0
 by_hand = {
     "A": np.array([[(r, c) < (1, 1) for c in range(3)] for r in range(3)]),  # strictly before the centre
@@ -49,7 +49,7 @@ def field(kinds):
     """The inputs that the middle output of a stack of 3x3 layers reads: one mask a layer -> boolean (7, 7)."""
     image = features = mp.Tensor(rng.normal(size=(7, 7, 1, 1)))  # (H, W, N, K)
     for kind in kinds:
-        features = mp.nn.Conv2d(grey, grey, (3, 3), kind, rng, "float64")(features)
+        features = mp.nn.Conv2d(grey, grey, (3, 3), kind, init)(features)
     seed = np.zeros((7, 7, 1, 1))
     seed[3, 3] = 1
     features.backward(seed)
@@ -76,7 +76,7 @@ show(figure, "05_stacks")
 shape = (2, 3, 1)
 right = mp.models.PixelCNN(shape, 2, hidden=8, blocks=2, dtype="float64")
 leaky = mp.models.PixelCNN(shape, 2, hidden=8, blocks=2, dtype="float64")
-leaky.stem = mp.nn.Conv2d(leaky.stem.groups_in, leaky.stem.groups_out, (7, 7), "B", np.random.default_rng(0), "float64")
+leaky.stem = mp.nn.Conv2d(leaky.stem.groups_in, leaky.stem.groups_out, (7, 7), "B", mp.nn.Init(0, "float64"))
 print(mp.check_causality(right))
 try:
     mp.assert_causal(leaky)
@@ -147,7 +147,7 @@ show(figure, "05_colours")
 colour = mp.models.PixelCNN((1, 1, 3), 4, hidden=6, blocks=1)
 masked = mp.check_causality(colour).dependencies
 one_group = np.zeros(12, int)
-colour.top[0] = mp.nn.Pointwise(one_group, one_group, rng, "float32")
+colour.top[0] = mp.nn.Pointwise(one_group, one_group, mp.nn.Init(0, "float32"))
 opened = mp.check_causality(colour).dependencies
 names = np.array(["red", "green", "blue"])
 for who, before, after in zip(names, masked, opened, strict=True):

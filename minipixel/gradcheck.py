@@ -78,14 +78,16 @@ def _nudges(x: np.ndarray, directions: int | None, generator: np.random.Generato
             yield f"along direction {number}", generator.standard_normal(x.shape)
 
 
-def gradcheck_model(model: Any, images: Any, *, directions: int = 3, tolerance: float = 1e-7, rng: Any = 0) -> float:
+def gradcheck_model(
+    model: Any, images: Any, condition: Any = None, *, directions: int = 3, tolerance: float = 1e-7, rng: Any = 0
+) -> float:
     """The worst relative error of d loss / d weights of a float64 model along random directions, all weights at once.
 
     The derivative along a direction is a complex step through the whole forward pass. AssertionError above `tolerance`.
     """
     generator = np.random.default_rng(rng)
     parameters = model.parameters()
-    found = gradients(model.loss(images), parameters)
+    found = gradients(model.loss(images, condition), parameters)
     kept = [parameter.data for parameter in parameters]
     worst = 0.0
     try:
@@ -93,7 +95,7 @@ def gradcheck_model(model: Any, images: Any, *, directions: int = 3, tolerance: 
             nudges = [generator.standard_normal(parameter.shape) for parameter in parameters]
             for parameter, data, nudge in zip(parameters, kept, nudges, strict=True):
                 parameter.data = data + 1e-30j * nudge
-            wanted = float(model.loss(images).data.imag / 1e-30)
+            wanted = float(model.loss(images, condition).data.imag / 1e-30)
             got = float(sum((g * v).sum() for g, v in zip(found, nudges, strict=True)))
             error = abs(got - wanted) / abs(wanted)
             if not error <= tolerance:

@@ -8,7 +8,7 @@ import numpy as np
 from minipixel.backend import to_cpu
 
 
-def naive(model: Any, uniforms: np.ndarray, temperature: float) -> np.ndarray:
+def naive(model: Any, uniforms: np.ndarray, condition: np.ndarray | None, temperature: float) -> np.ndarray:
     """One whole forward pass a sub-pixel, of which a single pixel is used: uniforms (N, H, W, C) -> uint8 (N, H, W, C).
 
     Slow, and plainly right: every other sampler is tested against it. The uniforms decide everything, so the same ones
@@ -17,7 +17,7 @@ def naive(model: Any, uniforms: np.ndarray, temperature: float) -> np.ndarray:
     images = np.zeros(uniforms.shape, np.uint8)
     for place in np.argsort(model.order, axis=None):
         r, c, channel = np.unravel_index(place, model.order.shape)
-        parameters = to_cpu(model.predict(images)[r, c])
+        parameters = to_cpu(model.predict(images, condition)[r, c])
         images[:, r, c, channel] = model.head.draw(
             parameters, images[:, r, c], int(channel), uniforms[:, r, c, channel], temperature
         )
@@ -25,4 +25,4 @@ def naive(model: Any, uniforms: np.ndarray, temperature: float) -> np.ndarray:
 
 
 # The one table of samplers, by the name that `model.sample(method=...)` takes.
-SAMPLERS: dict[str, Callable[[Any, np.ndarray, float], np.ndarray]] = {"auto": naive, "naive": naive}
+SAMPLERS: dict[str, Callable[[Any, np.ndarray, np.ndarray | None, float], np.ndarray]] = {"auto": naive, "naive": naive}

@@ -15,7 +15,7 @@ def pixelcnn(shape=(5, 4, 1), levels=2, **options):
 def with_stem_b(model):
     """The best-known mistake: mask B where the image comes in."""
     stem = model.stem
-    model.stem = nn.Conv2d(stem.groups_in, stem.groups_out, stem.kernel, "B", np.random.default_rng(0), model.dtype)
+    model.stem = nn.Conv2d(stem.groups_in, stem.groups_out, stem.kernel, "B", nn.Init(0, model.dtype))
     return model
 
 
@@ -60,7 +60,7 @@ def test_a_colour_that_sees_itself():
     """Groups all alike in one 1x1: red learns what green and blue are."""
     model = pixelcnn((2, 2, 3), 2)
     groups = np.zeros(48, int)
-    model.top[0] = nn.Pointwise(groups, groups, np.random.default_rng(0), model.dtype)
+    model.top[0] = nn.Pointwise(groups, groups, nn.Init(0, model.dtype))
     report = mp.check_causality(model)
     assert not report.ok
     with pytest.raises(mp.CausalityError, match=r"\(0, 0\) red depends on \(0, 0\) red"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.backend import array_module, to_cpu
+from minipixel.backend import to_cpu
 from minipixel.models import Model
 from minipixel.shards import Workers
 from minipixel.tensor import Tensor, gradients
@@ -28,20 +28,21 @@ def dependencies(model: Model, *, images: int = 4, outputs: Sequence[int] | None
         for _ in range(images):
             image = generator.integers(0, model.levels, model.image_shape)
             weights = generator.uniform(0.5, 1.5, len(model.head.groups))  # so that no two parameters cancel
-            rows = functools.partial(_rows_of_jacobian, model, image, weights, places)
+            condition = model.conditions.random(1, generator)
+            rows = functools.partial(_rows_of_jacobian, model, image, condition, weights, places)
             found |= np.concatenate(list(workers.map(rows, len(places), model.shard_size)))
     return found
 
 
 def _rows_of_jacobian(
-    model: Model, image: np.ndarray, weights: np.ndarray, places: np.ndarray, part: slice
+    model: Model, image: np.ndarray, condition: np.ndarray | None, weights: np.ndarray, places: np.ndarray, part: slice
 ) -> np.ndarray:
     """Where the rows `places[part]` of the Jacobian at an image (H, W, C) are not zero: -> boolean (n, S)."""
-    xp = array_module(model.parameters()[0].data)
+    xp = model.xp
     n = len(places[part])
     r, c, channel = np.unravel_index(places[part], model.image_shape)
     x = Tensor(model.scaled(xp.asarray(np.repeat(image[:, :, None], n, axis=2))))  # (H, W, n, C)
-    parameters = model.forward(x)
+    parameters = model.forward(x, model.condition_map(None if condition is None else np.repeat(condition, n, axis=0)))
     seed = np.zeros(parameters.shape, model.dtype)
     seed[r, c, np.arange(n)] = weights * (model.head.groups == channel[:, None])
     (gradient,) = gradients(parameters, [x], xp.asarray(seed))

@@ -10,7 +10,8 @@ from minipixel import checkpoint, ops
 from minipixel.backend import array_module, to_cpu
 from minipixel.heads import make_head
 from minipixel.models.checks import MANY, check_choice, check_count, check_images, check_shape
-from minipixel.nn import Module
+from minipixel.models.conditions import Conditions
+from minipixel.nn import Init, Module
 from minipixel.sampling import SAMPLERS
 from minipixel.shards import Workers
 from minipixel.tensor import Tensor, no_grad
@@ -20,57 +21,80 @@ class Model(Module):
     """A distribution over images of one shape, written once: a subclass says only how features are computed.
 
     `image_shape` is (H, W, C) with C = 1 or 3, `levels` is Q in 2..256. Images are integers in 0..Q-1, (N, H, W, C).
-    A subclass sets `name` and `features` (how many channels most of its feature maps have), builds its layers, and
-    defines `forward`; what it passes on as `architecture` is what its constructor needs to build the same layers again.
+    Every model takes, besides what its architecture needs:
+
+    - `head`: "bernoulli", "categorical" ...; None picks Bernoulli for 2 levels, categorical above;
+    - `num_classes`: the model is conditioned on labels (N,) in 0..num_classes-1; or `condition_shape`: on vectors
+      (N, K) if it is (K,), on maps (N, H, W, K) if it is (H, W, K);
+    - `rng` for the first weights: None, int, SeedSequence or Generator; `dtype`: "float32" or "float64".
+
+    A subclass sets `name` and `features` (how many channels most of its feature maps have), passes on as `architecture`
+    what its constructor needs to build the same layers again, makes its layers with `self.init`, defines `forward`.
     """
 
     name: ClassVar[str]
     features: int
 
     def __init__(
-        self, image_shape: tuple[int, int, int], levels: int, head: str | None, dtype: str, **architecture: Any
+        self,
+        image_shape: tuple[int, int, int],
+        levels: int,
+        architecture: dict[str, Any],
+        *,
+        head: str | None = None,
+        num_classes: int | None = None,
+        condition_shape: tuple[int, ...] | None = None,
+        rng: Any = 0,
+        dtype: str = "float32",
     ) -> None:
         self.image_shape = check_shape(image_shape)
         self.levels = check_count("levels", levels, 2, 256)
         self.dtype = check_choice("dtype", getattr(dtype, "__name__", str(dtype)), ("float32", "float64"))
         self.head = make_head(head, self.image_shape[2], self.levels)
+        self.conditions = Conditions(num_classes, condition_shape, self.image_shape)
+        self.init = Init(rng, self.dtype)
         self.config = {
             "model": self.name,
             "image_shape": list(self.image_shape),
             "levels": self.levels,
             "head": self.head.name,
+            "num_classes": self.conditions.num_classes,
+            "condition_shape": self.conditions.shape and list(self.conditions.shape),
             "dtype": self.dtype,
             **architecture,
         }
 
     # --- what a subclass writes -------------------------------------------------------------------------------------
 
-    def forward(self, x: Any) -> Tensor:
-        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
+    def forward(self, x: Any, condition: Any = None) -> Tensor:
+        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P).
+
+        `condition` is None, (1, 1, N, K) or (H, W, N, K): see Conditions.pixels_first.
+        """
         raise NotImplementedError
 
     # --- likelihood -------------------------------------------------------------------------------------------------
 
-    def checked(self, images: Any, condition: Any) -> np.ndarray:
-        """The images as an array, if they are ones that this model describes; else ValueError."""
-        self._check_condition(condition)
-        return check_images(images, self.image_shape, self.levels)
+    def checked(self, images: Any, condition: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """Images and conditions as arrays, if they are ones that this model describes; else ValueError."""
+        images = check_images(images, self.image_shape, self.levels)
+        return images, self.conditions.checked(condition, len(images))
 
     def loss(self, images: Any, condition: Any = None, *, rng: Any = None) -> Tensor:
         """The mean negative log-likelihood of integer images (N, H, W, C), in nats an image, differentiable.
 
         `rng` turns dropout on, in models that have it. Raises ValueError for images of another shape, dtype or range.
         """
-        images = self.checked(images, condition)
-        return -ops.total(self._log_prob(images)) / len(images)
+        images, condition = self.checked(images, condition)
+        return -ops.total(self._log_prob(images, condition)) / len(images)
 
     def log_prob_map(self, images: Any, condition: Any = None) -> np.ndarray:
         """log p(sub-pixel | all earlier ones) in nats: integers (N, H, W, C) -> float64 (N, H, W, C)."""
-        images = self.checked(images, condition)
+        images, condition = self.checked(images, condition)
 
         def shard(part: slice) -> np.ndarray:
             with no_grad():
-                return to_cpu(self._log_prob(images[part]).data).transpose(2, 0, 1, 3)
+                return to_cpu(self._log_prob(images[part], rows(condition, part)).data).transpose(2, 0, 1, 3)
 
         with Workers() as workers:
             return np.concatenate(list(workers.map(shard, len(images), self.shard_size)), dtype=np.float64)
@@ -87,10 +111,10 @@ class Model(Module):
         """Nats an image as bits a sub-pixel, that is divided by H*W*C * ln 2."""
         return float(nats / (np.prod(self.image_shape) * np.log(2)))
 
-    def predict(self, images: np.ndarray) -> Any:
+    def predict(self, images: np.ndarray, condition: np.ndarray | None = None) -> Any:
         """The head's parameters at every pixel, without a tape: integers (N, H, W, C) -> (H, W, N, P)."""
         with no_grad():
-            return self.forward(self.scaled(self._pixels_first(images))).data
+            return self.forward(self.scaled(self._pixels_first(images)), self.condition_map(condition)).data
 
     # --- sampling ---------------------------------------------------------------------------------------------------
 
@@ -115,18 +139,18 @@ class Model(Module):
         so the same rng gives the same images whatever the method. `temperature` divides the logits; the log-likelihoods
         are the untempered ones. Methods: "naive" (a forward pass a sub-pixel), "auto" (the fastest there is).
         """
-        self._check_condition(condition)
         sampler = SAMPLERS[check_choice("method", method, tuple(SAMPLERS))]
         n = check_count("n", n, 1, MANY)
         if not temperature > 0:
             raise ValueError(
                 f"temperature: got {temperature}, wanted a number above 0; 1.0 samples from the model itself"
             )
+        condition = self.conditions.checked(condition, n)
         uniforms = np.random.default_rng(rng).random((n, *self.image_shape))
         with Workers() as workers:
-            parts = workers.map(lambda part: sampler(self, uniforms[part], temperature), n, self.shard_size)
-            images = np.concatenate(list(parts))
-        return (images, self.log_prob(images)) if return_log_prob else images
+            draw = lambda part: sampler(self, uniforms[part], rows(condition, part), temperature)  # noqa: E731
+            images = np.concatenate(list(workers.map(draw, n, self.shard_size)))
+        return (images, self.log_prob(images, condition)) if return_log_prob else images
 
     # --- size and files ---------------------------------------------------------------------------------------------
 
@@ -143,7 +167,7 @@ class Model(Module):
         A function of the model alone, never of the machine, since sums over shards depend on it in the last bit.
         On a GPU a shard is as large as a batch is likely to be.
         """
-        if array_module(self.parameters()[0].data) is not np:
+        if self.xp is not np:
             return 1024
         H, W, _ = self.image_shape
         return int(np.clip(2**18 // (H * W * self.features), 1, 16))
@@ -166,22 +190,32 @@ class Model(Module):
 
     # --- the first and the last line of every pass ------------------------------------------------------------------
 
-    def _check_condition(self, condition: Any) -> None:
-        if condition is not None:
-            raise ValueError("condition: got one, wanted None; this model was made without conditions")
+    @property
+    def xp(self) -> Any:
+        """The array library that the weights live in."""
+        return array_module(self.parameters()[0].data)
 
     def _pixels_first(self, images: np.ndarray) -> Any:
-        """Integers (N, H, W, C) -> integers (H, W, N, C), in the library that the weights live in."""
-        return array_module(self.parameters()[0].data).asarray(np.ascontiguousarray(images.transpose(1, 2, 0, 3)))
+        """Integers (N, H, W, C) -> integers (H, W, N, C), where the weights live."""
+        return self.xp.asarray(np.ascontiguousarray(images.transpose(1, 2, 0, 3)))
+
+    def condition_map(self, condition: np.ndarray | None) -> Any:
+        """Checked conditions as `forward` wants them: None, (1, 1, N, K) or (H, W, N, K)."""
+        return self.conditions.pixels_first(condition, self.xp, self.dtype)
 
     def scaled(self, levels: Any) -> Any:
         """Integers 0..Q-1 -> the model's dtype in [-1, 1]."""
         return levels.astype(self.dtype) * (2 / (self.levels - 1)) - 1
 
-    def _log_prob(self, images: np.ndarray) -> Tensor:
+    def _log_prob(self, images: np.ndarray, condition: np.ndarray | None) -> Tensor:
         """log p of each sub-pixel: integers (N, H, W, C) -> (H, W, N, C)."""
         levels = self._pixels_first(images)
-        return self.head.log_prob(self.forward(self.scaled(levels)), levels)
+        return self.head.log_prob(self.forward(self.scaled(levels), self.condition_map(condition)), levels)
+
+
+def rows(condition: np.ndarray | None, part: Any) -> np.ndarray | None:
+    """The conditions of some of the images; None stays None."""
+    return None if condition is None else condition[part]
 
 
 def _layers(module: Module, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -15,23 +15,24 @@ import numpy as np
 from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_count, check_shape
-from minipixel.nn import BLANK, Conv2d, Module, Pointwise, colour_groups
+from minipixel.nn import Conditioning, Conv2d, Init, Module, Pointwise, colour_groups
 from minipixel.tensor import Tensor
 
 
 class ResidualBlock(Module):
     """2h features narrowed to h, a 3x3 mask B among those, widened to 2h again and added to what came in."""
 
-    def __init__(self, h: int, C: int, rng: Any, dtype: str) -> None:
+    def __init__(self, h: int, C: int, K_condition: int, init: Init) -> None:
         wide, narrow = colour_groups(2 * h, C), colour_groups(h, C)
-        self.narrow = Pointwise(wide, narrow, rng, dtype)
-        self.look = Conv2d(narrow, narrow, (3, 3), "B", rng, dtype)
-        self.widen = Pointwise(narrow, wide, rng, dtype)
+        self.narrow = Pointwise(wide, narrow, init)
+        self.look = Conv2d(narrow, narrow, (3, 3), "B", init)
+        self.told = Conditioning(K_condition, h, init)
+        self.widen = Pointwise(narrow, wide, init)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, condition: Any) -> Tensor:
         """(H, W, N, 2h) -> (H, W, N, 2h)."""
         y = self.narrow(ops.relu(x))
-        y = self.look(ops.relu(y))
+        y = self.told(self.look(ops.relu(y)), condition)
         return x + self.widen(ops.relu(y))
 
 
@@ -39,7 +40,8 @@ class PixelCNN(Model):
     """PixelCNN (1601.06759, table 1) for images (H, W, C) of Q levels, C = 1 or 3.
 
     A 7x7 mask A to 2 `hidden` features, `blocks` residual blocks, two 1x1 layers of `head_width` features (2 `hidden`
-    if None; the paper's 32 for MNIST is just that, its 1024 for colour photographs is more), and the head.
+    if None; the paper's 32 for MNIST is just that, its 1024 for colour photographs is more), and the head. A condition
+    is added in every block, to what its 3x3 saw. `options` are those of every model: see Model.
     """
 
     name = "pixelcnn"
@@ -52,30 +54,27 @@ class PixelCNN(Model):
         hidden: int = 32,
         blocks: int = 7,
         head_width: int | None = None,
-        head: str | None = None,
-        rng: Any = 0,
-        dtype: str = "float32",
+        **options: Any,
     ) -> None:
         C = check_shape(image_shape)[2]
         hidden = check_count("hidden", hidden, C)  # each colour needs a feature of its own
         blocks = check_count("blocks", blocks, 1)
         head_width = 2 * hidden if head_width is None else check_count("head_width", head_width, C)
-        super().__init__(image_shape, levels, head, dtype, hidden=hidden, blocks=blocks, head_width=head_width)
-        if rng is not BLANK:
-            rng = np.random.default_rng(rng)
+        architecture = {"hidden": hidden, "blocks": blocks, "head_width": head_width}
+        super().__init__(image_shape, levels, architecture, **options)
 
         self.features = 2 * hidden
         image, wide, top = np.arange(C), colour_groups(2 * hidden, C), colour_groups(head_width, C)
-        self.stem = Conv2d(image, wide, (7, 7), "A", rng, self.dtype)
-        self.blocks = [ResidualBlock(hidden, C, rng, self.dtype) for _ in range(blocks)]
-        self.top = [Pointwise(wide, top, rng, self.dtype), Pointwise(top, top, rng, self.dtype)]
-        self.out = Pointwise(top, self.head.groups, rng, self.dtype)
+        self.stem = Conv2d(image, wide, (7, 7), "A", self.init)
+        self.blocks = [ResidualBlock(hidden, C, self.conditions.width, self.init) for _ in range(blocks)]
+        self.top = [Pointwise(wide, top, self.init), Pointwise(top, top, self.init)]
+        self.out = Pointwise(top, self.head.groups, self.init)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Any, condition: Any = None) -> Tensor:
         """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
         x = self.stem(x)
         for block in self.blocks:
-            x = block(x)
+            x = block(x, condition)
         for layer in self.top:
             x = layer(ops.relu(x))
         return self.out(ops.relu(x))

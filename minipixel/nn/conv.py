@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import ops
-from minipixel.nn.init import weight_and_bias
+from minipixel.nn.init import Init
 from minipixel.nn.masks import causal_mask
 from minipixel.nn.module import Module
 from minipixel.tensor import Tensor
@@ -20,11 +20,11 @@ class Conv2d(Module):
     """
 
     def __init__(
-        self, groups_in: np.ndarray, groups_out: np.ndarray, kernel: tuple[int, int], kind: str, rng: Any, dtype: str
+        self, groups_in: np.ndarray, groups_out: np.ndarray, kernel: tuple[int, int], kind: str, init: Init
     ) -> None:
         self.groups_in, self.groups_out, self.kernel, self.kind = groups_in, groups_out, kernel, kind
         shape = (*kernel, len(groups_in), len(groups_out))
-        self.weight, self.bias = weight_and_bias(shape, lambda: self.mask, rng, dtype)
+        self.weight, self.bias = init.weight_and_bias(shape, lambda: self.mask)
 
     @functools.cached_property
     def mask(self) -> np.ndarray:
@@ -46,10 +46,10 @@ class Pointwise(Module):
     With colours, a channel of group g reads the groups up to g: without that, a 1x1 would show red what blue knows.
     """
 
-    def __init__(self, groups_in: np.ndarray, groups_out: np.ndarray, rng: Any, dtype: str) -> None:
+    def __init__(self, groups_in: np.ndarray, groups_out: np.ndarray, init: Init) -> None:
         self.groups_in, self.groups_out = groups_in, groups_out
         shape = (len(groups_in), len(groups_out))
-        self.weight, self.bias = weight_and_bias(shape, lambda: self.mask, rng, dtype)
+        self.weight, self.bias = init.weight_and_bias(shape, lambda: self.mask)
 
     @functools.cached_property
     def mask(self) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Where weights start."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,20 +12,41 @@ BLANK = "blank"
 """Given as `rng`: weights that are about to be loaded. Zeros that take no memory, whatever size is asked for."""
 
 
-def weight_and_bias(
-    shape: tuple[int, ...], mask: Callable[[], np.ndarray], rng: Any, dtype: str
-) -> tuple[Parameter, Parameter]:
-    """A weight (..., K_out) and its bias (K_out,), drawn uniformly so that outputs vary about as much as inputs do.
+class Init:
+    """Makes the parameters of a model, layer by layer, from one stream of random numbers and in one dtype.
 
-    With fan_in the number of inputs that the mask opens, output by output, weights lie within sqrt(3 / fan_in) and
-    biases within sqrt(1 / fan_in). Weights that the mask shuts are 0, and stay 0 in training. Biases are not 0: the
-    first pixel sees nothing else, and a rectifier at exactly 0 has no gradient to check.
+    `rng` is None, an int, a SeedSequence, a Generator, or BLANK.
     """
-    if rng is BLANK:
-        nothing = np.zeros((), dtype)
-        return Parameter(np.broadcast_to(nothing, shape)), Parameter(np.broadcast_to(nothing, shape[-1:]))
-    opened = mask()
-    fan_in = np.maximum(opened.reshape(-1, shape[-1]).sum(axis=0), 1)
-    weight = rng.uniform(-1, 1, shape) * np.sqrt(3 / fan_in) * opened
-    bias = rng.uniform(-1, 1, shape[-1]) * np.sqrt(1 / fan_in)
-    return Parameter(weight.astype(dtype)), Parameter(bias.astype(dtype))
+
+    def __init__(self, rng: Any, dtype: str) -> None:
+        self.blank = rng is BLANK
+        self.rng = None if self.blank else np.random.default_rng(rng)
+        self.dtype = dtype
+
+    def zeros(self, *shape: int) -> Parameter:
+        """A parameter of zeros."""
+        return Parameter(
+            np.broadcast_to(np.zeros((), self.dtype), shape) if self.blank else np.zeros(shape, self.dtype)
+        )
+
+    def uniform(self, shape: tuple[int, ...], bound: Any) -> Parameter:
+        """A parameter drawn from [-bound, bound]; `bound` may be an array that broadcasts to `shape`."""
+        assert self.rng is not None
+        return Parameter((self.rng.uniform(-1, 1, shape) * bound).astype(self.dtype))
+
+    def weight(self, *shape: int) -> Parameter:
+        """An unmasked weight (..., K_out), within sqrt(3 / fan_in), fan_in the number of inputs of each output."""
+        return self.zeros(*shape) if self.blank else self.uniform(shape, np.sqrt(3 / math.prod(shape[:-1])))
+
+    def weight_and_bias(self, shape: tuple[int, ...], mask: Callable[[], np.ndarray]) -> tuple[Parameter, Parameter]:
+        """A masked weight (..., K_out) and its bias (K_out,), so that outputs vary about as much as inputs do.
+
+        With fan_in the number of inputs that the mask opens, output by output, weights lie within sqrt(3 / fan_in) and
+        biases within sqrt(1 / fan_in). Weights that the mask shuts are 0, and stay 0 in training. Biases are not 0: the
+        first pixel sees nothing else, and a rectifier at exactly 0 has no gradient to check.
+        """
+        if self.blank:
+            return self.zeros(*shape), self.zeros(shape[-1])
+        opened = mask()
+        fan_in = np.maximum(opened.reshape(-1, shape[-1]).sum(axis=0), 1)
+        return self.uniform(shape, np.sqrt(3 / fan_in) * opened), self.uniform(shape[-1:], np.sqrt(1 / fan_in))

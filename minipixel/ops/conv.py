@@ -9,7 +9,7 @@ from minipixel.tensor import op
 
 @op
 def linear(x, weight, bias, *, mask=None):
-    """A 1x1 convolution: (..., K_in), (K_in, K_out), (K_out,) -> (..., K_out).
+    """A 1x1 convolution: (..., K_in), (K_in, K_out), (K_out,) or None -> (..., K_out).
 
     `mask`, boolean (K_in, K_out), says which channels may read which; None means that all may.
     """
@@ -23,10 +23,11 @@ def linear(x, weight, bias, *, mask=None):
         return (
             lambda: (flat_g @ open_weight.T).reshape(x.shape),
             weight_g if mask is None else weight_g * xp.asarray(mask),
-            flat_g.sum(axis=0),
+            lambda: flat_g.sum(axis=0),
         )
 
-    return (flat_x @ open_weight + bias).reshape(*x.shape[:-1], -1), vjp
+    y = flat_x @ open_weight if bias is None else flat_x @ open_weight + bias
+    return y.reshape(*x.shape[:-1], -1), vjp
 
 
 @op

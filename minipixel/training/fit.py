@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.models import Model
+from minipixel.models.base import rows
 from minipixel.models.checks import MANY, check_count
 from minipixel.optim import Adam, Optimizer
 from minipixel.shards import Workers
@@ -65,8 +66,12 @@ def fit(
     if resume is not None or anomaly:
         raise ValueError("fit: got resume= or anomaly=, which this version does not offer yet; leave them out")
     epochs, batch_size = check_count("epochs", epochs, 1, MANY), check_count("batch_size", batch_size, 1, MANY)
-    images = np.asarray(images) if transform else model.checked(images, condition)
-    check_count("number of images", len(images), 1, MANY)
+    if transform is None:
+        images, condition = model.checked(images, condition)
+    else:  # the images become ones that the model describes batch by batch
+        images = np.asarray(images)
+        check_count("number of images", len(images), 1, MANY)
+        condition = model.conditions.checked(condition, len(images))
     if validation is not None:
         held_out = validation if isinstance(validation, tuple) else (validation, None)
         model.checked(*held_out)
@@ -78,10 +83,11 @@ def fit(
         """One pass over the images in a new order, or as far as Ctrl-C lets it come; the means over what was seen."""
         order, seen, nats = streams(SHUFFLE, epoch).permutation(len(images)), 0, 0.0
         for step, start in enumerate(range(0, len(order), batch_size)):
-            batch = images[order[start : start + batch_size]]
+            chosen = order[start : start + batch_size]
+            batch, told = images[chosen], rows(condition, chosen)
             if transform is not None:
                 batch = transform(batch, streams(TRANSFORM, epoch, step))
-            nats += len(batch) * _step(model, batch, optimizer, pool, streams, (epoch, step))
+            nats += len(batch) * _step(model, batch, told, optimizer, pool, streams, (epoch, step))
             seen += len(batch)
             logs = {"loss": nats / seen, "bits_per_dim": model.bits(nats / seen)}
             for watcher in watchers:
@@ -118,14 +124,20 @@ def fit(
 
 
 def _step(
-    model: Model, batch: np.ndarray, optimizer: Optimizer, pool: Workers, streams: Streams, key: tuple[int, int]
+    model: Model,
+    batch: np.ndarray,
+    condition: np.ndarray | None,
+    optimizer: Optimizer,
+    pool: Workers,
+    streams: Streams,
+    key: tuple[int, int],
 ) -> float:
     """One optimiser step on the mean loss of a batch; returns that loss, in nats an image."""
     parameters = model.parameters()
 
     def shard(part: slice) -> tuple[float, list[Any]]:
         share = len(batch[part]) / len(batch)
-        loss = model.loss(batch[part], rng=streams(DROPOUT, *key, part.start))
+        loss = model.loss(batch[part], rows(condition, part), rng=streams(DROPOUT, *key, part.start))
         return float(loss.data) * share, gradients(loss, parameters, seed=share)
 
     total, summed = 0.0, None

@@ -1,0 +1,80 @@
+"""What a model may be told beforehand: nothing, a class, a vector, or a map of the image's size."""
+
+from typing import Any
+
+import numpy as np
+
+from minipixel.backend import to_cpu
+from minipixel.models.checks import check_count
+
+
+class Conditions:
+    """The kind of condition that a model takes: it checks them, and makes numbers of them.
+
+    `num_classes`: labels, integers (N,) in 0..num_classes-1. `shape` (K,): vectors (N, K); `shape` (H, W, K): maps
+    (N, H, W, K), of the size of the images. Neither: the model takes no condition. `width` is how many numbers a pixel
+    is told: `num_classes`, or K, or 0.
+    """
+
+    def __init__(self, num_classes: Any, shape: Any, image_shape: tuple[int, int, int]) -> None:
+        if num_classes is not None and shape is not None:
+            raise ValueError(
+                f"condition_shape: got {shape!r} beside num_classes={num_classes!r}, wanted one of the two"
+            )
+        self.num_classes = None if num_classes is None else check_count("num_classes", num_classes, 1)
+        self.shape = None if shape is None else _check_shape(shape, image_shape)
+        self.width = self.num_classes or (self.shape[-1] if self.shape else 0)
+
+    def checked(self, condition: Any, N: int) -> np.ndarray | None:
+        """The conditions of N images as a host array, a row an image; ValueError if they are not of the kind taken."""
+        if not self.width:
+            if condition is not None:
+                raise ValueError("condition: got one, wanted None; this model was made without conditions")
+            return None
+        if condition is None:
+            raise ValueError(f"condition: got None, wanted {self.describe(N)}")
+        condition = to_cpu(condition)
+        wanted = (N,) if self.num_classes else (N, *(self.shape or ()))
+        numbers = "iu" if self.num_classes else "iuf"
+        if condition.shape != wanted or condition.dtype.kind not in numbers:
+            raise ValueError(f"condition: got {condition.dtype} of shape {condition.shape}, wanted {self.describe(N)}")
+        if self.num_classes and (condition.min() < 0 or condition.max() >= self.num_classes):
+            raise ValueError(
+                f"condition: got labels {condition.min()}..{condition.max()}, wanted 0..{self.num_classes - 1}"
+            )
+        if not np.isfinite(condition).all():
+            raise ValueError("condition: got NaN or infinite numbers, wanted finite ones")
+        return condition
+
+    def pixels_first(self, condition: np.ndarray | None, xp: Any, dtype: str) -> Any:
+        """Checked conditions as layers want them: None, or (1, 1, N, width), or (H, W, N, width) for maps."""
+        if condition is None:
+            return None
+        if self.num_classes:
+            condition = condition[:, None] == np.arange(self.num_classes)
+        if condition.ndim == 2:
+            condition = condition[:, None, None]
+        return xp.asarray(np.ascontiguousarray(condition.transpose(1, 2, 0, 3), dtype))
+
+    def random(self, N: int, rng: np.random.Generator) -> np.ndarray | None:
+        """Conditions of N images, of the kind taken, drawn at random: for checks and tests."""
+        if self.num_classes:
+            return rng.integers(self.num_classes, size=N)
+        return rng.standard_normal((N, *self.shape)) if self.shape else None
+
+    def describe(self, N: int) -> str:
+        """What N conditions should look like, in words."""
+        if self.num_classes:
+            return f"{N} labels, integers (N,) in 0..{self.num_classes - 1}"
+        return f"numbers of shape {(N, *(self.shape or ()))}, one row an image"
+
+
+def _check_shape(shape: Any, image_shape: tuple[int, int, int]) -> tuple[int, ...]:
+    """A condition's shape: (K,), or (H, W, K) with the H and W of the images."""
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
+    whole = all(isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0 for size in sizes)
+    if not whole or len(sizes) not in (1, 3) or (len(sizes) == 3 and sizes[:2] != image_shape[:2]):
+        H, W, _ = image_shape
+        raise ValueError(f"condition_shape: got {shape!r}, wanted (K,) for vectors or ({H}, {W}, K) for maps")
+    check_count("condition_shape", sizes[-1], 1)
+    return tuple(int(size) for size in sizes)
