@@ -1,0 +1,137 @@
+"""Every model under every kind of condition: still a distribution, still causal, and told something."""
+
+import numpy as np
+import pytest
+from model_table import SMALL, Case
+
+import minipixel as mp
+
+KINDS = ("class", "vector", "map")
+IMAGES = [((2, 3, 1), 2, "bernoulli"), ((1, 3, 1), 3, "categorical"), ((1, 2, 3), 2, "categorical")]
+CASES = [(Case(name, *images), kind) for name in SMALL for images in IMAGES for kind in KINDS]
+cases = pytest.mark.parametrize(("case", "kind"), CASES, ids=[f"{case.id}-{kind}" for case, kind in CASES])
+
+
+def conditional(case, kind, **options):
+    H, W, _ = case.shape
+    kinds = {"class": {"num_classes": 3}, "vector": {"condition_shape": (2,)}, "map": {"condition_shape": (H, W, 2)}}
+    return case.model(**kinds[kind], **options)
+
+
+def told(model, n, seed=0):
+    """One condition, n times."""
+    return np.repeat(model.conditions.random(1, np.random.default_rng(seed)), n, axis=0)
+
+
+def total_probabilities(case, model):
+    """The sum over all images under each of three conditions."""
+    images = case.every_image()
+    return [np.exp(model.log_prob(images, told(model, len(images), seed))).sum() for seed in range(3)]
+
+
+def train_a_little(case, model):
+    images = case.every_image()
+    condition = model.conditions.random(len(images), np.random.default_rng(5))
+    mp.fit(model, images, condition, epochs=2, batch_size=16, optimizer=mp.optim.Adam(0.02), progress=False)
+    return model
+
+
+@cases
+def test_a_distribution_under_every_condition(case, kind, tmp_path):
+    model = conditional(case, kind)
+    assert total_probabilities(case, model) == pytest.approx([1] * 3, abs=1e-9)
+    train_a_little(case, model)
+    assert total_probabilities(case, model) == pytest.approx([1] * 3, abs=1e-9)
+    model.save(tmp_path / "model.safetensors")
+    again = mp.load(tmp_path / "model.safetensors")
+    assert again.config == model.config
+    assert total_probabilities(case, again) == total_probabilities(case, model)
+
+
+@cases
+def test_the_condition_is_heard(case, kind):
+    model, images = conditional(case, kind), case.every_image()[:5]
+    labels = [0, 1] if kind == "class" else None
+    conditions = [np.full(5, label) for label in labels] if labels else [told(model, 5, seed) for seed in (0, 1)]
+    first, second = (model.log_prob_map(images, condition) for condition in conditions)
+    assert (first != second).all(axis=(0, 3)).all()  # at every pixel
+
+
+@cases
+def test_causal_and_right_gradients(case, kind):
+    model = conditional(case, kind)
+    mp.assert_causal(model)
+    images = case.every_image()[2:6]
+    condition = model.conditions.random(4, np.random.default_rng(0))
+    assert mp.gradcheck_model(model, images, condition, directions=2) <= 1e-10
+
+
+@cases
+def test_samples_under_conditions(case, kind):
+    model = train_a_little(case, conditional(case, kind))
+    condition = model.conditions.random(30, np.random.default_rng(0))
+    images, log_prob = model.sample(30, condition, rng=1, return_log_prob=True)
+    np.testing.assert_allclose(log_prob, model.log_prob(images, condition), rtol=1e-12)
+    np.testing.assert_array_equal(images[:4], model.sample(4, condition[:4], rng=1))
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("shape", [(2, 3, 1), (2, 2, 3)])
+def test_a_model_learns_what_it_is_told(name, shape):
+    """Two images and two labels: told the label, there is nothing left to guess; and fit shuffles both together."""
+    both = np.stack([np.zeros(shape, np.uint8), np.ones(shape, np.uint8)])
+    labels = np.arange(64) % 2
+    model = Case(name, shape, 2, "bernoulli").model(num_classes=2)
+    mp.fit(model, both[labels], labels, epochs=30, batch_size=16, optimizer=mp.optim.Adam(0.02), progress=False)
+    assert model.bits_per_dim(both, np.arange(2)) < 0.1
+    assert model.bits_per_dim(both, np.array([1, 0])) > 1
+    np.testing.assert_array_equal(model.sample(2, np.arange(2), rng=0), both)
+
+
+def small(**options):
+    return mp.models.PixelCNN((4, 3, 1), 2, hidden=2, blocks=1, **options)
+
+
+ZEROS = np.zeros((2, 4, 3, 1), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("options", "condition", "match"),
+    [
+        ({"num_classes": 3}, None, r"condition: got None, wanted 2 labels, integers \(N,\) in 0\.\.2"),
+        ({"num_classes": 3}, np.array([0, 3]), r"condition: got labels 0\.\.3, wanted 0\.\.2"),
+        ({"num_classes": 3}, np.array([-1, 0]), r"condition: got labels -1\.\.0, wanted 0\.\.2"),
+        ({"num_classes": 3}, np.array([0]), r"condition: got int64 of shape \(1,\), wanted 2 labels"),
+        ({"num_classes": 3}, np.array([0.0, 1.0]), r"condition: got float64 of shape \(2,\), wanted 2 labels"),
+        ({"num_classes": 3}, np.eye(3)[:2], r"condition: got float64 of shape \(2, 3\), wanted 2 labels"),
+        ({"condition_shape": (5,)}, None, r"condition: got None, wanted numbers of shape \(2, 5\)"),
+        ({"condition_shape": (5,)}, np.zeros((2, 4)), r"condition: got float64 of shape \(2, 4\), wanted"),
+        ({"condition_shape": (5,)}, np.full((2, 5), np.nan), r"condition: got NaN or infinite numbers"),
+        ({"condition_shape": (5,)}, np.array([["a"] * 5] * 2), r"condition: got <U1 of shape"),
+        ({"condition_shape": (4, 3, 2)}, np.zeros((2, 3, 4, 2)), r"condition: got float64 of shape \(2, 3, 4, 2\)"),
+        ({}, np.zeros(2, int), r"condition: got one, wanted None"),
+    ],
+)
+def test_bad_conditions(options, condition, match):
+    model = small(**options)
+    for call in (model.loss, model.log_prob, lambda images, c: model.sample(2, c), lambda i, c: mp.fit(model, i, c)):
+        with pytest.raises(ValueError, match=match) as error:
+            call(ZEROS, condition)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"num_classes": 0}, r"num_classes: got 0"),
+        ({"num_classes": 2.5}, r"num_classes: got 2\.5"),
+        ({"num_classes": 2, "condition_shape": (3,)}, r"condition_shape: got \(3,\) beside num_classes=2"),
+        ({"condition_shape": 3}, r"condition_shape: got 3, wanted \(K,\)"),
+        ({"condition_shape": (3, 4, 2)}, r"condition_shape: got \(3, 4, 2\), wanted \(K,\) for vectors or \(4, 3, K\)"),
+        ({"condition_shape": (4, 3)}, r"condition_shape: got \(4, 3\)"),
+        ({"condition_shape": (0,)}, r"condition_shape: got \(0,\)"),
+    ],
+)
+def test_bad_options(options, match):
+    with pytest.raises(ValueError, match=match):
+        small(**options)
