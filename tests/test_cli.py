@@ -75,6 +75,20 @@ def test_train_and_evaluate(here, capsys, options):
     assert main(["evaluate", "run/model.safetensors", "--split", "train"]) == 0
 
 
+def test_a_conditional_model(here, capsys):
+    assert main(["train", *SMALL, "--conditional", "--out", "run"]) == 0
+    model = mp.load("run/model.safetensors")
+    assert model.conditions.num_classes == 10
+    assert main(["evaluate", "run/model.safetensors"]) == 0
+    assert main(["sample", "run/model.safetensors", "-n", "12", "--out", "all.npy"]) == 0
+    np.testing.assert_array_equal(np.load("all.npy"), model.sample(12, np.arange(12) % 10, rng=0))
+    assert main(["sample", "run/model.safetensors", "-n", "2", "--label", "7", "--out", "seven.npy"]) == 0
+    np.testing.assert_array_equal(np.load("seven.npy"), model.sample(2, np.array([7, 7]), rng=0))
+    capsys.readouterr()
+    assert main(["sample", "run/model.safetensors", "--label", "10"]) == 2
+    assert "condition: got labels 10..10, wanted 0..9" in one_line(capsys)
+
+
 def test_default_folders_never_overwrite(here):
     for _ in range(2):
         assert main(["train", *SMALL]) == 0
@@ -121,6 +135,8 @@ def test_info(capsys, trained):
         (["train", "--levels", "1"], "levels"),
         (["train", "--epochs", "0"], "epochs: got 0"),
         (["train", "--hidden", "0"], "hidden: got 0"),
+        (["train", "--hidden", "wide"], "hidden: got 'wide'"),
+        (["sample", "TRAINED", "--label", "3"], "condition: got one, wanted None"),
         (["train", "--learning-rate", "0"], "learning_rate: got 0.0"),
         (["train", "--levels", "3", "--head", "bernoulli"], "'bernoulli' for 3 levels"),
         (["train", "--workers", "0"], "workers: got 0"),

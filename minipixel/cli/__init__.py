@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from minipixel.cli import train, use
+from minipixel.cli import architecture, train, use
 from minipixel.datasets import DATASETS
 from minipixel.heads import HEADS
 from minipixel.models import MODELS
@@ -49,17 +49,18 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
     new.add_argument("--batch-size", type=int, default=64, help="default: %(default)s")
     new.add_argument("--learning-rate", type=float, default=1e-3, help="of Adam (default: %(default)s)")
-    new.add_argument("--hidden", type=int, default=32, help="half the number of features (default: %(default)s)")
-    new.add_argument("--blocks", type=int, default=7, help="residual blocks (default: %(default)s)")
     new.add_argument("--head", choices=HEADS, help="default: bernoulli for 2 levels, else categorical")
+    new.add_argument("--conditional", action="store_true", help="tell the model each image's class")
     new.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     new.add_argument("--workers", type=int, help="threads (default: one a core); the result does not depend on it")
     new.add_argument("--out", help="folder for the results (default: runs/DATA-MODEL, or the next free number)")
+    architecture.add_arguments(new)
     new.set_defaults(command=train.train)
 
     sample = commands.add_parser("sample", help="draw images from a trained model")
     sample.add_argument("file", help="a model.safetensors")
     sample.add_argument("-n", type=int, default=30, help="how many (default: %(default)s)")
+    sample.add_argument("--label", type=int, help="the class to draw, for a conditional model (default: all in turn)")
     sample.add_argument("--temperature", type=float, default=1.0, help="below 1 keeps to what is likely")
     sample.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     sample.add_argument("--out", default="samples.png", help="picture .png or numbers .npy (default: %(default)s)")

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from minipixel import datasets, plots
-from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
+from minipixel.cli import architecture
+from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, in_turn, prepare
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
 from minipixel.optim import Adam
@@ -24,7 +25,8 @@ def demo(arguments: argparse.Namespace) -> int:
     """Train a PixelCNN on the bundled digits, all 17 levels, for about a minute on two cores."""
     settings = {
         **{"model": "pixelcnn", "data": "digits", "root": None, "levels": None, "binarize": "static", "head": None},
-        **{"hidden": 32, "blocks": 5, "batch_size": 64, "learning_rate": 2e-3, "default_out": "minipixel-demo"},
+        **{"hidden": 32, "blocks": 5, "conditional": False, "batch_size": 64, "learning_rate": 2e-3},
+        "default_out": "minipixel-demo",
     }
     return _run(argparse.Namespace(**{**vars(arguments), **settings}))
 
@@ -40,8 +42,10 @@ def _run(settings: argparse.Namespace) -> int:
     train_images = prepare(ds.train.images, ds.levels, levels, settings.binarize)
     test_images = prepare(ds.test.images, ds.levels, levels, settings.binarize)
     transform = batch_transform(ds.levels, levels, settings.binarize)
+    options = architecture.chosen(settings) | {"head": settings.head, "rng": settings.seed}
+    labels, test_labels = (ds.train.labels, ds.test.labels) if settings.conditional else (None, None)
     model = MODELS[settings.model](
-        ds.image_shape, levels, hidden=settings.hidden, blocks=settings.blocks, head=settings.head, rng=settings.seed
+        ds.image_shape, levels, num_classes=len(ds.classes) if settings.conditional else None, **options
     )
     optimizer = Adam(settings.learning_rate)
     results = _ResultsFolder(settings.out, settings.default_out)
@@ -53,7 +57,8 @@ def _run(settings: argparse.Namespace) -> int:
         history = fit(
             model,
             ds.train.images if transform else train_images,
-            validation=test_images,
+            labels,
+            validation=(test_images, test_labels),
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             optimizer=optimizer,
@@ -97,7 +102,7 @@ def _last(history: History) -> dict[str, Any]:
 
 def _draw(model: Model, real: np.ndarray, path: Path, seed: int) -> None:
     print(f"drawing {SAMPLES} images, one forward pass for each of {np.prod(model.image_shape)} sub-pixels", flush=True)
-    generated = model.sample(SAMPLES, rng=seed)
+    generated = model.sample(SAMPLES, in_turn(model, SAMPLES), rng=seed)
     plots.sample_grid(real, generated, model.levels).savefig(path)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 import minipixel
 from minipixel import datasets, plots
-from minipixel.cli.data import describe, prepare
+from minipixel.cli.data import describe, in_turn, prepare
 from minipixel.files import write_atomically
 from minipixel.kernels import numba_enabled
 from minipixel.models import load
@@ -27,7 +27,8 @@ def sample(arguments: argparse.Namespace) -> int:
     if not out.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), arguments.out)
     model = load(arguments.file)
-    images = model.sample(arguments.n, rng=arguments.seed, temperature=arguments.temperature)
+    condition = in_turn(model, arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
+    images = model.sample(arguments.n, condition, rng=arguments.seed, temperature=arguments.temperature)
     content = io.BytesIO()
     if out.suffix == ".npy":
         np.save(content, images)
@@ -43,7 +44,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     model = load(arguments.file)
     ds = datasets.load(arguments.data, arguments.root)
     split = ds.train if arguments.split == "train" else ds.test
-    nats = -model.log_prob(prepare(split.images, ds.levels, model.levels, arguments.binarize))
+    images = prepare(split.images, ds.levels, model.levels, arguments.binarize)
+    nats = -model.log_prob(images, split.labels if model.conditions.num_classes else None)
     bits = model.bits(nats.mean())
     spread = nats.std() / np.sqrt(len(nats))
     print(f"data    {describe(ds, model.levels)}")

@@ -1,0 +1,53 @@
+"""The options of every model's constructor, as options of the command line."""
+
+import argparse
+import inspect
+from typing import Any
+
+from minipixel.models import MODELS
+
+COMMON = ("image_shape", "levels", "options")  # known from the data set, or shared by all models
+
+
+def parameters(name: str) -> dict[str, inspect.Parameter]:
+    """What the constructor of the model of that name takes of its own: hidden, blocks ..."""
+    signature = inspect.signature(MODELS[name])
+    return {key: parameter for key, parameter in signature.parameters.items() if key not in COMMON}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One `--option` for each name that some model takes, with that model's default in its help."""
+    takers: dict[str, dict[str, inspect.Parameter]] = {}
+    for model in MODELS:
+        for key, parameter in parameters(model).items():
+            takers.setdefault(key, {})[model] = parameter
+    group = parser.add_argument_group("architecture (what is left out takes the model's default)")
+    for key, models in takers.items():
+        defaults = ", ".join(f"{model} {parameter.default}" for model, parameter in models.items())
+        group.add_argument(f"--{key.replace('_', '-')}", type=_parse, metavar="VALUE", help=f"default: {defaults}")
+
+
+def chosen(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The architecture that was asked for; ValueError for an option that the chosen model does not take."""
+    every = {key for model in MODELS for key in parameters(model)}
+    given = {key: getattr(arguments, key) for key in sorted(every) if getattr(arguments, key, None) is not None}
+    takes = parameters(arguments.model)
+    for key in given:
+        if key not in takes:
+            option = key.replace("_", "-")
+            raise ValueError(f"--{option}: {arguments.model} does not take it, wanted one of {', '.join(takes)}")
+    return given
+
+
+def _parse(text: str) -> Any:
+    """A whole number, a number, a list of whole numbers with commas, true or false; else a word, as it is."""
+    if text in ("true", "false"):
+        return text == "true"
+    if "," in text:
+        return tuple(int(part) for part in text.split(","))
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
