@@ -13,8 +13,8 @@ from minipixel import datasets, plots
 from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
-from minipixel.optim import Adam
-from minipixel.training import Callback, History, Interrupted, fit
+from minipixel.optim import OPTIMIZERS, Optimizer
+from minipixel.training import EMA, Callback, History, Interrupted, fit
 
 DEMO_EPOCHS = 20
 SAMPLES = 30
@@ -24,7 +24,8 @@ def demo(arguments: argparse.Namespace) -> int:
     """Train a PixelCNN on the bundled digits, all 17 levels, for about a minute on two cores."""
     settings = {
         **{"model": "pixelcnn", "data": "digits", "root": None, "levels": None, "binarize": "static", "head": None},
-        **{"hidden": 32, "blocks": 5, "batch_size": 64, "learning_rate": 2e-3, "default_out": "minipixel-demo"},
+        **{"hidden": 32, "blocks": 5, "activation": "relu", "dropout": 0.0, "batch_size": 64},
+        **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "ema": None, "default_out": "minipixel-demo"},
     }
     return _run(argparse.Namespace(**{**vars(arguments), **settings}))
 
@@ -40,10 +41,10 @@ def _run(settings: argparse.Namespace) -> int:
     train_images = prepare(ds.train.images, ds.levels, levels, settings.binarize)
     test_images = prepare(ds.test.images, ds.levels, levels, settings.binarize)
     transform = batch_transform(ds.levels, levels, settings.binarize)
-    model = MODELS[settings.model](
-        ds.image_shape, levels, hidden=settings.hidden, blocks=settings.blocks, head=settings.head, rng=settings.seed
-    )
-    optimizer = Adam(settings.learning_rate)
+    architecture = {name: getattr(settings, name) for name in ("hidden", "blocks", "activation", "dropout", "head")}
+    model = MODELS[settings.model](ds.image_shape, levels, **architecture, rng=settings.seed)
+    optimizer = _optimizer(settings)
+    averages = [] if settings.ema is None else [EMA(settings.ema)]
     results = _ResultsFolder(settings.out, settings.default_out)
     print(f"data    {describe(ds, levels)}")
     print(f"model   {type(model).__name__}, {model.num_parameters:,} weights, {model.head.name} head")
@@ -58,7 +59,7 @@ def _run(settings: argparse.Namespace) -> int:
             batch_size=settings.batch_size,
             optimizer=optimizer,
             transform=transform,
-            callbacks=[results],
+            callbacks=[*averages, results],
             rng=settings.seed,
             workers=settings.workers,
         )
@@ -84,6 +85,11 @@ def _run(settings: argparse.Namespace) -> int:
     _draw(model, test_images, folder / "samples.png", settings.seed)
     print(f"folder  {folder}: samples.png, loss.png, model.safetensors, figures.json")
     return 0
+
+
+def _optimizer(settings: argparse.Namespace) -> Optimizer:
+    options = {} if settings.learning_rate is None else {"learning_rate": settings.learning_rate}
+    return OPTIMIZERS[settings.optimizer](**options, clip_norm=settings.clip_norm)
 
 
 def _last(history: History) -> dict[str, Any]:
