@@ -8,6 +8,10 @@ import numpy as np
 from minipixel import models
 
 SMALL = {"pixelcnn": {"hidden": 6, "blocks": 2}}
+VARIANTS = {  # options that change what a model computes or how it trains, each tried on two kinds of image
+    "prelu": ("pixelcnn", {"activation": "prelu"}),
+    "dropout": ("pixelcnn", {"dropout": 0.3}),
+}
 
 
 @dataclass(frozen=True)
@@ -18,13 +22,16 @@ class Case:
     shape: tuple[int, int, int]
     levels: int
     head: str
+    variant: str = ""
 
     @property
     def id(self):
-        return f"{self.name}-{'x'.join(map(str, self.shape))}-Q{self.levels}-{self.head}"
+        name = f"{self.name}-{self.variant}" if self.variant else self.name
+        return f"{name}-{'x'.join(map(str, self.shape))}-Q{self.levels}-{self.head}"
 
     def model(self, **options):
-        options = SMALL[self.name] | {"dtype": "float64", "head": self.head} | options
+        of_variant = VARIANTS[self.variant][1] if self.variant else {}
+        options = SMALL[self.name] | {"dtype": "float64", "head": self.head} | of_variant | options
         return models.MODELS[self.name](self.shape, self.levels, **options)
 
     def every_image(self):
@@ -43,3 +50,4 @@ IMAGES = [
     ((2, 1, 3), 3, "categorical"),
 ]
 CASES = [Case(name, *images) for name in SMALL for images in IMAGES]
+CASES += [Case(name, *images, variant) for variant, (name, _) in VARIANTS.items() for images in (IMAGES[0], IMAGES[5])]

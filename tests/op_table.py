@@ -55,6 +55,8 @@ TABLE = [
     Row(ops.sigmoid, ((2, 3),), low=-30, high=30, case="tails"),
     Row(ops.relu, ((4, 5),)),
     Row(ops.relu, ((4, 5),), method="central", case="central"),
+    Row(ops.prelu, ((2, 3, 2, 4), (4,))),
+    Row(ops.dropout, ((3, 4),), {"keep": levels((3, 4), 2) == 1, "rate": 0.3}),
     Row(ops.total, ((2, 3),)),
     Row(ops.mean, ((2, 3),)),
     Row(ops.linear, ((2, 3, 2, 4), (4, 5), (5,))),

@@ -89,6 +89,21 @@ def test_a_conditional_model(here, capsys):
     assert "condition: got labels 10..10, wanted 0..9" in one_line(capsys)
 
 
+def test_train_with_every_option(here):
+    """Another optimizer, clipping, averages, dropout, PReLU: the model knows, and the figures are of the average."""
+    options = ["--optimizer", "nadam", "--clip-norm", "1", "--ema", "0.9", "--dropout", "0.2", "--activation", "prelu"]
+    assert main(["train", *SMALL, *options, "--out", "run"]) == 0
+    figures, model = json.loads((here / "run" / "figures.json").read_text()), mp.load("run/model.safetensors")
+    assert model.config["dropout"] == 0.2 and model.config["activation"] == "prelu"
+    ds = mp.datasets.load("digits")
+    assert figures["test_bits_per_dim"] == pytest.approx(model.bits_per_dim(ds.test.images), rel=1e-6)
+    by_hand = mp.models.PixelCNN(ds.image_shape, ds.levels, hidden=4, blocks=1, dropout=0.2, activation="prelu")
+    settings = {"optimizer": mp.optim.Nadam(clip_norm=1), "callbacks": [mp.callbacks.EMA(0.9)], "progress": False}
+    mp.fit(by_hand, ds.train.images, epochs=1, **settings)
+    for name, weight in by_hand.state_dict().items():
+        np.testing.assert_array_equal(model.state_dict()[name], weight, err_msg=name)
+
+
 def test_default_folders_never_overwrite(here):
     for _ in range(2):
         assert main(["train", *SMALL]) == 0
@@ -138,6 +153,9 @@ def test_info(capsys, trained):
         (["train", "--hidden", "wide"], "hidden: got 'wide'"),
         (["sample", "TRAINED", "--label", "3"], "condition: got one, wanted None"),
         (["train", "--learning-rate", "0"], "learning_rate: got 0.0"),
+        (["train", "--clip-norm", "0"], "clip_norm: got 0.0"),
+        (["train", "--ema", "1"], "decay: got 1.0"),
+        (["train", "--dropout", "1"], "dropout: got 1, wanted"),
         (["train", "--levels", "3", "--head", "bernoulli"], "'bernoulli' for 3 levels"),
         (["train", "--workers", "0"], "workers: got 0"),
         (["train", "--out", "junk/folder"], "junk"),

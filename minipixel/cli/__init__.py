@@ -9,6 +9,7 @@ from minipixel.cli import architecture, train, use
 from minipixel.datasets import DATASETS
 from minipixel.heads import HEADS
 from minipixel.models import MODELS
+from minipixel.optim import OPTIMIZERS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,7 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--levels", type=int, help="2 binarises, others cut the range evenly (default: all)")
     new.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
     new.add_argument("--batch-size", type=int, default=64, help="default: %(default)s")
-    new.add_argument("--learning-rate", type=float, default=1e-3, help="of Adam (default: %(default)s)")
+    new.add_argument("--optimizer", choices=OPTIMIZERS, default="adam", help="default: %(default)s")
+    new.add_argument("--learning-rate", type=float, help="default: the optimizer's own, 0.001 for adam")
+    new.add_argument("--clip-norm", type=float, help="scale gradients down to this norm (default: never)")
+    new.add_argument("--ema", type=float, metavar="DECAY", help="average the weights, 0.9995 say (default: do not)")
     new.add_argument("--head", choices=HEADS, help="default: bernoulli for 2 levels, else categorical")
     new.add_argument("--conditional", action="store_true", help="tell the model each image's class")
     new.add_argument("--seed", type=int, default=0, help="default: %(default)s")

@@ -14,8 +14,8 @@ from minipixel.cli import architecture
 from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, in_turn, prepare
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
-from minipixel.optim import Adam
-from minipixel.training import Callback, History, Interrupted, fit
+from minipixel.optim import OPTIMIZERS, Optimizer
+from minipixel.training import EMA, Callback, History, Interrupted, fit
 
 DEMO_EPOCHS = 20
 SAMPLES = 30
@@ -25,8 +25,8 @@ def demo(arguments: argparse.Namespace) -> int:
     """Train a PixelCNN on the bundled digits, all 17 levels, for about a minute on two cores."""
     settings = {
         **{"model": "pixelcnn", "data": "digits", "root": None, "levels": None, "binarize": "static", "head": None},
-        **{"hidden": 32, "blocks": 5, "conditional": False, "batch_size": 64, "learning_rate": 2e-3},
-        "default_out": "minipixel-demo",
+        **{"hidden": 32, "blocks": 5, "conditional": False, "batch_size": 64},
+        **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "ema": None, "default_out": "minipixel-demo"},
     }
     return _run(argparse.Namespace(**{**vars(arguments), **settings}))
 
@@ -47,7 +47,8 @@ def _run(settings: argparse.Namespace) -> int:
     model = MODELS[settings.model](
         ds.image_shape, levels, num_classes=len(ds.classes) if settings.conditional else None, **options
     )
-    optimizer = Adam(settings.learning_rate)
+    optimizer = _optimizer(settings)
+    averages = [] if settings.ema is None else [EMA(settings.ema)]
     results = _ResultsFolder(settings.out, settings.default_out)
     print(f"data    {describe(ds, levels)}")
     print(f"model   {type(model).__name__}, {model.num_parameters:,} weights, {model.head.name} head")
@@ -63,7 +64,7 @@ def _run(settings: argparse.Namespace) -> int:
             batch_size=settings.batch_size,
             optimizer=optimizer,
             transform=transform,
-            callbacks=[results],
+            callbacks=[*averages, results],
             rng=settings.seed,
             workers=settings.workers,
         )
@@ -89,6 +90,11 @@ def _run(settings: argparse.Namespace) -> int:
     _draw(model, test_images, folder / "samples.png", settings.seed)
     print(f"folder  {folder}: samples.png, loss.png, model.safetensors, figures.json")
     return 0
+
+
+def _optimizer(settings: argparse.Namespace) -> Optimizer:
+    options = {} if settings.learning_rate is None else {"learning_rate": settings.learning_rate}
+    return OPTIMIZERS[settings.optimizer](**options, clip_norm=settings.clip_norm)
 
 
 def _last(history: History) -> dict[str, Any]:

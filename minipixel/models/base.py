@@ -11,7 +11,7 @@ from minipixel.backend import array_module, to_cpu
 from minipixel.heads import make_head
 from minipixel.models.checks import MANY, check_choice, check_count, check_images, check_shape
 from minipixel.models.conditions import Conditions
-from minipixel.nn import Init, Module
+from minipixel.nn import Init, Module, Parameter
 from minipixel.sampling import SAMPLERS
 from minipixel.shards import Workers
 from minipixel.tensor import Tensor, no_grad
@@ -66,10 +66,11 @@ class Model(Module):
 
     # --- what a subclass writes -------------------------------------------------------------------------------------
 
-    def forward(self, x: Any, condition: Any = None) -> Tensor:
+    def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
         """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P).
 
-        `condition` is None, (1, 1, N, K) or (H, W, N, K): see Conditions.pixels_first.
+        `condition` is None, (1, 1, N, K) or (H, W, N, K): see Conditions.pixels_first. Dropout is on if there is an
+        `rng`, from which each layer draws in turn.
         """
         raise NotImplementedError
 
@@ -83,10 +84,12 @@ class Model(Module):
     def loss(self, images: Any, condition: Any = None, *, rng: Any = None) -> Tensor:
         """The mean negative log-likelihood of integer images (N, H, W, C), in nats an image, differentiable.
 
-        `rng` turns dropout on, in models that have it. Raises ValueError for images of another shape, dtype or range.
+        `rng` (int, SeedSequence or Generator) turns dropout on, in models that have it; without one it is off.
+        Raises ValueError for images of another shape, dtype or range.
         """
         images, condition = self.checked(images, condition)
-        return -ops.total(self._log_prob(images, condition)) / len(images)
+        generator = None if rng is None else np.random.default_rng(rng)
+        return -ops.total(self._log_prob(images, condition, generator)) / len(images)
 
     def log_prob_map(self, images: Any, condition: Any = None) -> np.ndarray:
         """log p(sub-pixel | all earlier ones) in nats: integers (N, H, W, C) -> float64 (N, H, W, C)."""
@@ -207,10 +210,12 @@ class Model(Module):
         """Integers 0..Q-1 -> the model's dtype in [-1, 1]."""
         return levels.astype(self.dtype) * (2 / (self.levels - 1)) - 1
 
-    def _log_prob(self, images: np.ndarray, condition: np.ndarray | None) -> Tensor:
+    def _log_prob(
+        self, images: np.ndarray, condition: np.ndarray | None, rng: np.random.Generator | None = None
+    ) -> Tensor:
         """log p of each sub-pixel: integers (N, H, W, C) -> (H, W, N, C)."""
         levels = self._pixels_first(images)
-        return self.head.log_prob(self.forward(self.scaled(levels), self.condition_map(condition)), levels)
+        return self.head.log_prob(self.forward(self.scaled(levels), self.condition_map(condition), rng), levels)
 
 
 def rows(condition: np.ndarray | None, part: Any) -> np.ndarray | None:
@@ -224,9 +229,12 @@ def _layers(module: Module, prefix: str) -> Iterator[tuple[str, Any]]:
         for position, item in enumerate(value if isinstance(value, list) else [value]):
             path = f"{prefix}{name}.{position}" if isinstance(value, list) else f"{prefix}{name}"
             if isinstance(item, Module):
-                yield from [(path, item)] if hasattr(item, "mask") else _layers(item, f"{path}.")
+                if any(isinstance(own, Parameter) for own in vars(item).values()):
+                    yield path, item
+                yield from _layers(item, f"{path}.")
 
 
 def _sizes(layer: Any) -> tuple[int, int]:
-    """Weights and biases stored, and those of them that the mask leaves open."""
-    return layer.weight.data.size + layer.bias.data.size, int(layer.mask.sum()) + layer.bias.data.size
+    """A layer's own weights, and those of them that its mask, if it has one, leaves open."""
+    stored = sum(own.data.size for own in vars(layer).values() if isinstance(own, Parameter))
+    return stored, stored - int((~layer.mask).sum()) if hasattr(layer, "mask") else stored

@@ -21,6 +21,13 @@ def check_count(name: str, value: Any, lowest: int, highest: int = 2**16) -> int
     return int(value)
 
 
+def check_rate(name: str, value: Any) -> float:
+    """`value` as a float, if it is a number in [0, 1): the share of something that is dropped; else ValueError."""
+    if not isinstance(value, (int, float, np.number)) or not 0 <= value < 1:
+        raise ValueError(f"{name}: got {value!r}, wanted a number in [0, 1); 0 drops nothing")
+    return float(value)
+
+
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """`value`, if it is one of the choices; else ValueError."""
     if value not in choices:

@@ -12,28 +12,33 @@ from typing import Any
 
 import numpy as np
 
-from minipixel import ops
 from minipixel.models.base import Model
-from minipixel.models.checks import check_count, check_shape
-from minipixel.nn import Conditioning, Conv2d, Init, Module, Pointwise, colour_groups
+from minipixel.models.checks import check_choice, check_count, check_rate, check_shape
+from minipixel.nn import ACTIVATIONS, Conditioning, Conv2d, Dropout, Init, Module, Pointwise, colour_groups
 from minipixel.tensor import Tensor
 
 
 class ResidualBlock(Module):
-    """2h features narrowed to h, a 3x3 mask B among those, widened to 2h again and added to what came in."""
+    """2h features narrowed to h, a 3x3 mask B among those, widened to 2h again and added to what came in.
 
-    def __init__(self, h: int, C: int, K_condition: int, init: Init) -> None:
+    Before each of the three an activation; features are dropped before the last.
+    """
+
+    def __init__(self, h: int, C: int, K_condition: int, activation: str, dropout: float, init: Init) -> None:
         wide, narrow = colour_groups(2 * h, C), colour_groups(h, C)
+        self.activations = [ACTIVATIONS[activation](K, init) for K in (2 * h, h, h)]
         self.narrow = Pointwise(wide, narrow, init)
         self.look = Conv2d(narrow, narrow, (3, 3), "B", init)
         self.told = Conditioning(K_condition, h, init)
+        self.drop = Dropout(dropout)
         self.widen = Pointwise(narrow, wide, init)
 
-    def __call__(self, x: Tensor, condition: Any) -> Tensor:
+    def __call__(self, x: Tensor, condition: Any, rng: np.random.Generator | None = None) -> Tensor:
         """(H, W, N, 2h) -> (H, W, N, 2h)."""
-        y = self.narrow(ops.relu(x))
-        y = self.told(self.look(ops.relu(y)), condition)
-        return x + self.widen(ops.relu(y))
+        first, second, third = self.activations
+        y = self.narrow(first(x))
+        y = self.told(self.look(second(y)), condition)
+        return x + self.widen(self.drop(third(y), rng))
 
 
 class PixelCNN(Model):
@@ -41,7 +46,10 @@ class PixelCNN(Model):
 
     A 7x7 mask A to 2 `hidden` features, `blocks` residual blocks, two 1x1 layers of `head_width` features (2 `hidden`
     if None; the paper's 32 for MNIST is just that, its 1024 for colour photographs is more), and the head. A condition
-    is added in every block, to what its 3x3 saw. `options` are those of every model: see Model.
+    is added in every block, to what its 3x3 saw.
+
+    Two options that the paper does not have, as later models do: `activation` "prelu" in place of "relu", and in
+    training a share `dropout` of each block's features is dropped. `options` are those of every model: see Model.
     """
 
     name = "pixelcnn"
@@ -54,27 +62,35 @@ class PixelCNN(Model):
         hidden: int = 32,
         blocks: int = 7,
         head_width: int | None = None,
+        activation: str = "relu",
+        dropout: float = 0.0,
         **options: Any,
     ) -> None:
         C = check_shape(image_shape)[2]
         hidden = check_count("hidden", hidden, C)  # each colour needs a feature of its own
         blocks = check_count("blocks", blocks, 1)
         head_width = 2 * hidden if head_width is None else check_count("head_width", head_width, C)
-        architecture = {"hidden": hidden, "blocks": blocks, "head_width": head_width}
+        architecture = {
+            **{"hidden": hidden, "blocks": blocks, "head_width": head_width},
+            "activation": check_choice("activation", activation, tuple(ACTIVATIONS)),
+            "dropout": check_rate("dropout", dropout),
+        }
         super().__init__(image_shape, levels, architecture, **options)
 
         self.features = 2 * hidden
         image, wide, top = np.arange(C), colour_groups(2 * hidden, C), colour_groups(head_width, C)
         self.stem = Conv2d(image, wide, (7, 7), "A", self.init)
-        self.blocks = [ResidualBlock(hidden, C, self.conditions.width, self.init) for _ in range(blocks)]
+        block = hidden, C, self.conditions.width, activation, dropout, self.init
+        self.blocks = [ResidualBlock(*block) for _ in range(blocks)]
+        self.activations = [ACTIVATIONS[activation](K, self.init) for K in (2 * hidden, head_width, head_width)]
         self.top = [Pointwise(wide, top, self.init), Pointwise(top, top, self.init)]
         self.out = Pointwise(top, self.head.groups, self.init)
 
-    def forward(self, x: Any, condition: Any = None) -> Tensor:
+    def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
         """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
         x = self.stem(x)
         for block in self.blocks:
-            x = block(x, condition)
-        for layer in self.top:
-            x = layer(ops.relu(x))
-        return self.out(ops.relu(x))
+            x = block(x, condition, rng)
+        for activation, layer in zip(self.activations, [*self.top, self.out], strict=True):
+            x = layer(activation(x))
+        return x

@@ -1,5 +1,6 @@
 """Parts of models that own weights, and the masks that make them causal."""
 
+from minipixel.nn.activation import ACTIVATIONS, Dropout, PReLU
 from minipixel.nn.conditioning import Conditioning
 from minipixel.nn.conv import Conv2d, Pointwise
 from minipixel.nn.init import BLANK, Init
@@ -7,11 +8,14 @@ from minipixel.nn.masks import causal_mask, colour_groups
 from minipixel.nn.module import Module, Parameter
 
 __all__ = [
+    "ACTIVATIONS",
     "BLANK",
     "Conditioning",
     "Conv2d",
+    "Dropout",
     "Init",
     "Module",
+    "PReLU",
     "Parameter",
     "Pointwise",
     "causal_mask",

@@ -23,3 +23,6 @@ class Conditioning(Module):
     def __call__(self, x: Tensor, condition: Any) -> Tensor:
         """The pre-activation x with the condition's term; `condition` is None where the model has none."""
         return x if condition is None else x + ops.linear(condition, self.weight, None)
+
+    def __repr__(self) -> str:
+        return f"Conditioning(1x1, {len(self.weight.data)} -> {self.weight.shape[-1]})"

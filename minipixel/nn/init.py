@@ -23,11 +23,14 @@ class Init:
         self.rng = None if self.blank else np.random.default_rng(rng)
         self.dtype = dtype
 
+    def constant(self, value: float, *shape: int) -> Parameter:
+        """A parameter with one value everywhere."""
+        number = np.asarray(value, self.dtype)
+        return Parameter(np.broadcast_to(number, shape) if self.blank else np.full(shape, number))
+
     def zeros(self, *shape: int) -> Parameter:
         """A parameter of zeros."""
-        return Parameter(
-            np.broadcast_to(np.zeros((), self.dtype), shape) if self.blank else np.zeros(shape, self.dtype)
-        )
+        return self.constant(0, *shape)
 
     def uniform(self, shape: tuple[int, ...], bound: Any) -> Parameter:
         """A parameter drawn from [-bound, bound]; `bound` may be an array that broadcasts to `shape`."""

@@ -89,6 +89,39 @@ def relu(x):
     return array_module(x).maximum(x, 0), vjp
 
 
+@op
+def prelu(x, slope):
+    """x where it is positive, slope * x elsewhere: (..., K), (K,) -> (..., K); at 0 the gradient is the slope."""
+    xp = array_module(x, slope)
+    positive = x.real > 0
+
+    def vjp(g):
+        return (
+            lambda: g * xp.where(positive, 1, slope),
+            lambda: xp.where(positive, 0, g * x).reshape(-1, len(slope)).sum(axis=0),
+        )
+
+    return xp.where(positive, x, slope * x), vjp
+
+
+@op
+def dropout(x, *, keep, rate):
+    """x / (1 - rate) where `keep`, 0 elsewhere: any shape -> that shape.
+
+    `keep`, boolean and of the shape of x, is drawn by the caller, True with probability 1 - rate: the op itself leaves
+    nothing to chance, and the mean of its value over all draws is x.
+    """
+    if keep.shape != x.shape:
+        raise ValueError(f"dropout: got a keep of shape {keep.shape}, wanted {x.shape}, the shape of x")
+    xp = array_module(x)
+    kept = xp.asarray(keep)
+
+    def vjp(g):
+        return (xp.where(kept, g / (1 - rate), 0),)
+
+    return xp.where(kept, x / (1 - rate), 0), vjp
+
+
 def _sum_to(gradient, x):
     """Undo a broadcast: sum the gradient over the axes along which x was repeated."""
     shape = getattr(x, "shape", ())

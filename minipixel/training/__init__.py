@@ -1,7 +1,7 @@
 """Training: the loop, what watches it, and what it remembers."""
 
-from minipixel.training.callbacks import Callback, Progress
+from minipixel.training.callbacks import EMA, Callback, LearningRate, Progress
 from minipixel.training.fit import Interrupted, fit
 from minipixel.training.history import History
 
-__all__ = ["Callback", "History", "Interrupted", "Progress", "fit"]
+__all__ = ["EMA", "Callback", "History", "Interrupted", "LearningRate", "Progress", "fit"]

@@ -79,6 +79,10 @@ def fit(
     optimizer, streams, history = optimizer or Adam(), Streams(rng), History()
     watchers = [*([Progress(epochs)] if progress else []), *callbacks]
 
+    def tell(event: str, *arguments: Any) -> None:
+        for watcher in watchers:
+            getattr(watcher, event)(*arguments)
+
     def train_epoch(epoch: int) -> dict[str, float]:
         """One pass over the images in a new order, or as far as Ctrl-C lets it come; the means over what was seen."""
         order, seen, nats = streams(SHUFFLE, epoch).permutation(len(images)), 0, 0.0
@@ -90,8 +94,7 @@ def fit(
             nats += len(batch) * _step(model, batch, told, optimizer, pool, streams, (epoch, step))
             seen += len(batch)
             logs = {"loss": nats / seen, "bits_per_dim": model.bits(nats / seen)}
-            for watcher in watchers:
-                watcher.on_batch_end(epoch, len(batch), logs)
+            tell("on_batch_end", epoch, len(batch), logs)
             if interrupted():
                 break
         return logs
@@ -101,25 +104,25 @@ def fit(
         return {"val_loss": nats, "val_bits_per_dim": model.bits(nats)}
 
     with Workers(workers) as pool, _finish_the_step(progress) as interrupted:
-        for watcher in watchers:
-            watcher.on_train_begin(model, epochs * len(images))
+        tell("on_train_begin", model, epochs * len(images))
         try:
             for epoch in range(epochs):
                 began = time.perf_counter()
+                tell("on_epoch_begin", epoch, optimizer)
                 logs = train_epoch(epoch)
+                tell("on_evaluation_begin")
                 if validation is not None and not interrupted():
                     logs |= validate()
                 logs["seconds"] = time.perf_counter() - began
                 history.append(logs)
-                for watcher in watchers:
-                    watcher.on_epoch_end(epoch, logs)
+                tell("on_epoch_end", epoch, logs)
+                tell("on_evaluation_end")
                 if interrupted():
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
             raise Interrupted(history) from None
         finally:
-            for watcher in watchers:
-                watcher.on_train_end()
+            tell("on_train_end")
     return history
 
 

@@ -150,18 +150,29 @@ def test_callbacks_hear_everything():
         def on_train_begin(self, model, images_in_all):
             heard.append(("begin", images_in_all))
 
+        def on_epoch_begin(self, epoch, optimizer):
+            heard.append(("epoch begins", epoch, type(optimizer)))
+
         def on_batch_end(self, epoch, images, logs):
             heard.append(("batch", epoch, images, sorted(logs)))
 
+        def on_evaluation_begin(self):
+            heard.append(("evaluation",))
+
         def on_epoch_end(self, epoch, logs):
             heard.append(("epoch", epoch, sorted(logs)))
+
+        def on_evaluation_end(self):
+            heard.append(("evaluated",))
 
         def on_train_end(self):
             heard.append(("end",))
 
     train(epochs=1, callbacks=[Listener()])
     batches = [("batch", 0, n, ["bits_per_dim", "loss"]) for n in (24, 24, 2)]
-    assert heard == [("begin", 50), *batches, ("epoch", 0, ["bits_per_dim", "loss", "seconds"]), ("end",)]
+    begin = [("begin", 50), ("epoch begins", 0, mp.optim.Adam)]
+    end = [("evaluation",), ("epoch", 0, ["bits_per_dim", "loss", "seconds"]), ("evaluated",), ("end",)]
+    assert heard == [*begin, *batches, *end]
 
 
 def test_progress_in_a_file_is_lines(capsys):

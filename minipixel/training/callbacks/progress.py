@@ -1,24 +1,10 @@
-"""What may watch training, and the progress bar, which does."""
+"""The progress bar, and what stands for it in a file."""
 
 import sys
 import time
 from typing import Any
 
-
-class Callback:
-    """Something that training tells what it does. Override what you need; `logs` are the numbers to report."""
-
-    def on_train_begin(self, model: Any, images_in_all: int) -> None:
-        """Before the first step; `images_in_all` is epochs * N."""
-
-    def on_batch_end(self, epoch: int, images: int, logs: dict[str, float]) -> None:
-        """After each step, which used `images` images; `logs` are means over the epoch so far."""
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """After each epoch and its validation; epochs count from 0."""
-
-    def on_train_end(self) -> None:
-        """After the last step, or after an interruption."""
+from minipixel.training.callbacks.callback import Callback
 
 
 class Progress(Callback):

@@ -1,0 +1,28 @@
+"""Optimisers, and how their learning rates may change from step to step."""
+
+from minipixel.optim.adaptive import Adam, Adamax, Nadam, RMSProp
+from minipixel.optim.optimizer import Optimizer
+from minipixel.optim.schedules import cosine_decay, exponential_decay, piecewise
+from minipixel.optim.sgd import SGD
+
+# The one table of optimisers, by the name used on the command line.
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "adam": Adam,
+    "nadam": Nadam,
+    "adamax": Adamax,
+    "rmsprop": RMSProp,
+    "sgd": SGD,
+}
+
+__all__ = [
+    "OPTIMIZERS",
+    "SGD",
+    "Adam",
+    "Adamax",
+    "Nadam",
+    "Optimizer",
+    "RMSProp",
+    "cosine_decay",
+    "exponential_decay",
+    "piecewise",
+]

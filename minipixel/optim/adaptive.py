@@ -1,0 +1,157 @@
+"""Optimisers that measure a gradient against those before it, so that every weight moves at about the same pace.
+
+In all of them `epsilon` is what keeps a weight that never had a gradient, under a mask say, from dividing by zero.
+"""
+
+from typing import Any
+
+from minipixel.backend import array_module
+from minipixel.optim.optimizer import LearningRate, Optimizer, check_above_0, check_fraction
+
+
+class RMSProp(Optimizer):
+    """w -= rate * g / (sqrt(s) + epsilon), s = rho * s + (1 - rho) * g * g.
+
+    Source: Tieleman and Hinton 2012, "Neural Networks for Machine Learning", lecture 6.5, which has no epsilon.
+    `momentum` lets a velocity gather these steps, as in Graves 2013, arXiv:1308.0850, equations 38 to 45 (which also
+    take the mean gradient off s; this does not).
+    """
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 1e-3,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-8,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, clip_norm)
+        check_fraction("rho", rho)
+        check_fraction("momentum", momentum)
+        check_above_0("epsilon", epsilon, "1e-8")
+        self.rho, self.momentum, self.epsilon = rho, momentum, epsilon
+        self.memories = ("square", "velocity") if momentum else ("square",)
+
+    def change(self, g: Any, *, square: Any, velocity: Any = None) -> Any:  # type: ignore[override]
+        """The step for one weight array."""
+        square += (1 - self.rho) * (g * g - square)
+        step = -self.rate * g / (array_module(g).sqrt(square) + self.epsilon)
+        if velocity is None:
+            return step
+        velocity *= self.momentum
+        velocity += step
+        return velocity
+
+
+class _WithMoments(Optimizer):
+    """What the family of Adam shares: `beta1` and `beta2` say how slowly two memories of gradients forget."""
+
+    def __init__(
+        self, learning_rate: LearningRate, beta1: float, beta2: float, epsilon: float, clip_norm: float | None
+    ) -> None:
+        super().__init__(learning_rate, clip_norm)
+        check_fraction("beta1", beta1)
+        check_fraction("beta2", beta2)
+        check_above_0("epsilon", epsilon, "1e-8")
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+
+
+class Adam(_WithMoments):
+    """Steps of about `learning_rate` however large the gradients (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1).
+
+    w -= rate * m' / (sqrt(v') + epsilon), where m = beta1 * m + (1 - beta1) * g, v = beta2 * v + (1 - beta2) * g * g,
+    and m' = m / (1 - beta1**t), v' = v / (1 - beta2**t) undo that both start at zero.
+    """
+
+    memories = ("mean", "square")
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, beta1, beta2, epsilon, clip_norm)
+
+    def change(self, g: Any, *, mean: Any, square: Any) -> Any:  # type: ignore[override]
+        """The step for one weight array."""
+        mean += (1 - self.beta1) * (g - mean)
+        square += (1 - self.beta2) * (g * g - square)
+        corrected = mean / (1 - self.beta1**self.steps)
+        spread = array_module(g).sqrt(square / (1 - self.beta2**self.steps))
+        return -self.rate * corrected / (spread + self.epsilon)
+
+
+class Adamax(_WithMoments):
+    """Adam with the largest gradient, slowly forgotten, for a measure (arXiv:1412.6980, section 7.1, algorithm 2).
+
+    w -= rate / (1 - beta1**t) * m / u, where m is Adam's and u = max(beta2 * u, |g| + epsilon); the paper has no
+    epsilon.
+    """
+
+    memories = ("mean", "largest")
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 2e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, beta1, beta2, epsilon, clip_norm)
+
+    def change(self, g: Any, *, mean: Any, largest: Any) -> Any:  # type: ignore[override]
+        """The step for one weight array."""
+        mean += (1 - self.beta1) * (g - mean)
+        largest[...] = array_module(g).maximum(self.beta2 * largest, abs(g) + self.epsilon)
+        return -self.rate / (1 - self.beta1**self.steps) * mean / largest
+
+
+class Nadam(_WithMoments):
+    """Adam that looks ahead as Nesterov's momentum does (Dozat 2016, "Incorporating Nesterov Momentum into Adam").
+
+    w -= rate * m' / (sqrt(v') + epsilon), with m, v and v' as in Adam, and a momentum mu that warms up:
+
+        mu_t = beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
+        m' = mu_(t+1) * m / (1 - mu_1 mu_2 ... mu_(t+1)) + (1 - mu_t) * g / (1 - mu_1 mu_2 ... mu_t)
+
+    This is Keras's and PyTorch's Nadam: m itself forgets by beta1, where Dozat's algorithm 8 has mu_t.
+    `momentum_decay` is 0.004 in Dozat's experiments, in PyTorch and in earlier versions of Keras; Keras 3 has 1.
+    """
+
+    memories = ("mean", "square")
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 2e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        momentum_decay: float = 4e-3,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, beta1, beta2, epsilon, clip_norm)
+        check_above_0("momentum_decay", momentum_decay, "0.004")
+        self.momentum_decay = momentum_decay
+        self._products = [1.0]  # of mu_1 ... mu_t, at place t: a function of t alone, kept to save time
+
+    def change(self, g: Any, *, mean: Any, square: Any) -> Any:  # type: ignore[override]
+        """The step for one weight array."""
+        t = self.steps
+        mean += (1 - self.beta1) * (g - mean)
+        square += (1 - self.beta2) * (g * g - square)
+        ahead = self._momentum(t + 1) / (1 - self._product(t + 1)) * mean
+        here = (1 - self._momentum(t)) / (1 - self._product(t)) * g
+        spread = array_module(g).sqrt(square / (1 - self.beta2**t))
+        return -self.rate * (ahead + here) / (spread + self.epsilon)
+
+    def _momentum(self, t: int) -> float:
+        return self.beta1 * (1 - 0.5 * 0.96 ** (t * self.momentum_decay))
+
+    def _product(self, t: int) -> float:
+        while len(self._products) <= t:
+            self._products.append(self._products[-1] * self._momentum(len(self._products)))
+        return self._products[t]

@@ -1,0 +1,83 @@
+"""What all optimisers share: a step is taken by a model whose parameters hold gradients."""
+
+import math
+from collections.abc import Callable, Iterable
+from numbers import Real
+from typing import Any
+
+from minipixel.backend import array_module
+
+LearningRate = float | Callable[[int], float]
+"""A number, or a schedule: from the number of steps taken before, 0 for the first one, to the rate of a step."""
+
+
+class Optimizer:
+    """Changes a model's weights along their gradients.
+
+    `learning_rate` is a number or a schedule, step -> rate, where steps count from 0. With `clip_norm`, gradients are
+    scaled down whenever their norm, that of all weights together, is above it (Pascanu, Mikolov and Bengio 2013,
+    arXiv:1211.5063, algorithm 1); the model's own `.grad` stay as they are.
+
+    A subclass names in `memories` the arrays, of each weight's shape and zero at first, that it keeps between steps,
+    and says in `change` what to add to a weight, from `rate`, the learning rate of this step, and `steps`, its number
+    counted from 1 as the papers' equations do.
+    """
+
+    memories: tuple[str, ...]
+
+    def __init__(self, learning_rate: LearningRate, clip_norm: float | None = None) -> None:
+        if not callable(learning_rate):
+            check_above_0("learning_rate", learning_rate, "0.001, or a schedule, step -> rate")
+        if clip_norm is not None:
+            check_above_0("clip_norm", clip_norm, "1.0, or None for no clipping")
+        self.learning_rate = learning_rate
+        self.clip_norm = clip_norm
+        self.rate = math.nan
+        self.steps = 0
+        self.state: dict[str, dict[str, Any]] = {}
+
+    def step(self, model: Any) -> None:
+        """Change every weight of the model by its `.grad`. Raises ValueError if a gradient is missing."""
+        missing = [name for name, parameter in model.named_parameters() if parameter.grad is None]
+        if missing:
+            raise ValueError(f"step: got no gradient for {missing[0]}, wanted one; call loss.backward() first")
+        self.rate = self._scheduled_rate()
+        scale = self._clipping(parameter.grad for parameter in model.parameters())
+        self.steps += 1
+        for name, parameter in model.named_parameters():
+            if name not in self.state:
+                zeros = array_module(parameter.data).zeros_like
+                self.state[name] = {kind: zeros(parameter.data) for kind in self.memories}
+            g = parameter.grad if scale == 1 else parameter.grad * scale
+            parameter.data = parameter.data + self.change(g, **self.state[name])
+
+    def change(self, g: Any, **memories: Any) -> Any:
+        """What to add to a weight, from its gradient and its memories, which are updated in place."""
+        raise NotImplementedError
+
+    def _scheduled_rate(self) -> float:
+        """The learning rate of the step to come, a plain number, so that it changes no weight's dtype."""
+        rate = self.learning_rate(self.steps) if callable(self.learning_rate) else self.learning_rate
+        if not (isinstance(rate, Real) and 0 <= rate < math.inf):
+            raise ValueError(f"learning_rate: got {rate!r} for step {self.steps}, wanted a number of at least 0")
+        return float(rate)
+
+    def _clipping(self, gradients: Iterable[Any]) -> float:
+        """What to multiply gradients by: 1, or less where their norm is above `clip_norm`."""
+        if self.clip_norm is None:
+            return 1.0
+        squares = [(g.astype("float64") ** 2).sum() for g in gradients]  # in float32 a square may overflow
+        norm = math.sqrt(float(sum(squares)))
+        return 1.0 if norm <= self.clip_norm else self.clip_norm / norm
+
+
+def check_above_0(name: str, value: Any, such_as: str) -> None:
+    """ValueError unless the setting is a finite number above 0."""
+    if not (isinstance(value, Real) and 0 < float(value) < math.inf):
+        raise ValueError(f"{name}: got {value!r}, wanted a number above 0, such as {such_as}")
+
+
+def check_fraction(name: str, value: Any) -> None:
+    """ValueError unless the setting is a number in [0, 1)."""
+    if not (isinstance(value, Real) and 0 <= float(value) < 1):
+        raise ValueError(f"{name}: got {value!r}, wanted a number in [0, 1)")

@@ -1,0 +1,51 @@
+"""Learning rates that change: each of these makes a function step -> rate, where the first step is step 0."""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from minipixel.optim.optimizer import check_above_0
+
+Schedule = Callable[[int], float]
+
+
+def exponential_decay(rate: float, factor: float) -> Schedule:
+    """rate * factor ** step. PixelCNN++ (arXiv:1701.05517) has rate 1e-3 and factor 0.999995."""
+    check_above_0("rate", rate, "0.001")
+    check_above_0("factor", factor, "0.999995")
+    return lambda step: rate * factor**step
+
+
+def cosine_decay(rate: float, steps: int, warmup: int = 0) -> Schedule:
+    """Half a cosine from `rate` down to 0 at step `steps`, and 0 from there on.
+
+    The first `warmup` of those steps rise in a line instead: rate / warmup at step 0, `rate` at step warmup - 1.
+    Source: Loshchilov and Hutter 2017, arXiv:1608.03983, equation 5, one run of it.
+    """
+    check_above_0("rate", rate, "0.001")
+    for name, value, lowest in (("steps", steps, 1), ("warmup", warmup, 0)):
+        if not isinstance(value, int) or value < lowest:
+            raise ValueError(f"{name}: got {value!r}, wanted a whole number, {lowest} or more")
+    if warmup >= steps:
+        raise ValueError(f"warmup: got {warmup} of {steps} steps, wanted fewer than all of them")
+
+    def schedule(step: int) -> float:
+        if step < warmup:
+            return rate * (step + 1) / warmup
+        done = min((step - warmup) / (steps - warmup), 1)
+        return rate * (1 + math.cos(math.pi * done)) / 2
+
+    return schedule
+
+
+def piecewise(boundaries: Sequence[int], rates: Sequence[Any]) -> Schedule:
+    """rates[0] before step boundaries[0], rates[1] from there to boundaries[1], and so on: one rate more than those."""
+    if len(rates) != len(boundaries) + 1:
+        raise ValueError(f"rates: got {len(rates)} for {len(boundaries)} boundaries, wanted one more than boundaries")
+    if any(a >= b for a, b in pairwise(boundaries)):
+        raise ValueError(f"boundaries: got {list(boundaries)}, wanted rising numbers of steps")
+    for rate in rates:
+        check_above_0("rates", rate, "0.001")
+    return lambda step: rates[bisect_right(boundaries, step)]

@@ -1,0 +1,8 @@
+"""What may watch training, and what it may change."""
+
+from minipixel.training.callbacks.callback import Callback
+from minipixel.training.callbacks.ema import EMA
+from minipixel.training.callbacks.learning_rate import LearningRate
+from minipixel.training.callbacks.progress import Progress
+
+__all__ = ["EMA", "Callback", "LearningRate", "Progress"]

@@ -1,0 +1,56 @@
+"""Averaged weights, which jitter less than those of the last step."""
+
+from typing import Any
+
+from minipixel.optim.optimizer import check_fraction
+from minipixel.training.callbacks.callback import Callback
+
+
+class EMA(Callback):
+    """Keeps an exponential moving average of all weights; it is what is validated, and the model's after training.
+
+    After step t = 1, 2 ...: average += (1 - d) * (weight - average), d = min(decay, (1 + t) / (10 + t)), from the
+    weights that training started with; the second term lets short trainings forget those soon (as TensorFlow's
+    ExponentialMovingAverage does when it is told the step). PixelCNN++ (arXiv:1701.05517) has decay 0.9995.
+
+    Training itself goes on with its own weights. Between `on_evaluation_begin` and `on_evaluation_end` the model has
+    the averaged ones; put this callback before those that save, draw or restore weights.
+    """
+
+    def __init__(self, decay: float = 0.9995) -> None:
+        check_fraction("decay", decay)
+        self.decay = decay
+
+    def on_train_begin(self, model: Any, images_in_all: int) -> None:
+        """Start the average at the weights as they are."""
+        self._parameters = model.parameters()
+        self._average = [parameter.data.copy() for parameter in self._parameters]
+        self._trained: list[Any] | None = None  # the weights of training, while the model has the averaged ones
+        self._steps = 0
+
+    def on_batch_end(self, epoch: int, images: int, logs: dict[str, float]) -> None:
+        """Take in the weights of one more step."""
+        self._steps += 1
+        share = 1 - min(self.decay, (1 + self._steps) / (10 + self._steps))
+        for parameter, average in zip(self._parameters, self._average, strict=True):
+            average += share * (parameter.data - average)
+
+    def on_evaluation_begin(self) -> None:
+        """Give the model the averaged weights."""
+        self._trained = [parameter.data for parameter in self._parameters]
+        self._put(self._average)
+
+    def on_evaluation_end(self) -> None:
+        """Give the model the weights of training back."""
+        assert self._trained is not None
+        self._put(self._trained)
+        self._trained = None
+
+    def on_train_end(self) -> None:
+        """Leave the model with the averaged weights, whatever it has now."""
+        self._put(self._average)
+        del self._parameters, self._average, self._trained
+
+    def _put(self, arrays: list[Any]) -> None:
+        for parameter, array in zip(self._parameters, arrays, strict=True):
+            parameter.data = array
