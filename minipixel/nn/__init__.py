@@ -2,18 +2,22 @@
 
 from minipixel.nn.conditioning import Conditioning
 from minipixel.nn.conv import Conv2d, Pointwise
+from minipixel.nn.gated import GatedLayer, VerticalConv2d
 from minipixel.nn.init import BLANK, Init
-from minipixel.nn.masks import causal_mask, colour_groups
+from minipixel.nn.masks import causal_mask, colour_groups, vertical_mask
 from minipixel.nn.module import Module, Parameter
 
 __all__ = [
     "BLANK",
     "Conditioning",
     "Conv2d",
+    "GatedLayer",
     "Init",
     "Module",
     "Parameter",
     "Pointwise",
+    "VerticalConv2d",
     "causal_mask",
     "colour_groups",
+    "vertical_mask",
 ]
