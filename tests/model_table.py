@@ -7,7 +7,15 @@ import numpy as np
 
 from minipixel import models
 
-SMALL = {"pixelcnn": {"hidden": 6, "blocks": 2}}
+SMALL = {
+    "pixelcnn": {"hidden": 6, "blocks": 2},
+    "gated": {"filters": 5, "layers": 2},
+}
+# the same, wide enough that no rectifier hides a dependency by chance
+WIDE = {
+    "pixelcnn": {"hidden": 12},
+    "gated": {"filters": 12},
+}
 VARIANTS = {  # options that change what a model computes or how it trains, each tried on two kinds of image
     "prelu": ("pixelcnn", {"activation": "prelu"}),
     "dropout": ("pixelcnn", {"dropout": 0.3}),

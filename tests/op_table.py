@@ -35,9 +35,10 @@ def levels(shape, Q):
     return np.random.default_rng(1).integers(0, Q, shape).astype(np.uint8)
 
 
-def conv_row(map_shape, kernel, groups_in, groups_out, kind, case):
+def conv_row(map_shape, kernel, groups_in, groups_out, kind, case, **static):
     mask = nn.causal_mask(kernel, groups_in, groups_out, kind)
-    return Row(ops.conv2d, ((*map_shape, len(groups_in)), mask.shape, (len(groups_out),)), {"mask": mask}, case=case)
+    shapes = (*map_shape, len(groups_in)), mask.shape, (len(groups_out),)
+    return Row(ops.conv2d, shapes, {"mask": mask} | static, case=case)
 
 
 TABLE = [
@@ -57,6 +58,8 @@ TABLE = [
     Row(ops.relu, ((4, 5),), method="central", case="central"),
     Row(ops.prelu, ((2, 3, 2, 4), (4,))),
     Row(ops.dropout, ((3, 4),), {"keep": levels((3, 4), 2) == 1, "rate": 0.3}),
+    Row(ops.gate, ((2, 3, 2, 6),)),
+    Row(ops.gate, ((2, 4),), low=-30, high=30, case="tails"),
     Row(ops.total, ((2, 3),)),
     Row(ops.mean, ((2, 3),)),
     Row(ops.linear, ((2, 3, 2, 4), (4, 5), (5,))),
@@ -66,6 +69,7 @@ TABLE = [
     conv_row((4, 5, 2), (7, 7), np.arange(1), GREY, "A", "7x7-A"),
     conv_row((2, 3, 2), (5, 3), np.arange(3), RGB, "A", "5x3-A-rgb"),
     conv_row((3, 4, 2), (2, 2), GREY, GREY, "B", "2x2-B"),
+    conv_row((5, 6, 2), (3, 3), GREY, GREY, "B", "3x3-B-dilated", dilation=2),
     conv_row((2, 3, 2), (1, 1), np.arange(1), np.arange(1), "A", "no-open-tap"),
     Row(ops.bernoulli_log_prob, ((2, 3, 2, 1),), {"images": levels((2, 3, 2, 1), 2)}, low=-20, high=20),
     Row(ops.categorical_log_prob, ((2, 3, 2, 5),), {"images": levels((2, 3, 2, 1), 5)}),

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from minipixel import checkpoint
 from minipixel.errors import FormatError
 from minipixel.models.base import Model
+from minipixel.models.gated_pixelcnn import GatedPixelCNN
 from minipixel.models.pixelcnn import PixelCNN
 from minipixel.nn import BLANK
 
 # The one table of models, by the name used in files and on the command line.
-MODELS: dict[str, Callable[..., Model]] = {model.name: model for model in (PixelCNN,)}
+MODELS: dict[str, Callable[..., Model]] = {model.name: model for model in (PixelCNN, GatedPixelCNN)}
 
-__all__ = ["MODELS", "Model", "PixelCNN", "load"]
+__all__ = ["MODELS", "GatedPixelCNN", "Model", "PixelCNN", "load"]
 
 
 def load(path: str | os.PathLike[str]) -> Model:

@@ -3,8 +3,9 @@
 from minipixel.nn.activation import ACTIVATIONS, Dropout, PReLU
 from minipixel.nn.conditioning import Conditioning
 from minipixel.nn.conv import Conv2d, Pointwise
+from minipixel.nn.gated import GatedLayer, VerticalConv2d
 from minipixel.nn.init import BLANK, Init
-from minipixel.nn.masks import causal_mask, colour_groups
+from minipixel.nn.masks import causal_mask, colour_groups, vertical_mask
 from minipixel.nn.module import Module, Parameter
 
 __all__ = [
@@ -13,11 +14,14 @@ __all__ = [
     "Conditioning",
     "Conv2d",
     "Dropout",
+    "GatedLayer",
     "Init",
     "Module",
     "PReLU",
     "Parameter",
     "Pointwise",
+    "VerticalConv2d",
     "causal_mask",
     "colour_groups",
+    "vertical_mask",
 ]

@@ -16,13 +16,20 @@ class Conv2d(Module):
     """A causal convolution with bias: (H, W, N, K_in) -> (H, W, N, K_out), zeros past the border.
 
     `groups_in` and `groups_out` give the colour of each input and output channel, and so K_in and K_out;
-    `kind` is the mask, "A" or "B".
+    `kind` is the mask, "A" or "B"; with `dilation` d the taps lie d pixels apart.
     """
 
     def __init__(
-        self, groups_in: np.ndarray, groups_out: np.ndarray, kernel: tuple[int, int], kind: str, init: Init
+        self,
+        groups_in: np.ndarray,
+        groups_out: np.ndarray,
+        kernel: tuple[int, int],
+        kind: str,
+        init: Init,
+        dilation: int = 1,
     ) -> None:
         self.groups_in, self.groups_out, self.kernel, self.kind = groups_in, groups_out, kernel, kind
+        self.dilation = dilation
         shape = (*kernel, len(groups_in), len(groups_out))
         self.weight, self.bias = init.weight_and_bias(shape, lambda: self.mask)
 
@@ -33,11 +40,13 @@ class Conv2d(Module):
 
     def __call__(self, x: Any) -> Tensor:
         """Convolve: (H, W, N, K_in) -> (H, W, N, K_out)."""
-        return ops.conv2d(x, self.weight, self.bias, mask=self.mask)
+        return ops.conv2d(x, self.weight, self.bias, mask=self.mask, dilation=self.dilation)
 
     def __repr__(self) -> str:
         kh, kw = self.kernel
-        return f"Conv2d({kh}x{kw}, mask {self.kind}, {len(self.groups_in)} -> {len(self.groups_out)})"
+        apart = "" if self.dilation == 1 else f", dilation {self.dilation}"
+        sizes = f"{len(self.groups_in)} -> {len(self.groups_out)}"
+        return f"{type(self).__name__}({kh}x{kw}, mask {self.kind}{apart}, {sizes})"
 
 
 class Pointwise(Module):

@@ -1,5 +1,7 @@
 """Masks A and B: what a kernel may see of the pixels before it, and of the colours of its own pixel.
 
+`causal_mask` is that of raster order; `vertical_mask` goes by whole rows.
+
 A mask is a value, built once by a pure function; the convolution multiplies by it in every forward pass, so a model
 is causal from its construction on, whatever is done to its weights.
 """
@@ -22,11 +24,28 @@ def causal_mask(kernel: tuple[int, int], groups_in: np.ndarray, groups_out: np.n
     groups below g (kind "A", for a layer that reads the image itself) or up to g (kind "B", for every layer after).
     Source: van den Oord et al. 2016, arXiv:1601.06759, section 3.4.
     """
-    if kind not in ("A", "B"):
-        raise ValueError(f"mask: got kind {kind!r}, wanted 'A' (never its own value) or 'B' (its own value too)")
+    _check_kind(kind)
     kh, kw = kernel
     before_or_at = np.arange(kh * kw).reshape(kh, kw) <= kh // 2 * kw + kw // 2
     mask = np.array(np.broadcast_to(before_or_at[:, :, None, None], (kh, kw, len(groups_in), len(groups_out))))
     reads = np.less if kind == "A" else np.less_equal
     mask[kh // 2, kw // 2] = reads.outer(groups_in, groups_out)
     return mask
+
+
+def vertical_mask(kernel: tuple[int, int], K_in: int, K_out: int, kind: str) -> np.ndarray:
+    """The open weights of a kernel that goes by whole rows: boolean (kh, kw, K_in, K_out), centre (kh // 2, kw // 2).
+
+    Open are all columns of the rows above the centre's (kind "A", for a layer that reads the image itself) or of the
+    rows up to it (kind "B", for every layer after). Colours play no part: a row above is known in all its colours.
+    Source: van den Oord et al. 2016, arXiv:1606.05328, section 2.2.
+    """
+    _check_kind(kind)
+    kh, kw = kernel
+    open_rows = np.arange(kh) < kh // 2 + (kind == "B")
+    return np.array(np.broadcast_to(open_rows[:, None, None, None], (kh, kw, K_in, K_out)))
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in ("A", "B"):
+        raise ValueError(f"mask: got kind {kind!r}, wanted 'A' (never its own value) or 'B' (its own value too)")

@@ -2,7 +2,7 @@
 
 from minipixel.ops.conv import conv2d, linear
 from minipixel.ops.likelihood import bernoulli_log_prob, categorical_log_prob
-from minipixel.ops.pointwise import add, dropout, exp, log, multiply, power, prelu, relu, sigmoid, tanh
+from minipixel.ops.pointwise import add, dropout, exp, gate, log, multiply, power, prelu, relu, sigmoid, tanh
 from minipixel.ops.reductions import mean, total
 from minipixel.tensor import Tensor
 
@@ -10,7 +10,7 @@ from minipixel.tensor import Tensor
 OPS = {
     op.__name__: op
     for op in (
-        *(add, multiply, power, exp, log, tanh, sigmoid, relu, prelu, dropout),
+        *(add, multiply, power, exp, log, tanh, sigmoid, relu, prelu, gate, dropout),
         *(total, mean),
         *(linear, conv2d),
         *(bernoulli_log_prob, categorical_log_prob),

@@ -80,6 +80,24 @@ def sigmoid(x):
 
 
 @op
+def gate(x):
+    """tanh(a) * sigmoid(b) with x = [a, b] along the channels: (..., 2K) -> (..., K).
+
+    Source: van den Oord et al. 2016, arXiv:1606.05328, equation 2.
+    """
+    xp = array_module(x)
+    if x.shape[-1] % 2:
+        raise ValueError(f"gate: got {x.shape[-1]} channels, wanted an even number: those of a, then as many of b")
+    a, b = xp.split(x, 2, axis=-1)
+    (t, tanh_vjp), (s, sigmoid_vjp) = tanh.arrays(a), sigmoid.arrays(b)
+
+    def vjp(g):
+        return (xp.concatenate([*tanh_vjp(g * s), *sigmoid_vjp(g * t)], axis=-1),)
+
+    return t * s, vjp
+
+
+@op
 def relu(x):
     """max(x, 0); the gradient at 0 is 0."""
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from model_table import SMALL, Case
+from model_table import SMALL, WIDE, Case
 
 import minipixel as mp
 
@@ -50,7 +50,7 @@ def test_a_distribution_under_every_condition(case, kind, tmp_path):
 
 @cases
 def test_the_condition_is_heard(case, kind):
-    model, images = conditional(case, kind), case.every_image()[:5]
+    model, images = conditional(case, kind, **WIDE[case.name]), case.every_image()[:5]
     labels = [0, 1] if kind == "class" else None
     conditions = [np.full(5, label) for label in labels] if labels else [told(model, 5, seed) for seed in (0, 1)]
     first, second = (model.log_prob_map(images, condition) for condition in conditions)

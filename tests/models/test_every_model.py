@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from device import DeviceArray, to_device_array
-from model_table import CASES, SMALL
+from model_table import CASES, SMALL, WIDE
 
 import minipixel as mp
 from minipixel.tensor import gradients
@@ -52,7 +52,7 @@ def test_no_weights_make_it_leak(case):
 @cases
 def test_causal_and_not_blind(case):
     """On images this small nothing is out of reach: every sub-pixel sees all before it, and nothing else."""
-    report = mp.check_causality(case.model(hidden=12))
+    report = mp.check_causality(case.model(**WIDE[case.name]))
     assert report.ok and len(report.blind) == 0, str(report)
 
 

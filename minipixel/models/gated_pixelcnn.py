@@ -1,0 +1,94 @@
+"""Gated PixelCNN: two stacks of convolutions, which together leave no blind spot.
+
+Source: A. van den Oord, N. Kalchbrenner, O. Vinyals, L. Espeholt, A. Graves, K. Kavukcuoglu, "Conditional Image
+Generation with PixelCNN Decoders", 2016, arXiv:1606.05328, section 2 and figure 2.
+
+The vertical stack sees the rows above a pixel, left and right alike. The horizontal stack sees the pixel's own row, to
+the left, and in every layer is told what the vertical one has found. Nothing goes the other way: the vertical stack
+looks to the right as well, and what the horizontal stack knows there is still to be drawn.
+
+No feature map is shifted. Where a vertical stack includes the pixel's own row, its maps must move down by one row at
+every link; here its first mask leaves that row out, once, and no later mask looks further down.
+"""
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from minipixel import ops
+from minipixel.models.base import Model
+from minipixel.models.checks import check_count, check_shape
+from minipixel.nn import GatedLayer, Pointwise, colour_groups
+from minipixel.tensor import Tensor
+
+
+class GatedPixelCNN(Model):
+    """Gated PixelCNN (1606.05328, figure 2) for images (H, W, C) of Q levels, C = 1 or 3.
+
+    `layers` gated layers of two stacks with `filters` features each, then two 1x1 layers of `head_width` features
+    (`filters` if None) on the horizontal stack, and the head. The first kernel is `first_kernel` wide and high, the
+    others `kernel`; both are odd. `dilations`, one a layer after the first, are taken in turn and over again.
+    A condition goes into every gate of both stacks. `options` are those of every model: see Model.
+    """
+
+    name = "gated"
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        levels: int,
+        *,
+        filters: int = 32,
+        layers: int = 7,
+        kernel: int = 3,
+        first_kernel: int = 7,
+        dilations: tuple[int, ...] = (1,),
+        head_width: int | None = None,
+        **options: Any,
+    ) -> None:
+        C = check_shape(image_shape)[2]
+        filters = check_count("filters", filters, C)  # each colour needs a feature of its own
+        layers = check_count("layers", layers, 1)
+        kernel, first_kernel = _check_kernel("kernel", kernel), _check_kernel("first_kernel", first_kernel)
+        spacing = _check_dilations(dilations)
+        head_width = filters if head_width is None else check_count("head_width", head_width, C)
+        architecture = {
+            **{"filters": filters, "layers": layers, "kernel": kernel, "first_kernel": first_kernel},
+            **{"dilations": spacing, "head_width": head_width},
+        }
+        super().__init__(image_shape, levels, architecture, **options)
+
+        self.features = 2 * filters
+        K_condition, init = self.conditions.width, self.init
+        image, groups, top = np.arange(C), colour_groups(filters, C), colour_groups(head_width, C)
+        self.layers = [GatedLayer(image, groups, first_kernel, "A", K_condition, init)] + [
+            GatedLayer(groups, groups, kernel, "B", K_condition, init, dilation)
+            for dilation in itertools.islice(itertools.cycle(spacing), layers - 1)
+        ]
+        self.top = [Pointwise(groups, top, init), Pointwise(top, top, init)]
+        self.out = Pointwise(top, self.head.groups, init)
+
+    def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
+        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
+        first, *later = self.layers
+        above, h = first(x, x, condition)
+        for layer in later:
+            above, h = layer(ops.gate(above), h, condition)
+        for mix in self.top:
+            h = mix(ops.relu(h))
+        return self.out(ops.relu(h))
+
+
+def _check_kernel(name: str, size: Any) -> int:
+    """`size`, if it is an odd number of taps from 3 on, so that there is a centre with neighbours; else ValueError."""
+    if check_count(name, size, 3, 255) % 2 == 0:
+        raise ValueError(f"{name}: got {size}, wanted an odd number, so that the kernel has a centre; try {size + 1}")
+    return int(size)
+
+
+def _check_dilations(dilations: Any) -> list[int]:
+    """Dilations as a list, if they are a sequence of whole numbers from 1 on; else ValueError."""
+    if not isinstance(dilations, (tuple, list)) or not dilations:
+        raise ValueError(f"dilations: got {dilations!r}, wanted one a layer after the first, such as (1, 2, 1, 4)")
+    return [check_count("dilations", dilation, 1) for dilation in dilations]
