@@ -123,25 +123,29 @@ def normal_log_mass(m, d, lowest, highest):
 
 
 def _log_prob(parameters, images, levels, log_mass_of):
-    """The conditionals of each channel: log p(R) = lse(pi + l_R), log p(G | R) = lse(pi + l_R + l_G) - log p(R), ..."""
+    """Bayes, channel by channel: log p = the log of the posterior's mean mass; then each component's posterior moves.
+
+    That is log p(R) = lse(pi + l_R), log p(G | R) = lse(pi + l_R + l_G) - lse(pi + l_R), and so on.
+    """
     xp = array_module(parameters)
     C = images.shape[-1]
     logits, means, log_scales, c = mixture_parts(parameters, images, levels)
     m, d, lowest, highest, precision = bins(images, levels, means, log_scales)
     log_mass, slopes = log_mass_of(m, d, lowest, highest)
-    terms = xp.concatenate([logits[..., None, :], log_mass], axis=-2)
-    scores = terms.cumsum(axis=-2)  # (..., 1 + C, M): each component's, once 0, 1, .. C channels are seen
-    highest_score = scores.max(axis=-1, keepdims=True)
-    shares = xp.exp(scores - highest_score)
-    totals = shares.sum(axis=-1, keepdims=True)
-    joint = (highest_score + xp.log(totals))[..., 0]
+    log_posteriors, log_p = [_log_normalise(logits)[0]], []
+    for channel in range(C):
+        log_posterior, log_total = _log_normalise(log_posteriors[-1] + log_mass[..., channel, :])
+        log_posteriors.append(log_posterior)
+        log_p.append(log_total)
 
     def vjp(g):
-        joint_g = xp.zeros_like(joint)
+        joint_g = xp.zeros(
+            (*g.shape[:-1], 1 + C), g.dtype
+        )  # of lse(pi + the log masses of the first 0, 1, .. C channels)
         joint_g[..., 1:] += g
         joint_g[..., :-1] -= g
-        scores_g = joint_g[..., None] * (shares / totals)
-        terms_g = xp.flip(xp.flip(scores_g, axis=-2).cumsum(axis=-2), axis=-2)  # a term is in its sum and all later
+        sums_g = joint_g[..., None] * xp.exp(xp.stack(log_posteriors, axis=-2))
+        terms_g = xp.flip(xp.flip(sums_g, axis=-2).cumsum(axis=-2), axis=-2)  # a term is in its sum and all later ones
         mass_g = terms_g[..., 1:, :]
         by_m, by_log_d = slopes()
         means_g = -mass_g * by_m * precision
@@ -153,7 +157,15 @@ def _log_prob(parameters, images, levels, log_mass_of):
             parts.append(xp.stack([green_g * red, blue_g * red, blue_g * green], axis=-2) * (1 - c * c))
         return (xp.concatenate(parts, axis=-2).reshape(parameters.shape),)
 
-    return joint[..., 1:] - joint[..., :-1], vjp
+    return xp.concatenate(log_p, axis=-1), vjp
+
+
+def _log_normalise(scores):
+    """Log-weights that sum to one, and the log of what they summed to: (..., M) -> (..., M), (..., 1)."""
+    xp = array_module(scores)
+    highest = scores.max(axis=-1, keepdims=True)
+    log_total = highest + xp.log(xp.exp(scores - highest).sum(axis=-1, keepdims=True))
+    return scores - log_total, log_total
 
 
 def _scaled(images, levels, like):
