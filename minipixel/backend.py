@@ -1,5 +1,6 @@
 """The data picks the array library: NumPy on the host, CuPy on a GPU, nothing to switch."""
 
+import importlib
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +20,11 @@ def array_module(*arrays: Any) -> Any:
                 raise TypeError(f"array_module: got a {type(array).__name__}, wanted NumPy or CuPy arrays")
             return array.__array_namespace__()
     return np
+
+
+def special(xp: Any) -> Any:
+    """The special functions for the arrays of a library, `scipy.special` or CuPy's, imported when first asked for."""
+    return importlib.import_module("scipy.special" if xp is np else "cupyx.scipy.special")
 
 
 def to_cpu(array: Any) -> np.ndarray:

@@ -9,9 +9,12 @@ answers `__array_namespace__` (CuPy 14 does not), and `device` has no random, ff
 import inspect
 import operator
 import re
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
+import scipy.special
 
 SCALARS = (bool, int, float, complex, np.generic)
 DTYPES = "?bBhHiIlLqQefdFD"  # what a CuPy array can hold: no objects, no strings, no long doubles
@@ -254,3 +257,9 @@ class Module:
 
 
 device = Module(np)
+
+# Plays `cupyx.scipy.special`, which array_module cannot lead to: those of its functions that minipixel uses.
+special = types.SimpleNamespace(
+    **{name: Function(name, getattr(scipy.special, name), ["x"]) for name in ("erfcx", "log_ndtr")}
+)
+sys.modules.setdefault("cupyx.scipy.special", special)

@@ -56,6 +56,10 @@ IMAGES = [
     ((1, 2, 3), 2, "bernoulli"),
     ((1, 2, 3), 3, "categorical"),
     ((2, 1, 3), 3, "categorical"),
+    ((2, 3, 1), 2, "logistic_mixture"),
+    ((2, 2, 1), 3, "normal_mixture"),
+    ((1, 2, 3), 3, "logistic_mixture"),
+    ((1, 2, 3), 2, "normal_mixture"),
 ]
 CASES = [Case(name, *images) for name in SMALL for images in IMAGES]
 CASES += [Case(name, *images, variant) for variant, (name, _) in VARIANTS.items() for images in (IMAGES[0], IMAGES[5])]

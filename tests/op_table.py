@@ -41,6 +41,16 @@ def conv_row(map_shape, kernel, groups_in, groups_out, kind, case, **static):
     return Row(ops.conv2d, shapes, {"mask": mask} | static, case=case)
 
 
+def mixture_rows(op, method):
+    """Grey and RGB, two levels (nothing but tails) and more (bins inside); log-scales in [-3, 3] and away from it."""
+    grey = {"images": np.arange(12, dtype=np.uint8).reshape(2, 3, 2, 1) % 5, "levels": 5}
+    yield Row(op, ((2, 3, 2, 9),), grey, method, case="grey")
+    yield Row(op, ((2, 3, 2, 6),), grey, method, low=-6, high=-2, case="narrow")
+    yield Row(op, ((2, 1, 2, 3),), {"images": levels((2, 1, 2, 1), 256), "levels": 256}, method, case="256-levels")
+    yield Row(op, ((2, 1, 2, 20),), {"images": levels((2, 1, 2, 3), 2), "levels": 2}, method, case="rgb-2-levels")
+    yield Row(op, ((1, 2, 3, 20),), {"images": levels((1, 2, 3, 3), 4), "levels": 4}, method, case="rgb")
+
+
 TABLE = [
     Row(ops.add, ((2, 3), (2, 3))),
     Row(ops.add, ((2, 3), (3,)), case="broadcast"),
@@ -74,4 +84,6 @@ TABLE = [
     Row(ops.bernoulli_log_prob, ((2, 3, 2, 1),), {"images": levels((2, 3, 2, 1), 2)}, low=-20, high=20),
     Row(ops.categorical_log_prob, ((2, 3, 2, 5),), {"images": levels((2, 3, 2, 1), 5)}),
     Row(ops.categorical_log_prob, ((2, 2, 2, 9),), {"images": levels((2, 2, 2, 3), 3)}, low=-9, high=9, case="rgb"),
+    *mixture_rows(ops.logistic_mixture_log_prob, "complex"),
+    *mixture_rows(ops.normal_mixture_log_prob, "central"),  # its special functions take no complex step
 ]

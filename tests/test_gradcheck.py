@@ -56,6 +56,8 @@ def test_nan_never_passes():
 def test_an_unknown_method():
     with pytest.raises(ValueError, match=r"^method: got 'forward', wanted 'complex' or 'central'$"):
         gradcheck(cube, X, method="forward")
+    with pytest.raises(ValueError, match=r"^method: got 'forward', wanted 'complex' or 'central'$"):
+        gradcheck_model(None, None, method="forward")
 
 
 def test_a_model_with_a_planted_mistake(monkeypatch):
@@ -64,17 +66,19 @@ def test_a_model_with_a_planted_mistake(monkeypatch):
     images = np.random.default_rng(0).integers(0, 2, (4, 3, 3, 1))
     before = model.state_dict()
     assert gradcheck_model(model, images) < 1e-12
+    assert gradcheck_model(model, images, method="central") < 1e-7
 
     right = ops.linear.arrays
 
     @op
     def wrong_linear(x, weight, bias, *, mask):
         value, vjp = right(x, weight, bias, mask=mask)
-        return value, lambda g: (*vjp(g)[:2], vjp(g)[2] * 1.001)
+        return value, lambda g: (*vjp(g)[:2], vjp(g)[2]() * 1.001)
 
     monkeypatch.setattr(ops, "linear", wrong_linear)
-    with pytest.raises(AssertionError, match="the weights along direction 0: backward says"):
-        gradcheck_model(model, images)
+    for method in ("complex", "central"):
+        with pytest.raises(AssertionError, match=f"the weights along direction 0: backward says .* the {method} step"):
+            gradcheck_model(model, images, method=method)
     for name, weight in model.state_dict().items():
         np.testing.assert_array_equal(weight, before[name])
 

@@ -12,6 +12,12 @@ CASES = [
     ("categorical", 1, 2),
     ("categorical", 1, 256),
     ("categorical", 3, 7),
+    ("logistic_mixture", 1, 2),
+    ("logistic_mixture", 1, 256),
+    ("logistic_mixture", 3, 7),
+    ("normal_mixture", 1, 256),
+    ("normal_mixture", 3, 2),
+    ("normal_mixture", 3, 7),
 ]
 cases = pytest.mark.parametrize(("name", "C", "Q"), CASES)
 
@@ -21,11 +27,14 @@ def parameters(head, n=50, scale=4.0):
 
 
 def probabilities(head, values, C, Q):
-    """p of every level of every channel, from log_prob: (n, P) -> (n, C, Q)."""
+    """p of every level of every channel, given that those before it are 0, from log_prob: (n, P) -> (n, C, Q)."""
     n = len(values)
-    levels = np.broadcast_to(np.arange(Q)[:, None, None], (Q, n, C))[None]  # (1, Q, n, C): one level a column
-    tiled = np.broadcast_to(values, (1, Q, *values.shape))
-    return np.exp(head.log_prob(Tensor(tiled), levels).data)[0].transpose(1, 2, 0)
+    levels = np.zeros((C, Q, n, C), int)  # row k, column q: channel k has level q
+    for channel in range(C):
+        levels[channel, :, :, channel] = np.arange(Q)[:, None]
+    tiled = np.broadcast_to(values, (C, Q, *values.shape))
+    found = np.exp(head.log_prob(Tensor(tiled), levels).data)  # (C, Q, n, C)
+    return np.stack([found[channel, ..., channel].T for channel in range(C)], axis=1)
 
 
 def test_every_head_is_tried():
@@ -56,7 +65,7 @@ def test_a_draw_inverts_the_cdf(name, C, Q):
             assert ((lower <= u + 1e-12) & (u < upper + 1e-12)).all()
 
 
-@cases
+@pytest.mark.parametrize(("name", "C", "Q"), [case for case in CASES if "mixture" not in case[0]])
 def test_temperature_divides_the_logits(name, C, Q):
     head = make_head(name, C, Q)
     values, u = parameters(head, 200), np.random.default_rng(1).random(200)
@@ -76,6 +85,28 @@ def test_extreme_logits_draw_what_is_sure(logit):
 def test_groups_say_which_colour_a_parameter_belongs_to():
     np.testing.assert_array_equal(make_head("bernoulli", 3, 2).groups, [0, 1, 2])
     np.testing.assert_array_equal(make_head("categorical", 3, 2).groups, [0, 0, 1, 1, 2, 2])
+
+
+def test_groups_of_a_mixture():
+    """Shared logits may not see red; green's coefficient is green's, blue's two are blue's."""
+    np.testing.assert_array_equal(make_head("normal_mixture", 1, 2, 4).groups, np.zeros(12))
+    rows = [0, 0, 1, 2, 0, 1, 2, 1, 2, 2]  # logits, means, log-scales, c0, c1, c2
+    np.testing.assert_array_equal(make_head("logistic_mixture", 3, 9, 2).groups, np.repeat(rows, 2))
+
+
+@pytest.mark.parametrize("name", list(HEADS))
+def test_which_levels_fit(name):
+    """The table's word is kept: what fits can be made and drawn from, what does not is refused."""
+    assert [Q for Q in (1, 2, 3, 256, 257) if HEADS[name].fits(Q)] == ([2] if name == "bernoulli" else [2, 3, 256])
+    head = make_head(name, 1, 2)
+    assert head.draw(parameters(head), np.zeros((50, 1), np.uint8), 0, np.full(50, 0.5), 1.0).max() < 2
+
+
+def test_levels_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"^head: got 'bernoulli' for 3 levels, wanted 2 at most; use categorical, l"):
+        make_head("bernoulli", 1, 3)
+    with pytest.raises(ValueError, match=r"^head: got 'gaussian', wanted one of bernoulli, .*, normal_mixture$"):
+        make_head("gaussian", 1, 2)
 
 
 def test_the_default():

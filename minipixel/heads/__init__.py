@@ -1,24 +1,27 @@
 """What turns the last feature map into probabilities of integer sub-pixels."""
 
-from collections.abc import Callable
-
 from minipixel.heads.base import Head
 from minipixel.heads.bernoulli import Bernoulli
 from minipixel.heads.categorical import Categorical
+from minipixel.heads.mixture import LogisticMixture, NormalMixture
 
-# The one table of heads, by the name that models take.
-HEADS: dict[str, Callable[[int, int], Head]] = {"bernoulli": Bernoulli, "categorical": Categorical}
+# The one table of heads, by the name that models take; `HEADS[name].fits(Q)` says for which numbers of levels.
+HEADS: dict[str, type[Head]] = {head.name: head for head in (Bernoulli, Categorical, LogisticMixture, NormalMixture)}
 
-__all__ = ["HEADS", "Bernoulli", "Categorical", "Head", "make_head"]
+__all__ = ["HEADS", "Bernoulli", "Categorical", "Head", "LogisticMixture", "NormalMixture", "make_head"]
 
 
-def make_head(name: str | None, C: int, Q: int) -> Head:
+def make_head(name: str | None, C: int, Q: int, mixtures: int = 5) -> Head:
     """The head of that name for C channels of Q levels; None picks Bernoulli for 2 levels, categorical above.
 
+    `mixtures` is the number of components, M, of the mixture heads; the others have none.
     Raises ValueError if the name is unknown, or the head cannot describe that many levels.
     """
     if name is None:
         name = "bernoulli" if Q == 2 else "categorical"
     if name not in tuple(HEADS):
         raise ValueError(f"head: got {name!r}, wanted one of {', '.join(HEADS)}")
-    return HEADS[name](C, Q)
+    if not HEADS[name].fits(Q):
+        fitting = ", ".join(other for other, head in HEADS.items() if head.fits(Q))
+        raise ValueError(f"head: got {name!r} for {Q} levels, wanted {HEADS[name].most_levels} at most; use {fitting}")
+    return HEADS[name](C, Q, mixtures)

@@ -1,6 +1,6 @@
 """What a head is to a model and to a sampler."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,11 +11,21 @@ class Head:
     """A family of distributions over one sub-pixel, given P parameters a pixel.
 
     `groups` (P,) says which colour each parameter describes: it may know that colour's predecessors, never the colour
-    itself, and the masks of the model's last layers are built from it.
+    itself, and the masks of the model's last layers are built from it. Every head is made from (C, Q, mixtures), the
+    last of use to mixtures alone.
     """
 
-    name: str
+    name: ClassVar[str]
+    most_levels: ClassVar[int] = 256
     groups: np.ndarray
+
+    def __init__(self, C: int, Q: int, mixtures: int) -> None:
+        raise NotImplementedError
+
+    @classmethod
+    def fits(cls, Q: int) -> bool:
+        """Whether it can describe sub-pixels of Q levels."""
+        return 2 <= Q <= cls.most_levels
 
     def log_prob(self, parameters: Tensor, images: Any) -> Tensor:
         """log p of each sub-pixel given all before it, in nats: (H, W, N, P), integers (H, W, N, C) -> (H, W, N, C)."""
@@ -26,6 +36,7 @@ class Head:
     ) -> np.ndarray:
         """The level whose slice of the CDF holds each uniform: (N, P), (N, C), (N,) in [0, 1) -> (N,).
 
-        `pixel` holds the channels drawn so far. `temperature` divides logits: below 1 keeps to what is likely.
+        `pixel` holds the channels drawn so far. `temperature` divides logits and multiplies the scales of a mixture:
+        below 1 keeps to what is likely.
         """
         raise NotImplementedError

@@ -13,10 +13,9 @@ class Bernoulli(Head):
     """p(1) = sigmoid(logit), one logit for each of C channels (1601.06759, section 5.2)."""
 
     name = "bernoulli"
+    most_levels = 2
 
-    def __init__(self, C: int, Q: int) -> None:
-        if Q != 2:
-            raise ValueError(f"head: got 'bernoulli' for {Q} levels, wanted 2 levels; use 'categorical'")
+    def __init__(self, C: int, Q: int, mixtures: int) -> None:
         self.groups = np.arange(C)
 
     def log_prob(self, parameters: Tensor, images: Any) -> Tensor:

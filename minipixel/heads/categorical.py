@@ -17,7 +17,7 @@ class Categorical(Head):
 
     name = "categorical"
 
-    def __init__(self, C: int, Q: int) -> None:
+    def __init__(self, C: int, Q: int, mixtures: int) -> None:
         self.Q = Q
         self.groups = np.repeat(np.arange(C), Q)
 

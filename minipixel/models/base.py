@@ -23,7 +23,8 @@ class Model(Module):
     `image_shape` is (H, W, C) with C = 1 or 3, `levels` is Q in 2..256. Images are integers in 0..Q-1, (N, H, W, C).
     Every model takes, besides what its architecture needs:
 
-    - `head`: "bernoulli", "categorical" ...; None picks Bernoulli for 2 levels, categorical above;
+    - `head`: "bernoulli", "categorical", "logistic_mixture" or "normal_mixture"; None picks Bernoulli for 2 levels,
+      categorical above; `mixtures`: the components of a mixture head, M in 1..1000;
     - `num_classes`: the model is conditioned on labels (N,) in 0..num_classes-1; or `condition_shape`: on vectors
       (N, K) if it is (K,), on maps (N, H, W, K) if it is (H, W, K);
     - `rng` for the first weights: None, int, SeedSequence or Generator; `dtype`: "float32" or "float64".
@@ -42,6 +43,7 @@ class Model(Module):
         architecture: dict[str, Any],
         *,
         head: str | None = None,
+        mixtures: int = 5,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
@@ -50,7 +52,8 @@ class Model(Module):
         self.image_shape = check_shape(image_shape)
         self.levels = check_count("levels", levels, 2, 256)
         self.dtype = check_choice("dtype", getattr(dtype, "__name__", str(dtype)), ("float32", "float64"))
-        self.head = make_head(head, self.image_shape[2], self.levels)
+        self.mixtures = check_count("mixtures", mixtures, 1, 1000)
+        self.head = make_head(head, self.image_shape[2], self.levels, self.mixtures)
         self.conditions = Conditions(num_classes, condition_shape, self.image_shape)
         self.init = Init(rng, self.dtype)
         self.config = {
@@ -58,6 +61,7 @@ class Model(Module):
             "image_shape": list(self.image_shape),
             "levels": self.levels,
             "head": self.head.name,
+            "mixtures": self.mixtures,
             "num_classes": self.conditions.num_classes,
             "condition_shape": self.conditions.shape and list(self.conditions.shape),
             "dtype": self.dtype,
@@ -139,8 +143,9 @@ class Model(Module):
         """Draw n images: uint8 (n, H, W, C); with `return_log_prob` also their log-likelihoods, float64 (n,) nats.
 
         All randomness is one uniform a sub-pixel, drawn from `rng` (None, int, SeedSequence or Generator) beforehand,
-        so the same rng gives the same images whatever the method. `temperature` divides the logits; the log-likelihoods
-        are the untempered ones. Methods: "naive" (a forward pass a sub-pixel), "auto" (the fastest there is).
+        so the same rng gives the same images whatever the method. `temperature` divides the logits, and multiplies the
+        scales of mixtures; the log-likelihoods are the untempered ones. Methods: "naive" (a forward pass a sub-pixel),
+        "auto" (the fastest there is).
         """
         sampler = SAMPLERS[check_choice("method", method, tuple(SAMPLERS))]
         n = check_count("n", n, 1, MANY)

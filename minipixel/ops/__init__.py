@@ -2,6 +2,7 @@
 
 from minipixel.ops.conv import conv2d, linear
 from minipixel.ops.likelihood import bernoulli_log_prob, categorical_log_prob
+from minipixel.ops.mixture import logistic_mixture_log_prob, normal_mixture_log_prob
 from minipixel.ops.pointwise import add, dropout, exp, gate, log, multiply, power, prelu, relu, sigmoid, tanh
 from minipixel.ops.reductions import mean, total
 from minipixel.tensor import Tensor
@@ -14,6 +15,7 @@ OPS = {
         *(total, mean),
         *(linear, conv2d),
         *(bernoulli_log_prob, categorical_log_prob),
+        *(logistic_mixture_log_prob, normal_mixture_log_prob),
     )
 }
 

@@ -64,6 +64,8 @@ def test_images(model, method, images, match):
         (((4, 3, 1), 2), {"dropout": "half"}, r"dropout: got 'half'"),
         (((4, 3, 1), 2), {"head": "gaussian"}, r"head: got 'gaussian', wanted one of bernoulli, categorical"),
         (((4, 3, 1), 3), {"head": "bernoulli"}, r"head: got 'bernoulli' for 3 levels, wanted 2"),
+        (((4, 3, 1), 2), {"mixtures": 0}, r"mixtures: got 0, wanted a whole number in 1\.\.1000"),
+        (((4, 3, 1), 2), {"mixtures": 1001}, r"mixtures: got 1001"),
         (((4, 3, 1), 2), {"dtype": "float16"}, r"dtype: got 'float16', wanted one of 'float32', 'float64'"),
         (((4, 3, 1), 2), {"dtype": "no such type"}, r"dtype: got 'no such type', wanted one of"),
     ],

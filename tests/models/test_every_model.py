@@ -72,7 +72,11 @@ def test_a_later_subpixel_changes_nothing_before_it(case):
 
 @cases
 def test_gradients_of_the_whole_model(case):
-    assert mp.gradcheck_model(case.model(), case.every_image()[3:8], directions=3) <= 1e-10
+    images = case.every_image()[3:8]
+    if case.head == "normal_mixture":  # its special functions take no complex step
+        assert mp.gradcheck_model(case.model(), images, method="central", directions=3) <= 1e-7
+    else:
+        assert mp.gradcheck_model(case.model(), images, directions=3) <= 1e-10
 
 
 @cases
@@ -185,7 +189,16 @@ def test_float32_is_close_to_float64(case):
 
 @cases
 def test_temperature(case):
-    """Cold samples keep to the likely: their mean log-likelihood rises as the temperature falls."""
+    """Cold samples keep to the likely: their mean log-likelihood rises as the temperature falls.
+
+    Cold mixtures keep to the means of their likely components; of few levels the tails may well be likelier than these.
+    What is sure is that their images are less varied.
+    """
     model = train_a_little(case, case.model())
-    means = [model.log_prob(model.sample(300, rng=0, temperature=t)).mean() for t in (0.3, 1.0, 3.0)]
-    assert means[0] > means[1] > means[2]
+    samples = [model.sample(300, rng=0, temperature=t) for t in (0.1, 1.0, 3.0)]
+    if case.head.endswith("mixture"):
+        kinds = [len(np.unique(images, axis=0)) for images in samples]
+        assert kinds[0] < kinds[1] / 2
+    else:
+        means = [model.log_prob(images).mean() for images in samples]
+        assert means[0] > means[1] > means[2]

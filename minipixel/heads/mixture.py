@@ -1,0 +1,88 @@
+"""Images of Q levels: a mixture of a few smooth curves, so that neighbouring levels share their evidence."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minipixel import ops
+from minipixel.backend import special
+from minipixel.heads.base import Head
+from minipixel.ops import mixture
+from minipixel.tensor import Tensor
+
+
+class Mixture(Head):
+    """M components a pixel, each a curve a channel; the channels of a pixel share the mixture logits.
+
+    The parameters of a pixel are laid out as (3, M) if C = 1: logits, means, log-scales; as (10, M) if C = 3: logits,
+    means of red, green, blue, their log-scales, and the coefficients c0, c1, c2 before their tanh, by which green's
+    mean follows red (c0), and blue's red (c1) and green (c2). Means and scales are in units of [-1, 1]; a log-scale is
+    taken as at least -7. The logits belong to red's group, since red is drawn from them.
+    """
+
+    log_mass: Callable[..., Any]
+    """The log of the mass of bins: ops.mixture.logistic_log_mass or .normal_log_mass."""
+
+    def __init__(self, C: int, Q: int, mixtures: int) -> None:
+        self.Q = Q
+        rows = [0, 0, 0] if C == 1 else [0, *(0, 1, 2), *(0, 1, 2), *(1, 2, 2)]
+        self.groups = np.repeat(rows, mixtures)
+
+    @staticmethod
+    def cdf(z: np.ndarray) -> np.ndarray:
+        """The CDF of the curve with mean 0 and scale 1."""
+        raise NotImplementedError
+
+    def draw(
+        self, parameters: np.ndarray, pixel: np.ndarray, channel: int, uniforms: np.ndarray, temperature: float
+    ) -> np.ndarray:
+        """How many bins end below the uniform, in the CDF given earlier channels: (N, P), (N, C), (N,) -> (N,).
+
+        A component counts by how well it foretold the earlier channels. What comes back is a level, not a real number
+        to be rounded. `temperature` divides the mixture logits and multiplies the scales.
+        """
+        logits, means, log_scales, _ = mixture.mixture_parts(parameters.astype(np.float64), pixel, self.Q)
+        m, d, lowest, highest, precision = mixture.bins(pixel, self.Q, means, log_scales, temperature)
+        log_mass, _ = self.log_mass(m[:, :channel], d[:, :channel], lowest[:, :channel], highest[:, :channel])
+        scores = logits / temperature + log_mass.sum(axis=1)
+        weights = np.exp(scores - scores.max(axis=1, keepdims=True))  # (N, M)
+        target = uniforms * weights.sum(axis=1)
+        level = np.zeros(len(parameters), int)
+        for step in 2 ** np.arange(7, -1, -1):  # 256 levels: the answer has 8 bits, found from the highest down
+            edge = (2 * (level + step) - 1) / (self.Q - 1) - 1  # the lower edge of the bin `step` levels up
+            below = weights * self.cdf((edge[:, None] - means[:, channel]) * precision[:, channel])
+            level += step * ((level + step < self.Q) & (below.sum(axis=1) <= target))
+        return level.astype(np.uint8)
+
+
+class LogisticMixture(Mixture):
+    """A discretized mixture of logistics (PixelCNN++, 1701.05517, sections 2.1 and 2.2)."""
+
+    name = "logistic_mixture"
+    log_mass = staticmethod(mixture.logistic_log_mass)
+
+    def log_prob(self, parameters: Tensor, images: Any) -> Tensor:
+        """log p of each sub-pixel given all before it: (H, W, N, P), integers (H, W, N, C) -> (H, W, N, C)."""
+        return ops.logistic_mixture_log_prob(parameters, images=images, levels=self.Q)
+
+    @staticmethod
+    def cdf(z: np.ndarray) -> np.ndarray:
+        """1 / (1 + e ** -z)."""
+        return special(np).expit(z)
+
+
+class NormalMixture(Mixture):
+    """A discretized mixture of normals: the same machinery, with lighter tails."""
+
+    name = "normal_mixture"
+    log_mass = staticmethod(mixture.normal_log_mass)
+
+    def log_prob(self, parameters: Tensor, images: Any) -> Tensor:
+        """log p of each sub-pixel given all before it: (H, W, N, P), integers (H, W, N, C) -> (H, W, N, C)."""
+        return ops.normal_mixture_log_prob(parameters, images=images, levels=self.Q)
+
+    @staticmethod
+    def cdf(z: np.ndarray) -> np.ndarray:
+        """Phi(z)."""
+        return special(np).ndtr(z)

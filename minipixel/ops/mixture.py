@@ -1,0 +1,180 @@
+"""Log-probabilities of integer sub-pixels under mixtures of a smooth curve, its CDF cut into Q bins.
+
+The Q levels lie evenly on [-1, 1], and level q owns the bin within 1/(Q-1) of it; the lowest bin also owns the whole
+left tail, the highest the whole right one, so the bins share out all of the curve. A bin is known by two numbers in
+units of the scale: m, how far its centre is from the mean, and d, how wide it is. Its upper edge is a = m + d/2, its
+lower edge b = m - d/2. Source: Salimans et al. 2017, "PixelCNN++", arXiv:1701.05517, sections 2.1 and 2.2; in logs
+and without its threshold, so that a bin of any width, however far out, has its exact value and gradient.
+"""
+
+import math
+
+import numpy as np
+
+from minipixel.backend import array_module, special
+from minipixel.tensor import op
+
+LOG_SCALE_FLOOR = -7.0
+"""Log-scales below are taken as this, and get no gradient: narrower is all in one bin, even of 256."""
+
+# Six nodes and weights of Gauss and Legendre on [0, 1]: the mean of a function that is nearly straight there.
+NODES = [((1 + float(t)) / 2, float(w) / 2) for t, w in zip(*np.polynomial.legendre.leggauss(6), strict=True)]
+
+
+@op
+def logistic_mixture_log_prob(parameters, *, images, levels):
+    """log p of each sub-pixel given those before it: (..., M * (3 or 10)), integers (..., C) -> (..., C).
+
+    A mixture of M logistics. The parameters are laid out as in `mixture_parts`; exp of the sum over channels is the
+    joint probability of the pixel.
+    """
+    return _log_prob(parameters, images, levels, logistic_log_mass)
+
+
+@op
+def normal_mixture_log_prob(parameters, *, images, levels):
+    """log p of each sub-pixel given those before it, as `logistic_mixture_log_prob`, for a mixture of M normals."""
+    return _log_prob(parameters, images, levels, normal_log_mass)
+
+
+def mixture_parts(parameters, images, levels):
+    """Mixture logits (..., M), and of each channel means, log-scales: (..., C, M); coefficients (..., 0 or 3, M).
+
+    Parameters (..., P) are rows of M: the logits, C of means, C of log-scales, and for C = 3 the coefficients before
+    their tanh. The means come back moved by what the pixel shows of its earlier channels, x in [-1, 1]:
+    m_G += c0 x_R, m_B += c1 x_R + c2 x_G.
+    """
+    xp = array_module(parameters)
+    C = images.shape[-1]
+    rows = parameters.reshape(*images.shape[:-1], 3 if C == 1 else 10, -1)
+    means, log_scales = rows[..., 1 : 1 + C, :], rows[..., 1 + C : 1 + 2 * C, :]
+    c = xp.tanh(rows[..., 1 + 2 * C :, :])
+    if C == 3:
+        red, green = (_scaled(images[..., k, None], levels, parameters) for k in (0, 1))
+        moved = [c[..., 0, :] * red, c[..., 1, :] * red + c[..., 2, :] * green]
+        means = means + xp.stack([xp.zeros_like(moved[0]), *moved], axis=-2)
+    return rows[..., 0, :], means, log_scales, c
+
+
+def bins(images, levels, means, log_scales, temperature=1.0):
+    """m and d of each sub-pixel's bin under each component, the two masks of the tails, and 1 / scale.
+
+    Integers (..., C), means and log-scales (..., C, M) -> (..., C, M) twice, (..., C, 1) twice, (..., C, M).
+    """
+    xp = array_module(means)
+    precision = xp.exp(-xp.maximum(log_scales, LOG_SCALE_FLOOR)) / temperature
+    m = (_scaled(images[..., None], levels, means) - means) * precision
+    # a scale beyond the largest number: a bin is then still the least bit wide
+    d = xp.maximum(2 / (levels - 1) * precision, float(np.finfo(means.real.dtype).tiny))
+    return m, d, images[..., None] == 0, images[..., None] == levels - 1, precision
+
+
+def logistic_log_mass(m, d, lowest, highest):
+    """log(sigmoid(a) - sigmoid(b)), and a function that gives its slopes in m and in log d.
+
+    The difference is (1 - e ** -d) * sigmoid(a) * sigmoid(-b): three logarithms, and nothing is subtracted. In a tail
+    the outer edge is at infinity, and the terms that hold it are 0.
+    """
+    xp = array_module(m)
+    inside = ~(lowest | highest)
+    log_below, beyond_upper = _log_sigmoid(m + d / 2)
+    log_above, beyond_lower = _log_sigmoid(d / 2 - m)
+    log_mass = (
+        xp.where(inside, xp.log(-xp.expm1(-d)), 0) + xp.where(highest, 0, log_below) + xp.where(lowest, 0, log_above)
+    )
+
+    def slopes():
+        by_upper, by_lower = xp.where(highest, 0, beyond_upper), xp.where(lowest, 0, beyond_lower)
+        by_width = xp.where(inside, xp.exp(-d) / -xp.expm1(-d), 0)  # of log(1 - e ** -d)
+        return by_upper - by_lower, d * (by_width + (by_upper + by_lower) / 2)
+
+    return log_mass, slopes
+
+
+def normal_log_mass(m, d, lowest, highest):
+    """log(Phi(a) - Phi(b)), and a function that gives its slopes in m and in log d.
+
+    The curve is mirrored so that the bin lies to the right, from its near edge e to its far edge f; a tail has f at
+    infinity. A wide bin is the mass beyond e less the share of it beyond f. In a narrow one these two nearly cancel;
+    there the density hardly changes, and six points give its mean to the last digit.
+    """
+    xp = array_module(m)
+    tail = lowest | highest
+    side = xp.where(lowest | ~highest & (m < 0), -1, 1).astype(m.dtype)
+    e, f = side * m - d / 2, xp.where(tail, math.inf, side * m + d / 2)
+    drop = xp.where(tail, math.inf, side * m * d)  # density(f) = density(e) * e ** -drop
+    left = xp.exp(-drop)
+    mills = special(xp).erfcx(e / math.sqrt(2))  # mass beyond e over density at e, times sqrt(2 / pi)
+    narrow = d + drop < 1
+    kept = xp.where(narrow, 1, 1 - left * (special(xp).erfcx(f / math.sqrt(2)) / mills))
+    step = xp.where(narrow, d, 0)
+    mean = sum(w * xp.exp(-step * t * (e + step * t / 2)) for t, w in NODES)  # of the density, over that at e
+    log_mass = xp.where(
+        narrow,
+        xp.log(d) + xp.log(mean) - e * e / 2 - math.log(2 * math.pi) / 2,
+        special(xp).log_ndtr(-e) + xp.log(kept),
+    )
+
+    def slopes():
+        density = xp.where(narrow, 1 / (d * mean), math.sqrt(2 / math.pi) / (mills * kept))  # at e, over the mass
+        return side * density * xp.expm1(-drop), d / 2 * density * (1 + left)
+
+    return log_mass, slopes
+
+
+def _log_prob(parameters, images, levels, log_mass_of):
+    """Bayes, channel by channel: log p = the log of the posterior's mean mass; then each component's posterior moves.
+
+    That is log p(R) = lse(pi + l_R), log p(G | R) = lse(pi + l_R + l_G) - lse(pi + l_R), and so on.
+    """
+    xp = array_module(parameters)
+    C = images.shape[-1]
+    logits, means, log_scales, c = mixture_parts(parameters, images, levels)
+    m, d, lowest, highest, precision = bins(images, levels, means, log_scales)
+    log_mass, slopes = log_mass_of(m, d, lowest, highest)
+    log_posteriors, log_p = [_log_normalise(logits)[0]], []
+    for channel in range(C):
+        log_posterior, log_total = _log_normalise(log_posteriors[-1] + log_mass[..., channel, :])
+        log_posteriors.append(log_posterior)
+        log_p.append(log_total)
+
+    def vjp(g):
+        joint_g = xp.zeros(
+            (*g.shape[:-1], 1 + C), g.dtype
+        )  # of lse(pi + the log masses of the first 0, 1, .. C channels)
+        joint_g[..., 1:] += g
+        joint_g[..., :-1] -= g
+        sums_g = joint_g[..., None] * xp.exp(xp.stack(log_posteriors, axis=-2))
+        terms_g = xp.flip(xp.flip(sums_g, axis=-2).cumsum(axis=-2), axis=-2)  # a term is in its sum and all later ones
+        mass_g = terms_g[..., 1:, :]
+        by_m, by_log_d = slopes()
+        means_g = -mass_g * by_m * precision
+        log_scales_g = -mass_g * (m * by_m + by_log_d) * (log_scales > LOG_SCALE_FLOOR)
+        parts = [terms_g[..., :1, :], means_g, log_scales_g]
+        if C == 3:
+            red, green = (_scaled(images[..., k, None], levels, parameters) for k in (0, 1))
+            green_g, blue_g = means_g[..., 1, :], means_g[..., 2, :]
+            parts.append(xp.stack([green_g * red, blue_g * red, blue_g * green], axis=-2) * (1 - c * c))
+        return (xp.concatenate(parts, axis=-2).reshape(parameters.shape),)
+
+    return xp.concatenate(log_p, axis=-1), vjp
+
+
+def _log_normalise(scores):
+    """Log-weights that sum to one, and the log of what they summed to: (..., M) -> (..., M), (..., 1)."""
+    xp = array_module(scores)
+    highest = scores.max(axis=-1, keepdims=True)
+    log_total = highest + xp.log(xp.exp(scores - highest).sum(axis=-1, keepdims=True))
+    return scores - log_total, log_total
+
+
+def _scaled(images, levels, like):
+    """Integers 0..Q-1 -> [-1, 1], in the precision of `like`."""
+    return images.astype(like.real.dtype) * (2 / (levels - 1)) - 1
+
+
+def _log_sigmoid(z):
+    """log sigmoid(z), and its slope sigmoid(-z), without overflow on either side."""
+    xp = array_module(z)
+    decay = xp.exp(xp.where(z.real > 0, -z, z))  # at most 1
+    return xp.minimum(z, 0) - xp.log1p(decay), xp.where(z.real > 0, decay, 1) / (1 + decay)
