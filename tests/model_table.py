@@ -7,7 +7,11 @@ import numpy as np
 
 from minipixel import models
 
-SMALL = {"pixelcnn": {"hidden": 6, "blocks": 2}}
+SMALL = {
+    "pixelcnn": {"hidden": 6, "blocks": 2},
+    "row-lstm": {"hidden": 6, "layers": 2},
+    "diagonal-bilstm": {"hidden": 6, "layers": 2},
+}
 
 
 @dataclass(frozen=True)

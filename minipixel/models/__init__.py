@@ -7,12 +7,13 @@ from minipixel import checkpoint
 from minipixel.errors import FormatError
 from minipixel.models.base import Model
 from minipixel.models.pixelcnn import PixelCNN
+from minipixel.models.pixelrnn import DiagonalBiLSTM, RowLSTM
 from minipixel.nn import BLANK
 
 # The one table of models, by the name used in files and on the command line.
-MODELS: dict[str, Callable[..., Model]] = {model.name: model for model in (PixelCNN,)}
+MODELS: dict[str, Callable[..., Model]] = {model.name: model for model in (PixelCNN, RowLSTM, DiagonalBiLSTM)}
 
-__all__ = ["MODELS", "Model", "PixelCNN", "load"]
+__all__ = ["MODELS", "DiagonalBiLSTM", "Model", "PixelCNN", "RowLSTM", "load"]
 
 
 def load(path: str | os.PathLike[str]) -> Model:

@@ -11,7 +11,7 @@ from minipixel.backend import array_module, to_cpu
 from minipixel.heads import make_head
 from minipixel.models.checks import MANY, check_choice, check_count, check_images, check_shape
 from minipixel.models.conditions import Conditions
-from minipixel.nn import Init, Module
+from minipixel.nn import Init, Module, Parameter
 from minipixel.sampling import SAMPLERS
 from minipixel.shards import Workers
 from minipixel.tensor import Tensor, no_grad
@@ -224,9 +224,16 @@ def _layers(module: Module, prefix: str) -> Iterator[tuple[str, Any]]:
         for position, item in enumerate(value if isinstance(value, list) else [value]):
             path = f"{prefix}{name}.{position}" if isinstance(value, list) else f"{prefix}{name}"
             if isinstance(item, Module):
-                yield from [(path, item)] if hasattr(item, "mask") else _layers(item, f"{path}.")
+                yield from [(path, item)] if _own(item) else []
+                yield from _layers(item, f"{path}.")
+
+
+def _own(layer: Module) -> list[Parameter]:
+    """The parameters of a layer itself, not those of layers in it."""
+    return [value for value in vars(layer).values() if isinstance(value, Parameter)]
 
 
 def _sizes(layer: Any) -> tuple[int, int]:
-    """Weights and biases stored, and those of them that the mask leaves open."""
-    return layer.weight.data.size + layer.bias.data.size, int(layer.mask.sum()) + layer.bias.data.size
+    """Weights and biases stored, and those of them that the mask, if there is one, leaves open."""
+    stored = sum(parameter.data.size for parameter in _own(layer))
+    return stored, stored - (int((~layer.mask).sum()) if hasattr(layer, "mask") else 0)

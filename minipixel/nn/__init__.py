@@ -5,6 +5,7 @@ from minipixel.nn.conv import Conv2d, Pointwise
 from minipixel.nn.init import BLANK, Init
 from minipixel.nn.masks import causal_mask, colour_groups
 from minipixel.nn.module import Module, Parameter
+from minipixel.nn.top import Top
 
 __all__ = [
     "BLANK",
@@ -14,6 +15,7 @@ __all__ = [
     "Module",
     "Parameter",
     "Pointwise",
+    "Top",
     "causal_mask",
     "colour_groups",
 ]

@@ -4,6 +4,8 @@ from minipixel.ops.conv import conv2d, linear
 from minipixel.ops.likelihood import bernoulli_log_prob, categorical_log_prob
 from minipixel.ops.pointwise import add, exp, log, multiply, power, relu, sigmoid, tanh
 from minipixel.ops.reductions import mean, total
+from minipixel.ops.scan import diagonal_spans, lstm_scan
+from minipixel.ops.spatial import add_column, drop_column, mirror, shift_down, skew, unskew
 from minipixel.tensor import Tensor
 
 # The one table of ops: each has a row in tests/op_table.py, which buys its checks (a test compares the two).
@@ -13,11 +15,13 @@ OPS = {
         *(add, multiply, power, exp, log, tanh, sigmoid, relu),
         *(total, mean),
         *(linear, conv2d),
+        *(skew, unskew, mirror, shift_down, add_column, drop_column),
+        *(lstm_scan,),
         *(bernoulli_log_prob, categorical_log_prob),
     )
 }
 
-__all__ = ["OPS", *OPS]
+__all__ = ["OPS", "diagonal_spans", *OPS]
 
 
 def _inverse(x):
