@@ -34,16 +34,18 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
         h[:, inner] += h0
         c += c0
     gates = xp.zeros(z.shape, dtype)
-    # sigmoid(x) = (1 + tanh(x / 2)) / 2, so all four gates are s * tanh(s * x) + 1 - s with one array s.
+    # sigmoid(x) = (1 + tanh(x / 2)) / 2, so that all four gates are s * tanh(s * x) + 1 - s with one array s.
     s = xp.repeat(xp.asarray([0.5, 0.5, 0.5, 1.0], z.real.dtype), K)
+    rest, square = 1 - s, s * s
+    blocks = [(..., slice(k * K, (k + 1) * K)) for k in range(4)]
 
     for r, (first, last) in enumerate(spans):
         here, around = slice(first, last), [slice(left + first + tap, left + last + tap) for tap in taps]
         pre_activation = z[r, here].reshape(-1, 4 * K)
         for t, there in enumerate(around):
             pre_activation = pre_activation + h[r, there].reshape(-1, K) @ weight[t]
-        gates[r, here] = (s * xp.tanh(s * pre_activation) + (1 - s)).reshape(-1, N, 4 * K)
-        o, f, i, g = xp.split(gates[r, here], 4, axis=-1)
+        gates[r, here] = (s * xp.tanh(s * pre_activation) + rest).reshape(-1, N, 4 * K)
+        o, f, i, g = (gates[r, here][block] for block in blocks)
         c[r + 1, here] = f * c[r, here] + i * g
         h[r + 1, left + first : left + last] = o * xp.tanh(c[r + 1, here])
 
@@ -54,13 +56,13 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
         for r in reversed(range(H)):
             first, last = spans[r]
             here, around = slice(first, last), [slice(left + first + tap, left + last + tap) for tap in taps]
-            y = gates[r, here]
-            o, f, i, g = xp.split(y, 4, axis=-1)
+            o, f, i, g = (gates[r, here][block] for block in blocks)
             tanh_c = xp.tanh(c[r + 1, here])
             own_h = h_g[r + 1, left + first : left + last]
             own_c = c_g[r + 1, here] + own_h * o * (1 - tanh_c * tanh_c)
-            y_g = xp.concatenate([own_h * tanh_c, own_c * c[r, here], own_c * g, own_c * i], axis=-1)
-            z_g[r, here] = y_g * (s * s - (y - (1 - s)) ** 2)  # the slope of s * tanh(s * x) + 1 - s, from its value y
+            gates_g = xp.concatenate([own_h * tanh_c, own_c * c[r, here], own_c * g, own_c * i], axis=-1)
+            slope = square - (gates[r, here] - rest) ** 2  # of s * tanh(s * x) + 1 - s, told from its value
+            z_g[r, here] = gates_g * slope
             c_g[r, here] += own_c * f
             for t, there in enumerate(around):
                 h_g[r, there] += (z_g[r, here].reshape(-1, 4 * K) @ weight[t].T).reshape(-1, N, K)
