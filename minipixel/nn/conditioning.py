@@ -23,3 +23,6 @@ class Conditioning(Module):
     def __call__(self, x: Tensor, condition: Any) -> Tensor:
         """The pre-activation x with the condition's term; `condition` is None where the model has none."""
         return x if condition is None else x + ops.linear(condition, self.weight, None)
+
+    def __repr__(self) -> str:
+        return "Conditioning(1x1, {} -> {})".format(*self.weight.shape) if hasattr(self, "weight") else "Conditioning()"
