@@ -124,7 +124,7 @@ class PixelRNN(Model):
         architecture |= {"skip": skip, "learned_state": learned_state}
         super().__init__(image_shape, levels, architecture, **options)
 
-        self.features = 4 * hidden
+        self.features = 2 * hidden
         image, wide, state = np.arange(C), colour_groups(2 * hidden, C), colour_groups(hidden, C)
         self.stem = Conv2d(image, wide, (7, 7), "A", self.init)
         self.layers = [self.layer(hidden, C, self.conditions.width, learned_state, self.init) for _ in range(layers)]

@@ -51,7 +51,7 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
 
     def vjp(states_g):
         """Back through time. Row r + 1 of h_g and c_g gathers what is asked of the state that step r left behind."""
-        z_g, h_g, c_g = xp.zeros_like(gates), xp.zeros_like(h), xp.zeros_like(c)
+        z_g, weight_g, h_g, c_g = xp.zeros_like(gates), xp.zeros_like(weight), xp.zeros_like(h), xp.zeros_like(c)
         h_g[1:, inner] = states_g
         for r in reversed(range(H)):
             first, last = spans[r]
@@ -63,14 +63,14 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
             gates_g = xp.concatenate([own_h * tanh_c, own_c * c[r, here], own_c * g, own_c * i], axis=-1)
             slope = square - (gates[r, here] - rest) ** 2  # of s * tanh(s * x) + 1 - s, told from its value
             z_g[r, here] = gates_g * slope
+            flat_z_g = z_g[r, here].reshape(-1, 4 * K)
             c_g[r, here] += own_c * f
             for t, there in enumerate(around):
-                h_g[r, there] += (z_g[r, here].reshape(-1, 4 * K) @ weight[t].T).reshape(-1, N, K)
+                weight_g[t] += h[r, there].reshape(-1, K).T @ flat_z_g
+                h_g[r, there] += (flat_z_g @ weight[t].T).reshape(-1, N, K)
             own_h[...] = 0  # this cell has passed on what was asked of it; in the end the start state's share is left
             c_g[r + 1, here] = 0
-        flat_z_g = z_g.reshape(-1, 4 * K)
-        weight_g = [h[:-1, left + tap : left + W + tap].reshape(-1, K).T @ flat_z_g for tap in taps]
-        return z_g, xp.stack(weight_g), lambda: h_g[:, inner].sum(axis=(0, 1, 2)), lambda: c_g.sum(axis=(0, 1, 2))
+        return z_g, weight_g, lambda: h_g[:, inner].sum(axis=(0, 1, 2)), lambda: c_g.sum(axis=(0, 1, 2))
 
     return h[1:, inner], vjp
 
