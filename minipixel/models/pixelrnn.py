@@ -4,11 +4,11 @@ Source: A. van den Oord, N. Kalchbrenner, K. Kavukcuoglu, "Pixel Recurrent Neura
 sections 3.1 to 3.3 and table 1. Both are a PixelCNN with LSTMs for its convolutions: what the input says to each cell
 is computed for the whole map at once; then a scan computes the states, each from some of those before it.
 
-    Row LSTM      Diagonal BiLSTM, from the left      and from the right: the state at ".", which has read 1 and 2,
-                                                      is what x takes
-                                                        1
-    1 2 3               1                               . 2
-      x               2 x                               x
+    Row LSTM        Diagonal BiLSTM, from the left and from the right
+
+    1 2 3             1               1
+      x             2 x               . 2        x takes the state at ".", which has read 1 and 2
+                                      x
 """
 
 from typing import Any, ClassVar
@@ -99,9 +99,9 @@ def _along_diagonals(lstm: LSTM, gates: Tensor) -> Tensor:
 
 
 class PixelRNN(Model):
-    """What the two models share: all but the layer with the LSTM, which is `layer`. Its arguments are those of both."""
+    """What the two models share: all but the class of a layer. Its arguments are those of both."""
 
-    layer: ClassVar[Any]
+    layer_class: ClassVar[Any]
 
     def __init__(
         self,
@@ -127,7 +127,9 @@ class PixelRNN(Model):
         self.features = 2 * hidden
         image, wide, state = np.arange(C), colour_groups(2 * hidden, C), colour_groups(hidden, C)
         self.stem = Conv2d(image, wide, (7, 7), "A", self.init)
-        self.layers = [self.layer(hidden, C, self.conditions.width, learned_state, self.init) for _ in range(layers)]
+        self.layers = [
+            self.layer_class(hidden, C, self.conditions.width, learned_state, self.init) for _ in range(layers)
+        ]
         self.widen = [Pointwise(state, wide, self.init) for _ in range(layers)]
         self.skips = [Pointwise(state, wide, self.init) for _ in range(layers if skip else 0)]
         self.top = Top(wide, head_width, self.head.groups, self.init)
@@ -159,7 +161,7 @@ class RowLSTM(PixelRNN):
     """
 
     name = "row-lstm"
-    layer = RowLayer
+    layer_class = RowLayer
 
 
 class DiagonalBiLSTM(PixelRNN):
@@ -174,12 +176,19 @@ class DiagonalBiLSTM(PixelRNN):
     """
 
     name = "diagonal-bilstm"
-    layer = DiagonalLayer
+    layer_class = DiagonalLayer
 
     def __init__(
-        self, image_shape: tuple[int, int, int], levels: int, *, phantom_column: bool = True, **options: Any
+        self,
+        image_shape: tuple[int, int, int],
+        levels: int,
+        *,
+        hidden: int = 16,
+        layers: int = 7,
+        phantom_column: bool = True,
+        **options: Any,
     ) -> None:
-        super().__init__(image_shape, levels, **options)
+        super().__init__(image_shape, levels, hidden=hidden, layers=layers, **options)
         self.phantom_column = self.config["phantom_column"] = check_flag("phantom_column", phantom_column)
 
     def forward(self, x: Any, condition: Any = None) -> Tensor:

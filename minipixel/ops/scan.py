@@ -6,17 +6,16 @@ from minipixel.tensor import op
 
 @op
 def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
-    """An LSTM down the rows of a map: (H, W, N, 4K), (T, K, 4K), (K,), (K,) -> states (H, W, N, K).
+    """An LSTM down the rows of a map: (H, W, N, 4K), (T, K, 4K), (K,) or None, (K,) or None -> states h (H, W, N, K).
 
-    Rows are time. The pre-activations [o, f, i, g] of a cell are what the input says, z, and what the T cells at column
-    offsets `taps` in the row before say, each through its own (K, 4K) of `weight`. Then, with r the row and every
-    product taken element by element,
+    Rows are time. The pre-activations [o, f, i, g] of a cell are z, which the input decides, plus the states h of the T
+    cells at column offsets `taps` in the row before, each through its own (K, 4K) of `weight`. Then, channel by channel,
 
         c[r] = sigmoid(f) c[r-1] + sigmoid(i) tanh(g),    h[r] = sigmoid(o) tanh(c[r]).
 
-    Left and right of the map h is zero. `spans` (one pair (first, last) a row, last excluded; None: the whole row) says
-    which cells are computed; all others, and those above the first row, hold the start state `h0`, `c0`, which is zero
-    where they are None. Source: van den Oord et al. 2016, arXiv:1601.06759, equation 3.
+    Left and right of the map h is zero. Above the first row stands the start state h0, c0; None stands for zeros.
+    `spans`, a pair (first, last) for each row, last excluded, says which of its cells are computed; the others hold the
+    start state. None: all are. Source: van den Oord et al. 2016, arXiv:1601.06759, equation 3.
     """
     xp = array_module(z, weight)
     H, W, N, _ = z.shape
