@@ -147,7 +147,7 @@ show(figure, "05_colours")
 colour = mp.models.PixelCNN((1, 1, 3), 4, hidden=6, blocks=1)
 masked = mp.check_causality(colour).dependencies
 one_group = np.zeros(12, int)
-colour.top[0] = mp.nn.Pointwise(one_group, one_group, mp.nn.Init(0, "float32"))
+colour.top.layers[0] = mp.nn.Pointwise(one_group, one_group, mp.nn.Init(0, "float32"))
 opened = mp.check_causality(colour).dependencies
 names = np.array(["red", "green", "blue"])
 for who, before, after in zip(names, masked, opened, strict=True):

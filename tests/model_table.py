@@ -9,12 +9,16 @@ from minipixel import models
 
 SMALL = {
     "pixelcnn": {"hidden": 6, "blocks": 2},
+    "row-lstm": {"hidden": 6, "layers": 2},
+    "diagonal-bilstm": {"hidden": 6, "layers": 2},
     "gated": {"filters": 5, "layers": 2},
 }
 # the same, wide enough that no rectifier hides a dependency by chance
 WIDE = {
-    "pixelcnn": {"hidden": 12},
-    "gated": {"filters": 12},
+    "pixelcnn": {"hidden": 24},
+    "row-lstm": {"hidden": 24},
+    "diagonal-bilstm": {"hidden": 24},
+    "gated": {"filters": 24},
 }
 VARIANTS = {  # options that change what a model computes or how it trains, each tried on two kinds of image
     "prelu": ("pixelcnn", {"activation": "prelu"}),

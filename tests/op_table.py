@@ -51,6 +51,20 @@ def mixture_rows(op, method):
     yield Row(op, ((1, 2, 3, 20),), {"images": levels((1, 2, 3, 3), 4), "levels": 4}, method, case="rgb")
 
 
+def scan_row(taps, case, H=4, W=3, start=True, **static):
+    K, K_start = 2, ((2,), (2,)) if start else ()
+    op = ops.lstm_scan if start else started_from_zero
+    return Row(op, ((H, W, 2, 4 * K), (len(taps), K, 4 * K), *K_start), {"taps": taps, **static}, case=case)
+
+
+def started_from_zero(z, weight, **static):
+    return ops.lstm_scan(z, weight, None, None, **static)
+
+
+started_from_zero.__name__ = "lstm_scan"
+ROW, DIAGONAL = (-1, 0, 1), (-1, 0)
+
+
 TABLE = [
     Row(ops.add, ((2, 3), (2, 3))),
     Row(ops.add, ((2, 3), (3,)), case="broadcast"),
@@ -81,6 +95,20 @@ TABLE = [
     conv_row((3, 4, 2), (2, 2), GREY, GREY, "B", "2x2-B"),
     conv_row((5, 6, 2), (3, 3), GREY, GREY, "B", "3x3-B-dilated", dilation=2),
     conv_row((2, 3, 2), (1, 1), np.arange(1), np.arange(1), "A", "no-open-tap"),
+    Row(ops.skew, ((3, 4, 2, 2),)),
+    Row(ops.skew, ((3, 1, 2, 2),), case="narrow"),
+    Row(ops.unskew, ((6, 4, 2, 2),)),
+    Row(ops.mirror, ((3, 4, 2, 2),)),
+    Row(ops.shift_down, ((3, 4, 2, 2),)),
+    Row(ops.shift_down, ((1, 4, 2, 2),), case="one-row"),
+    Row(ops.add_column, ((3, 4, 2, 2),)),
+    Row(ops.drop_column, ((3, 4, 2, 2),)),
+    scan_row(ROW, "row"),
+    scan_row(ROW, "row-from-zero", start=False),
+    scan_row(ROW, "one-column", W=1),
+    scan_row((2, -3), "far-taps"),
+    scan_row(DIAGONAL, "diagonal", H=6, spans=ops.diagonal_spans(3, 4)),
+    scan_row(DIAGONAL, "diagonal-one-row", W=1, spans=ops.diagonal_spans(1, 4)),
     Row(ops.bernoulli_log_prob, ((2, 3, 2, 1),), {"images": levels((2, 3, 2, 1), 2)}, low=-20, high=20),
     Row(ops.categorical_log_prob, ((2, 3, 2, 5),), {"images": levels((2, 3, 2, 1), 5)}),
     Row(ops.categorical_log_prob, ((2, 2, 2, 9),), {"images": levels((2, 2, 2, 3), 3)}, low=-9, high=9, case="rgb"),

@@ -60,7 +60,7 @@ def test_a_colour_that_sees_itself():
     """Groups all alike in one 1x1: red learns what green and blue are."""
     model = pixelcnn((2, 2, 3), 2)
     groups = np.zeros(48, int)
-    model.top[0] = nn.Pointwise(groups, groups, nn.Init(0, model.dtype))
+    model.top.layers[0] = nn.Pointwise(groups, groups, nn.Init(0, model.dtype))
     report = mp.check_causality(model)
     assert not report.ok
     with pytest.raises(mp.CausalityError, match=r"\(0, 0\) red depends on \(0, 0\) red"):
@@ -80,7 +80,7 @@ def test_a_shifted_kernel_sees_a_later_pixel():
 def test_too_strict_a_mask_is_blind():
     """Mask A in a 1x1 layer: no leak, but green no longer sees the red of its own pixel."""
     right, strict = pixelcnn((2, 2, 3)), pixelcnn((2, 2, 3))
-    strict.top[0].mask = strict.top[0].groups_in[:, None] < strict.top[0].groups_out
+    strict.top.layers[0].mask = strict.top.layers[0].groups_in[:, None] < strict.top.layers[0].groups_out
     report = mp.check_causality(strict)
     assert report.ok and mp.check_causality(right).ok
     assert len(mp.check_causality(right).blind) == 0

@@ -120,6 +120,42 @@ def test_conv2d_equals_loops():
     np.testing.assert_allclose(ops.conv2d(x, weight, bias, **row.static).data, wanted + bias, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("row", [row for row in TABLE if row.op.__name__ == "lstm_scan"], ids=lambda row: row.id)
+def test_lstm_scan_equals_loops(row):
+    """Against equation 3 of 1601.06759, a cell at a time, every cell written down as a pair of coordinates."""
+    z, weight, *start = row.inputs()
+    (H, W, N, _), K = z.shape, weight.shape[1]
+    h0, c0 = start or (np.zeros(K), np.zeros(K))
+    spans = row.static.get("spans") or [(0, W)] * H
+    h, c = {}, {}
+    for r, p in np.ndindex(H, W):
+        if spans[r][0] <= p < spans[r][1]:
+            a = z[r, p].copy()
+            for tap, w in zip(row.static["taps"], weight, strict=True):
+                if 0 <= p + tap < W:
+                    a += h.get((r - 1, p + tap), np.tile(h0, (N, 1))) @ w
+            o, f, i = (1 / (1 + np.exp(-a[:, k * K : (k + 1) * K])) for k in range(3))
+            c[r, p] = f * c.get((r - 1, p), c0) + i * np.tanh(a[:, 3 * K :])
+            h[r, p] = o * np.tanh(c[r, p])
+    states = row.op(z, weight, *start, **row.static).data
+    for r, p in np.ndindex(H, W):
+        wanted = h.get((r, p), np.tile(h0, (N, 1)))
+        np.testing.assert_allclose(states[r, p], wanted, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("H", "W"), [(1, 1), (1, 4), (4, 1), (3, 5), (5, 3)])
+def test_skew_moves_rows_to_the_right(H, W):
+    x = np.random.default_rng(0).standard_normal((H, W, 2, 3))
+    y = ops.skew(x).data
+    assert y.shape == (H + W - 1, H, 2, 3)
+    spans = ops.diagonal_spans(H, W)
+    for d, r in np.ndindex(H + W - 1, H):
+        inside = 0 <= d - r < W
+        assert inside == (spans[d][0] <= r < spans[d][1])
+        np.testing.assert_array_equal(y[d, r], x[r, d - r] if inside else 0)
+    np.testing.assert_array_equal(ops.unskew(y).data, x)
+
+
 def test_shut_taps_are_never_touched():
     """A NaN under a shut tap does no harm: it is not read, not even multiplied by zero."""
     row = next(row for row in TABLE if row.id == "conv2d-3x3-B")

@@ -44,9 +44,8 @@ def torch_loss(model, weights, images):
         y = masked(relu(x), weights, f"blocks.{i}.narrow", block.narrow.mask)
         y = masked(relu(y), weights, f"blocks.{i}.look", block.look.mask)
         x = x + masked(relu(y), weights, f"blocks.{i}.widen", block.widen.mask)
-    for i, layer in enumerate(model.top):
-        x = masked(relu(x), weights, f"top.{i}", layer.mask)
-    x = masked(relu(x), weights, "out", model.out.mask)
+    for i, layer in enumerate(model.top.layers):
+        x = masked(relu(x), weights, f"top.layers.{i}", layer.mask)
     if model.head.name == "bernoulli":
         return functional.binary_cross_entropy_with_logits(x, levels.double(), reduction="sum") / len(images)
     logits = x.reshape(len(images), C, Q, H, W).transpose(1, 2)

@@ -8,12 +8,13 @@ from minipixel.errors import FormatError
 from minipixel.models.base import Model
 from minipixel.models.gated_pixelcnn import GatedPixelCNN
 from minipixel.models.pixelcnn import PixelCNN
+from minipixel.models.pixelrnn import DiagonalBiLSTM, RowLSTM
 from minipixel.nn import BLANK
 
 # The one table of models, by the name used in files and on the command line.
-MODELS: dict[str, Callable[..., Model]] = {model.name: model for model in (PixelCNN, GatedPixelCNN)}
+MODELS: dict[str, type[Model]] = {model.name: model for model in (PixelCNN, RowLSTM, DiagonalBiLSTM, GatedPixelCNN)}
 
-__all__ = ["MODELS", "GatedPixelCNN", "Model", "PixelCNN", "load"]
+__all__ = ["MODELS", "DiagonalBiLSTM", "GatedPixelCNN", "Model", "PixelCNN", "RowLSTM", "load"]
 
 
 def load(path: str | os.PathLike[str]) -> Model:
@@ -27,7 +28,8 @@ def load(path: str | os.PathLike[str]) -> Model:
     if name not in tuple(MODELS):
         raise FormatError(f"{path}: got a model named {name!r}, expected one of {', '.join(MODELS)}")
     try:
-        model = MODELS[name](**arguments, rng=BLANK)  # takes no memory before the shapes are known to be right
+        build: Callable[..., Model] = MODELS[name]
+        model = build(**arguments, rng=BLANK)  # takes no memory before the shapes are known to be right
         model.load_state_dict(tensors)
     except (TypeError, ValueError) as error:
         raise FormatError(f"{path}: its configuration does not fit: {error}") from error

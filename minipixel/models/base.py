@@ -234,12 +234,16 @@ def _layers(module: Module, prefix: str) -> Iterator[tuple[str, Any]]:
         for position, item in enumerate(value if isinstance(value, list) else [value]):
             path = f"{prefix}{name}.{position}" if isinstance(value, list) else f"{prefix}{name}"
             if isinstance(item, Module):
-                if any(isinstance(own, Parameter) for own in vars(item).values()):
-                    yield path, item
+                yield from [(path, item)] if _own(item) else []
                 yield from _layers(item, f"{path}.")
 
 
+def _own(layer: Module) -> list[Parameter]:
+    """The parameters of a layer itself, not those of layers in it."""
+    return [value for value in vars(layer).values() if isinstance(value, Parameter)]
+
+
 def _sizes(layer: Any) -> tuple[int, int]:
-    """A layer's own weights, and those of them that its mask, if it has one, leaves open."""
-    stored = sum(own.data.size for own in vars(layer).values() if isinstance(own, Parameter))
-    return stored, stored - int((~layer.mask).sum()) if hasattr(layer, "mask") else stored
+    """Weights and biases stored, and those of them that the mask, if there is one, leaves open."""
+    stored = sum(parameter.data.size for parameter in _own(layer))
+    return stored, stored - (int((~layer.mask).sum()) if hasattr(layer, "mask") else 0)

@@ -35,6 +35,13 @@ def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     return value
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """`value`, if it is True or False; else ValueError."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}: got {value!r}, wanted True or False")
+    return bool(value)
+
+
 def check_shape(shape: Any) -> tuple[int, int, int]:
     """An image shape (H, W, C) with C = 1 or 3; else ValueError."""
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()

@@ -19,7 +19,7 @@ import numpy as np
 from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_count, check_shape
-from minipixel.nn import GatedLayer, Pointwise, colour_groups
+from minipixel.nn import GatedLayer, Top, colour_groups
 from minipixel.tensor import Tensor
 
 
@@ -61,13 +61,12 @@ class GatedPixelCNN(Model):
 
         self.features = 2 * filters
         K_condition, init = self.conditions.width, self.init
-        image, groups, top = np.arange(C), colour_groups(filters, C), colour_groups(head_width, C)
+        image, groups = np.arange(C), colour_groups(filters, C)
         self.layers = [GatedLayer(image, groups, first_kernel, "A", K_condition, init)] + [
             GatedLayer(groups, groups, kernel, "B", K_condition, init, dilation)
             for dilation in itertools.islice(itertools.cycle(spacing), layers - 1)
         ]
-        self.top = [Pointwise(groups, top, init), Pointwise(top, top, init)]
-        self.out = Pointwise(top, self.head.groups, init)
+        self.top = Top(groups, head_width, self.head.groups, init)
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
         """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
@@ -75,9 +74,7 @@ class GatedPixelCNN(Model):
         above, h = first(x, x, condition)
         for layer in later:
             above, h = layer(ops.gate(above), h, condition)
-        for mix in self.top:
-            h = mix(ops.relu(h))
-        return self.out(ops.relu(h))
+        return self.top(h)
 
 
 def _check_kernel(name: str, size: Any) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from minipixel.models.base import Model
 from minipixel.models.checks import check_choice, check_count, check_rate, check_shape
-from minipixel.nn import ACTIVATIONS, Conditioning, Conv2d, Dropout, Init, Module, Pointwise, colour_groups
+from minipixel.nn import ACTIVATIONS, Conditioning, Conv2d, Dropout, Init, Module, Pointwise, Top, colour_groups
 from minipixel.tensor import Tensor
 
 
@@ -78,19 +78,15 @@ class PixelCNN(Model):
         super().__init__(image_shape, levels, architecture, **options)
 
         self.features = 2 * hidden
-        image, wide, top = np.arange(C), colour_groups(2 * hidden, C), colour_groups(head_width, C)
+        image, wide = np.arange(C), colour_groups(2 * hidden, C)
         self.stem = Conv2d(image, wide, (7, 7), "A", self.init)
         block = hidden, C, self.conditions.width, activation, dropout, self.init
         self.blocks = [ResidualBlock(*block) for _ in range(blocks)]
-        self.activations = [ACTIVATIONS[activation](K, self.init) for K in (2 * hidden, head_width, head_width)]
-        self.top = [Pointwise(wide, top, self.init), Pointwise(top, top, self.init)]
-        self.out = Pointwise(top, self.head.groups, self.init)
+        self.top = Top(wide, head_width, self.head.groups, self.init, activation)
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
         """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
         x = self.stem(x)
         for block in self.blocks:
             x = block(x, condition, rng)
-        for activation, layer in zip(self.activations, [*self.top, self.out], strict=True):
-            x = layer(activation(x))
-        return x
+        return self.top(x)

@@ -7,6 +7,7 @@ from minipixel.nn.gated import GatedLayer, VerticalConv2d
 from minipixel.nn.init import BLANK, Init
 from minipixel.nn.masks import causal_mask, colour_groups, vertical_mask
 from minipixel.nn.module import Module, Parameter
+from minipixel.nn.top import Top
 
 __all__ = [
     "ACTIVATIONS",
@@ -20,6 +21,7 @@ __all__ = [
     "PReLU",
     "Parameter",
     "Pointwise",
+    "Top",
     "VerticalConv2d",
     "causal_mask",
     "colour_groups",

@@ -25,4 +25,5 @@ class Conditioning(Module):
         return x if condition is None else x + ops.linear(condition, self.weight, None)
 
     def __repr__(self) -> str:
-        return f"Conditioning(1x1, {len(self.weight.data)} -> {self.weight.shape[-1]})"
+        K_condition, K = self.weight.shape
+        return f"Conditioning(1x1, {K_condition} -> {K})"

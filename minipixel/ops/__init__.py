@@ -5,6 +5,8 @@ from minipixel.ops.likelihood import bernoulli_log_prob, categorical_log_prob
 from minipixel.ops.mixture import logistic_mixture_log_prob, normal_mixture_log_prob
 from minipixel.ops.pointwise import add, dropout, exp, gate, log, multiply, power, prelu, relu, sigmoid, tanh
 from minipixel.ops.reductions import mean, total
+from minipixel.ops.scan import diagonal_spans, lstm_scan
+from minipixel.ops.spatial import add_column, drop_column, mirror, shift_down, skew, unskew
 from minipixel.tensor import Tensor
 
 # The one table of ops: each has a row in tests/op_table.py, which buys its checks (a test compares the two).
@@ -14,12 +16,14 @@ OPS = {
         *(add, multiply, power, exp, log, tanh, sigmoid, relu, prelu, gate, dropout),
         *(total, mean),
         *(linear, conv2d),
+        *(skew, unskew, mirror, shift_down, add_column, drop_column),
+        *(lstm_scan,),
         *(bernoulli_log_prob, categorical_log_prob),
         *(logistic_mixture_log_prob, normal_mixture_log_prob),
     )
 }
 
-__all__ = ["OPS", *OPS]
+__all__ = ["OPS", "diagonal_spans", *OPS]
 
 
 def _inverse(x):

@@ -140,11 +140,11 @@ def forget_colours_after_the_gate(model):
 
 
 def feed_horizontal_to_vertical(model):
-    def forward(x, condition=None):
+    def forward(x, condition=None, rng=None):
         above, h = model.layers[0](x, x, condition)
         for layer in model.layers[1:]:
             above, h = layer(ops.gate(above) + h, h, condition)
-        return model.out(h)
+        return model.top(h)
 
     model.forward = forward
 
@@ -297,8 +297,8 @@ def torch_loss(model, weights, images):
         y = gate(horizontal(h, f"{path}.horizontal", *sizes) + linear(above, f"{path}.link"))
         y = masked(y, weights, f"{path}.out", (colours[:, None] <= colours)[None, None])
         v, h = gate(above), h + y if i else y
-    for path, layer in (("top.0", model.top[0]), ("top.1", model.top[1]), ("out", model.out)):
-        h = masked(functional.relu(h), weights, path, layer.mask)
+    for i, layer in enumerate(model.top.layers):
+        h = masked(functional.relu(h), weights, f"top.layers.{i}", layer.mask)
     if model.head.name == "bernoulli":
         return functional.binary_cross_entropy_with_logits(h, levels.double(), reduction="sum") / len(images)
     logits = h.reshape(len(images), C, Q, H, W).transpose(1, 2)

@@ -1,0 +1,206 @@
+"""PixelRNN: Row LSTM and Diagonal BiLSTM, whose states carry the past of a pixel across the whole image.
+
+Source: A. van den Oord, N. Kalchbrenner, K. Kavukcuoglu, "Pixel Recurrent Neural Networks", 2016, arXiv:1601.06759,
+sections 3.1 to 3.3 and table 1. Both are a PixelCNN with LSTMs for its convolutions: what the input says to each cell
+is computed for the whole map at once; then a scan computes the states, each from some of those before it.
+
+    Row LSTM        Diagonal BiLSTM, from the left and from the right
+
+    1 2 3             1               1
+      x             2 x               . 2        x takes the state at ".", which has read 1 and 2
+                                      x
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minipixel import ops
+from minipixel.models.base import Model
+from minipixel.models.checks import check_count, check_flag, check_shape
+from minipixel.nn import Conditioning, Conv2d, Init, Module, Parameter, Pointwise, Top, colour_groups
+from minipixel.tensor import Tensor
+
+
+class LSTM(Module):
+    """h units that read a map through `see`, a condition, and the states at `taps` in the row before (equation 3).
+
+    `see` is a causal layer to 4h channels, in the order of `gate_groups`. The state-to-state weight needs no mask: it
+    reads pixels strictly before, whose every colour is known. Nor do colours mix inside a cell, where each channel of
+    the state meets its own four gates alone. The states beyond the border that a scan starts from are zero or, with
+    `learned_state`, learned.
+    """
+
+    def __init__(
+        self, see: Module, h: int, taps: tuple[int, ...], K_condition: int, learned_state: bool, init: Init
+    ) -> None:
+        self.see: Any = see
+        self.told = Conditioning(K_condition, 4 * h, init)
+        self.taps = taps
+        self.weight = init.weight(len(taps), h, 4 * h)
+        self.h0: Parameter | None = init.zeros(h) if learned_state else None
+        self.c0: Parameter | None = init.zeros(h) if learned_state else None
+
+    def gates(self, x: Tensor, condition: Any) -> Tensor:
+        """What input and condition say to the gates of every cell: (H, W, N, 2h) -> (H, W, N, 4h)."""
+        return self.told(self.see(x), condition)
+
+    def scan(self, gates: Tensor, spans: Any = None) -> Tensor:
+        """The states, row after row: (H, W, N, 4h) -> (H, W, N, h)."""
+        return ops.lstm_scan(gates, self.weight, self.h0, self.c0, taps=self.taps, spans=spans)
+
+    def __repr__(self) -> str:
+        T, h, _ = self.weight.shape
+        return f"LSTM({T} states, {h} -> 4x{h})"
+
+
+def gate_groups(h: int, C: int) -> np.ndarray:
+    """The colours of the four gates o, f, i, g of h units: (4h,). Each gate has the colours of the units it serves."""
+    return np.concatenate([colour_groups(h, C)] * 4)
+
+
+class RowLayer(Module):
+    """A Row LSTM (section 3.1): sees 1x3 of its row, reads three states of the row above: 2h features -> h."""
+
+    def __init__(self, h: int, C: int, K_condition: int, learned_state: bool, init: Init) -> None:
+        see = Conv2d(colour_groups(2 * h, C), gate_groups(h, C), (1, 3), "B", init)
+        self.lstm = LSTM(see, h, (-1, 0, 1), K_condition, learned_state, init)
+
+    def __call__(self, x: Tensor, condition: Any) -> Tensor:
+        """(H, W, N, 2h) -> (H, W, N, h)."""
+        return self.lstm.scan(self.lstm.gates(x, condition))
+
+
+class DiagonalLayer(Module):
+    """A Diagonal BiLSTM (section 3.2): two LSTMs that read the cells above and beside their own: 2h features -> h.
+
+    Both scan the skewed map, whose row d is a diagonal of the image and holds image row r at position r. There the cell
+    above stands in the row before at r - 1, the cell beside in the row before at r.
+    """
+
+    def __init__(self, h: int, C: int, K_condition: int, learned_state: bool, init: Init) -> None:
+        def half() -> LSTM:
+            see = Pointwise(colour_groups(2 * h, C), gate_groups(h, C), init)
+            return LSTM(see, h, (-1, 0), K_condition, learned_state, init)
+
+        self.left, self.right = half(), half()
+
+    def __call__(self, x: Tensor, condition: Any) -> Tensor:
+        """(H, W, N, 2h) -> (H, W, N, h)."""
+        from_left = _along_diagonals(self.left, self.left.gates(x, condition))
+        from_right = ops.mirror(_along_diagonals(self.right, ops.mirror(self.right.gates(x, condition))))
+        return from_left + ops.shift_down(from_right)  # to the right there is future, but not in the row above
+
+
+def _along_diagonals(lstm: LSTM, gates: Tensor) -> Tensor:
+    """Skew, scan, un-skew: (H, W, N, 4h) -> (H, W, N, h)."""
+    H, W = gates.shape[:2]
+    return ops.unskew(lstm.scan(ops.skew(gates), spans=ops.diagonal_spans(H, W)))
+
+
+class PixelRNN(Model):
+    """What the two models share: all but the class of a layer. Its arguments are those of both."""
+
+    layer_class: ClassVar[Any]
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        levels: int,
+        *,
+        hidden: int = 16,
+        layers: int = 7,
+        head_width: int | None = None,
+        skip: bool = False,
+        learned_state: bool = False,
+        **options: Any,
+    ) -> None:
+        C = check_shape(image_shape)[2]
+        hidden = check_count("hidden", hidden, C)  # each colour needs a feature of its own
+        layers = check_count("layers", layers, 1)
+        head_width = 2 * hidden if head_width is None else check_count("head_width", head_width, C)
+        skip, learned_state = check_flag("skip", skip), check_flag("learned_state", learned_state)
+        architecture = {"hidden": hidden, "layers": layers, "head_width": head_width}
+        architecture |= {"skip": skip, "learned_state": learned_state}
+        super().__init__(image_shape, levels, architecture, **options)
+
+        self.features = 2 * hidden
+        image, wide, state = np.arange(C), colour_groups(2 * hidden, C), colour_groups(hidden, C)
+        self.stem = Conv2d(image, wide, (7, 7), "A", self.init)
+        self.layers = [
+            self.layer_class(hidden, C, self.conditions.width, learned_state, self.init) for _ in range(layers)
+        ]
+        self.widen = [Pointwise(state, wide, self.init) for _ in range(layers)]
+        self.skips = [Pointwise(state, wide, self.init) for _ in range(layers if skip else 0)]
+        self.top = Top(wide, head_width, self.head.groups, self.init)
+
+    def below_top(self, x: Any, condition: Any) -> Tensor:
+        """Stem and layers, each added to what came in: (H, W, N, C) -> (H, W, N, 2h)."""
+        x, states = self.stem(x), []
+        for layer, widen in zip(self.layers, self.widen, strict=True):
+            states.append(layer(x, condition))
+            x = x + widen(states[-1])
+        for position, skip in enumerate(self.skips):
+            x = x + skip(states[position])
+        return x
+
+    def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
+        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
+        return self.top(self.below_top(x, condition))
+
+
+class RowLSTM(PixelRNN):
+    """Row LSTM (1601.06759, section 3.1) for images (H, W, C) of Q levels, C = 1 or 3.
+
+    A 7x7 mask A to 2 `hidden` features, `layers` Row LSTMs of `hidden` units, each widened by a 1x1 and added to what
+    came in, and the top of PixelCNN: two 1x1 layers of `head_width` features (2 `hidden` if None), and the head.
+    `skip` adds a 1x1 of every LSTM to what the top reads (section 3.3); `learned_state` learns the states beyond the
+    border. A condition is added to all gates. `options` are those of every model: see Model.
+
+    What it sees is a triangle: of the row k above, the columns up to c + k + 2, however many layers there are.
+    """
+
+    name = "row-lstm"
+    layer_class = RowLayer
+
+
+class DiagonalBiLSTM(PixelRNN):
+    """Diagonal BiLSTM (1601.06759, section 3.2) for images (H, W, C) of Q levels, C = 1 or 3.
+
+    As the Row LSTM, arguments included, but its layers see the whole past of every pixel. The paper's best for MNIST.
+
+    `phantom_column`: as published, the last pixel of a row stays out of sight of the start of the next row, for any
+    number of layers. The half that runs from right to left begins at the features of that pixel, which by mask A leave
+    out the pixel itself. So let it begin one column further right: all maps get a column of zeros there, dropped before
+    the top. The features in that column see the whole row, and only the next row reads them, after the shift down.
+    """
+
+    name = "diagonal-bilstm"
+    layer_class = DiagonalLayer
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        levels: int,
+        *,
+        hidden: int = 16,
+        layers: int = 7,
+        phantom_column: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(image_shape, levels, hidden=hidden, layers=layers, **options)
+        self.phantom_column = self.config["phantom_column"] = check_flag("phantom_column", phantom_column)
+
+    def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
+        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
+        if not self.phantom_column:
+            return super().forward(x, condition)
+        if condition is not None and condition.shape[1] > 1:  # a map; anything else is the same in every column
+            condition = _with_phantom(condition)
+        return self.top(ops.drop_column(self.below_top(_with_phantom(x), condition)))
+
+
+def _with_phantom(x: Any) -> Any:
+    """A map with a column of zeros on the right. A constant stays one: no layer need find a gradient for it."""
+    wider = ops.add_column(x)
+    return wider if isinstance(x, Tensor) else wider.data

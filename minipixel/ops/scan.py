@@ -1,0 +1,79 @@
+"""Recurrence over a map: a state that reads its own earlier values, row after row."""
+
+from minipixel.backend import array_module
+from minipixel.tensor import op
+
+
+@op
+def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
+    """An LSTM down the rows of a map: (H, W, N, 4K), (T, K, 4K), (K,) or None, (K,) or None -> states h (H, W, N, K).
+
+    Rows are time. The pre-activations [o, f, i, g] of a cell are z, which the input decides, plus the states of the T
+    cells at column offsets `taps` in the row before, each through its own (K, 4K) of `weight`. Then, channel by channel,
+
+        c[r] = sigmoid(f) c[r-1] + sigmoid(i) tanh(g),    h[r] = sigmoid(o) tanh(c[r]).
+
+    Left and right of the map h is zero. Above the first row stands the start state h0, c0; None stands for zeros.
+    `spans`, a pair (first, last) for each row, last excluded, says which of its cells are computed; the others hold the
+    start state. None: all are. Source: van den Oord et al. 2016, arXiv:1601.06759, equation 3.
+    """
+    xp = array_module(z, weight)
+    H, W, N, _ = z.shape
+    K = weight.shape[1]
+    dtype = xp.result_type(z, weight)
+    spans = [(0, W)] * H if spans is None else spans
+    left, right = max(0, -min(taps)), max(0, *taps)
+    inner = slice(left, left + W)
+
+    # Row r + 1 holds what step r leaves behind, row 0 what it starts from. The margins of h stay zero: a tap is then
+    # a plain slice, moved by its offset.
+    h = xp.zeros((H + 1, left + W + right, N, K), dtype)
+    c = xp.zeros((H + 1, W, N, K), dtype)
+    if h0 is not None:
+        h[:, inner] += h0
+        c += c0
+    gates = xp.zeros(z.shape, dtype)
+    # sigmoid(x) = (1 + tanh(x / 2)) / 2, so that all four gates are s * tanh(s * x) + 1 - s with one array s.
+    s = xp.repeat(xp.asarray([0.5, 0.5, 0.5, 1.0], z.real.dtype), K)
+    rest, square = 1 - s, s * s
+    blocks = [(..., slice(k * K, (k + 1) * K)) for k in range(4)]
+
+    for r, (first, last) in enumerate(spans):
+        here, around = slice(first, last), [slice(left + first + tap, left + last + tap) for tap in taps]
+        pre_activation = z[r, here].reshape(-1, 4 * K)
+        for t, there in enumerate(around):
+            pre_activation = pre_activation + h[r, there].reshape(-1, K) @ weight[t]
+        gates[r, here] = (s * xp.tanh(s * pre_activation) + rest).reshape(-1, N, 4 * K)
+        o, f, i, g = (gates[r, here][block] for block in blocks)
+        c[r + 1, here] = f * c[r, here] + i * g
+        h[r + 1, left + first : left + last] = o * xp.tanh(c[r + 1, here])
+
+    def vjp(states_g):
+        """Back through time. Row r + 1 of h_g and c_g gathers what is asked of the state that step r left behind."""
+        z_g, weight_g, h_g, c_g = xp.zeros_like(gates), xp.zeros_like(weight), xp.zeros_like(h), xp.zeros_like(c)
+        h_g[1:, inner] = states_g
+        for r in reversed(range(H)):
+            first, last = spans[r]
+            here, around = slice(first, last), [slice(left + first + tap, left + last + tap) for tap in taps]
+            o, f, i, g = (gates[r, here][block] for block in blocks)
+            tanh_c = xp.tanh(c[r + 1, here])
+            own_h = h_g[r + 1, left + first : left + last]
+            own_c = c_g[r + 1, here] + own_h * o * (1 - tanh_c * tanh_c)
+            gates_g = xp.concatenate([own_h * tanh_c, own_c * c[r, here], own_c * g, own_c * i], axis=-1)
+            slope = square - (gates[r, here] - rest) ** 2  # of s * tanh(s * x) + 1 - s, told from its value
+            z_g[r, here] = gates_g * slope
+            flat_z_g = z_g[r, here].reshape(-1, 4 * K)
+            c_g[r, here] += own_c * f
+            for t, there in enumerate(around):
+                weight_g[t] += h[r, there].reshape(-1, K).T @ flat_z_g
+                h_g[r, there] += (flat_z_g @ weight[t].T).reshape(-1, N, K)
+            own_h[...] = 0  # this cell has passed on what was asked of it; in the end the start state's share is left
+            c_g[r + 1, here] = 0
+        return z_g, weight_g, lambda: h_g[:, inner].sum(axis=(0, 1, 2)), lambda: c_g.sum(axis=(0, 1, 2))
+
+    return h[1:, inner], vjp
+
+
+def diagonal_spans(H, W):
+    """Which rows of a map (H, W) have a pixel on each diagonal: the `spans` of a skewed map, H+W-1 pairs."""
+    return [(max(0, d - W + 1), min(H, d + 1)) for d in range(H + W - 1)]
