@@ -9,7 +9,7 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
     """An LSTM down the rows of a map: (H, W, N, 4K), (T, K, 4K), (K,) or None, (K,) or None -> states h (H, W, N, K).
 
     Rows are time. The pre-activations [o, f, i, g] of a cell are z, which the input decides, plus the states h of the T
-    cells at column offsets `taps` in the row before, each through its own (K, 4K) of `weight`. Then, channel by channel,
+    cells at column offsets `taps` in the row before, each through its own (K, 4K) of `weight`. Channel by channel,
 
         c[r] = sigmoid(f) c[r-1] + sigmoid(i) tanh(g),    h[r] = sigmoid(o) tanh(c[r]).
 
