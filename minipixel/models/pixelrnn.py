@@ -169,10 +169,10 @@ class DiagonalBiLSTM(PixelRNN):
 
     As the Row LSTM, arguments included, but its layers see the whole past of every pixel. The paper's best for MNIST.
 
-    `phantom_column`: as published, the last pixel of a row stays out of sight of the start of the next row, for any
-    number of layers. The half that runs from right to left begins at the features of that pixel, which by mask A leave
-    out the pixel itself. So let it begin one column further right: all maps get a column of zeros there, dropped before
-    the top. The features in that column see the whole row, and only the next row reads them, after the shift down.
+    `phantom_column`: as published, the last pixel of a row stays out of sight of the next row, all but its last four
+    pixels, for any number of layers. The half that runs from right to left begins at the features of that pixel, which
+    by mask A leave out the pixel itself. So let it begin one column further right: the image gets a column of zeros
+    there, whose features are dropped before the top. They may know the whole row, since only rows below read them.
     """
 
     name = "diagonal-bilstm"
