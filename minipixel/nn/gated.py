@@ -62,10 +62,10 @@ class GatedLayer(Module):
         self.out = Pointwise(groups_out, groups_out, init)
 
     def __call__(self, v: Any, h: Any, condition: Any) -> tuple[Tensor, Tensor]:
-        """Vertical and horizontal features (H, W, N, K_in) -> before_gate (H, W, N, 2p), h (H, W, N, p).
+        """Both stacks' features (H, W, N, K_in) -> the vertical before its gate (H, W, N, 2p), the horizontal (..., p).
 
-        The vertical stack is handed on before its gate, which the next layer's input still has to pass: the link is
-        taken there, and behind the last layer nobody asks for more.
+        What the vertical stack hands on has yet to pass `ops.gate`, on its way into the next layer: the link reads it
+        before, and after the last layer nobody asks.
         """
         above = self.told_vertical(self.vertical(v), condition)
         row = self.told_horizontal(self.horizontal(h) + self.link(above), condition)
