@@ -4,7 +4,7 @@
 # - *You will* give a PixelCNN a label, draw the digit you ask for, read labels by Bayes, and ask for bold or slanted.
 # - *Reads* `minipixel/models/conditions.py`, `nn/conditioning.py`; van den Oord et al. 2016, arXiv:1606.05328, 2.3.
 # - *Before* lesson 07 for the model, lesson 01 for the chain rule.
-# - *Takes* about 40 seconds on two cores.
+# - *Takes* about 40 seconds on two cores; most of it trains three small models.
 #
 # ## One more thing on the right of the bar
 # So far a model was `p(x)`. Now somebody tells it something beforehand: h, for example "this will be a seven". The
@@ -37,7 +37,7 @@ h = np.eye(10)[told][None, None]  # (1, 1, N, 10): one row an image, the same at
 assert np.array_equal(layer(mp.Tensor(features), h).data, features + layer.weight.data[told])
 
 # %% [markdown]
-# Then a conditional model is ten plain ones that share all but some biases. We take an untrained one, copy its weights
+# So a conditional model is ten plain ones that share all but some biases. We take an untrained one, copy its weights
 # into a plain PixelCNN, and add the row of class 7 to the biases that stand before it. The two agree.
 
 # %%
@@ -106,7 +106,6 @@ wrong = log_p[digits != test_labels[:, None]].reshape(N, 9)
 costs = [model.bits(-nats.mean()) for nats in (right, wrong.max(axis=1), wrong)]
 print("bits/dim told the true class: {:.2f}; the best wrong one: {:.2f}; any wrong one: {:.2f}".format(*costs))
 print(f"read by Bayes: {accuracy:.1%} of {N} test digits; by chance: {1 / 10:.0%}")
-
 dear = np.stack([(right[:, None] - log_p)[test_labels == label].mean(axis=0) for label in digits]) / np.log(2)
 figure = mp.plots.figure(5, 3.9)
 ax = figure.subplots()
@@ -117,20 +116,19 @@ ax.set(xticks=digits, yticks=digits, xlabel="told", ylabel="is", title="Bits an 
 show(figure, "09_told")
 
 figure = mp.plots.figure(7.4, 2.5)
-axes = figure.subplots(2, 6, sharey="row")
-for n, (above, below) in zip(np.flatnonzero(guess != test_labels), axes.T, strict=False):
+figure.supylabel("p(class | x)", fontsize=9, y=0.3)
+for n, (above, below) in zip(np.flatnonzero(guess != test_labels), figure.subplots(2, 6, sharey="row").T, strict=False):
     above.imshow(test[n], cmap="Greys")
     above.set(title=f"{test_labels[n]} read as {guess[n]}", xticks=[], yticks=[])
     below.bar(digits, posterior[n], color=np.where(digits == test_labels[n], mp.plots.CENTRE, mp.plots.OPEN))
     below.set(xticks=digits[::3], ylim=(0, 1))
-axes[1, 0].set_ylabel("p(class | image)", fontsize=8)
 show(figure, "09_misread")
 
 # %% [markdown]
 # ## Any numbers will do
-# h may be any vector (`condition_shape=(K,)`), or a map with K numbers a pixel (`condition_shape=(H, W, K)`). We measure
-# two things on each image, in standard deviations: its *ink*, and its *slant*, how far the digit leans to the right.
-# The class stays, as ten of the twelve numbers of a vector.
+# h may be any vector (`condition_shape=(K,)`), or a map with K numbers a pixel (`condition_shape=(H, W, K)`).
+# We measure two things on each image, in standard deviations: its *ink*, and its *slant*, how far the digit leans to
+# the right. The class stays, as ten of the twelve numbers of a vector.
 
 
 # %%
@@ -165,8 +163,8 @@ show(figure, "09_styles")
 # %% [markdown]
 # ## Told too much
 # Ink and slant were measured on the very image that is then predicted. Is that a leak? To draw, no: h is given, for
-# good, before the first pixel. But bits/dim with such an h say only what is left to say once h is known. They may not be
-# compared with those of `p(x)`. The extreme case: a tiny model on coin flips, as in lesson 05, told the image as a map.
+# good, before the first pixel. But bits/dim with such an h say only what is left to say once h is known. They are not
+# those of `p(x)`. The extreme case: a tiny model on coin flips, as in lesson 05, is told the image itself as a map.
 
 # %%
 print(f"test digits told class, ink and slant: {styled_bits:.3f} bits/dim")
