@@ -109,7 +109,7 @@ class Gate(mp.nn.Module):
         self.value, self.gate = (mp.nn.Pointwise(groups, half, init) for half in halves)
         self.back = mp.nn.Pointwise(halves[0], groups, init)
 
-    def __call__(self, x, condition):
+    def __call__(self, x, condition, rng):
         return self.back(self.value(x) * mp.ops.sigmoid(self.gate(x)))
 
 
@@ -117,7 +117,7 @@ lower = np.tri(3, k=-1, dtype=bool)  # each colour reads those before it
 matrices = {"right": within(model), "blind": within(blind)}
 for name, (value, gate) in halves.items():
     gated = mp.models.PixelCNN((3, 3, C), Q, hidden=6, blocks=1)
-    gated.blocks.append(Gate(gated.top[0].groups_in, (value, gate), mp.nn.Init(0, "float32")))
+    gated.blocks.append(Gate(gated.top.layers[0].groups_in, (value, gate), mp.nn.Init(0, "float32")))
     matrices[name] = within(gated)
     pairs = " ".join(f"{'RGB'[a]}*{'RGB'[b]}" for a, b in zip(value, gate, strict=True))
     print(f"{name:17} {pairs:25}", "leaks" if not mp.check_causality(gated).ok else "causal")
