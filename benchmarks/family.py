@@ -19,6 +19,9 @@ START, END = "<!-- made by benchmarks/family.py -->\n", "<!-- end -->"
 # name on the command line -> (model, its options, epochs, Adam's rate); sizes at which a model takes a minute or two
 FAMILY = {
     "pixelcnn": (mp.models.PixelCNN, {"hidden": 32, "blocks": 5}, 20, 2e-3),
+    "row-lstm": (mp.models.RowLSTM, {"hidden": 24, "layers": 3}, 15, 2e-3),
+    "diagonal-bilstm": (mp.models.DiagonalBiLSTM, {"hidden": 20, "layers": 3}, 12, 3e-3),
+    "gated": (mp.models.GatedPixelCNN, {"filters": 32, "layers": 5}, 15, 3e-3),
 }
 
 
