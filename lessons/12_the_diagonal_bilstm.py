@@ -25,7 +25,7 @@ from show import show
 import minipixel as mp
 from minipixel import ops
 
-EPOCHS = 2 if os.environ.get("MINIPIXEL_QUICK") == "1" else 12
+EPOCHS = 2 if os.environ.get("MINIPIXEL_QUICK") == "1" else 10
 
 rng = np.random.default_rng(12)
 H, W, r, c = 4, 5, 2, 2
@@ -83,16 +83,15 @@ print(f"{H * W} steps by hand, {len(diagonals)} in the scan; largest difference 
 H, W, r, c = 5, 9, 2, 4
 halves = {
     "left half": scan,
-    "right half, mirrored": lambda z: ops.mirror(scan(ops.mirror(z))),
-    "... and one row down": lambda z: ops.shift_down(ops.mirror(scan(ops.mirror(z)))),
+    "right half": lambda z: ops.mirror(scan(ops.mirror(z))),
+    "one row down": lambda z: ops.shift_down(ops.mirror(scan(ops.mirror(z)))),
     "both": lambda z: scan(z) + ops.shift_down(ops.mirror(scan(ops.mirror(z)))),
-    "left, zeros at the bottom": lambda z: scan(z, taps=(0, 1)),
+    "zeros at bottom": lambda z: scan(z, taps=(0, 1)),
 }
 place = np.arange(H * W).reshape(H, W)
 future = place > place[r, c]  # the cell itself is no future: behind mask A its features leave out its own pixel
-verdicts = ListedColormap([mp.plots.SHUT, mp.plots.OPEN, mp.plots.CENTRE])  # not seen, seen, seen and future
-seen, seed = {}, np.zeros((H, W, 1, K))
-seed[r, c] = 1
+verdicts = ListedColormap([mp.plots.SHUT, mp.plots.OPEN, mp.plots.CENTRE])  # not seen, seen, wrong
+seen, seed = {}, (place == place[r, c])[:, :, None, None] * np.ones(K)
 figure = mp.plots.figure(9.2, 1.75)
 for ax, (title, half) in zip(figure.subplots(1, 5), halves.items(), strict=True):
     gates = mp.Tensor(rng.normal(size=(H, W, 1, 4 * K)))
@@ -100,12 +99,10 @@ for ax, (title, half) in zip(figure.subplots(1, 5), halves.items(), strict=True)
     seen[title] = (gates.grad != 0).any(axis=(2, 3))
     ax.pcolormesh(seen[title] * (1 + future), cmap=verdicts, vmin=0, vmax=2, ec="white")
     ax.plot(c + 0.5, r + 0.5, "s", color=mp.plots.INK, markersize=5)
-    ax.set(aspect="equal", ylim=(H, 0), xticks=[], yticks=[])
-    ax.set_title(title, fontsize=9)
+    ax.set(aspect="equal", ylim=(H, 0), xticks=[], yticks=[], title=title)
 show(figure, "12_quadrants")
 
-bilstm = functools.partial(mp.models.DiagonalBiLSTM, levels=2, hidden=8)
-errors = {}
+bilstm, errors = functools.partial(mp.models.DiagonalBiLSTM, levels=2, hidden=8), {}
 for name, taps, shift in (("not shifted", (-1, 0), lambda x: x), ("zeros at the bottom", (0, 1), ops.shift_down)):
     model = bilstm((H, W, 1), layers=1)
     model.layers[0].left.taps = model.layers[0].right.taps = taps
@@ -134,14 +131,13 @@ for name, taps, shift in (("not shifted", (-1, 0), lambda x: x), ("zeros at the 
 
 # %%
 past, reports = place < place[r, c], {}
-colours = ListedColormap([mp.plots.SHUT, mp.plots.CENTRE, mp.plots.OPEN])  # not past, blind, seen
 variants = {"published, 1 layer": (1, False), "published, 7 layers": (7, False), "phantom column, 1 layer": (1, True)}
 figure = mp.plots.figure(8.2, 1.9)
 for ax, (title, (layers, phantom)) in zip(figure.subplots(1, 3), variants.items(), strict=True):
     reports[title] = mp.check_causality(bilstm((H, W, 1), layers=layers, phantom_column=phantom))
     print(f"{title:24}{reports[title]}")
     view = reports[title].dependencies[place[r, c]].reshape(H, W)
-    ax.pcolormesh(1 * past + view, cmap=colours, vmin=0, vmax=2, ec="white")
+    ax.pcolormesh(view + 2 * (past & ~view), cmap=verdicts, vmin=0, vmax=2, ec="white")
     ax.plot(c + 0.5, r + 0.5, "s", color=mp.plots.INK, markersize=8)
     ax.set(aspect="equal", ylim=(H, 0), xticks=[], yticks=[], title=title)
 show(figure, "12_blind_pixel")
@@ -178,7 +174,7 @@ print(f"test digits with ink in the last column: {digits[1][:, :, -1].any(axis=(
 
 # %% [markdown]
 # On coins the phantom column gets its pixels free. The other two do not; PixelCNN misses that pixel as well.
-# (Above 1 and 0.875: with few images, accidents are learnt too.) On digits it is worth next to nothing: their last
+# (A little more than 1 and 0.875: accidents of the training images are learnt too.) On digits it is worth next to nothing: their last
 # column is nearly always blank. And the two kinds of model are close. Full context is not full success.
 #
 # ## What you should see
@@ -186,18 +182,16 @@ print(f"test digits with ink in the last column: {digits[1][:, :, -1].any(axis=(
 # %%
 assert difference < 1e-12 and np.array_equal(seen["left half"], seen["both"] & (np.arange(W) <= c))
 assert np.array_equal(seen["both"], place <= place[r, c])  # the whole past, and the cell's own features
-assert (seen["right half, mirrored"] & future).sum() == W - 1 - c and not seen["... and one row down"][r:].any()
+assert (seen["right half"] & future).sum() == W - 1 - c and not seen["one row down"][r:].any()
 assert "(its own value)" in errors["not shifted"] and len(errors) == 2
 for title, report in reports.items():  # the pixel before a row, and every pixel of that row out of reach of the 7x7
     blind = [] if "phantom" in title else [[[y, x, 0], [y - 1, W - 1, 0]] for y in range(1, H) for x in range(W - 4)]
     assert report.ok and report.blind.tolist() == blind
-if EPOCHS == 12:  # the full length
-    assert 0.87 < bits["coins", "phantom"] < 0.92 and maps["coins", "phantom"][1:, 0].max() < 0.1
+if EPOCHS == 10:  # the full length
+    assert abs(bits["coins", "phantom"] - 0.875) < 0.02 and maps["coins", "phantom"][1:, 0].max() < 0.1
     assert min(bits["coins", "published"], bits["coins", "PixelCNN"]) > 0.99
-    assert (
-        max(bits["digits", name] for name in models) < 0.47
-        and abs(bits["digits", "published"] - bits["digits", "phantom"]) < 0.02
-    )
+    assert all(0.42 < bits["digits", name] < 0.48 for name in models)
+    assert abs(bits["digits", "published"] - bits["digits", "phantom"]) < 0.02
 
 # %% [markdown]
 # ## Exercises
