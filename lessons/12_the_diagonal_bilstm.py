@@ -25,7 +25,7 @@ from show import show
 import minipixel as mp
 from minipixel import ops
 
-EPOCHS = 2 if os.environ.get("MINIPIXEL_QUICK") == "1" else 10
+EPOCHS = 1 if os.environ.get("MINIPIXEL_QUICK") == "1" else 10
 
 rng = np.random.default_rng(12)
 H, W, r, c = 4, 5, 2, 2
@@ -173,9 +173,9 @@ show(figure, "12_coins")
 print(f"test digits with ink in the last column: {digits[1][:, :, -1].any(axis=(1, 2)).mean():.1%}")
 
 # %% [markdown]
-# On coins the phantom column gets its pixels free. The other two do not; PixelCNN misses that pixel as well.
-# (A little more than 1 and 0.875: accidents of the training images are learnt too.) On digits it is worth next to nothing: their last
-# column is nearly always blank. And the two kinds of model are close. Full context is not full success.
+# On coins the phantom column gets its pixels free. The other two pay for them; PixelCNN misses that pixel as well.
+# On digits the column is worth next to nothing: their last column is nearly always blank. And the two kinds of model
+# come out close, from one run each. To see all of the past is one thing, to need it another.
 #
 # ## What you should see
 
