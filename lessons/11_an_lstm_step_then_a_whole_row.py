@@ -4,7 +4,7 @@
 # - *You will* run one LSTM cell by hand, then a whole row at once, follow its gradients, draw its triangle, train it.
 # - *Reads* `minipixel/ops/scan.py`, `models/pixelrnn.py`; van den Oord et al. 2016, arXiv:1601.06759, section 3.1.
 # - *Before* lesson 05 for masks and the blind spot, lesson 03 for checked gradients.
-# - *Takes* about 30 seconds on two cores.
+# - *Takes* about 40 seconds on two cores.
 #
 # ## A value to keep
 # Deep convolutions look further with each layer. A recurrence looks back as far as it likes, with one layer: a *state*
@@ -54,13 +54,7 @@ left.set(title="c, written once", xlabel="step")
 left.legend(loc=(0.67, 0.33), fontsize=8, frameon=False)
 right.imshow(expit(z[:, 4, :3].T), extent=(-0.5, 19.5, 1.25, 1.85), cmap="Blues", vmax=1.3)
 right.plot(steps, c[:, 4], ".-", steps, h[:, 4], ".-")
-right.set(
-    title="gates (dark: open), c blue, h orange",
-    xlabel="step",
-    xticks=range(0, 20, 5),
-    ylim=(-0.05, 1.9),
-    aspect="auto",
-)
+right.set(title="gates (dark: open), c blue, h orange", xticks=range(0, 20, 5), ylim=(-0.05, 1.9), aspect="auto")
 right.set_yticks([0, 0.5, 1, 1.35, 1.55, 1.75], [0, 0.5, 1, "i", "f", "o"])
 show(figure, "11_cell")
 
@@ -181,7 +175,7 @@ ax.legend(ax.lines[:2], models, frameon=False)
 show(figure, "11_training")
 
 # %% [markdown]
-# No victory: after a few epochs PixelCNN leads, in the end by some hundredths, and neither has finished. These images
+# No victory: after a few epochs PixelCNN leads, in the end by hundredths, and neither has finished. These images
 # are 8 rows tall. A stem and n blocks look 3 + n rows up, here 6: there is little height left to win. In the paper, on
 # the larger images of CIFAR-10, the Row LSTM beats the PixelCNN.
 #
@@ -203,4 +197,4 @@ if EPOCHS == 10:  # the full length
 # ## Exercises
 # 1. Shut the right tap of the state convolution (zero its weights). Which triangle is left?
 # 2. Open the right tap of the input convolution. What does `mp.assert_causal` say?
-# 3. In the third picture, give `lstm_scan` large weights instead of zeros. Does the gradient still fall as f^k?
+# 3. In the third figure, give `lstm_scan` large weights instead of zeros. Does the gradient still fall as f^k?
