@@ -121,7 +121,7 @@ def test_samples(case):
 
 @cases
 def test_samples_follow_the_probabilities(case):
-    """Chi-square of 1,500 samples against exp(log_prob), cells under 5 expected pooled; test_normalised.py draws more."""
+    """Chi-square of 1,500 samples against exp(log_prob), rare cells pooled; test_normalised.py draws 20,000."""
     from scipy.stats import chisquare
 
     model = train_a_little(case, case.model())
