@@ -104,6 +104,26 @@ def test_train_with_every_option(here):
         np.testing.assert_array_equal(model.state_dict()[name], weight, err_msg=name)
 
 
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("row-lstm", ["--hidden", "4", "--layers", "1", "--skip", "true"]),
+        ("diagonal-bilstm", ["--hidden", "4", "--layers", "1", "--phantom-column", "false"]),
+        (
+            "gated",
+            ["--filters", "4", "--layers", "2", "--dilations", "1,2", "--head", "normal_mixture", "--mixtures", "3"],
+        ),
+    ],
+)
+def test_every_model_with_its_own_options(here, model, options):
+    assert main(["train", "--model", model, "--epochs", "1", "--levels", "4", *options, "--out", "run"]) == 0
+    trained = mp.load("run/model.safetensors")
+    assert trained.name == model
+    for key, value in {"skip": True, "phantom_column": False, "dilations": [1, 2], "mixtures": 3}.items():
+        if f"--{key.replace('_', '-')}" in options:
+            assert trained.config[key] == value
+
+
 def test_default_folders_never_overwrite(here):
     for _ in range(2):
         assert main(["train", *SMALL]) == 0
@@ -151,6 +171,8 @@ def test_info(capsys, trained):
         (["train", "--epochs", "0"], "epochs: got 0"),
         (["train", "--hidden", "0"], "hidden: got 0"),
         (["train", "--hidden", "wide"], "hidden: got 'wide'"),
+        (["train", "--model", "gated", "--blocks", "3"], "--blocks: gated does not take it, wanted one of --filters, "),
+        (["train", "--head", "logistic_mixture", "--mixtures", "0"], "mixtures: got 0"),
         (["sample", "TRAINED", "--label", "3"], "condition: got one, wanted None"),
         (["train", "--learning-rate", "0"], "learning_rate: got 0.0"),
         (["train", "--clip-norm", "0"], "clip_norm: got 0.0"),

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("architecture (what is left out takes the model's default)")
     for key, models in takers.items():
         defaults = ", ".join(f"{model} {parameter.default}" for model, parameter in models.items())
-        group.add_argument(f"--{key.replace('_', '-')}", type=_parse, metavar="VALUE", help=f"default: {defaults}")
+        group.add_argument(_option(key), type=_parse, metavar="VALUE", help=f"default: {defaults}")
 
 
 def chosen(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -37,9 +37,13 @@ def chosen(arguments: argparse.Namespace) -> dict[str, Any]:
     takes = parameters(arguments.model)
     for key in given:
         if key not in takes:
-            option = key.replace("_", "-")
-            raise ValueError(f"--{option}: {arguments.model} does not take it, wanted one of {', '.join(takes)}")
+            options = ", ".join(_option(name) for name in takes)
+            raise ValueError(f"{_option(key)}: {arguments.model} does not take it, wanted one of {options}")
     return given
+
+
+def _option(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
 
 
 def _parse(text: str) -> Any:

@@ -25,6 +25,7 @@ def demo(arguments: argparse.Namespace) -> int:
     """Train a PixelCNN on the bundled digits, all 17 levels, for about a minute on two cores."""
     settings = {
         **{"model": "pixelcnn", "data": "digits", "root": None, "levels": None, "binarize": "static", "head": None},
+        "mixtures": 5,
         **{"hidden": 32, "blocks": 5, "conditional": False, "batch_size": 64},
         **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "ema": None, "default_out": "minipixel-demo"},
     }
@@ -42,7 +43,11 @@ def _run(settings: argparse.Namespace) -> int:
     train_images = prepare(ds.train.images, ds.levels, levels, settings.binarize)
     test_images = prepare(ds.test.images, ds.levels, levels, settings.binarize)
     transform = batch_transform(ds.levels, levels, settings.binarize)
-    options = architecture.chosen(settings) | {"head": settings.head, "rng": settings.seed}
+    options = architecture.chosen(settings) | {
+        "head": settings.head,
+        "mixtures": settings.mixtures,
+        "rng": settings.seed,
+    }
     labels, test_labels = (ds.train.labels, ds.test.labels) if settings.conditional else (None, None)
     model = MODELS[settings.model](
         ds.image_shape, levels, num_classes=len(ds.classes) if settings.conditional else None, **options
