@@ -13,7 +13,7 @@ import numpy as np
 from show import show
 
 import minipixel as mp
-from minipixel.heads import make_head
+from minipixel.heads.categorical import Categorical
 
 ds = mp.datasets.load("digits")
 train, test = ds.train.images[..., 0].astype(int), ds.test.images[..., 0].astype(int)  # grey: C = 1, left out here
@@ -162,9 +162,7 @@ for name, images in samples.items():
     for r, c in np.ndindex(H, W):
         p = tables[name][contexts[name][0](images)[:, r, c]]
         images[:, r, c] = (p.cumsum(axis=1)[:, :-1] <= u[:, r, c, None]).sum(axis=1)
-        by_library = make_head("categorical", C=1, Q=Q).draw(
-            np.log(p), images[:, r, c, None], 0, u[:, r, c], temperature=1.0
-        )
+        by_library = Categorical(1, Q, mixtures=0).draw(np.log(p), images[:, r, c, None], 0, u[:, r, c], 1.0)
         assert np.array_equal(images[:, r, c], by_library)
 
 fig = mp.plots.figure(6.6, 4)
