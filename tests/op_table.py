@@ -41,6 +41,11 @@ def conv_row(map_shape, kernel, groups_in, groups_out, kind, case, **static):
     return Row(ops.conv2d, shapes, {"mask": mask} | static, case=case)
 
 
+def transposed_row(map_shape, kernel, size, case, **static):
+    shapes = (*map_shape, 3), (*kernel, 3, 2), (2,)
+    return Row(ops.transposed_conv2d, shapes, {"size": size} | static, case=case)
+
+
 def mixture_rows(op, method):
     """Grey and RGB, two levels (nothing but tails) and more (bins inside); log-scales in [-3, 3] and away from it."""
     grey = {"images": np.arange(12, dtype=np.uint8).reshape(2, 3, 2, 1) % 5, "levels": 5}
@@ -95,12 +100,32 @@ TABLE = [
     conv_row((3, 4, 2), (2, 2), GREY, GREY, "B", "2x2-B"),
     conv_row((5, 6, 2), (3, 3), GREY, GREY, "B", "3x3-B-dilated", dilation=2),
     conv_row((2, 3, 2), (1, 1), np.arange(1), np.arange(1), "A", "no-open-tap"),
+    conv_row((5, 4, 2), (2, 3), GREY, GREY, "B", "strided", stride=2),
+    conv_row((5, 7, 2), (2, 2), GREY, GREY, "B", "strided-3", stride=3),
+    Row(ops.conv2d, ((4, 5, 2, 3), (3, 3, 3, 2), (2,)), case="no-mask"),
+    Row(ops.conv2d, ((5, 4, 2, 3), (3, 2, 3, 2), (2,)), {"centre": (2, 1), "stride": 2}, case="centre"),
+    transposed_row((2, 3, 2), (2, 3), (4, 6), "doubled", stride=2, centre=(0, 1)),
+    transposed_row((3, 3, 2), (2, 2), (5, 5), "odd", stride=2, centre=(0, 0)),
+    transposed_row((1, 2, 2), (3, 3), (3, 6), "tripled", stride=3, centre=(0, 0)),
+    transposed_row((2, 3, 2), (3, 3), (2, 3), "not-enlarged"),
+    Row(ops.weight_norm, ((2, 3, 4, 5), (5,))),
+    Row(ops.weight_norm, ((6, 6), (6,)), {"mask": RGB[:, None] < RGB}, case="mask"),
+    Row(ops.elu, ((4, 5),)),
+    Row(ops.elu, ((4, 5),), low=-30, high=30, case="tails"),
+    Row(ops.concat_elu, ((2, 3, 2, 4),)),
+    Row(ops.linear_gate, ((2, 3, 2, 6),)),
+    Row(ops.linear_gate, ((2, 4),), low=-30, high=30, case="tails"),
+    Row(ops.concat, ((2, 3, 2, 4), (2, 3, 2, 1))),
     Row(ops.skew, ((3, 4, 2, 2),)),
     Row(ops.skew, ((3, 1, 2, 2),), case="narrow"),
     Row(ops.unskew, ((6, 4, 2, 2),)),
     Row(ops.mirror, ((3, 4, 2, 2),)),
     Row(ops.shift_down, ((3, 4, 2, 2),)),
     Row(ops.shift_down, ((1, 4, 2, 2),), case="one-row"),
+    Row(ops.shift_right, ((3, 4, 2, 2),)),
+    Row(ops.shift_right, ((3, 1, 2, 2),), case="one-column"),
+    Row(ops.subsample, ((5, 4, 2, 2),), {"stride": 2}),
+    Row(ops.overlay, ((5, 4, 2, 2), (2, 2, 2, 2)), {"stride": 3}),
     Row(ops.add_column, ((3, 4, 2, 2),)),
     Row(ops.drop_column, ((3, 4, 2, 2),)),
     scan_row(ROW, "row"),

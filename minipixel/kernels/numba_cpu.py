@@ -28,15 +28,16 @@ def _jit(body):
         return numba.njit(nogil=True)(body)
 
 
-def im2col(x, taps):
-    """Lay what each pixel reads side by side: (H, W, N, K), T taps -> (H, W, N, T*K)."""
-    return _im2col(np.ascontiguousarray(x), _offsets(taps))
+def im2col(x, taps, stride=1):
+    """Lay what each pixel reads side by side: (H, W, N, K), T taps -> (h, w, N, T*K)."""
+    return _im2col(np.ascontiguousarray(x), _offsets(taps), stride)
 
 
-def col2im(columns, taps, K):
-    """The adjoint of im2col: (H, W, N, T*K), T taps -> (H, W, N, K)."""
-    H, W, N, _ = columns.shape
-    return _col2im(np.ascontiguousarray(columns).reshape(H, W, N, len(taps), K), _offsets(taps))
+def col2im(columns, taps, K, stride=1, size=None):
+    """The adjoint of im2col: (h, w, N, T*K), T taps -> (H, W, N, K)."""
+    h, w, N, _ = columns.shape
+    H, W = size or (h * stride, w * stride)
+    return _col2im(np.ascontiguousarray(columns).reshape(h, w, N, len(taps), K), _offsets(taps), stride, H, W)
 
 
 def _offsets(taps):
@@ -44,29 +45,30 @@ def _offsets(taps):
 
 
 @_jit
-def _im2col(x, taps):
+def _im2col(x, taps, stride):
     H, W, N, K = x.shape
+    h, w = (H + stride - 1) // stride, (W + stride - 1) // stride
     T = len(taps)
-    columns = np.zeros((H, W, N, T, K), x.dtype)
-    for r in range(H):
-        for c in range(W):
+    columns = np.zeros((h, w, N, T, K), x.dtype)
+    for r in range(h):
+        for c in range(w):
             for t in range(T):
-                from_r, from_c = r + taps[t, 0], c + taps[t, 1]
+                from_r, from_c = r * stride + taps[t, 0], c * stride + taps[t, 1]
                 if 0 <= from_r < H and 0 <= from_c < W:
                     _copy(x[from_r, from_c], columns[r, c], t)
-    return columns.reshape(H, W, N, T * K)
+    return columns.reshape(h, w, N, T * K)
 
 
 @_jit
-def _col2im(columns, taps):
-    H, W, N, T, K = columns.shape
+def _col2im(columns, taps, stride, H, W):
+    h, w, N, T, K = columns.shape
     x = np.zeros((H, W, N, K), columns.dtype)
-    for r in range(H):
-        for c in range(W):
+    for r in range(h):
+        for c in range(w):
             for t in range(T):
-                to_r, to_c = r - taps[t, 0], c - taps[t, 1]
+                to_r, to_c = r * stride + taps[t, 0], c * stride + taps[t, 1]
                 if 0 <= to_r < H and 0 <= to_c < W:
-                    _add(columns[to_r, to_c], t, x[r, c])
+                    _add(columns[r, c], t, x[to_r, to_c])
     return x
 
 

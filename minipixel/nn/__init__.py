@@ -2,7 +2,7 @@
 
 from minipixel.nn.activation import ACTIVATIONS, Dropout, PReLU
 from minipixel.nn.conditioning import Conditioning
-from minipixel.nn.conv import Conv2d, Pointwise
+from minipixel.nn.conv import Conv2d, Pointwise, UnmaskedConv2d
 from minipixel.nn.gated import GatedLayer, VerticalConv2d
 from minipixel.nn.init import BLANK, Init
 from minipixel.nn.masks import causal_mask, colour_groups, vertical_mask
@@ -22,6 +22,7 @@ __all__ = [
     "Parameter",
     "Pointwise",
     "Top",
+    "UnmaskedConv2d",
     "VerticalConv2d",
     "causal_mask",
     "colour_groups",

@@ -49,6 +49,30 @@ class Conv2d(Module):
         return f"{type(self).__name__}({kh}x{kw}, mask {self.kind}{apart}, {sizes})"
 
 
+class UnmaskedConv2d(Module):
+    """A convolution with bias that sees all around: for what is known before the first pixel, never for the image.
+
+    (H, W, N, K_in) -> (H, W, N, K_out), zeros past the border; with `dilation` d the taps lie d pixels apart; with
+    `stride` s only every s-th row and column is computed.
+    """
+
+    def __init__(
+        self, K_in: int, K_out: int, kernel: tuple[int, int], init: Init, *, dilation: int = 1, stride: int = 1
+    ) -> None:
+        self.dilation, self.stride = dilation, stride
+        self.weight, self.bias = init.weight_and_bias((*kernel, K_in, K_out))
+
+    def __call__(self, x: Any) -> Tensor:
+        """Convolve: (H, W, N, K_in) -> (ceil(H / stride), ceil(W / stride), N, K_out)."""
+        return ops.conv2d(x, self.weight, self.bias, dilation=self.dilation, stride=self.stride)
+
+    def __repr__(self) -> str:
+        kh, kw, K_in, K_out = self.weight.shape
+        apart = "" if self.dilation == 1 else f", dilation {self.dilation}"
+        apart += "" if self.stride == 1 else f", stride {self.stride}"
+        return f"UnmaskedConv2d({kh}x{kw}{apart}, {K_in} -> {K_out})"
+
+
 class Pointwise(Module):
     """A 1x1 convolution with bias under mask B: (..., K_in) -> (..., K_out), each pixel alone.
 

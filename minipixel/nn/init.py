@@ -41,8 +41,10 @@ class Init:
         """An unmasked weight (..., K_out), within sqrt(3 / fan_in), fan_in the number of inputs of each output."""
         return self.zeros(*shape) if self.blank else self.uniform(shape, np.sqrt(3 / math.prod(shape[:-1])))
 
-    def weight_and_bias(self, shape: tuple[int, ...], mask: Callable[[], np.ndarray]) -> tuple[Parameter, Parameter]:
-        """A masked weight (..., K_out) and its bias (K_out,), so that outputs vary about as much as inputs do.
+    def weight_and_bias(
+        self, shape: tuple[int, ...], mask: Callable[[], np.ndarray] | None = None
+    ) -> tuple[Parameter, Parameter]:
+        """A weight (..., K_out), masked or not, and its bias (K_out,), so that outputs vary about as much as inputs do.
 
         With fan_in the number of inputs that the mask opens, output by output, weights lie within sqrt(3 / fan_in) and
         biases within sqrt(1 / fan_in). Weights that the mask shuts are 0, and stay 0 in training. Biases are not 0: the
@@ -50,6 +52,6 @@ class Init:
         """
         if self.blank:
             return self.zeros(*shape), self.zeros(shape[-1])
-        opened = mask()
+        opened = np.ones(shape, bool) if mask is None else mask()
         fan_in = np.maximum(opened.reshape(-1, shape[-1]).sum(axis=0), 1)
         return self.uniform(shape, np.sqrt(3 / fan_in) * opened), self.uniform(shape[-1:], np.sqrt(1 / fan_in))

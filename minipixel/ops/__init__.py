@@ -1,12 +1,39 @@
 """Every differentiable function, and the operators of Tensor that stand for some of them."""
 
-from minipixel.ops.conv import conv2d, linear
+from minipixel.ops.conv import conv2d, linear, transposed_conv2d
 from minipixel.ops.likelihood import bernoulli_log_prob, categorical_log_prob
 from minipixel.ops.mixture import logistic_mixture_log_prob, normal_mixture_log_prob
-from minipixel.ops.pointwise import add, dropout, exp, gate, log, multiply, power, prelu, relu, sigmoid, tanh
+from minipixel.ops.pointwise import (
+    add,
+    concat,
+    concat_elu,
+    dropout,
+    elu,
+    exp,
+    gate,
+    linear_gate,
+    log,
+    multiply,
+    power,
+    prelu,
+    relu,
+    sigmoid,
+    tanh,
+)
 from minipixel.ops.reductions import mean, total
 from minipixel.ops.scan import diagonal_spans, lstm_scan
-from minipixel.ops.spatial import add_column, drop_column, mirror, shift_down, skew, unskew
+from minipixel.ops.spatial import (
+    add_column,
+    drop_column,
+    mirror,
+    overlay,
+    shift_down,
+    shift_right,
+    skew,
+    subsample,
+    unskew,
+)
+from minipixel.ops.weights import weight_norm
 from minipixel.tensor import Tensor
 
 # The one table of ops: each has a row in tests/op_table.py, which buys its checks (a test compares the two).
@@ -14,9 +41,10 @@ OPS = {
     op.__name__: op
     for op in (
         *(add, multiply, power, exp, log, tanh, sigmoid, relu, prelu, gate, dropout),
+        *(elu, concat_elu, linear_gate, concat),
         *(total, mean),
-        *(linear, conv2d),
-        *(skew, unskew, mirror, shift_down, add_column, drop_column),
+        *(linear, conv2d, transposed_conv2d, weight_norm),
+        *(skew, unskew, mirror, shift_down, shift_right, add_column, drop_column, subsample, overlay),
         *(lstm_scan,),
         *(bernoulli_log_prob, categorical_log_prob),
         *(logistic_mixture_log_prob, normal_mixture_log_prob),

@@ -123,6 +123,64 @@ def prelu(x, slope):
 
 
 @op
+def elu(x):
+    """x where it is positive, e ** x - 1 elsewhere: smooth at 0, bounded below by -1 (1511.07289, equation 15)."""
+    xp = array_module(x)
+    positive = x.real > 0
+    below = xp.expm1(xp.where(positive, 0, x))
+
+    def vjp(g):
+        return (xp.where(positive, g, g * (below + 1)),)
+
+    return xp.where(positive, x, below), vjp
+
+
+@op
+def concat_elu(x):
+    """elu of x and of -x, side by side, so that nothing is lost on either side: (..., K) -> (..., 2K).
+
+    Source: Salimans et al. 2017, arXiv:1701.05517, after Shang et al. 2016, arXiv:1603.05201, section 2.2.
+    """
+    xp = array_module(x)
+    (above, above_vjp), (below, below_vjp) = elu.arrays(x), elu.arrays(-x)
+
+    def vjp(g):
+        g_above, g_below = xp.split(g, 2, axis=-1)
+        return (above_vjp(g_above)[0] - below_vjp(g_below)[0],)
+
+    return xp.concatenate([above, below], axis=-1), vjp
+
+
+@op
+def linear_gate(x):
+    """a * sigmoid(b) with x = [a, b] along the channels: (..., 2K) -> (..., K).
+
+    The gated linear unit of Dauphin et al. 2016, arXiv:1612.08083, equation 1, as PixelCNN++ has it in its residuals.
+    """
+    xp = array_module(x)
+    if x.shape[-1] % 2:
+        raise ValueError(f"linear_gate: got {x.shape[-1]} channels, wanted an even number: those of a, then of b")
+    a, b = xp.split(x, 2, axis=-1)
+    s, sigmoid_vjp = sigmoid.arrays(b)
+
+    def vjp(g):
+        return (xp.concatenate([g * s, *sigmoid_vjp(g * a)], axis=-1),)
+
+    return a * s, vjp
+
+
+@op
+def concat(x, y):
+    """Two maps side by side, channel after channel: (..., K), (..., L) -> (..., K+L)."""
+    K = x.shape[-1]
+
+    def vjp(g):
+        return g[..., :K], g[..., K:]
+
+    return array_module(x, y).concatenate([x, y], axis=-1), vjp
+
+
+@op
 def dropout(x, *, keep, rate):
     """x / (1 - rate) where `keep`, 0 elsewhere: any shape -> that shape.
 

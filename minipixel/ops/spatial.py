@@ -74,6 +74,47 @@ def shift_down(x):
 
 
 @op
+def shift_right(x):
+    """Each column shows the one to its left, the first one zeros: (H, W, N, K) -> (H, W, N, K)."""
+    xp = array_module(x)
+    y = xp.zeros_like(x)
+    y[:, 1:] = x[:, :-1]
+
+    def vjp(g):
+        x_g = xp.zeros_like(g)
+        x_g[:, :-1] = g[:, 1:]
+        return (x_g,)
+
+    return y, vjp
+
+
+@op
+def subsample(x, *, stride):
+    """Every stride-th row and column, the first included: (H, W, N, K) -> (h, w, N, K), h = ceil(H / stride)."""
+
+    def vjp(g):
+        x_g = array_module(g).zeros(x.shape, g.dtype)
+        x_g[::stride, ::stride] = g
+        return (x_g,)
+
+    return x[::stride, ::stride], vjp
+
+
+@op
+def overlay(x, y, *, stride):
+    """A map with every stride-th row and column taken from a small one: (H, W, N, K), (h, w, N, K) -> (H, W, N, K)."""
+    z = x.copy()
+    z[::stride, ::stride] = y
+
+    def vjp(g):
+        x_g = g.copy()
+        x_g[::stride, ::stride] = 0
+        return x_g, g[::stride, ::stride]
+
+    return z, vjp
+
+
+@op
 def add_column(x):
     """A column of zeros on the right: (H, W, N, K) -> (H, W+1, N, K)."""
     xp = array_module(x)
