@@ -12,6 +12,7 @@ SMALL = {
     "row-lstm": {"hidden": 6, "layers": 2},
     "diagonal-bilstm": {"hidden": 6, "layers": 2},
     "gated": {"filters": 5, "layers": 2},
+    "pixelcnnpp": {"filters": 4, "resnets": 1, "mixtures": 3},
 }
 # the same, wide enough that no rectifier hides a dependency by chance
 WIDE = {
@@ -19,6 +20,7 @@ WIDE = {
     "row-lstm": {"hidden": 24},
     "diagonal-bilstm": {"hidden": 24},
     "gated": {"filters": 24},
+    "pixelcnnpp": {"filters": 12},
 }
 VARIANTS = {  # options that change what a model computes or how it trains, each tried on two kinds of image
     "prelu": ("pixelcnn", {"activation": "prelu"}),

@@ -18,6 +18,8 @@ def dependencies(model: Model, *, images: int = 4, outputs: Sequence[int] | None
     A batch holds S copies of one image, and copy i carries the seed of output i alone, so its gradient is row i of the
     Jacobian. An entry is False only where the gradient is exactly zero, for each of `images` random images: masks
     multiply by zero, and zero is exact. A rectifier may hide a dependency in one image, hence several.
+    A head that joins the colours of a pixel predicts a later one from the parameters and values of the earlier ones,
+    whatever the network under it sees: these count.
     `outputs` picks rows, as places in raster order: then (len(outputs), S).
     """
     generator = np.random.default_rng(rng)
@@ -31,6 +33,10 @@ def dependencies(model: Model, *, images: int = 4, outputs: Sequence[int] | None
             condition = model.conditions.random(1, generator)
             rows = functools.partial(_rows_of_jacobian, model, image, condition, weights, places)
             found |= np.concatenate(list(workers.map(rows, len(places), model.shard_size)))
+    if model.head.joins_colours:
+        C = model.image_shape[2]
+        same_pixel = np.arange(S) // C == places[:, None] // C
+        found |= same_pixel & (np.arange(S) < places[:, None])
     return found
 
 
@@ -44,6 +50,7 @@ def _rows_of_jacobian(
     x = Tensor(model.scaled(xp.asarray(np.repeat(image[:, :, None], n, axis=2))))  # (H, W, n, C)
     parameters = model.forward(x, model.condition_map(None if condition is None else np.repeat(condition, n, axis=0)))
     seed = np.zeros(parameters.shape, model.dtype)
-    seed[r, c, np.arange(n)] = weights * (model.head.groups == channel[:, None])
+    belongs = np.less_equal if model.head.joins_colours else np.equal
+    seed[r, c, np.arange(n)] = weights * belongs(model.head.groups, channel[:, None])
     (gradient,) = gradients(parameters, [x], xp.asarray(seed))
     return to_cpu(gradient).transpose(2, 0, 1, 3).reshape(n, -1) != 0

@@ -11,12 +11,15 @@ class Head:
     """A family of distributions over one sub-pixel, given P parameters a pixel.
 
     `groups` (P,) says which colour each parameter describes: it may know that colour's predecessors, never the colour
-    itself, and the masks of the model's last layers are built from it. Every head is made from (C, Q, mixtures), the
-    last of use to mixtures alone.
+    itself, and the masks of the model's last layers are built from it. With `joins_colours` the head itself lets the
+    later colours of a pixel follow the earlier ones, so that a model need not know these; a later colour is then
+    predicted from the parameters of the earlier ones, too. Every head is made from (C, Q, mixtures), the last of use to
+    mixtures alone.
     """
 
     name: ClassVar[str]
     most_levels: ClassVar[int] = 256
+    joins_colours: ClassVar[bool] = False
     groups: np.ndarray
 
     def __init__(self, C: int, Q: int, mixtures: int) -> None:

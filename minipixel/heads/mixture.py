@@ -21,6 +21,7 @@ class Mixture(Head):
     taken as at least -7. The logits belong to red's group, since red is drawn from them.
     """
 
+    joins_colours = True
     log_mass: Callable[..., Any]
     """The log of the mass of bins: ops.mixture.logistic_log_mass or .normal_log_mass."""
 

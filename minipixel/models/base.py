@@ -11,7 +11,7 @@ from minipixel.backend import array_module, to_cpu
 from minipixel.heads import make_head
 from minipixel.models.checks import MANY, check_choice, check_count, check_images, check_shape
 from minipixel.models.conditions import Conditions
-from minipixel.nn import Init, Module, Parameter
+from minipixel.nn import Init, Module, Parameter, fitting_scales
 from minipixel.sampling import SAMPLERS
 from minipixel.shards import Workers
 from minipixel.tensor import Tensor, no_grad
@@ -26,7 +26,7 @@ class Model(Module):
     - `head`: "bernoulli", "categorical", "logistic_mixture" or "normal_mixture"; None picks Bernoulli for 2 levels,
       categorical above; `mixtures`: the components of a mixture head, M in 1..1000;
     - `num_classes`: the model is conditioned on labels (N,) in 0..num_classes-1; or `condition_shape`: on vectors
-      (N, K) if it is (K,), on maps (N, H, W, K) if it is (H, W, K);
+      (N, K) if it is (K,), on maps (N, H, W, K) if it is (H, W, K), on one number an image, (N,), if it is ();
     - `rng` for the first weights: None, int, SeedSequence or Generator; `dtype`: "float32" or "float64".
 
     A subclass sets `name` and `features` (how many channels most of its feature maps have), passes on as `architecture`
@@ -35,6 +35,7 @@ class Model(Module):
 
     name: ClassVar[str]
     features: int
+    initialized: bool = True
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class Model(Module):
             "head": self.head.name,
             "mixtures": self.mixtures,
             "num_classes": self.conditions.num_classes,
-            "condition_shape": self.conditions.shape and list(self.conditions.shape),
+            "condition_shape": None if self.conditions.shape is None else list(self.conditions.shape),
             "dtype": self.dtype,
             **architecture,
         }
@@ -122,6 +123,17 @@ class Model(Module):
         """The head's parameters at every pixel, without a tape: integers (N, H, W, C) -> (H, W, N, P)."""
         with no_grad():
             return self.forward(self.scaled(self._pixels_first(images)), self.condition_map(condition)).data
+
+    def initialize(self, images: Any, condition: Any = None) -> None:
+        """Let a first batch of integer images (N, H, W, C) bring the weights into range, in layers that ask for it.
+
+        Those are weight-normalised (see nn.WeightNorm). `fit` does this, with its first batch, for a model that is not
+        `initialized`; a training loop of one's own should, too. Raises ValueError for images of another kind.
+        """
+        images, condition = self.checked(images, condition)
+        with fitting_scales():
+            self.predict(images, condition)
+        self.initialized = True
 
     # --- sampling ---------------------------------------------------------------------------------------------------
 

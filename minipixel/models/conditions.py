@@ -11,9 +11,9 @@ from minipixel.models.checks import check_count
 class Conditions:
     """The kind of condition that a model takes: it checks them, and makes numbers of them.
 
-    `num_classes`: labels, integers (N,) in 0..num_classes-1. `shape` (K,): vectors (N, K); `shape` (H, W, K): maps
-    (N, H, W, K), of the size of the images. Neither: the model takes no condition. `width` is how many numbers a pixel
-    is told: `num_classes`, or K, or 0.
+    `num_classes`: labels, integers (N,) in 0..num_classes-1. `shape` (K,): vectors (N, K); `shape` (): one number an
+    image, (N,); `shape` (H, W, K): maps (N, H, W, K), of the size of the images. Neither: the model takes no condition.
+    `width` is how many numbers a pixel is told: `num_classes`, or K, or 1, or 0.
     """
 
     def __init__(self, num_classes: Any, shape: Any, image_shape: tuple[int, int, int]) -> None:
@@ -23,7 +23,7 @@ class Conditions:
             )
         self.num_classes = None if num_classes is None else check_count("num_classes", num_classes, 1)
         self.shape = None if shape is None else _check_shape(shape, image_shape)
-        self.width = self.num_classes or (self.shape[-1] if self.shape else 0)
+        self.width = self.num_classes or (0 if self.shape is None else (1, *self.shape)[-1])
 
     def checked(self, condition: Any, N: int) -> np.ndarray | None:
         """The conditions of N images as a host array, a row an image; ValueError if they are not of the kind taken."""
@@ -52,6 +52,8 @@ class Conditions:
             return None
         if self.num_classes:
             condition = condition[:, None] == np.arange(self.num_classes)
+        if condition.ndim == 1:
+            condition = condition[:, None]
         if condition.ndim == 2:
             condition = condition[:, None, None]
         return xp.asarray(np.ascontiguousarray(condition.transpose(1, 2, 0, 3), dtype))
@@ -60,7 +62,7 @@ class Conditions:
         """Conditions of N images, of the kind taken, drawn at random: for checks and tests."""
         if self.num_classes:
             return rng.integers(self.num_classes, size=N)
-        return rng.standard_normal((N, *self.shape)) if self.shape else None
+        return rng.standard_normal((N, *self.shape)) if self.shape is not None else None
 
     def describe(self, N: int) -> str:
         """What N conditions should look like, in words."""
@@ -70,11 +72,11 @@ class Conditions:
 
 
 def _check_shape(shape: Any, image_shape: tuple[int, int, int]) -> tuple[int, ...]:
-    """A condition's shape: (K,), or (H, W, K) with the H and W of the images."""
-    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
+    """A condition's shape: (K,), (), or (H, W, K) with the H and W of the images."""
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (0,)
     whole = all(isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0 for size in sizes)
-    if not whole or len(sizes) not in (1, 3) or (len(sizes) == 3 and sizes[:2] != image_shape[:2]):
+    if not whole or len(sizes) not in (0, 1, 3) or (len(sizes) == 3 and sizes[:2] != image_shape[:2]):
         H, W, _ = image_shape
         raise ValueError(f"condition_shape: got {shape!r}, wanted (K,) for vectors or ({H}, {W}, K) for maps")
-    check_count("condition_shape", sizes[-1], 1)
+    check_count("condition_shape", (1, *sizes)[-1], 1)
     return tuple(int(size) for size in sizes)

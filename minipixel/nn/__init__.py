@@ -7,7 +7,9 @@ from minipixel.nn.gated import GatedLayer, VerticalConv2d
 from minipixel.nn.init import BLANK, Init
 from minipixel.nn.masks import causal_mask, colour_groups, vertical_mask
 from minipixel.nn.module import Module, Parameter
+from minipixel.nn.shifted import EnlargingConv2d, ShiftedConv2d
 from minipixel.nn.top import Top
+from minipixel.nn.weight_norm import NormedPointwise, WeightNorm, fitting_scales
 
 __all__ = [
     "ACTIVATIONS",
@@ -15,16 +17,21 @@ __all__ = [
     "Conditioning",
     "Conv2d",
     "Dropout",
+    "EnlargingConv2d",
     "GatedLayer",
     "Init",
     "Module",
+    "NormedPointwise",
     "PReLU",
     "Parameter",
     "Pointwise",
+    "ShiftedConv2d",
     "Top",
     "UnmaskedConv2d",
     "VerticalConv2d",
+    "WeightNorm",
     "causal_mask",
     "colour_groups",
+    "fitting_scales",
     "vertical_mask",
 ]

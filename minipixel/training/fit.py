@@ -83,14 +83,20 @@ def fit(
         for watcher in watchers:
             getattr(watcher, event)(*arguments)
 
-    def train_epoch(epoch: int) -> dict[str, float]:
-        """One pass over the images in a new order, or as far as Ctrl-C lets it come; the means over what was seen."""
-        order, seen, nats = streams(SHUFFLE, epoch).permutation(len(images)), 0, 0.0
+    def batches(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """The images in a new order, cut into batches, each transformed; and their conditions."""
+        order = streams(SHUFFLE, epoch).permutation(len(images))
         for step, start in enumerate(range(0, len(order), batch_size)):
             chosen = order[start : start + batch_size]
-            batch, told = images[chosen], rows(condition, chosen)
+            batch = images[chosen]
             if transform is not None:
                 batch = transform(batch, streams(TRANSFORM, epoch, step))
+            yield batch, rows(condition, chosen)
+
+    def train_epoch(epoch: int) -> dict[str, float]:
+        """One pass over the images, or as far as Ctrl-C lets it come; the means over what was seen."""
+        seen, nats = 0, 0.0
+        for step, (batch, told) in enumerate(batches(epoch)):
             nats += len(batch) * _step(model, batch, told, optimizer, pool, streams, (epoch, step))
             seen += len(batch)
             logs = {"loss": nats / seen, "bits_per_dim": model.bits(nats / seen)}
@@ -104,6 +110,8 @@ def fit(
         return {"val_loss": nats, "val_bits_per_dim": model.bits(nats)}
 
     with Workers(workers) as pool, _finish_the_step(progress) as interrupted:
+        if not model.initialized:
+            model.initialize(*next(batches(0)))
         tell("on_train_begin", model, epochs * len(images))
         try:
             for epoch in range(epochs):

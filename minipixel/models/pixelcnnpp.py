@@ -1,0 +1,258 @@
+r"""PixelCNN++: two streams through a U of several sizes, with gated residuals, and a likelihood of few parameters.
+
+Source: T. Salimans, A. Karpathy, X. Chen, D. P. Kingma, "PixelCNN++: Improving the PixelCNN with Discretized Logistic
+Mixture Likelihood and Other Modifications", 2017, arXiv:1701.05517, section 2 and figure 2.
+
+The stream u knows the rows above a pixel; the stream ul what is above and to the left, and in every layer it is told
+what u has found. Both start by a shift, so that they know nothing of the pixel itself; after that their kernels may read
+their own pixel, and need no mask. On the way in the maps are halved between levels; on the way back they are enlarged,
+and each layer is also told what its twin on the way in had found, which keeps what is fine from being lost:
+
+    start - pair - pair .................... pair - pair - pair - top        "- pair": a residual layer for u, one for ul
+                      \ halve                 / enlarge                     ".": skips, each pair from its twin
+                       pair - pair ... pair - pair
+
+No colour of the pixel itself enters either stream. Mixture heads join colours on their own; for others, see ColourTop.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minipixel import ops
+from minipixel.models.base import Model
+from minipixel.models.checks import check_choice, check_count, check_flag, check_rate, check_shape
+from minipixel.nn import (
+    Conditioning,
+    Dropout,
+    EnlargingConv2d,
+    Init,
+    Module,
+    NormedPointwise,
+    ShiftedConv2d,
+    colour_groups,
+)
+from minipixel.tensor import Tensor
+
+# By the names of TensorFlow Probability: the activation, and how many channels it makes of one.
+ACTIVATIONS: dict[str, tuple[Callable[[Any], Tensor], int]] = {
+    "concat_elu": (ops.concat_elu, 2),
+    "elu": (ops.elu, 1),
+    "relu": (ops.relu, 1),
+}
+
+
+class Plan:
+    """What all layers of a model share: F features, the two kernels, activation, dropout, width of the condition."""
+
+    def __init__(
+        self, F: int, u_kernel: Any, ul_kernel: Any, activation: str, dropout: float, K_condition: int, normed: bool
+    ) -> None:
+        self.F, self.dropout, self.K_condition, self.normed = F, dropout, K_condition, normed
+        self.kernels = {"down": u_kernel, "down-right": ul_kernel}
+        self.activate, self.widening = ACTIVATIONS[activation]
+
+    def conv(self, K_in: int, K_out: int, shift: str, init: Init, **options: Any) -> ShiftedConv2d:
+        """A convolution of one of the two streams."""
+        kind = EnlargingConv2d if "size" in options else ShiftedConv2d
+        return kind(K_in, K_out, self.kernels[shift], shift, init, self.normed, **options)
+
+
+class GatedResidual(Module):
+    """x + a * sigmoid(b), a and b from two convolutions; between these the layer is told a skip and a condition.
+
+    y = conv(act(x)) + 1x1(act(skip)), [a, b] = conv(dropout(act(y))) + V h, where the skip has `K_skip` channels.
+    """
+
+    def __init__(self, plan: Plan, shift: str, K_skip: int, init: Init) -> None:
+        F, wide = plan.F, plan.widening
+        self.activate = plan.activate
+        self.first = plan.conv(wide * F, F, shift, init)
+        self.skip = NormedPointwise(wide * K_skip, F, init, plan.normed) if K_skip else None
+        self.drop = Dropout(plan.dropout)
+        self.second = plan.conv(wide * F, 2 * F, shift, init)
+        self.told = Conditioning(plan.K_condition, 2 * F, init)
+
+    def __call__(self, x: Tensor, skip: Any, condition: Any, rng: np.random.Generator | None) -> Tensor:
+        """(H, W, N, F), None or (H, W, N, K_skip) -> (H, W, N, F)."""
+        y = self.first(self.activate(x))
+        if self.skip is not None:
+            y = y + self.skip(self.activate(skip))
+        y = self.drop(self.activate(y), rng)
+        return x + ops.linear_gate(self.told(self.second(y), condition))
+
+
+class Pair(Module):
+    """A residual layer for each stream; u goes first, and ul is told of it."""
+
+    def __init__(self, plan: Plan, on_the_way_back: bool, init: Init) -> None:
+        self.u = GatedResidual(plan, "down", plan.F if on_the_way_back else 0, init)
+        self.ul = GatedResidual(plan, "down-right", 2 * plan.F if on_the_way_back else plan.F, init)
+
+    def __call__(self, u: Tensor, ul: Tensor, twin: Any, condition: Any, rng: Any) -> tuple[Tensor, Tensor]:
+        """Both streams one layer further; `twin` is None, or what both were at the twin of this layer."""
+        if twin is None:
+            u = self.u(u, None, condition, rng)
+            return u, self.ul(ul, u, condition, rng)
+        twin_u, twin_ul = twin
+        u = self.u(u, twin_u, condition, rng)
+        return u, self.ul(ul, ops.concat(u, twin_ul), condition, rng)
+
+
+class Level(Module):
+    """One size of map: pairs on the way in, everything that is smaller, and pairs on the way back.
+
+    Each map made on the way in is a skip for one pair on the way back; at the lowest level, where the way turns round,
+    the last one is where the way back begins.
+    """
+
+    def __init__(self, plan: Plan, size: tuple[int, int], resnets: int, levels_below: int, init: Init) -> None:
+        self.way_in = [Pair(plan, False, init) for _ in range(resnets)]
+        self.below: Level | None = None
+        if levels_below:
+            H, W = size
+            shifts = ("down", "down-right")
+            self.halve = [plan.conv(plan.F, plan.F, shift, init, stride=2) for shift in shifts]
+            self.below = Level(plan, (-(-H // 2), -(-W // 2)), resnets, levels_below - 1, init)
+            self.enlarge = [plan.conv(plan.F, plan.F, shift, init, stride=2, size=size) for shift in shifts]
+        self.way_back = [Pair(plan, True, init) for _ in range(resnets + 1 if levels_below else resnets)]
+
+    def __call__(self, u: Tensor, ul: Tensor, condition: Any, rng: Any) -> tuple[Tensor, Tensor]:
+        """Both streams (H, W, N, F) through this level and all below it, -> (H, W, N, F) twice."""
+        seen = [(u, ul)]
+        for pair in self.way_in:
+            seen.append(pair(*seen[-1], None, condition, rng))
+        if self.below is None:
+            u, ul = seen.pop()
+        else:
+            halve_u, halve_ul = self.halve
+            enlarge_u, enlarge_ul = self.enlarge
+            u, ul = seen[-1]
+            coarser = None if condition is None else condition[::2, ::2]
+            u, ul = self.below(halve_u(u), halve_ul(ul), coarser, rng)
+            u, ul = enlarge_u(u), enlarge_ul(ul)
+        for pair, twin in zip(self.way_back, reversed(seen), strict=True):
+            u, ul = pair(u, ul, twin, condition, rng)
+        return u, ul
+
+
+class PlainTop(Module):
+    """elu and a 1x1 to the parameters of a head that joins colours itself, or of grey images."""
+
+    def __init__(self, F: int, P: int, init: Init, normed: bool) -> None:
+        self.out = NormedPointwise(F, P, init, normed)
+
+    def __call__(self, ul: Tensor, x: Any) -> Tensor:
+        """(H, W, N, F) -> (H, W, N, P)."""
+        return self.out(ops.elu(ul))
+
+
+class ColourTop(Module):
+    """Lets each colour know the earlier ones of its pixel: the image itself joins the features, masked by colour.
+
+    A 1x1 of the features, a 1x1 with mask A of the image, concat_elu of their sum, and a 1x1 with mask B.
+    """
+
+    def __init__(self, F: int, head_groups: np.ndarray, init: Init, normed: bool) -> None:
+        image, groups = np.arange(3), colour_groups(F, 3)
+        self.features = NormedPointwise(F, F, init, normed)
+        self.colours = NormedPointwise(3, F, init, normed, groups=(image, groups), kind="A")
+        both = np.concatenate([groups, groups])  # concat_elu doubles the channels
+        self.out = NormedPointwise(2 * F, len(head_groups), init, normed, groups=(both, head_groups))
+
+    def __call__(self, ul: Tensor, x: Any) -> Tensor:
+        """(H, W, N, F), the image (H, W, N, 3) -> (H, W, N, P)."""
+        return self.out(ops.concat_elu(self.features(ops.elu(ul)) + self.colours(x)))
+
+
+class PixelCNNpp(Model):
+    """PixelCNN++ (1701.05517) for images (H, W, C) of Q levels, C = 1 or 3.
+
+    `hierarchies` sizes of map, each half as high and wide as the one before (rounded up), with `resnets` pairs of gated
+    residual layers of `filters` features on the way in and as many, or one more, on the way back; the paper has 3, 5
+    and 160. In training a share `dropout` of the features inside a residual is dropped. `vertical_kernel` (kh, kw), kw
+    odd, is how much of the rows up to its own a layer of u sees, `horizontal_kernel` how much ul sees, up to and left
+    of its own pixel. `activation` is "concat_elu", "elu" or "relu". A condition goes into every gate; of a map, smaller levels
+    see every second row and column.
+
+    With `weight_norm` all weights but those of conditions are weight-normalised, and `initialize` (which `fit` calls)
+    sets gains and biases from a first batch. The head is "logistic_mixture", unless given. `options` are those of every
+    model: see Model. The paper trains with Adam, beta1 0.95, beta2 0.9995, at optim.exponential_decay(1e-3, 0.999995),
+    and tests and samples with averaged weights: callbacks.EMA(0.9995).
+    """
+
+    name = "pixelcnnpp"
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        levels: int,
+        *,
+        filters: int = 64,
+        resnets: int = 2,
+        hierarchies: int = 2,
+        dropout: float = 0.5,
+        vertical_kernel: tuple[int, int] = (2, 3),
+        horizontal_kernel: tuple[int, int] = (2, 2),
+        activation: str = "concat_elu",
+        weight_norm: bool = True,
+        **options: Any,
+    ) -> None:
+        H, W, C = check_shape(image_shape)
+        architecture = {
+            "filters": check_count("filters", filters, C),  # each colour needs a feature of its own
+            "resnets": check_count("resnets", resnets, 1),
+            "hierarchies": check_count("hierarchies", hierarchies, 1, 16),
+            "dropout": check_rate("dropout", dropout),
+            "vertical_kernel": _check_kernel("vertical_kernel", vertical_kernel, 1, odd=True),
+            "horizontal_kernel": _check_kernel("horizontal_kernel", horizontal_kernel, 2, odd=False),
+            "activation": check_choice("activation", activation, tuple(ACTIVATIONS)),
+            "weight_norm": check_flag("weight_norm", weight_norm),
+        }
+        options["head"] = options.get("head") or "logistic_mixture"
+        super().__init__(image_shape, levels, architecture, **options)
+
+        F, init = filters, self.init
+        plan = Plan(F, vertical_kernel, horizontal_kernel, activation, dropout, self.conditions.width, weight_norm)
+        (_, kw), (kh, k_left) = vertical_kernel, horizontal_kernel
+        self.initialized = not weight_norm
+        self.features = plan.widening * F
+        self.above = ShiftedConv2d(C + 1, F, vertical_kernel, "down", init, weight_norm)
+        self.up = ShiftedConv2d(C + 1, F, (1, kw), "down", init, weight_norm)
+        self.left = ShiftedConv2d(C + 1, F, (kh, k_left - 1), "down-right", init, weight_norm)
+        self.level = Level(plan, (H, W), resnets, hierarchies - 1, init)
+        knows_colours = C == 1 or self.head.joins_colours
+        self.top: PlainTop | ColourTop = (
+            PlainTop(F, len(self.head.groups), init, weight_norm)
+            if knows_colours
+            else ColourTop(F, self.head.groups, init, weight_norm)
+        )
+
+    def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
+        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
+        pixels = self._with_ones(x)
+        u = ops.shift_down(self.above(pixels))
+        ul = ops.shift_down(self.up(pixels)) + ops.shift_right(self.left(pixels))
+        u, ul = self.level(u, ul, condition, rng)
+        return self.top(ul, x)
+
+    def _with_ones(self, x: Any) -> Any:
+        """One more channel, of ones, by which a layer sees where the image ends: (H, W, N, C) -> (H, W, N, C+1)."""
+        wider = ops.concat(x, self.xp.ones((*x.shape[:-1], 1), self.dtype))
+        return wider if isinstance(x, Tensor) else wider.data  # a constant stays one
+
+    def load_state_dict(self, state: Any) -> None:
+        """Copy weights in, as Module does; they are then as somebody wants them, and `fit` leaves them so."""
+        super().load_state_dict(state)
+        self.initialized = True
+
+
+def _check_kernel(name: str, kernel: Any, narrowest: int, odd: bool) -> list[int]:
+    """A kernel (kh, kw) as a list, if it is one that its stream can use; else ValueError."""
+    if not isinstance(kernel, (tuple, list)) or len(kernel) != 2:
+        raise ValueError(f"{name}: got {kernel!r}, wanted (rows, columns), such as (2, {3 if odd else 2})")
+    kh, kw = check_count(name, kernel[0], 1, 255), check_count(name, kernel[1], narrowest, 255)
+    if odd and kw % 2 == 0:
+        raise ValueError(f"{name}: got {kw} columns, wanted an odd number, so that there is a middle one; try {kw + 1}")
+    return [kh, kw]

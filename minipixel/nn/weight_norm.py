@@ -1,0 +1,101 @@
+"""Weights learned as a direction and a length, which a first batch brings into range.
+
+Source: T. Salimans, D. P. Kingma, "Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep
+Neural Networks", 2016, arXiv:1602.07868.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from minipixel import ops
+from minipixel.backend import array_module
+from minipixel.nn.init import Init
+from minipixel.nn.masks import causal_mask
+from minipixel.nn.module import Module, Parameter
+from minipixel.tensor import Tensor
+
+_local = threading.local()
+
+
+class WeightNorm(Module):
+    """A linear layer y = W x + b with W = gain * v / |v|, for each output channel; a subclass says what W x is.
+
+    `v` is of `shape` (..., K_out), `gain` and `bias` are (K_out,). Not `normed`: W is v, and there is no gain.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], init: Init, normed: bool = True, mask: Callable[[], np.ndarray] | None = None
+    ) -> None:
+        self.v, self.bias = init.weight_and_bias(shape, mask)
+        self.gain: Parameter | None = init.constant(1, shape[-1]) if normed else None
+
+    def apply(self, x: Any, weight: Any, bias: Any) -> Tensor:
+        """W x + b: (..., K_in) -> (..., K_out)."""
+        raise NotImplementedError
+
+    def __call__(self, x: Any) -> Tensor:
+        """The layer's outputs, (..., K_in) -> (..., K_out); inside `fitting_scales` it first sets its gain and bias."""
+        if self.gain is not None and getattr(_local, "fitting", False):
+            self._fit(x)
+        return self.apply(x, self.v if self.gain is None else ops.weight_norm(self.v, self.gain), self.bias)
+
+    def _fit(self, x: Any) -> None:
+        """Set gain and bias so that each output channel has mean 0 and variance 1 over this batch (equation 5).
+
+        A channel that does not vary, because all it reads is zero, keeps its length and gets the mean 0 alone.
+        """
+        assert self.gain is not None
+        xp = array_module(self.v.data)
+        ones, zeros = xp.ones_like(self.gain.data), xp.zeros_like(self.bias.data)
+        y = self.apply(x, ops.weight_norm(self.v, ones), zeros).data.reshape(-1, len(zeros))
+        deviation = y.std(axis=0)
+        self.gain.data = 1 / xp.where(deviation > 1e-5, deviation, ones)
+        self.bias.data = -y.mean(axis=0) * self.gain.data
+
+
+@contextlib.contextmanager
+def fitting_scales() -> Iterator[None]:
+    """Within this block, in this thread, each weight-normalised layer fits its scale to the first batch it meets.
+
+    Its output is computed again after that, so that the next layer fits its own to what it will really get.
+    """
+    _local.fitting = True
+    try:
+        yield
+    finally:
+        _local.fitting = False
+
+
+class NormedPointwise(WeightNorm):
+    """A weight-normalised 1x1 convolution: (..., K_in) -> (..., K_out), each pixel alone.
+
+    With `groups`, the colours of inputs and outputs, and `kind`, it is masked as `Pointwise` is; else all is open.
+    """
+
+    def __init__(
+        self,
+        K_in: int,
+        K_out: int,
+        init: Init,
+        normed: bool = True,
+        *,
+        groups: tuple[np.ndarray, np.ndarray] | None = None,
+        kind: str = "B",
+    ) -> None:
+        self.kind = kind
+        if groups is not None:
+            self.mask = causal_mask((1, 1), *groups, kind)[0, 0]
+        super().__init__((K_in, K_out), init, normed, None if groups is None else lambda: self.mask)
+
+    def apply(self, x: Any, weight: Any, bias: Any) -> Tensor:
+        """W x + b: (..., K_in) -> (..., K_out)."""
+        return ops.linear(x, weight, bias, mask=getattr(self, "mask", None))
+
+    def __repr__(self) -> str:
+        K_in, K_out = self.v.shape
+        masked = f", mask {self.kind}" if hasattr(self, "mask") else ""
+        return f"NormedPointwise(1x1{masked}, {K_in} -> {K_out})"
