@@ -35,7 +35,7 @@ def col2im(columns, taps, K, stride=1, size=None):
 
 
 def _overlap(size, shift, stride):
-    """Which of the computed positions read inside a map of `size` when they look `shift` further, and what they read."""
+    """Which computed positions read inside a map of `size` when they look `shift` further, and what they then read."""
     first, last = max(0, -(shift // stride)), min(-(-size // stride), -((shift - size) // stride))
     count = max(0, last - first)
     start = first * stride + shift

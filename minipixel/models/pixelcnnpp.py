@@ -4,12 +4,12 @@ Source: T. Salimans, A. Karpathy, X. Chen, D. P. Kingma, "PixelCNN++: Improving 
 Mixture Likelihood and Other Modifications", 2017, arXiv:1701.05517, section 2 and figure 2.
 
 The stream u knows the rows above a pixel; the stream ul what is above and to the left, and in every layer it is told
-what u has found. Both start by a shift, so that they know nothing of the pixel itself; after that their kernels may read
-their own pixel, and need no mask. On the way in the maps are halved between levels; on the way back they are enlarged,
-and each layer is also told what its twin on the way in had found, which keeps what is fine from being lost:
+what u has found. Both start by a shift, so that they know nothing of the pixel itself; from then on their kernels may
+read their own pixel, and need no mask. On the way in the maps are halved from level to level, on the way back they are
+enlarged; and on the way back each layer is told what its twin on the way in had found, so that no detail is lost:
 
-    start - pair - pair .................... pair - pair - pair - top        "- pair": a residual layer for u, one for ul
-                      \ halve                 / enlarge                     ".": skips, each pair from its twin
+    start - pair - pair .................... pair - pair - pair - top        pair: a layer of u, then one of ul
+                      \ halve                 / enlarge                      ...: skips, from twin to twin
                        pair - pair ... pair - pair
 
 No colour of the pixel itself enters either stream. Mixture heads join colours on their own; for others, see ColourTop.
@@ -173,8 +173,8 @@ class PixelCNNpp(Model):
     residual layers of `filters` features on the way in and as many, or one more, on the way back; the paper has 3, 5
     and 160. In training a share `dropout` of the features inside a residual is dropped. `vertical_kernel` (kh, kw), kw
     odd, is how much of the rows up to its own a layer of u sees, `horizontal_kernel` how much ul sees, up to and left
-    of its own pixel. `activation` is "concat_elu", "elu" or "relu". A condition goes into every gate; of a map, smaller levels
-    see every second row and column.
+    of its own pixel. `activation` is "concat_elu", "elu" or "relu". A condition goes into every gate; of a map,
+    smaller levels see every second row and column.
 
     With `weight_norm` all weights but those of conditions are weight-normalised, and `initialize` (which `fit` calls)
     sets gains and biases from a first batch. The head is "logistic_mixture", unless given. `options` are those of every

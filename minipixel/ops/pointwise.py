@@ -70,8 +70,8 @@ def tanh(x):
 def sigmoid(x):
     """1 / (1 + e ** -x), without overflow on either side."""
     xp = array_module(x)
-    decay = xp.exp(xp.where(x.real > 0, -x, x))  # at most 1
-    y = xp.where(x.real > 0, 1, decay) / (1 + decay)
+    # no exponent is positive; and a minimum takes a tenth of the time of a choice by `where`
+    y = xp.exp(xp.minimum(x, 0)) / (1 + xp.exp(xp.minimum(x, -x)))
 
     def vjp(g):
         return (g * y * (1 - y),)
@@ -126,13 +126,12 @@ def prelu(x, slope):
 def elu(x):
     """x where it is positive, e ** x - 1 elsewhere: smooth at 0, bounded below by -1 (1511.07289, equation 15)."""
     xp = array_module(x)
-    positive = x.real > 0
-    below = xp.expm1(xp.where(positive, 0, x))
+    bent = xp.expm1(xp.minimum(x, 0))  # 0 where x is positive
 
     def vjp(g):
-        return (xp.where(positive, g, g * (below + 1)),)
+        return (g * (bent + 1),)
 
-    return xp.where(positive, x, below), vjp
+    return xp.maximum(x, 0) + bent, vjp
 
 
 @op
@@ -190,12 +189,12 @@ def dropout(x, *, keep, rate):
     if keep.shape != x.shape:
         raise ValueError(f"dropout: got a keep of shape {keep.shape}, wanted {x.shape}, the shape of x")
     xp = array_module(x)
-    kept = xp.asarray(keep)
+    scale = xp.asarray(keep).astype(x.real.dtype) / (1 - rate)
 
     def vjp(g):
-        return (xp.where(kept, g / (1 - rate), 0),)
+        return (g * scale,)
 
-    return xp.where(kept, x / (1 - rate), 0), vjp
+    return x * scale, vjp
 
 
 def _sum_to(gradient, x):
