@@ -20,11 +20,13 @@ WIDE = {
     "row-lstm": {"hidden": 24},
     "diagonal-bilstm": {"hidden": 24},
     "gated": {"filters": 24},
-    "pixelcnnpp": {"filters": 12},
+    "pixelcnnpp": {"filters": 12, "dropout": 0.2},
 }
 VARIANTS = {  # options that change what a model computes or how it trains, each tried on two kinds of image
     "prelu": ("pixelcnn", {"activation": "prelu"}),
     "dropout": ("pixelcnn", {"dropout": 0.3}),
+    "three-levels": ("pixelcnnpp", {"hierarchies": 3, "vertical_kernel": (3, 5), "horizontal_kernel": (1, 3)}),
+    "plain-weights": ("pixelcnnpp", {"weight_norm": False, "activation": "elu", "hierarchies": 1}),
 }
 
 

@@ -183,14 +183,16 @@ class Model(Module):
     def shard_size(self) -> int:
         """How many images one worker takes at a time: 1 to 16, so that a feature map has about 2**18 numbers.
 
-        Small enough to stay near the core, large enough for good matrix products, and several to a batch.
+        Small enough to stay near the core, large enough for good matrix products, and several to a batch. (More than 16
+        only where that many still make a map of less than 2**14 numbers, for which Python is what takes the time.)
         A function of the model alone, never of the machine, since sums over shards depend on it in the last bit.
         On a GPU a shard is as large as a batch is likely to be.
         """
         if self.xp is not np:
             return 1024
         H, W, _ = self.image_shape
-        return int(np.clip(2**18 // (H * W * self.features), 1, 16))
+        numbers = H * W * self.features
+        return int(np.clip(2**18 // numbers, 1, max(16, 2**14 // numbers)))
 
     def summary(self) -> str:
         """A table of the layers, their weights, and how many of those the masks leave open."""

@@ -18,6 +18,9 @@ from minipixel.nn.masks import causal_mask
 from minipixel.nn.module import Module, Parameter
 from minipixel.tensor import Tensor
 
+HARDLY = 0.05
+"""How far outputs may deviate, under a weight of length 1, and still count as not varying."""
+
 _local = threading.local()
 
 
@@ -46,14 +49,15 @@ class WeightNorm(Module):
     def _fit(self, x: Any) -> None:
         """Set gain and bias so that each output channel has mean 0 and variance 1 over this batch (equation 5).
 
-        A channel that does not vary, because all it reads is zero, keeps its length and gets the mean 0 alone.
+        A channel that hardly varies, as where all that it reads is zero, keeps its length and gets the mean 0 alone: to
+        divide by next to nothing would make the next steps enormous. (Gains seen on pictures: 0.6 to 9.)
         """
         assert self.gain is not None
         xp = array_module(self.v.data)
         ones, zeros = xp.ones_like(self.gain.data), xp.zeros_like(self.bias.data)
         y = self.apply(x, ops.weight_norm(self.v, ones), zeros).data.reshape(-1, len(zeros))
         deviation = y.std(axis=0)
-        self.gain.data = 1 / xp.where(deviation > 1e-5, deviation, ones)
+        self.gain.data = 1 / xp.where(deviation > HARDLY, deviation, ones)
         self.bias.data = -y.mean(axis=0) * self.gain.data
 
 
