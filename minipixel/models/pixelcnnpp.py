@@ -181,10 +181,11 @@ class PixelCNNpp(Model):
     model: see Model. The paper trains with Adam, beta1 0.95, beta2 0.9995, at optim.exponential_decay(1e-3, 0.999995),
     and tests and samples with averaged weights: callbacks.EMA(0.9995).
 
-    How far it sees: rows above, as far as the smallest map reaches. But what an odd row shows, and what the row above it
-    shows to its right, is too new for the smaller maps, so of these it sees what the finest level reaches alone: with
-    the paper's kernels 4 `resnets` + 2 columns (+ 1 if there is but one level), 22 in the paper's model. Wider kernels
-    reach more: kw // 2 columns to the right for each of those layers, kw - 1 to the left.
+    How far it sees: rows above, as far as the smallest map reaches. But an odd row, and what lies to the right in the
+    row above it, are too new for the smaller maps, so of these a pixel of an odd row sees what the finest level reaches
+    alone: 4 `resnets` + 2 columns with the paper's kernels, which makes 22 of 32 in the paper's model (+ 1 in place of
+    + 2 if there is no smaller map). Wider kernels reach further: kw // 2 columns a layer to the right, kw - 1 to the
+    left.
     """
 
     name = "pixelcnnpp"

@@ -70,8 +70,10 @@ def rows_of_dependencies(model, places):
 
 @levels_of_hierarchy
 def test_sees_its_whole_past_in_28x28(hierarchies):
-    """With kernels wide enough for a row: nine or ten layers on the finest level reach 3 columns each. And 3 rows, where
-    no smaller map helps to look up."""
+    """With kernels wide enough for a row: nine or ten layers on the finest level reach 3 columns each.
+
+    And 3 rows, where no smaller map helps to look up.
+    """
     rows = 4 if hierarchies == 1 else 2
     kernels = {"vertical_kernel": (rows, 7), "horizontal_kernel": (rows, 4)}
     model = build((28, 28, 1), filters=4, hierarchies=hierarchies, **kernels)
@@ -85,9 +87,9 @@ def test_sees_its_whole_past_in_28x28(hierarchies):
 def test_how_far_an_odd_row_sees(resnets, columns, hierarchies):
     """Published as a model of the whole past; of what is near, an odd row sees what its finest level reaches.
 
-    Row 2k enters u one row further down, and row 2k + 1 is in ul: half the size, both are in the row of pixels 2k + 2 and
-    2k + 3, too late for row 2k + 1. What is left are the convolutions of the finest level, and how far these reach: to
-    the right in the row above, to the left in the row itself.
+    Row 2k enters u one row further down, and row 2k + 1 is in ul: half the size, both are in the row of pixels 2k + 2
+    and 2k + 3, too late for row 2k + 1. What is left are the convolutions of the finest level, and how far these reach:
+    to the right in the row above, to the left in the row itself.
     """
     kernels = {"vertical_kernel": (2, 2 * columns + 1), "horizontal_kernel": (2, columns + 1)}
     model = build((4, 28, 1), filters=4, resnets=resnets, hierarchies=hierarchies, **kernels)
