@@ -90,14 +90,13 @@ class Pair(Module):
         self.u = GatedResidual(plan, "down", plan.F if on_the_way_back else 0, init)
         self.ul = GatedResidual(plan, "down-right", 2 * plan.F if on_the_way_back else plan.F, init)
 
-    def __call__(self, u: Tensor, ul: Tensor, twin: Any, condition: Any, rng: Any) -> tuple[Tensor, Tensor]:
-        """Both streams one layer further; `twin` is None, or what both were at the twin of this layer."""
-        if twin is None:
-            u = self.u(u, None, condition, rng)
-            return u, self.ul(ul, u, condition, rng)
-        twin_u, twin_ul = twin
+    def __call__(
+        self, u: Tensor, ul: Tensor, twin: Any = None, condition: Any = None, rng: Any = None
+    ) -> tuple[Tensor, Tensor]:
+        """Both streams one layer further, (H, W, N, F) twice; `twin`: on the way back, what both were at its twin."""
+        twin_u, twin_ul = twin or (None, None)
         u = self.u(u, twin_u, condition, rng)
-        return u, self.ul(ul, ops.concat(u, twin_ul), condition, rng)
+        return u, self.ul(ul, u if twin is None else ops.concat(u, twin_ul), condition, rng)
 
 
 class Level(Module):
@@ -118,7 +117,7 @@ class Level(Module):
             self.enlarge = [plan.conv(plan.F, plan.F, shift, init, stride=2, size=size) for shift in shifts]
         self.way_back = [Pair(plan, True, init) for _ in range(resnets + 1 if levels_below else resnets)]
 
-    def __call__(self, u: Tensor, ul: Tensor, condition: Any, rng: Any) -> tuple[Tensor, Tensor]:
+    def __call__(self, u: Tensor, ul: Tensor, condition: Any = None, rng: Any = None) -> tuple[Tensor, Tensor]:
         """Both streams (H, W, N, F) through this level and all below it, -> (H, W, N, F) twice."""
         seen = [(u, ul)]
         for pair in self.way_in:
