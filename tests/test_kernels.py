@@ -9,6 +9,7 @@ from minipixel import kernels
 from minipixel.kernels import KERNELS, col2im, im2col
 
 sizes = st.integers(1, 6)
+strides = st.integers(1, 4)
 tap_lists = st.lists(st.tuples(st.integers(-7, 7), st.integers(-7, 7)), min_size=0, max_size=8, unique=True)
 
 
@@ -22,35 +23,44 @@ def random_map(shape, dtype=np.float64):
     return np.random.default_rng(0).standard_normal(shape).astype(dtype)
 
 
+def strided(H, W, N, K, stride):
+    """The shape of a map of which every stride-th row and column is computed."""
+    return -(-H // stride), -(-W // stride), N, K
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@given(H=sizes, W=sizes, N=st.integers(1, 3), K=st.sampled_from([1, 2, 3, 8]), taps=tap_lists)
+@given(H=sizes, W=sizes, N=st.integers(1, 3), K=st.sampled_from([1, 2, 3, 8]), taps=tap_lists, stride=strides)
 @settings(max_examples=60, deadline=None)
-def test_overrides_agree_with_references(dtype, H, W, N, K, taps):
+def test_overrides_agree_with_references(dtype, H, W, N, K, taps, stride):
     """Copies bit for bit; sums within n * eps * sum of |terms|."""
     fast_im2col, fast_col2im = overrides("im2col", "col2im")
-    x, columns = random_map((H, W, N, K), dtype), random_map((H, W, N, len(taps) * K), dtype)
-    np.testing.assert_array_equal(fast_im2col(x, taps), im2col.reference(x, taps))
-    bound = len(taps) * np.finfo(dtype).eps * col2im.reference(np.abs(columns), taps, K)
-    assert (np.abs(fast_col2im(columns, taps, K) - col2im.reference(columns, taps, K)) <= bound).all()
+    x, columns = random_map((H, W, N, K), dtype), random_map(strided(H, W, N, len(taps) * K, stride), dtype)
+    np.testing.assert_array_equal(fast_im2col(x, taps, stride), im2col.reference(x, taps, stride))
+    back = taps, K, stride, (H, W)
+    bound = len(taps) * np.finfo(dtype).eps * col2im.reference(np.abs(columns), *back)
+    assert (np.abs(fast_col2im(columns, *back) - col2im.reference(columns, *back)) <= bound).all()
 
 
-@given(H=sizes, W=sizes, N=st.integers(1, 3), K=st.integers(1, 3), taps=tap_lists)
+@given(H=sizes, W=sizes, N=st.integers(1, 3), K=st.integers(1, 3), taps=tap_lists, stride=strides)
 @settings(max_examples=60, deadline=None)
-def test_adjoint(H, W, N, K, taps):
+def test_adjoint(H, W, N, K, taps, stride):
     """<A x, y> = <x, A' y>, for references and overrides."""
-    x, y = random_map((H, W, N, K)), random_map((H, W, N, len(taps) * K))
+    x, y = random_map((H, W, N, K)), random_map(strided(H, W, N, len(taps) * K, stride))
     for forward, back in [(im2col.reference, col2im.reference), (im2col, col2im)]:
-        terms = forward(x, taps) * y
-        assert abs(terms.sum() - (x * back(y, taps, K)).sum()) <= 1e-12 * max(np.abs(terms).sum(), 1e-300)
+        terms = forward(x, taps, stride) * y
+        assert abs(terms.sum() - (x * back(y, taps, K, stride, (H, W))).sum()) <= 1e-12 * max(
+            np.abs(terms).sum(), 1e-300
+        )
 
 
-@given(H=sizes, W=sizes, taps=tap_lists)
+@given(H=sizes, W=sizes, taps=tap_lists, stride=strides)
 @settings(max_examples=60, deadline=None)
-def test_im2col_reads_what_the_taps_say(H, W, taps):
+def test_im2col_reads_what_the_taps_say(H, W, taps, stride):
     x = random_map((H, W, 1, 1))
-    columns = im2col(x, taps)
-    for r, c, t in np.ndindex(H, W, len(taps)):
-        from_r, from_c = r + taps[t][0], c + taps[t][1]
+    columns = im2col(x, taps, stride)
+    assert columns.shape == strided(H, W, 1, len(taps), stride)
+    for r, c, t in np.ndindex(*columns.shape[:2], len(taps)):
+        from_r, from_c = stride * r + taps[t][0], stride * c + taps[t][1]
         inside = 0 <= from_r < H and 0 <= from_c < W
         assert columns[r, c, 0, t] == (x[from_r, from_c, 0, 0] if inside else 0)
 
@@ -67,6 +77,12 @@ def test_switching_numba_off(name, monkeypatch):
     assert KERNELS[name].override is None
     monkeypatch.delenv("MINIPIXEL_NUMBA")
     assert (KERNELS[name].override is None) == (not kernels.numba_enabled())
+
+
+def test_the_size_of_a_whole_map_is_known():
+    columns = random_map((2, 3, 1, 2))
+    assert col2im(columns, [(0, 0)], 2).shape == (2, 3, 1, 2)
+    assert col2im(columns, [(0, 0)], 2, 3).shape == (6, 9, 1, 2)
 
 
 def test_other_dtypes_take_the_reference():
