@@ -106,18 +106,70 @@ def test_one_wrong_element_in_a_convolution_fails():
         gradcheck(nearly_conv2d, *row.inputs())
 
 
-def test_conv2d_equals_loops():
+@pytest.mark.parametrize("case", ["5x3-A-rgb", "strided", "strided-3", "3x3-B-dilated", "no-mask", "centre"])
+def test_conv2d_equals_loops(case):
     """Against a convolution written as the sum that it is."""
-    row = next(row for row in TABLE if row.id == "conv2d-5x3-A-rgb")
+    row = next(row for row in TABLE if row.id == f"conv2d-{case}")
     x, weight, bias = row.inputs()
     H, W, N, K_out = *x.shape[:3], len(bias)
-    mask, (kh, kw) = row.static["mask"], weight.shape[:2]
-    wanted = np.zeros((H, W, N, K_out))
-    for r, c, i, j in np.ndindex(H, W, kh, kw):
-        from_r, from_c = r + i - kh // 2, c + j - kw // 2
+    (kh, kw), mask = weight.shape[:2], row.static.get("mask", np.ones(weight.shape))
+    stride, dilation = row.static.get("stride", 1), row.static.get("dilation", 1)
+    centre_r, centre_c = row.static.get("centre", (kh // 2, kw // 2))
+    wanted = np.zeros((-(-H // stride), -(-W // stride), N, K_out))
+    for r, c, i, j in np.ndindex(*wanted.shape[:2], kh, kw):
+        from_r, from_c = stride * r + dilation * (i - centre_r), stride * c + dilation * (j - centre_c)
         if 0 <= from_r < H and 0 <= from_c < W:
             wanted[r, c] += x[from_r, from_c] @ (weight[i, j] * mask[i, j])
     np.testing.assert_allclose(ops.conv2d(x, weight, bias, **row.static).data, wanted + bias, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("H", "W"), [(1, 1), (4, 6), (5, 7), (1, 6), (7, 1)])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("centre", [None, (0, 1), (0, 0)])
+def test_transposed_conv2d_is_the_transpose_of_conv2d(H, W, stride, centre):
+    """<A x, y> = <x, A' y>, where A' has the same kernel, its inputs and outputs exchanged."""
+    rng = np.random.default_rng(0)
+    where = {"stride": stride, "centre": centre}
+    x, weight = rng.standard_normal((H, W, 2, 3)), rng.standard_normal((2, 3, 3, 4))
+    there = ops.conv2d(x, weight, np.zeros(4), **where).data
+    y = rng.standard_normal(there.shape)
+    back = ops.transposed_conv2d(y, weight.transpose(0, 1, 3, 2), np.zeros(3), size=(H, W), **where).data
+    assert np.vdot(there, y) == pytest.approx(np.vdot(x, back), rel=1e-12)
+
+
+def test_weight_norm_gives_each_output_its_length():
+    v, gain = np.random.default_rng(0).standard_normal((2, 3, 4, 5)), np.array([0.5, 1, 2, -3, 0])
+    v[..., 1] = 0  # no direction, no length: it stays zero, and so do its gradients
+    w = ops.weight_norm(v, gain).data
+    np.testing.assert_allclose(np.sqrt((w**2).sum(axis=(0, 1, 2))), [0.5, 0, 2, 3, 0], rtol=1e-12)
+    v_g, gain_g = gradients(ops.weight_norm(v_t := Tensor(v), gain_t := Tensor(gain)), [v_t, gain_t], np.ones(v.shape))
+    assert np.isfinite(v_g).all() and gain_g[1] == 0
+    np.testing.assert_allclose((v_g * v).sum(axis=(0, 1, 2)), 0, atol=1e-12)  # to move along v would change nothing
+
+
+def test_overlay_puts_back_what_subsample_took():
+    x = np.random.default_rng(0).standard_normal((5, 4, 2, 3))
+    np.testing.assert_array_equal(
+        ops.overlay(0 * x, ops.subsample(x, stride=2).data, stride=2).data[::2, ::2], x[::2, ::2]
+    )
+    np.testing.assert_array_equal(ops.overlay(x, ops.subsample(x, stride=3).data, stride=3).data, x)
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda x, w, b: ops.conv2d(x, w, b, stride=0), "conv2d: got stride 0, wanted 1"),
+        (lambda x, w, b: ops.conv2d(x, w, b, dilation=-1), "conv2d: got dilation -1, wanted 1"),
+        (
+            lambda x, w, b: ops.transposed_conv2d(x, w, b, size=(9, 8), stride=2),
+            "transposed_conv2d: got a map of 4x4 to enlarge 2 times to 9x8, wanted a size that a stride of 2 cuts down",
+        ),
+        (lambda x, w, b: ops.linear_gate(x), "linear_gate: got 3 channels, wanted an even number"),
+    ],
+)
+def test_bad_sizes(call, match):
+    with pytest.raises(ValueError, match=match):
+        call(np.zeros((4, 4, 1, 3)), np.zeros((3, 3, 3, 2)), np.zeros(2))
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE if row.op.__name__ == "lstm_scan"], ids=lambda row: row.id)
