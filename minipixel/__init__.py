@@ -1,6 +1,6 @@
 """minipixel: the PixelCNN / PixelRNN family from scratch on NumPy, readable and provably causal."""
 
-from minipixel import datasets, kernels, models, nn, ops, optim, plots
+from minipixel import datasets, distributions, kernels, models, nn, ops, optim, plots
 from minipixel.causality import assert_causal, check_causality
 from minipixel.errors import CausalityError, FormatError
 from minipixel.gradcheck import gradcheck, gradcheck_model
@@ -19,6 +19,7 @@ __all__ = [
     "callbacks",
     "check_causality",
     "datasets",
+    "distributions",
     "fit",
     "gradcheck",
     "gradcheck_model",

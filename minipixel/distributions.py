@@ -1,0 +1,214 @@
+"""PixelCNN++ by the names of TensorFlow Probability: `tfp.distributions.PixelCNN`, on this library's own model.
+
+The model itself is `distribution.model`, a PixelCNNpp: train, save and inspect that. docs/tfp.md translates a script.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minipixel.backend import to_cpu
+from minipixel.models import PixelCNNpp
+from minipixel.models.checks import MANY, check_count, check_flag
+
+# What an argument of PixelCNNpp is called here: its errors should name what was written.
+NAMES = {
+    "condition_shape": "conditional_shape",
+    "resnets": "num_resnet",
+    "hierarchies": "num_hierarchies",
+    "filters": "num_filters",
+    "mixtures": "num_logistic_mix",
+    "dropout": "dropout_p",
+    "activation": "resnet_activation",
+    "weight_norm": "use_weight_norm",
+}
+
+
+class PixelCNN:
+    """A PixelCNN++ (1701.05517) over images of whole numbers low..high, as tfp.distributions.PixelCNN describes it.
+
+    `image_shape` is (H, W, C) with C = 1 or 3, and `high` - `low` is 1..255. `conditional_shape`: None, or the shape of
+    what an image is conditioned on: () for one number, (K,) for a vector, (H, W, K) for K numbers a pixel (TFP makes
+    one vector of such a map, which every pixel is told; for that, say (H*W*K,) and reshape).
+    `receptive_field_dims` (rows, columns): how far a layer sees, its own row counted; columns odd. Dropout is on in
+    training alone. `resnet_activation` is "concat_elu", "elu" or "relu". With `use_data_init`, `fit` brings the
+    weights into range by its first batch; that needs `use_weight_norm`. `dtype` is "float32" or "float64".
+    `rng` draws the first weights, and is no argument of TFP's: None, int, SeedSequence or Generator.
+    Raises ValueError for arguments that cannot be meant.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        conditional_shape: tuple[int, ...] | None = None,
+        num_resnet: int = 5,
+        num_hierarchies: int = 3,
+        num_filters: int = 160,
+        num_logistic_mix: int = 10,
+        receptive_field_dims: tuple[int, int] = (3, 3),
+        dropout_p: float = 0.5,
+        resnet_activation: str = "concat_elu",
+        use_weight_norm: bool = True,
+        use_data_init: bool = True,
+        high: int = 255,
+        low: int = 0,
+        dtype: str = "float32",
+        name: str = "PixelCNN",
+        *,
+        rng: Any = 0,
+    ) -> None:
+        rows, columns = _check_field(receptive_field_dims)
+        self.name = name
+        self.low = check_count("low", low, -(2**16))
+        self.high = check_count("high", high, self.low + 1, self.low + 255)
+        try:
+            self.model = PixelCNNpp(
+                image_shape,
+                self.high - self.low + 1,
+                filters=num_filters,
+                resnets=num_resnet,
+                hierarchies=num_hierarchies,
+                dropout=dropout_p,
+                vertical_kernel=(rows - 1, columns),
+                horizontal_kernel=(2, columns // 2 + 1),
+                activation=resnet_activation,
+                weight_norm=use_weight_norm,
+                head="logistic_mixture",
+                mixtures=num_logistic_mix,
+                condition_shape=conditional_shape,
+                rng=rng,
+                dtype=dtype,
+            )
+        except ValueError as error:
+            argument, colon, complaint = str(error).partition(":")
+            raise ValueError(NAMES.get(argument, argument) + colon + complaint) from None
+        if not check_flag("use_data_init", use_data_init):
+            self.model.initialized = True  # fit leaves the weights as they were drawn
+
+    @property
+    def event_shape(self) -> tuple[int, int, int]:
+        """The shape of one image, (H, W, C)."""
+        return self.model.image_shape
+
+    @property
+    def batch_shape(self) -> tuple[()]:
+        """(): one distribution, not a batch of them."""
+        return ()
+
+    @property
+    def conditional_shape(self) -> tuple[int, ...] | None:
+        """The shape of what one image is conditioned on, or None."""
+        return self.model.conditions.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of weights and samples."""
+        return np.dtype(self.model.dtype)
+
+    def log_prob(self, value: Any, conditional_input: Any = None) -> np.ndarray:
+        """The log-likelihood of images in nats: whole numbers low..high (..., H, W, C) -> float64 (...).
+
+        Batch shapes of `value` and `conditional_input` (..., *conditional_shape) broadcast against each other; that of
+        a single image is (). In place of TFP's `training` there is `model.loss`, differentiable and with dropout if it
+        is given an rng. Raises ValueError for anything else than such images and conditions.
+        """
+        images = self.levels_of(value)
+        told, told_batch = self._told(conditional_input)
+        batch = images.shape[:-3]
+        try:
+            batch = np.broadcast_shapes(batch, told_batch)
+        except ValueError:
+            raise ValueError(
+                f"conditional_input: got a batch of shape {told_batch} beside values of batch shape {batch}, "
+                "wanted two that broadcast"
+            ) from None
+        if told is not None:
+            event = told.shape[len(told_batch) :]
+            told = np.broadcast_to(told, (*batch, *event)).reshape(-1, *event)
+        images = np.broadcast_to(images, (*batch, *self.event_shape)).reshape(-1, *self.event_shape)
+        return self.model.log_prob(images, told).reshape(batch)
+
+    def sample(self, n: Any = (), conditional_input: Any = None, seed: Any = None) -> np.ndarray:
+        """Draw images: whole numbers low..high, in `dtype`, of shape (*n, H, W, C).
+
+        `n` is a number or a shape; () draws a single image. One `conditional_input` holds for all images. A batch of b
+        of them is repeated over and over: `n` is a multiple of b, or a shape that ends with the batch's own.
+        `seed`: None, int or Generator. Raises ValueError for arguments that cannot be meant.
+        """
+        shape = tuple(check_count("n", size, 1, MANY) for size in (n if isinstance(n, (tuple, list)) else (n,)))
+        images = check_count("n", math.prod(shape), 1, MANY)
+        told, batch = self._told(conditional_input)
+        if told is not None:
+            b = math.prod(batch)
+            # A batch that ran on across the rows of a larger shape would leave samples[i, j] with some other condition.
+            fits = b == 1 or shape[-len(batch) :] == batch or (len(shape) == 1 and images % b == 0)
+            if not fits:
+                raise ValueError(
+                    f"n: got {n!r} for {b} conditional inputs of batch shape {batch}, "
+                    f"wanted a multiple of {b}, or a shape that ends with {batch}"
+                )
+            told = told.reshape(b, *told.shape[len(batch) :])[np.arange(images) % b]
+        drawn = self.model.sample(images, told, rng=_generator(seed))
+        return (drawn.astype(self.dtype) + self.low).reshape(*shape, *self.event_shape)
+
+    def levels_of(self, value: Any) -> np.ndarray:
+        """Values as the images that `model` and `fit` take: whole numbers low..high (..., H, W, C) -> uint8, from 0.
+
+        Raises ValueError for images of another shape, and for numbers that are not whole or out of range.
+        """
+        value = to_cpu(value)
+        H, W, C = self.event_shape
+        wanted = f"wanted whole numbers in {self.low}..{self.high} (`low` to `high`)"
+        if value.shape[-3:] != self.event_shape or not value.size or value.dtype.kind not in "iuf":
+            raise ValueError(f"value: got {value.dtype} of shape {value.shape}, {wanted} of shape (..., {H}, {W}, {C})")
+        lowest, highest = value.min(), value.max()
+        if not (lowest >= self.low and highest <= self.high):  # NaN is in no range
+            raise ValueError(f"value: got {lowest}..{highest}, {wanted}")
+        levels = value.astype(np.int64)
+        if (levels != value).any():
+            raise ValueError(f"value: got {value[levels != value][0]}, {wanted}; scaling is the model's work")
+        return (levels - self.low).astype(np.uint8)
+
+    def _told(self, conditional_input: Any) -> tuple[np.ndarray | None, tuple[int, ...]]:
+        """Conditional inputs as an array (*batch, *conditional_shape), and that batch shape; None, () if none."""
+        event = self.conditional_shape
+        if event is None:
+            if conditional_input is not None:
+                raise ValueError(
+                    "conditional_input: got one, wanted None; for one, pass a conditional_shape at the start"
+                )
+            return None, ()
+        wanted = f"wanted finite numbers of shape {event}, or a batch of such, its dimensions first"
+        if conditional_input is None:
+            raise ValueError(f"conditional_input: got None, {wanted}")
+        told = to_cpu(conditional_input)
+        batch = told.shape[: max(told.ndim - len(event), 0)]
+        if told.shape[len(batch) :] != event or not told.size or told.dtype.kind not in "iuf":
+            raise ValueError(f"conditional_input: got {told.dtype} of shape {told.shape}, {wanted}")
+        if not np.isfinite(told).all():
+            raise ValueError(f"conditional_input: got NaN or infinite numbers, {wanted}")
+        return told, batch
+
+    def __repr__(self) -> str:
+        shapes = f"event_shape={self.event_shape}, conditional_shape={self.conditional_shape}"
+        return f"PixelCNN({self.name!r}, {shapes}, {self.low}..{self.high}, dtype={self.dtype})"
+
+
+def _check_field(dims: Any) -> tuple[int, int]:
+    """The receptive field of a layer, (rows, columns), if both streams can have it; else ValueError."""
+    if not isinstance(dims, (tuple, list)) or len(dims) != 2:
+        raise ValueError(f"receptive_field_dims: got {dims!r}, wanted (rows, columns), such as (3, 3)")
+    rows = check_count("receptive_field_dims", dims[0], 2, 255)
+    columns = check_count("receptive_field_dims", dims[1], 3, 255)
+    if columns % 2 == 0:
+        raise ValueError(f"receptive_field_dims: got {columns} columns, wanted an odd number; try {columns + 1}")
+    return rows, columns
+
+
+def _generator(seed: Any) -> np.random.Generator:
+    """Where the samples' randomness comes from."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise ValueError(f"seed: got {seed!r}, wanted None, a whole number from 0, or a numpy Generator") from None
