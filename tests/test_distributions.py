@@ -380,7 +380,7 @@ def test_the_script_of_the_page_runs(tmp_path, monkeypatch, capsys):
     exec(compile(script, "docs/tfp.md", "exec"), page)
     assert page["nats"].shape == (359,) and np.isfinite(page["nats"]).all()
     assert page["which"] in range(10)
-    assert page["fives"].shape == (10, 8, 8, 1) and page["fours"].shape == (4, 3, 8, 8, 1)
-    assert np.isfinite(page["dist"].log_prob(page["fours"], conditional_input=[1.0, 2.0, 3.0])).all()
+    assert page["fives"].shape == (10, 8, 8, 1) and page["grid"].shape == (4, 3, 8, 8, 1)
+    assert np.isfinite(page["dist"].log_prob(page["grid"], conditional_input=[1.0, 2.0, 3.0])).all()
     assert (tmp_path / "digits.safetensors").exists()
     assert "bits/dim" in capsys.readouterr().out
