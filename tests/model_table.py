@@ -12,6 +12,7 @@ SMALL = {
     "row-lstm": {"hidden": 6, "layers": 2},
     "diagonal-bilstm": {"hidden": 6, "layers": 2},
     "gated": {"filters": 5, "layers": 2},
+    "multi-scale": {"hidden": 6, "layers": 1, "upsampled": 5},
 }
 # the same, wide enough that no rectifier hides a dependency by chance
 WIDE = {
@@ -19,10 +20,15 @@ WIDE = {
     "row-lstm": {"hidden": 24},
     "diagonal-bilstm": {"hidden": 24},
     "gated": {"filters": 24},
+    "multi-scale": {"hidden": 24, "upsampled": 16},
 }
 VARIANTS = {  # options that change what a model computes or how it trains, each tried on two kinds of image
     "prelu": ("pixelcnn", {"activation": "prelu"}),
     "dropout": ("pixelcnn", {"dropout": 0.3}),
+    "of-pixelcnns": ("multi-scale", {"base": "pixelcnn"}),
+    "of-bilstms": ("multi-scale", {"base": "diagonal-bilstm"}),
+    "factor-4": ("multi-scale", {"factor": 4}),
+    "3-scales": ("multi-scale", {"scales": 3}),
 }
 
 
@@ -65,5 +71,14 @@ IMAGES = [
     ((1, 2, 3), 3, "logistic_mixture"),
     ((1, 2, 3), 2, "normal_mixture"),
 ]
+OF_VARIANTS = {  # where those two are too small to show what the option does: the smallest that do
+    "of-bilstms": [((3, 3, 1), 2, "bernoulli"), ((1, 3, 3), 2, "categorical")],
+    "factor-4": [((1, 5, 1), 3, "categorical")],
+    "3-scales": [((3, 3, 1), 2, "bernoulli"), ((1, 3, 3), 2, "categorical")],
+}
 CASES = [Case(name, *images) for name in SMALL for images in IMAGES]
-CASES += [Case(name, *images, variant) for variant, (name, _) in VARIANTS.items() for images in (IMAGES[0], IMAGES[5])]
+CASES += [
+    Case(name, *images, variant)
+    for variant, (name, _) in VARIANTS.items()
+    for images in OF_VARIANTS.get(variant, (IMAGES[0], IMAGES[5]))
+]
