@@ -69,7 +69,8 @@ class MultiScale(Model):
     image has itself one scale less than this. Conditions go to both, as they are; of a map the small model gets every
     `factor`-th row and column. `options` are those of every model: see Model.
 
-    The order of the pixels is not raster: see `order`.
+    The order of the pixels is not raster: see `order`. Each model sees of its own image what its base sees, and the
+    large one all of the small image besides; so of "diagonal-bilstm" both see their whole past.
     """
 
     name = "multi-scale"
