@@ -13,6 +13,7 @@ SMALL = {
     "diagonal-bilstm": {"hidden": 6, "layers": 2},
     "gated": {"filters": 5, "layers": 2},
     "pixelcnnpp": {"filters": 4, "resnets": 1, "mixtures": 3},
+    "multi-scale": {"hidden": 6, "layers": 1, "upsampled": 5},
 }
 # the same, wide enough that no rectifier hides a dependency by chance
 WIDE = {
@@ -21,12 +22,17 @@ WIDE = {
     "diagonal-bilstm": {"hidden": 24},
     "gated": {"filters": 24},
     "pixelcnnpp": {"filters": 12, "dropout": 0.2},
+    "multi-scale": {"hidden": 24, "upsampled": 16},
 }
 VARIANTS = {  # options that change what a model computes or how it trains, each tried on two kinds of image
     "prelu": ("pixelcnn", {"activation": "prelu"}),
     "dropout": ("pixelcnn", {"dropout": 0.3}),
     "three-levels": ("pixelcnnpp", {"hierarchies": 3, "vertical_kernel": (3, 5), "horizontal_kernel": (1, 3)}),
     "plain-weights": ("pixelcnnpp", {"weight_norm": False, "activation": "elu", "hierarchies": 1}),
+    "of-pixelcnns": ("multi-scale", {"base": "pixelcnn"}),
+    "of-bilstms": ("multi-scale", {"base": "diagonal-bilstm"}),
+    "factor-4": ("multi-scale", {"factor": 4}),
+    "3-scales": ("multi-scale", {"scales": 3}),
 }
 
 
@@ -69,5 +75,14 @@ IMAGES = [
     ((1, 2, 3), 3, "logistic_mixture"),
     ((1, 2, 3), 2, "normal_mixture"),
 ]
+OF_VARIANTS = {  # where those two are too small to show what the option does: the smallest that do
+    "of-bilstms": [((3, 3, 1), 2, "bernoulli"), ((1, 3, 3), 2, "categorical")],
+    "factor-4": [((1, 5, 1), 3, "categorical")],
+    "3-scales": [((3, 3, 1), 2, "bernoulli"), ((1, 3, 3), 2, "categorical")],
+}
 CASES = [Case(name, *images) for name in SMALL for images in IMAGES]
-CASES += [Case(name, *images, variant) for variant, (name, _) in VARIANTS.items() for images in (IMAGES[0], IMAGES[5])]
+CASES += [
+    Case(name, *images, variant)
+    for variant, (name, _) in VARIANTS.items()
+    for images in OF_VARIANTS.get(variant, (IMAGES[0], IMAGES[5]))
+]

@@ -7,6 +7,7 @@ from minipixel import checkpoint
 from minipixel.errors import FormatError
 from minipixel.models.base import Model
 from minipixel.models.gated_pixelcnn import GatedPixelCNN
+from minipixel.models.multiscale import MultiScale
 from minipixel.models.pixelcnn import PixelCNN
 from minipixel.models.pixelcnnpp import PixelCNNpp
 from minipixel.models.pixelrnn import DiagonalBiLSTM, RowLSTM
@@ -14,10 +15,20 @@ from minipixel.nn import BLANK
 
 # The one table of models, by the name used in files and on the command line.
 MODELS: dict[str, type[Model]] = {
-    model.name: model for model in (PixelCNN, RowLSTM, DiagonalBiLSTM, GatedPixelCNN, PixelCNNpp)
+    model.name: model for model in (PixelCNN, RowLSTM, DiagonalBiLSTM, MultiScale, GatedPixelCNN, PixelCNNpp)
 }
 
-__all__ = ["MODELS", "DiagonalBiLSTM", "GatedPixelCNN", "Model", "PixelCNN", "PixelCNNpp", "RowLSTM", "load"]
+__all__ = [
+    "MODELS",
+    "DiagonalBiLSTM",
+    "GatedPixelCNN",
+    "Model",
+    "MultiScale",
+    "PixelCNN",
+    "PixelCNNpp",
+    "RowLSTM",
+    "load",
+]
 
 
 def load(path: str | os.PathLike[str]) -> Model:

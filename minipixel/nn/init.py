@@ -37,9 +37,13 @@ class Init:
         assert self.rng is not None
         return Parameter((self.rng.uniform(-1, 1, shape) * bound).astype(self.dtype))
 
-    def weight(self, *shape: int) -> Parameter:
-        """An unmasked weight (..., K_out), within sqrt(3 / fan_in), fan_in the number of inputs of each output."""
-        return self.zeros(*shape) if self.blank else self.uniform(shape, np.sqrt(3 / math.prod(shape[:-1])))
+    def weight(self, *shape: int, fan_in: int | None = None) -> Parameter:
+        """An unmasked weight (..., K_out), within sqrt(3 / fan_in), fan_in the number of inputs of each output.
+
+        That is the product of all axes but the last, unless given.
+        """
+        fan_in = fan_in or math.prod(shape[:-1])
+        return self.zeros(*shape) if self.blank else self.uniform(shape, np.sqrt(3 / fan_in))
 
     def weight_and_bias(
         self, shape: tuple[int, ...], mask: Callable[[], np.ndarray] | None = None

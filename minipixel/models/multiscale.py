@@ -1,0 +1,157 @@
+"""Multi-scale PixelRNN: first a small image, then the large one around its pixels.
+
+Source: A. van den Oord, N. Kalchbrenner, K. Kavukcuoglu, "Pixel Recurrent Neural Networks", 2016, arXiv:1601.06759,
+section 3.5. The small image is every s-th row and column of the large one. One model draws it; another, told all of
+it, draws what is missing, so that even the first of these pixels knows roughly what there will be at the other end:
+
+    1 . 2 .       1  5  2  6
+    . . . .       7  8  9 10       with s = 2, the order in which the pixels of a 4x4 image are drawn:
+    3 . 4 .       3 11  4 12       on the left the small image, on the right all of it
+    . . . .      13 14 15 16
+
+The small image is a part of the large one, so its pixels count once: their probabilities are those that the small model
+gives. The large model has seen them beforehand; what it would say about them is thrown away.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from minipixel import ops
+from minipixel.models.base import Model
+from minipixel.models.checks import check_choice, check_count, check_shape
+from minipixel.models.pixelcnn import PixelCNN
+from minipixel.models.pixelrnn import DiagonalBiLSTM, RowLSTM
+from minipixel.nn import BLANK, Init, Module, UnmaskedConv2d
+from minipixel.tensor import Tensor
+
+# The models that there can be at each scale, by name, and what each calls the number of its layers.
+BASES: dict[str, tuple[type[Model], str]] = {
+    "row-lstm": (RowLSTM, "layers"),
+    "diagonal-bilstm": (DiagonalBiLSTM, "layers"),
+    "pixelcnn": (PixelCNN, "blocks"),
+}
+
+
+class Upsampling(Module):
+    """A map of the large image's size, made from the small image: (h, w, N, C) -> (H, W, N, K).
+
+    3x3 convolutions of the small image, unmasked, since all of it is known by then. Their dilations 1, 2, 4, ... double
+    until they add up to the longer side: every pixel of the map hears of every pixel of the small image. Then each
+    small pixel writes the s x s large ones that begin at its own place.
+    """
+
+    def __init__(self, C: int, K: int, size: tuple[int, int], stride: int, init: Init) -> None:
+        self.size, self.stride = size, stride
+        longer_side = -(-max(size) // stride)
+        steps = max(1, (longer_side - 1).bit_length())  # 2**steps - 1, how far they reach together, spans that side
+        self.layers = [UnmaskedConv2d(K if i else C, K, (3, 3), init, dilation=2**i) for i in range(steps)]
+        block = min(stride, size[0]), min(stride, size[1])  # no more taps than there are pixels to write to
+        self.weight, self.bias = init.weight(*block, K, K, fan_in=K), init.zeros(K)
+
+    def __call__(self, x: Any) -> Tensor:
+        """(h, w, N, C) -> (H, W, N, K)."""
+        for layer in self.layers:
+            x = ops.elu(layer(x))
+        return ops.transposed_conv2d(x, self.weight, self.bias, size=self.size, stride=self.stride, centre=(0, 0))
+
+    def __repr__(self) -> str:
+        kh, kw, K, _ = self.weight.shape
+        return f"Upsampling({kh}x{kw}, stride {self.stride}, {K} -> {K})"
+
+
+class MultiScale(Model):
+    """Multi-scale PixelRNN (1601.06759, section 3.5) for images (H, W, C) of Q levels, C = 1 or 3.
+
+    A model of the image's every `factor`-th row and column, and one of the whole image that is told, in every layer, a
+    map of `upsampled` features made from the small one. Both are of the kind `base`: "row-lstm", "diagonal-bilstm" or
+    "pixelcnn", with `hidden` and `layers` as there (PixelCNN's blocks). With `scales` above 2 the model of the small
+    image has itself one scale less than this. Conditions go to both, as they are; of a map the small model gets every
+    `factor`-th row and column. `options` are those of every model: see Model.
+
+    The order of the pixels is not raster: see `order`. Each model sees of its own image what its base sees, and the
+    large one all of the small image besides; so of "diagonal-bilstm" both see their whole past.
+    """
+
+    name = "multi-scale"
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        levels: int,
+        *,
+        base: str = "row-lstm",
+        factor: int = 2,
+        scales: int = 2,
+        hidden: int = 16,
+        layers: int = 7,
+        upsampled: int = 32,
+        **options: Any,
+    ) -> None:
+        H, W, C = check_shape(image_shape)
+        factor = check_count("factor", factor, 2)
+        architecture: dict[str, Any] = {
+            "base": check_choice("base", base, tuple(BASES)),
+            "factor": factor,
+            "scales": check_count("scales", scales, 2, _most_scales(max(H, W), factor)),
+            "hidden": check_count("hidden", hidden, C),  # each colour needs a feature of its own
+            "layers": check_count("layers", layers, 1),
+            "upsampled": check_count("upsampled", upsampled, 1),
+        }
+        super().__init__(image_shape, levels, architecture, **options)
+
+        self.factor = factor
+        kind, depth = BASES[base]
+        sizes: dict[str, Any] = {"hidden": hidden, depth: layers}
+        rng = BLANK if self.init.blank else self.init.rng  # one stream for all weights, or no memory for any
+        shared: dict[str, Any] = {"head": self.head.name, "mixtures": self.mixtures, "rng": rng, "dtype": self.dtype}
+
+        small_shape = -(-H // factor), -(-W // factor), C
+        told = self.conditions.shape
+        if told is not None and len(told) == 3:  # a map
+            told = (*small_shape[:2], self.conditions.width)
+        of_small = shared | {"num_classes": self.conditions.num_classes, "condition_shape": told}
+        self.small: Model
+        if scales == 2:
+            self.small = kind(small_shape, levels, **sizes, **of_small)
+        else:
+            self.small = MultiScale(small_shape, levels, **(architecture | {"scales": scales - 1} | of_small))
+        self.upsampling = Upsampling(C, upsampled, (H, W), factor, self.init)
+        told = (H, W, upsampled + self.conditions.width)
+        self.large = kind((H, W, C), levels, **sizes, **shared, condition_shape=told)
+        self.features = self.large.features
+
+    @property
+    def order(self) -> np.ndarray:
+        """The place in line of every sub-pixel: first the small image, in its own order, then the rest in raster order.
+
+        Integers (H, W, C), from 0.
+        """
+        few, s = self.small.order, self.factor
+        order = np.full(self.image_shape, -1)
+        order[::s, ::s] = few
+        order[order < 0] = np.arange(few.size, order.size)
+        return order
+
+    def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
+        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
+        few = self._every(x)
+        of_few = self.small.forward(few, None if condition is None else self._every(condition), rng)
+        told = self.upsampling(few)
+        if condition is not None:
+            everywhere = self.xp.zeros((*told.shape[:2], 1, 1), self.dtype)  # a condition may be one for all pixels
+            told = ops.concat(told, everywhere + condition)
+        return ops.overlay(self.large.forward(x, told, rng), of_few, stride=self.factor)
+
+    def _every(self, x: Any) -> Any:
+        """Every `factor`-th row and column. A constant stays one: no layer need find a gradient for it."""
+        few = ops.subsample(x, stride=self.factor)
+        return few if isinstance(x, Tensor) else few.data
+
+
+def _most_scales(side: int, factor: int) -> int:
+    """How many scales there are until a single pixel is left of an image with that longer side, but 2 at least."""
+    scales = 1
+    while side > 1:
+        side, scales = -(-side // factor), scales + 1
+    return max(2, scales)
