@@ -215,7 +215,7 @@ class Model(Module):
     @property
     def xp(self) -> Any:
         """The array library that the weights live in."""
-        return array_module(self.parameters()[0].data)
+        return array_module(next(self.named_parameters())[1].data)
 
     def _pixels_first(self, images: np.ndarray) -> Any:
         """Integers (N, H, W, C) -> integers (H, W, N, C), where the weights live."""
