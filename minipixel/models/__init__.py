@@ -1,4 +1,4 @@
-"""The family, and the way back from a file to a model."""
+"""The family, the embedding network beside it, and the way back from a file to either."""
 
 import os
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from minipixel import checkpoint
 from minipixel.errors import FormatError
 from minipixel.models.base import Model
+from minipixel.models.embedding import EmbeddingNet
 from minipixel.models.gated_pixelcnn import GatedPixelCNN
 from minipixel.models.pixelcnn import PixelCNN
 from minipixel.models.pixelrnn import DiagonalBiLSTM, RowLSTM
@@ -14,22 +15,22 @@ from minipixel.nn import BLANK
 # The one table of models, by the name used in files and on the command line.
 MODELS: dict[str, type[Model]] = {model.name: model for model in (PixelCNN, RowLSTM, DiagonalBiLSTM, GatedPixelCNN)}
 
-__all__ = ["MODELS", "DiagonalBiLSTM", "GatedPixelCNN", "Model", "PixelCNN", "RowLSTM", "load"]
+__all__ = ["MODELS", "DiagonalBiLSTM", "EmbeddingNet", "GatedPixelCNN", "Model", "PixelCNN", "RowLSTM", "load"]
 
 
-def load(path: str | os.PathLike[str]) -> Model:
-    """The model that `model.save(path)` wrote, weights and all.
+def load(path: str | os.PathLike[str]) -> Model | EmbeddingNet:
+    """The model, or the embedding network, that its `save(path)` wrote, weights and all.
 
     Raises FormatError for a file that is damaged, or is not such a model; FileNotFoundError if there is none.
     """
     config, tensors = checkpoint.read(path)
     arguments = dict(config)
     name = arguments.pop("model", None)
-    if name not in tuple(MODELS):
-        raise FormatError(f"{path}: got a model named {name!r}, expected one of {', '.join(MODELS)}")
+    known: dict[str, Callable[..., Model | EmbeddingNet]] = {**MODELS, EmbeddingNet.name: EmbeddingNet}
+    if name not in tuple(known):
+        raise FormatError(f"{path}: got a model named {name!r}, expected one of {', '.join(known)}")
     try:
-        build: Callable[..., Model] = MODELS[name]
-        model = build(**arguments, rng=BLANK)  # takes no memory before the shapes are known to be right
+        model = known[name](**arguments, rng=BLANK)  # takes no memory before the shapes are known to be right
         model.load_state_dict(tensors)
     except (TypeError, ValueError) as error:
         raise FormatError(f"{path}: its configuration does not fit: {error}") from error
