@@ -8,9 +8,8 @@
 #
 # ## One more thing on the right of the bar
 # So far a model was `p(x)`. Now somebody tells it something beforehand: h, for example "this will be a seven". The
-# chain rule holds under any h: `p(x | h) = prod_t p(x_t | x_<t, h)`. So h joins the past of *every* pixel, even of the
-# first. It is known before anything is drawn. No mask need keep it from anyone. Under each h the probabilities of all
-# images sum to 1, at any weights: the last cell adds them up.
+# chain rule holds under any h: `p(x | h) = prod_t p(x_t | x_<t, h)`. So h joins the past of *every* pixel, the first
+# too. No mask need keep it from anyone. For each h the probabilities of all images sum to 1: the last cell adds them.
 #
 # ## V h is a bias
 # Each residual block adds a term `V h` before its nonlinearity: the same at all pixels, with a V of its own. Let h be
@@ -38,8 +37,8 @@ h = np.eye(10)[told][None, None]  # (1, 1, N, 10): one row an image, the same at
 assert np.array_equal(layer(mp.Tensor(features), h).data, features + layer.weight.data[told])
 
 # %% [markdown]
-# So a conditional model is ten plain ones that share all but some biases. We take an untrained one, copy its weights
-# into a plain PixelCNN, and add the row of class 7 to the biases that stand before it. The two agree.
+# So a conditional model is ten plain ones that share all but some biases. We copy the weights of one into a plain
+# PixelCNN, and add the row of class 7 to the biases that stand before it. The two agree.
 
 # %%
 size = {"hidden": 24, "blocks": 3}
@@ -61,7 +60,6 @@ print(mp.check_causality(model))
 recipe = {"epochs": EPOCHS, "batch_size": 16}
 mp.fit(plain, train, validation=test, optimizer=mp.optim.Adam(3e-3), **recipe)
 mp.fit(model, train, labels, validation=(test, test_labels), optimizer=mp.optim.Adam(3e-3), **recipe)
-
 log_p = np.stack([model.log_prob(test, np.full(N, label)) for label in digits], axis=1)  # (N, 10): told each class
 right = log_p[np.arange(N), test_labels]
 unknown = logsumexp(log_p, axis=1) - np.log(10)  # log of the mean of p(x | c) over the classes
@@ -72,10 +70,9 @@ worth = (right - unknown) / np.log(2)
 print(f"the label is worth {worth.mean():.2f} bits an image, and never more than log2(10) = {np.log2(10):.2f}")
 
 # %% [markdown]
-# Do not compare the first two rows as if they answered one question. The second model was given a part of the answer.
-# The third row is fair: it averages `p(x | c)` over all ten classes, so it is a `p(x)` again, made with ten times the
-# work. In this run it even beats the plain model. What lies between the last two rows is the label. Of the ten terms
-# of that average one is `p(x | true class) / 10`, so a label never saves more than `log2(10)` bits.
+# The first two rows do not answer one question: the second model was given a part of the answer. The third is fair: it
+# averages `p(x | c)` over all classes, so it is a `p(x)` again, at ten times the work, and beats the plain model here.
+# Of the ten terms of that average one is `p(x | true class) / 10`: a label never saves more than `log2(10)` bits.
 
 # %%
 drawn = model.sample(50, np.tile(digits, 5), rng=0)
@@ -90,8 +87,7 @@ show(mp.plots.sample_grid(real, drawn, Q, title="Asked for 0, 1, 2 ... 9"), "09_
 # %%
 posterior, guess = softmax(log_p, axis=1), log_p.argmax(axis=1)
 accuracy = (guess == test_labels).mean()
-print(f"read by Bayes: {accuracy:.1%} of {N} test digits; by chance: {1 / 10:.0%}")
-
+print(f"read by Bayes: {accuracy:.1%} of {N} test digits")
 figure = mp.plots.figure(7.4, 2.5)
 figure.supylabel("p(class | x)", fontsize=9, y=0.3)
 for n, (above, below) in zip(np.flatnonzero(guess != test_labels), figure.subplots(2, 6, sharey="row").T, strict=False):
@@ -107,7 +103,7 @@ show(figure, "09_misread")
 # good numbers come from? From another network. It reads finished pictures, so it wears no masks, and gives each one 16
 # numbers, scaled to length 1: a point on a sphere, an *embedding*. It learns from *triplets*: an anchor a, a positive p
 # of the same class, a negative n of another. A triplet costs `max(0, |a - p|**2 - |a - n|**2 + 0.2)`: p should be
-# nearer to a than n is, by a margin. Here is the worst triplet of one anchor, and what training makes of it.
+# nearer to a than n is, by a margin. Below: the worst triplet of one anchor, then all distances, black for 0.
 
 
 # %%
@@ -120,13 +116,13 @@ after = 2 - 2 * points @ points.T
 nearest = np.where(np.eye(N, dtype=bool), 5, after).argmin(axis=1)
 retrieved = (test_labels[nearest] == test_labels).mean()
 print(f"{retrieved:.1%} of the test digits have one of their own class as the nearest of all others")
-
-figure = mp.plots.figure(7.4, 2.2)
+figure = mp.plots.figure(7.4, 2.3)
 axes, order = figure.subplots(1, 5, width_ratios=(1, 1, 1, 2, 2)), np.argsort(test_labels, kind="stable")
 for ax, n, name in zip(axes, triplet, ("anchor", "positive", "negative"), strict=False):
     ax.imshow(test[n], cmap="Greys")
-    told = f"{before[0, n]:.2f}, then {after[0, n]:.2f}" if n else "squared distance"
-    ax.set(title=name, xlabel=told, xticks=[], yticks=[])
+    ax.set(
+        title=name, xlabel=f"{before[0, n]:.2f}, then\n{after[0, n]:.2f}" if n else "distance:", xticks=[], yticks=[]
+    )
 for ax, distances, name in zip(axes[3:], (before, after), ("untrained", "trained"), strict=True):
     ax.imshow(distances[order][:, order], cmap="magma", vmin=0, vmax=3)
     ax.set(title=name, xlabel="all test digits, by class", xticks=[], yticks=[])
@@ -134,8 +130,8 @@ show(figure, "09_embeddings")
 
 # %% [markdown]
 # ## From an embedding to pictures, and a walk
-# Now h is an embedding; this model never hears of labels. On the left of each row a test digit that it has never seen;
-# told where that one lies, it draws nine more.
+# Now h is an embedding; this model never hears of labels. First in each row a test digit, then nine draws told where
+# it lies.
 
 # %%
 portraits = mp.models.PixelCNN((H, W, C), Q, condition_shape=(net.dimensions,), **size)
@@ -149,13 +145,14 @@ show(mp.plots.image_grid(rows.reshape(-1, H, W, C), Q, title="Told the first of 
 
 # %% [markdown]
 # Between two points lie others. We go straight from one to the other, scaled back to length 1, since the model was
-# never told anything shorter. Each step draws with *the same uniforms*: only h moves, and so does the picture.
+# never told anything shorter. Each step draws with *the same uniforms*: only h moves, and so does the picture. (Other
+# seeds change as gradually, but not all their ends are as clean; a larger model's are: docs/images/digits-walk.png.)
 
 # %%
 start, end, walk = points[typical[[0, 1, 2, 3, 5]]], points[typical[[6, 4, 7, 5, 6]]], []
 for t in np.linspace(0, 1, 11):
     h = (1 - t) * start + t * end
-    walk.append(portraits.sample(5, h / np.linalg.norm(h, axis=1, keepdims=True), rng=0).astype(int))
+    walk.append(portraits.sample(5, h / np.linalg.norm(h, axis=1, keepdims=True), rng=3).astype(int))
 by_step, in_all = (abs(np.diff(steps, axis=0)).mean() for steps in (walk, walk[:: len(walk) - 1]))
 print(f"a step changes a pixel by {by_step:.2f} levels on average; the two ends differ by {in_all:.2f}")
 walk = np.stack(walk, axis=1).reshape(-1, H, W, C)
@@ -191,10 +188,8 @@ assert (worth <= np.log2(10) + 1e-6).all() and accuracy > 2 / 10
 assert itself.sum() > 40 and copyist.bits_per_dim(every, every) < 0.2
 if EPOCHS == 8:  # the full length
     assert bits["conditional, told the label"] < bits["conditional, label unknown"] < bits["plain"] < 1.95
-    assert accuracy > 0.9 and worth.mean() > 2.5
-    assert (
-        retrieved > 0.95 and after[same].mean() < after[~same].mean() / 4 and bits["told the embedding"] < bits["plain"]
-    )
+    assert accuracy > 0.9 and worth.mean() > 2.5 and bits["told the embedding"] < bits["plain"]
+    assert retrieved > 0.95 and after[same].mean() < after[~same].mean() / 4
     assert after[0, triplet[1]] < after[0, triplet[2]] and by_step < in_all / 3
 
 # %% [markdown]
