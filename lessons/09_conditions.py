@@ -116,7 +116,7 @@ after = 2 - 2 * points @ points.T
 nearest = np.where(np.eye(N, dtype=bool), 5, after).argmin(axis=1)
 retrieved = (test_labels[nearest] == test_labels).mean()
 print(f"{retrieved:.1%} of the test digits have one of their own class as the nearest of all others")
-figure = mp.plots.figure(7.4, 2.3)
+figure = mp.plots.figure(7.4, 2.7)
 axes, order = figure.subplots(1, 5, width_ratios=(1, 1, 1, 2, 2)), np.argsort(test_labels, kind="stable")
 for ax, n, name in zip(axes, triplet, ("anchor", "positive", "negative"), strict=False):
     ax.imshow(test[n], cmap="Greys")
