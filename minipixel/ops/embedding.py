@@ -40,7 +40,7 @@ def unit(x):
 
 @op
 def triplet_loss(x, *, labels, margin):
-    """By how much, on average, an image is not nearer to its own class than to another by a margin: (N, K) -> ().
+    """How far images are, on average, from lying nearer to their own class than to others by a margin: (N, K) -> ().
 
     The mean of max(0, |a - p|**2 - |a - n|**2 + margin) over all triplets of the rows of x: an anchor a, a positive p
     of the same class, a negative n of another, as `labels`, integers (N,) on the host, say. This is equation 3 of
