@@ -1,7 +1,7 @@
 """Every model of the family on the bundled digits, held-out bits/dim; and figures of what they draw.
 
 Run: python benchmarks/family.py            some minutes a model on two cores
-     python benchmarks/family.py gated      one row only: a model's name, classes, or emoji
+     python benchmarks/family.py gated      one row only: a model's name, classes, walk, or emoji
 Writes the figures into docs/images/ and, when all rows were asked for, the table into docs/results.md.
 """
 
@@ -26,11 +26,11 @@ FAMILY = {
 }
 
 
-def train(model, split, held_out, epochs, rate, labels=(None, None)):
+def train(model, split, held_out, epochs, rate, labels=(None, None), batch_size=64):
     """Seconds and test bits/dim after training."""
     start = time.perf_counter()
     optimizer = mp.optim.Adam(rate)
-    mp.fit(model, split, labels[0], epochs=epochs, optimizer=optimizer)
+    mp.fit(model, split, labels[0], epochs=epochs, batch_size=batch_size, optimizer=optimizer)
     return time.perf_counter() - start, model.bits_per_dim(held_out, labels[1])
 
 
@@ -66,6 +66,59 @@ def classes():
     return [row("PixelCNN told the class (hidden 32, blocks 5; 20 epochs)", model, seconds, bits)]
 
 
+def walk():
+    """A Gated PixelCNN told embeddings, and what it draws on the way from one embedding to another."""
+    ds = mp.datasets.load("digits")
+    images, labels = ds.test.images, ds.test.labels
+    net = mp.models.EmbeddingNet(ds.image_shape, ds.levels)
+    start = time.perf_counter()
+    mp.fit_embedding(net, ds.train.images, ds.train.labels, steps=150)
+    seconds = time.perf_counter() - start
+    told, points = net.embed(ds.train.images), net.embed(images)
+    model = mp.models.GatedPixelCNN(ds.image_shape, ds.levels, filters=32, layers=5, condition_shape=(net.dimensions,))
+    rate = mp.optim.cosine_decay(3e-3, 12 * -(-len(told) // 32))
+    more, bits = train(model, ds.train.images, images, 12, rate, (told, points), batch_size=32)
+
+    # the ends: of each class the test digit whose embedding lies nearest to the mean of its class
+    typical = [np.where(labels == k, points @ points[labels == k].mean(axis=0), -1).argmax() for k in range(10)]
+    a, b = np.take(typical, [[0, 1, 2, 3, 4, 5, 8], [6, 4, 7, 5, 9, 6, 3]])
+    drawn = walks(model, points[a], points[b], rng=0)
+    rows = np.concatenate([images[a][:, None], drawn, images[b][:, None]], axis=1)
+    title = "Drawn on the straight line between the embeddings of two test digits"
+    figure = mp.plots.image_grid(rows.reshape(-1, *ds.image_shape), ds.levels, columns=rows.shape[1], title=title)
+    figure.axes[0].set_xticks([3.5, 9 * rows.shape[1] - 5.5], ["test digit", "test digit"])
+    figure.savefig(DOCS / "images" / "digits-walk.png")
+    judge(ds, np.stack([walks(model, points[a], points[b], rng) for rng in range(8)]), labels[a], labels[b])
+    return [row("GatedPixelCNN told an embedding (filters 32, layers 5; 12 epochs)", model, seconds + more, bits)]
+
+
+def walks(model, start, end, rng, steps=11):
+    """Walks between embeddings (R, K): images (R, steps, H, W, C), the same uniforms at every step of a walk.
+
+    Points of the straight line are scaled to length 1, as all embeddings are that the model was ever told.
+    """
+    line = [(1 - t) * start + t * end for t in np.linspace(0, 1, steps)]
+    line = [points / np.linalg.norm(points, axis=1, keepdims=True) for points in line]
+    return np.stack([model.sample(len(points), points, rng=rng) for points in line], axis=1)
+
+
+def judge(ds, drawn, a, b):
+    """Print how gradual walks (S, R, steps, H, W, C) are, and how their images are read by the nearest training one."""
+    known = ds.train.images.reshape(len(ds.train.images), -1).astype(float)
+    pixels = drawn.reshape(*drawn.shape[:3], -1).astype(float)
+    distances = (known**2).sum(axis=1) - 2 * pixels @ known.T  # but for a term that they share
+    read = ds.train.labels[distances.argmin(axis=-1)]
+    steps = abs(np.diff(pixels, axis=2)).mean(axis=(1, 3))
+    ends = abs(pixels[:, :, -1] - pixels[:, :, 0]).mean()
+    print(f"  a step changes a pixel by {steps.mean():.2f} levels, both ends differ by {ends:.2f}")
+    print(
+        f"  read as its class: the start {(read[:, :, 0] == a).mean():.0%}, the end {(read[:, :, -1] == b).mean():.0%}"
+    )
+    share = (read == b[:, None]).mean(axis=(0, 1))
+    either = ((read == a[:, None]) | (read == b[:, None])).mean()
+    print("  read as the class of the end, step by step:", *(f"{part:.0%}" for part in share), f"; either {either:.0%}")
+
+
 def emoji():
     """An RGB PixelCNN on emoji of 8 levels a channel."""
     ds = mp.datasets.load("emoji")
@@ -79,7 +132,7 @@ def emoji():
 
 def main(only):
     lines = digits(only)
-    for part in (classes, emoji):
+    for part in (classes, walk, emoji):
         if not only or part.__name__ in only:
             lines += part()
     if only:

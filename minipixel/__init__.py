@@ -6,7 +6,7 @@ from minipixel.errors import CausalityError, FormatError
 from minipixel.gradcheck import gradcheck, gradcheck_model
 from minipixel.models import load
 from minipixel.tensor import Tensor, no_grad, op
-from minipixel.training import History, callbacks, fit
+from minipixel.training import History, callbacks, fit, fit_embedding
 
 __version__ = "0.1.0"
 
@@ -21,6 +21,7 @@ __all__ = [
     "datasets",
     "distributions",
     "fit",
+    "fit_embedding",
     "gradcheck",
     "gradcheck_model",
     "kernels",

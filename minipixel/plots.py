@@ -26,18 +26,23 @@ def sample_grid(real: np.ndarray, generated: np.ndarray, levels: int, *, columns
 
 
 def loss_curve(history: Mapping[str, list[float]]) -> Any:
-    """Bits/dim after each epoch, in training and, where there was any, in validation -> Figure."""
+    """Bits/dim after each epoch, in training and, where there was any, in validation -> Figure.
+
+    Of an embedding network, which has no bits, the triplet loss of each step.
+    """
     fig = figure(5.5, 3.4)
     ax = fig.subplots()
-    for name, label, colour in (("bits_per_dim", "training", CENTRE), ("val_bits_per_dim", "validation", OPEN)):
+    bits = "bits_per_dim" in history
+    names = ("bits_per_dim", "val_bits_per_dim") if bits else ("loss",)
+    for name, label, colour in zip(names, ("training", "validation"), (CENTRE, OPEN), strict=False):
         values = history.get(name, [])
         if values:
-            epochs = np.arange(1, len(values) + 1)
-            ax.plot(epochs, values, color=colour, linewidth=1.8, marker="o" if len(values) == 1 else None, label=label)
-            last = (epochs[-1], values[-1])
+            counts = np.arange(1, len(values) + 1)
+            ax.plot(counts, values, color=colour, linewidth=1.8, marker="o" if len(values) == 1 else None, label=label)
+            last = (counts[-1], values[-1])
             ax.annotate(f"{values[-1]:.3f}", last, xytext=(4, 0), textcoords="offset points", color=colour)
-    ax.set_xlabel("epoch")
-    ax.set_ylabel("bits/dim")
+    ax.set_xlabel("epoch" if bits else "step")
+    ax.set_ylabel("bits/dim" if bits else "triplet loss")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.margins(x=0.08)
     ax.grid(alpha=0.25)

@@ -139,4 +139,9 @@ TABLE = [
     Row(ops.categorical_log_prob, ((2, 2, 2, 9),), {"images": levels((2, 2, 2, 3), 3)}, low=-9, high=9, case="rgb"),
     *mixture_rows(ops.logistic_mixture_log_prob, "complex"),
     *mixture_rows(ops.normal_mixture_log_prob, "central"),  # its special functions take no complex step
+    Row(ops.flatten, ((3, 2, 4, 2),)),
+    Row(ops.unit, ((4, 5),)),
+    Row(ops.unit, ((2, 3, 2),), low=1e-6, high=1e-5, case="short"),
+    Row(ops.triplet_loss, ((6, 3),), {"labels": np.array([0, 1, 0, 2, 1, 0]), "margin": 0.2}, case="some-violated"),
+    Row(ops.triplet_loss, ((5, 2),), {"labels": np.array([4, 4, 4, 9, 9]), "margin": 50.0}, case="all-violated"),
 ]

@@ -155,6 +155,15 @@ def test_info(capsys, trained):
     assert "8x8x1 images of 17 levels" in said and "stem" in said
 
 
+def test_an_embedding_network_is_no_model(here, capsys):
+    mp.models.EmbeddingNet((8, 8, 1), 17, filters=2).save("net")
+    assert main(["info", "net"]) == 0
+    assert "EmbeddingNet: 8x8x1 images of 17 levels" in capsys.readouterr().out
+    for command in ("sample", "evaluate"):
+        assert main([command, "net"]) == 2
+        assert "net: got an embedding network, which draws nothing" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("command", "text"),
     [

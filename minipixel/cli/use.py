@@ -15,7 +15,7 @@ from minipixel import datasets, plots
 from minipixel.cli.data import describe, in_turn, prepare
 from minipixel.files import write_atomically
 from minipixel.kernels import numba_enabled
-from minipixel.models import load
+from minipixel.models import Model, load
 from minipixel.shards import Workers
 
 
@@ -26,7 +26,7 @@ def sample(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--out: got {arguments.out}, wanted a name ending in .png (a picture) or .npy (the numbers)")
     if not out.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), arguments.out)
-    model = load(arguments.file)
+    model = _model(arguments.file)
     condition = in_turn(model, arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
     images = model.sample(arguments.n, condition, rng=arguments.seed, temperature=arguments.temperature)
     content = io.BytesIO()
@@ -41,7 +41,7 @@ def sample(arguments: argparse.Namespace) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print the mean negative log-likelihood of a split."""
-    model = load(arguments.file)
+    model = _model(arguments.file)
     ds = datasets.load(arguments.data, arguments.root)
     split = ds.train if arguments.split == "train" else ds.test
     images = prepare(split.images, ds.levels, model.levels, arguments.binarize)
@@ -66,6 +66,14 @@ def info(arguments: argparse.Namespace) -> int:
     print(f"data          {os.environ.get('MINIPIXEL_DATA', 'a cache folder (MINIPIXEL_DATA is not set)')}")
     print(f"data sets     {', '.join(datasets.DATASETS)}")
     return 0
+
+
+def _model(path: str) -> Model:
+    """The model in a file; ValueError for an embedding network, which is no distribution over images."""
+    model = load(path)
+    if not isinstance(model, Model):
+        raise ValueError(f"{path}: got an embedding network, which draws nothing and scores nothing, wanted a model")
+    return model
 
 
 def _version(name: str) -> str:

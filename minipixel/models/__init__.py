@@ -1,4 +1,4 @@
-"""The family, and the way back from a file to a model."""
+"""The family, the embedding network beside it, and the way back from a file to either."""
 
 import os
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from minipixel import checkpoint
 from minipixel.errors import FormatError
 from minipixel.models.base import Model
+from minipixel.models.embedding import EmbeddingNet
 from minipixel.models.gated_pixelcnn import GatedPixelCNN
 from minipixel.models.multiscale import MultiScale
 from minipixel.models.pixelcnn import PixelCNN
@@ -21,6 +22,7 @@ MODELS: dict[str, type[Model]] = {
 __all__ = [
     "MODELS",
     "DiagonalBiLSTM",
+    "EmbeddingNet",
     "GatedPixelCNN",
     "Model",
     "MultiScale",
@@ -31,19 +33,19 @@ __all__ = [
 ]
 
 
-def load(path: str | os.PathLike[str]) -> Model:
-    """The model that `model.save(path)` wrote, weights and all.
+def load(path: str | os.PathLike[str]) -> Model | EmbeddingNet:
+    """The model, or the embedding network, that its `save(path)` wrote, weights and all.
 
     Raises FormatError for a file that is damaged, or is not such a model; FileNotFoundError if there is none.
     """
     config, tensors = checkpoint.read(path)
     arguments = dict(config)
     name = arguments.pop("model", None)
-    if name not in tuple(MODELS):
-        raise FormatError(f"{path}: got a model named {name!r}, expected one of {', '.join(MODELS)}")
+    known: dict[str, Callable[..., Model | EmbeddingNet]] = {**MODELS, EmbeddingNet.name: EmbeddingNet}
+    if name not in tuple(known):
+        raise FormatError(f"{path}: got a model named {name!r}, expected one of {', '.join(known)}")
     try:
-        build: Callable[..., Model] = MODELS[name]
-        model = build(**arguments, rng=BLANK)  # takes no memory before the shapes are known to be right
+        model = known[name](**arguments, rng=BLANK)  # takes no memory before the shapes are known to be right
         model.load_state_dict(tensors)
     except (TypeError, ValueError) as error:
         raise FormatError(f"{path}: its configuration does not fit: {error}") from error

@@ -1,23 +1,22 @@
 """What every model of the family is to the people who use it: likelihoods out, samples out, weights in and out."""
 
-import os
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 
-from minipixel import checkpoint, ops
-from minipixel.backend import array_module, to_cpu
+from minipixel import ops
+from minipixel.backend import to_cpu
 from minipixel.heads import make_head
-from minipixel.models.checks import MANY, check_choice, check_count, check_images, check_shape
+from minipixel.models.checks import MANY, check_choice, check_count, check_images
 from minipixel.models.conditions import Conditions
-from minipixel.nn import Init, Module, Parameter, fitting_scales
+from minipixel.models.network import Network
+from minipixel.nn import fitting_scales
 from minipixel.sampling import SAMPLERS
 from minipixel.shards import Workers
 from minipixel.tensor import Tensor, no_grad
 
 
-class Model(Module):
+class Model(Network):
     """A distribution over images of one shape, written once: a subclass says only how features are computed.
 
     `image_shape` is (H, W, C) with C = 1 or 3, `levels` is Q in 2..256. Images are integers in 0..Q-1, (N, H, W, C).
@@ -34,7 +33,6 @@ class Model(Module):
     """
 
     name: ClassVar[str]
-    features: int
     initialized: bool = True
 
     def __init__(
@@ -50,13 +48,10 @@ class Model(Module):
         rng: Any = 0,
         dtype: str = "float32",
     ) -> None:
-        self.image_shape = check_shape(image_shape)
-        self.levels = check_count("levels", levels, 2, 256)
-        self.dtype = check_choice("dtype", getattr(dtype, "__name__", str(dtype)), ("float32", "float64"))
+        super().__init__(image_shape, levels, rng, dtype)
         self.mixtures = check_count("mixtures", mixtures, 1, 1000)
         self.head = make_head(head, self.image_shape[2], self.levels, self.mixtures)
         self.conditions = Conditions(num_classes, condition_shape, self.image_shape)
-        self.init = Init(rng, self.dtype)
         self.config = {
             "model": self.name,
             "image_shape": list(self.image_shape),
@@ -172,62 +167,15 @@ class Model(Module):
             images = np.concatenate(list(workers.map(draw, n, self.shard_size)))
         return (images, self.log_prob(images, condition)) if return_log_prob else images
 
-    # --- size and files ---------------------------------------------------------------------------------------------
-
-    @property
-    def num_parameters(self) -> int:
-        """How many weights the model stores, those that masks shut included."""
-        return sum(parameter.data.size for parameter in self.parameters())
-
-    @property
-    def shard_size(self) -> int:
-        """How many images one worker takes at a time: 1 to 16, so that a feature map has about 2**18 numbers.
-
-        Small enough to stay near the core, large enough for good matrix products, and several to a batch. (More than 16
-        only where that many still make a map of less than 2**14 numbers, for which Python is what takes the time.)
-        A function of the model alone, never of the machine, since sums over shards depend on it in the last bit.
-        On a GPU a shard is as large as a batch is likely to be.
-        """
-        if self.xp is not np:
-            return 1024
-        H, W, _ = self.image_shape
-        numbers = H * W * self.features
-        return int(np.clip(2**18 // numbers, 1, max(16, 2**14 // numbers)))
-
-    def summary(self) -> str:
-        """A table of the layers, their weights, and how many of those the masks leave open."""
-        rows = [(path, repr(layer), *_sizes(layer)) for path, layer in _layers(self, "")]
-        rows.append(("total", "", sum(row[2] for row in rows), sum(row[3] for row in rows)))
-        width = max(len(row[0]) for row in rows)
-        lines = [f"{path:{width}}  {layer:36}{stored:>12,}{opened:>12,}" for path, layer, stored, opened in rows]
-        H, W, C = self.image_shape
-        title = (
-            f"{type(self).__name__}: {H}x{W}x{C} images of {self.levels} levels, {self.head.name} head, {self.dtype}"
-        )
-        return "\n".join([title, f"{'layer':{width}}  {'':36}{'weights':>12}{'open':>12}", *lines])
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write configuration and weights to a safetensors file, whole or not at all. Raises OSError."""
-        checkpoint.write(path, self.config, self.state_dict())
+    def describe(self) -> str:
+        """What it is, in one line."""
+        return f"{super().describe()}, {self.head.name} head"
 
     # --- the first and the last line of every pass ------------------------------------------------------------------
-
-    @property
-    def xp(self) -> Any:
-        """The array library that the weights live in."""
-        return array_module(next(self.named_parameters())[1].data)
-
-    def _pixels_first(self, images: np.ndarray) -> Any:
-        """Integers (N, H, W, C) -> integers (H, W, N, C), where the weights live."""
-        return self.xp.asarray(np.ascontiguousarray(images.transpose(1, 2, 0, 3)))
 
     def condition_map(self, condition: np.ndarray | None) -> Any:
         """Checked conditions as `forward` wants them: None, (1, 1, N, K) or (H, W, N, K)."""
         return self.conditions.pixels_first(condition, self.xp, self.dtype)
-
-    def scaled(self, levels: Any) -> Any:
-        """Integers 0..Q-1 -> the model's dtype in [-1, 1]."""
-        return levels.astype(self.dtype) * (2 / (self.levels - 1)) - 1
 
     def _log_prob(
         self, images: np.ndarray, condition: np.ndarray | None, rng: np.random.Generator | None = None
@@ -240,24 +188,3 @@ class Model(Module):
 def rows(condition: np.ndarray | None, part: Any) -> np.ndarray | None:
     """The conditions of some of the images; None stays None."""
     return None if condition is None else condition[part]
-
-
-def _layers(module: Module, prefix: str) -> Iterator[tuple[str, Any]]:
-    """The modules below that own weights themselves, with their dotted paths."""
-    for name, value in vars(module).items():
-        for position, item in enumerate(value if isinstance(value, list) else [value]):
-            path = f"{prefix}{name}.{position}" if isinstance(value, list) else f"{prefix}{name}"
-            if isinstance(item, Module):
-                yield from [(path, item)] if _own(item) else []
-                yield from _layers(item, f"{path}.")
-
-
-def _own(layer: Module) -> list[Parameter]:
-    """The parameters of a layer itself, not those of layers in it."""
-    return [value for value in vars(layer).values() if isinstance(value, Parameter)]
-
-
-def _sizes(layer: Any) -> tuple[int, int]:
-    """Weights and biases stored, and those of them that the mask, if there is one, leaves open."""
-    stored = sum(parameter.data.size for parameter in _own(layer))
-    return stored, stored - (int((~layer.mask).sum()) if hasattr(layer, "mask") else 0)

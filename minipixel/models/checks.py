@@ -71,3 +71,11 @@ def check_images(images: Any, image_shape: tuple[int, int, int], levels: int) ->
             "see minipixel.datasets.quantize and binarize, or give the model more levels"
         )
     return images
+
+
+def check_labels(labels: Any, N: int) -> np.ndarray:
+    """The labels of N images as an integer array (N,); else ValueError."""
+    labels = to_cpu(labels)
+    if labels.shape != (N,) or labels.dtype.kind not in "iu":
+        raise ValueError(f"labels: got {labels.dtype} of shape {labels.shape}, wanted {N} integers, one an image")
+    return labels

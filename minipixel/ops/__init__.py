@@ -1,6 +1,7 @@
 """Every differentiable function, and the operators of Tensor that stand for some of them."""
 
 from minipixel.ops.conv import conv2d, linear, transposed_conv2d
+from minipixel.ops.embedding import flatten, triplet_loss, unit
 from minipixel.ops.likelihood import bernoulli_log_prob, categorical_log_prob
 from minipixel.ops.mixture import logistic_mixture_log_prob, normal_mixture_log_prob
 from minipixel.ops.pointwise import (
@@ -48,6 +49,7 @@ OPS = {
         *(lstm_scan,),
         *(bernoulli_log_prob, categorical_log_prob),
         *(logistic_mixture_log_prob, normal_mixture_log_prob),
+        *(flatten, unit, triplet_loss),
     )
 }
 

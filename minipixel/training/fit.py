@@ -109,7 +109,7 @@ def fit(
         nats = float(-model.log_prob(*held_out).mean())
         return {"val_loss": nats, "val_bits_per_dim": model.bits(nats)}
 
-    with Workers(workers) as pool, _finish_the_step(progress) as interrupted:
+    with Workers(workers) as pool, finish_the_step(progress) as interrupted:
         if not model.initialized:
             model.initialize(*next(batches(0)))
         tell("on_train_begin", model, epochs * len(images))
@@ -162,7 +162,7 @@ def _step(
 
 
 @contextmanager
-def _finish_the_step(say_so: bool) -> Iterator[Callable[[], bool]]:
+def finish_the_step(say_so: bool) -> Iterator[Callable[[], bool]]:
     """Within this block a first Ctrl-C only makes the yielded function true; a second one interrupts at once.
 
     Only the main thread may do this; in another, Ctrl-C is not ours.

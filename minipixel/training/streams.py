@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-SHUFFLE, TRANSFORM, DROPOUT = range(3)
+SHUFFLE, TRANSFORM, DROPOUT, TRIPLETS = range(4)
 """What a stream is for: the first part of its key."""
 
 

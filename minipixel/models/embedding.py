@@ -1,0 +1,118 @@
+"""From a picture to K numbers, near to each other for pictures of one class: something to tell a model beforehand.
+
+Source: F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet: A Unified Embedding for Face Recognition and Clustering",
+2015, arXiv:1503.03832. A. van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", 2016,
+arXiv:1606.05328, section 3.3, condition a model on such numbers and draw new portraits of the people they stand for.
+
+The network reads finished pictures: its convolutions wear no mask. It has no likelihood and draws nothing, so it is
+no `Model` and not in MODELS; a model with `condition_shape=(K,)` is what turns its numbers back into pictures.
+"""
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+from minipixel import ops
+from minipixel.backend import to_cpu
+from minipixel.models.checks import check_count, check_images, check_labels
+from minipixel.models.network import Network
+from minipixel.nn import Init, Module, UnmaskedConv2d
+from minipixel.optim.optimizer import check_above_0
+from minipixel.shards import Workers
+from minipixel.tensor import Tensor, no_grad
+
+
+class Linear(Module):
+    """A linear layer with bias: (N, K_in) -> (N, K_out)."""
+
+    def __init__(self, K_in: int, K_out: int, init: Init) -> None:
+        self.weight, self.bias = init.weight_and_bias((K_in, K_out))
+
+    def __call__(self, x: Any) -> Tensor:
+        """Multiply: (N, K_in) -> (N, K_out)."""
+        return ops.linear(x, self.weight, self.bias)
+
+    def __repr__(self) -> str:
+        K_in, K_out = self.weight.shape
+        return f"Linear({K_in} -> {K_out})"
+
+
+class EmbeddingNet(Network):
+    """An ordinary convolutional network from images to points on a sphere: integers (N, H, W, C) -> (N, K).
+
+    3x3 convolutions, a ReLU after each: the first to `filters` features, each of the other `layers` - 1 with a stride
+    of 2, so that it halves the map, and to twice as many features. All that is left goes into one linear layer to
+    K = `dimensions` numbers, scaled to length 1. `mp.fit_embedding` trains it.
+
+    `image_shape` is (H, W, C) with C = 1 or 3, `levels` is Q in 2..256; `rng` makes the first weights: None, int,
+    SeedSequence or Generator; `dtype` is "float32" or "float64".
+    """
+
+    name = "embedding"
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        levels: int,
+        *,
+        dimensions: int = 16,
+        filters: int = 32,
+        layers: int = 3,
+        rng: Any = 0,
+        dtype: str = "float32",
+    ) -> None:
+        super().__init__(image_shape, levels, rng, dtype)
+        self.dimensions = check_count("dimensions", dimensions, 2)  # on a line there are but two points of length 1
+        self.features = check_count("filters", filters, 1)
+        layers = check_count("layers", layers, 1, 8)
+        self.config = {
+            "model": self.name,
+            "image_shape": list(self.image_shape),
+            "levels": self.levels,
+            "dimensions": self.dimensions,
+            "filters": self.features,
+            "layers": layers,
+            "dtype": self.dtype,
+        }
+        H, W, C = self.image_shape
+        widths = [C, *(self.features * 2**layer for layer in range(layers))]
+        self.layers = [
+            UnmaskedConv2d(K_in, K_out, (3, 3), self.init, stride=2 if layer else 1)
+            for layer, (K_in, K_out) in enumerate(itertools.pairwise(widths))
+        ]
+        h, w = (math.ceil(size / 2 ** (layers - 1)) for size in (H, W))
+        self.last = Linear(h * w * widths[-1], self.dimensions, self.init)
+
+    def forward(self, x: Any) -> Tensor:
+        """Points of length 1, from images scaled to [-1, 1]: (H, W, N, C) -> (N, K)."""
+        for layer in self.layers:
+            x = ops.relu(layer(x))
+        return ops.unit(self.last(ops.flatten(x)))
+
+    def points(self, images: np.ndarray) -> Tensor:
+        """The embeddings of checked images, with the way back to the weights: integers (N, H, W, C) -> (N, K)."""
+        return self.forward(self.scaled(self._pixels_first(images)))
+
+    def embed(self, images: Any) -> np.ndarray:
+        """The embeddings of integer images (N, H, W, C): (N, K), in the network's dtype, each of length 1."""
+        images = check_images(images, self.image_shape, self.levels)
+
+        def shard(part: slice) -> np.ndarray:
+            with no_grad():
+                return to_cpu(self.points(images[part]).data)
+
+        with Workers() as workers:
+            return np.concatenate(list(workers.map(shard, len(images), self.shard_size)))
+
+    def loss(self, images: Any, labels: Any, *, margin: float = 0.2) -> Tensor:
+        """The triplet loss of labelled images, integers (N, H, W, C) and (N,), differentiable: see ops.triplet_loss.
+
+        Distances are squared, 0 to 4. Raises ValueError for images or labels that cannot be meant, and where no class
+        has two images beside one of another class.
+        """
+        images = check_images(images, self.image_shape, self.levels)
+        labels = check_labels(labels, len(images))
+        check_above_0("margin", margin, "0.2")
+        return ops.triplet_loss(self.points(images), labels=labels, margin=float(margin))

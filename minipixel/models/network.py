@@ -1,0 +1,107 @@
+"""What every network that reads images is: its images, its weights, how many of them, and the way into a file."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minipixel import checkpoint
+from minipixel.backend import array_module
+from minipixel.models.checks import check_choice, check_count, check_shape
+from minipixel.nn import Init, Module, Parameter
+
+
+class Network(Module):
+    """Layers for images of one shape: the likelihood models (Model), and the embedding network, are made from it.
+
+    `image_shape` is (H, W, C) with C = 1 or 3, `levels` is Q in 2..256. Images are integers in 0..Q-1, (N, H, W, C).
+    `rng` makes the first weights: None, int, SeedSequence or Generator; `dtype` is "float32" or "float64".
+
+    A subclass makes its layers with `self.init`, and sets `features` (how many channels most of its feature maps have),
+    and `config`: what its constructor needs to build the same layers again, and under "model" its name in files.
+    """
+
+    features: int
+    config: dict[str, Any]
+
+    def __init__(self, image_shape: tuple[int, int, int], levels: int, rng: Any, dtype: str) -> None:
+        self.image_shape = check_shape(image_shape)
+        self.levels = check_count("levels", levels, 2, 256)
+        self.dtype = check_choice("dtype", getattr(dtype, "__name__", str(dtype)), ("float32", "float64"))
+        self.init = Init(rng, self.dtype)
+
+    # --- the first line of every pass -------------------------------------------------------------------------------
+
+    @property
+    def xp(self) -> Any:
+        """The array library that the weights live in."""
+        return array_module(next(self.named_parameters())[1].data)
+
+    def _pixels_first(self, images: np.ndarray) -> Any:
+        """Integers (N, H, W, C) -> integers (H, W, N, C), where the weights live."""
+        return self.xp.asarray(np.ascontiguousarray(images.transpose(1, 2, 0, 3)))
+
+    def scaled(self, levels: Any) -> Any:
+        """Integers 0..Q-1 -> the network's dtype in [-1, 1]."""
+        return levels.astype(self.dtype) * (2 / (self.levels - 1)) - 1
+
+    # --- size and files ---------------------------------------------------------------------------------------------
+
+    @property
+    def num_parameters(self) -> int:
+        """How many weights the network stores, those that masks shut included."""
+        return sum(parameter.data.size for parameter in self.parameters())
+
+    @property
+    def shard_size(self) -> int:
+        """How many images one worker takes at a time: 1 to 16, so that a feature map has about 2**18 numbers.
+
+        Small enough to stay near the core, large enough for good matrix products, and several to a batch. (More than 16
+        only where that many still make a map of less than 2**14 numbers, for which Python is what takes the time.)
+        A function of the network alone, never of the machine, since sums over shards depend on it in the last bit.
+        On a GPU a shard is as large as a batch is likely to be.
+        """
+        if self.xp is not np:
+            return 1024
+        H, W, _ = self.image_shape
+        numbers = H * W * self.features
+        return int(np.clip(2**18 // numbers, 1, max(16, 2**14 // numbers)))
+
+    def describe(self) -> str:
+        """What it is, in one line."""
+        H, W, C = self.image_shape
+        return f"{type(self).__name__}: {H}x{W}x{C} images of {self.levels} levels, {self.dtype}"
+
+    def summary(self) -> str:
+        """A table of the layers, their weights, and how many of those the masks leave open."""
+        rows = [(path, repr(layer), *_sizes(layer)) for path, layer in _layers(self, "")]
+        rows.append(("total", "", sum(row[2] for row in rows), sum(row[3] for row in rows)))
+        width = max(len(row[0]) for row in rows)
+        lines = [f"{path:{width}}  {layer:36}{stored:>12,}{opened:>12,}" for path, layer, stored, opened in rows]
+        return "\n".join([self.describe(), f"{'layer':{width}}  {'':36}{'weights':>12}{'open':>12}", *lines])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write configuration and weights to a safetensors file, whole or not at all. Raises OSError."""
+        checkpoint.write(path, self.config, self.state_dict())
+
+
+def _layers(module: Module, prefix: str) -> Iterator[tuple[str, Any]]:
+    """The modules below that own weights themselves, with their dotted paths."""
+    for name, value in vars(module).items():
+        for position, item in enumerate(value if isinstance(value, list) else [value]):
+            path = f"{prefix}{name}.{position}" if isinstance(value, list) else f"{prefix}{name}"
+            if isinstance(item, Module):
+                yield from [(path, item)] if _own(item) else []
+                yield from _layers(item, f"{path}.")
+
+
+def _own(layer: Module) -> list[Parameter]:
+    """The parameters of a layer itself, not those of layers in it."""
+    return [value for value in vars(layer).values() if isinstance(value, Parameter)]
+
+
+def _sizes(layer: Any) -> tuple[int, int]:
+    """Weights and biases stored, and those of them that the mask, if there is one, leaves open."""
+    stored = sum(parameter.data.size for parameter in _own(layer))
+    return stored, stored - (int((~layer.mask).sum()) if hasattr(layer, "mask") else 0)

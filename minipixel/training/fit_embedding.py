@@ -1,0 +1,118 @@
+"""Training an embedding network: the loss compares images, so only the network itself is cut into shards.
+
+The shards of a batch are embedded first; then one loss sees all of them, and says in which direction each embedding
+should move; then every shard takes its share of that back to the weights. The same to the bit for any number of
+workers, as in fit.py.
+"""
+
+import functools
+import operator
+from typing import Any
+
+import numpy as np
+
+from minipixel import ops
+from minipixel.models import EmbeddingNet
+from minipixel.models.checks import MANY, check_count, check_images, check_labels
+from minipixel.optim import Adam, Optimizer
+from minipixel.optim.optimizer import check_above_0
+from minipixel.shards import Workers
+from minipixel.tensor import Tensor, gradients
+from minipixel.training.callbacks import Progress
+from minipixel.training.fit import Interrupted, finish_the_step
+from minipixel.training.history import History
+from minipixel.training.streams import TRIPLETS, Streams
+
+
+def fit_embedding(
+    net: EmbeddingNet,
+    images: Any,
+    labels: Any,
+    *,
+    steps: int = 300,
+    classes_per_batch: int = 10,
+    images_per_class: int = 8,
+    margin: float = 0.2,
+    optimizer: Optimizer | None = None,
+    rng: Any = 0,
+    workers: int | None = None,
+    progress: bool = True,
+) -> History:
+    """Train an embedding network on labelled images, integers (N, H, W, C) and (N,), by the triplet loss.
+
+    Each step takes at most `classes_per_batch` classes and at most `images_per_class` images of each, all at random:
+    the loss needs several of a kind side by side. The History has one entry a step, "loss". `optimizer`: Adam at 1e-3
+    if None. `rng`: None, int, SeedSequence or Generator. `workers`: threads, one a core if None.
+    Raises ValueError for arguments that cannot be meant, as a class with a single image, before anything is changed;
+    Interrupted, a KeyboardInterrupt, after Ctrl-C.
+    """
+    images = check_images(images, net.image_shape, net.levels)
+    members = _members(check_labels(labels, len(images)))
+    steps = check_count("steps", steps, 1, MANY)
+    classes_per_batch = min(check_count("classes_per_batch", classes_per_batch, 2), len(members))
+    images_per_class = check_count("images_per_class", images_per_class, 2)
+    check_above_0("margin", margin, "0.2")
+
+    optimizer, streams, history = optimizer or Adam(), Streams(rng), History()
+    batch_size = classes_per_batch * images_per_class
+    watchers = [Progress(1)] if progress else []
+    with Workers(workers) as pool, finish_the_step(progress) as interrupted:
+        for watcher in watchers:
+            watcher.on_train_begin(net, steps * batch_size)
+        try:
+            for step in range(steps):
+                batch, kinds = _batch(members, classes_per_batch, images_per_class, streams(TRIPLETS, step))
+                logs = {"loss": _step(net, images[batch], kinds, float(margin), optimizer, pool)}
+                history.append(logs)
+                for watcher in watchers:
+                    watcher.on_batch_end(0, batch_size, logs)
+                if interrupted():
+                    raise KeyboardInterrupt
+            for watcher in watchers:
+                watcher.on_epoch_end(0, logs)
+        except KeyboardInterrupt:
+            raise Interrupted(history) from None
+        finally:
+            for watcher in watchers:
+                watcher.on_train_end()
+    return history
+
+
+def _members(labels: np.ndarray) -> list[np.ndarray]:
+    """For each class the places of its images; ValueError where a class, or the choice of classes, makes no triplet."""
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2:
+        raise ValueError(f"labels: got only class {classes[0]}, wanted two or more; a triplet needs another class")
+    if counts.min() < 2:
+        raise ValueError(
+            f"labels: got one image of class {classes[counts.argmin()]}, wanted two or more of each; leave it out"
+        )
+    return [np.flatnonzero(labels == label) for label in classes]
+
+
+def _batch(
+    members: list[np.ndarray], classes_per_batch: int, images_per_class: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places of images, several of each of some classes, and which of these classes each belongs to."""
+    chosen = [rng.permutation(members[k])[:images_per_class] for k in rng.permutation(len(members))[:classes_per_batch]]
+    return np.concatenate(chosen), np.repeat(np.arange(len(chosen)), [len(places) for places in chosen])
+
+
+def _step(
+    net: EmbeddingNet, batch: np.ndarray, labels: np.ndarray, margin: float, optimizer: Optimizer, pool: Workers
+) -> float:
+    """One optimiser step on the loss of a batch; returns that loss."""
+    shards = list(pool.map(lambda part: (part, net.points(batch[part])), len(batch), net.shard_size))
+    embeddings = Tensor(net.xp.concatenate([points.data for _, points in shards]))
+    loss = ops.triplet_loss(embeddings, labels=labels, margin=margin)
+    (moves,) = gradients(loss, [embeddings])
+
+    def back(part: slice) -> list[Any]:
+        where, points = shards[part.start]
+        return gradients(points, net.parameters(), seed=moves[where])
+
+    found = pool.map(back, len(shards), 1)
+    for parameter, parts in zip(net.parameters(), zip(*found, strict=True), strict=True):
+        parameter.grad = functools.reduce(operator.add, parts)
+    optimizer.step(net)
+    return float(loss.data)
