@@ -22,6 +22,7 @@ FAMILY = {
     "row-lstm": (mp.models.RowLSTM, {"hidden": 24, "layers": 3}, 15, 2e-3),
     "diagonal-bilstm": (mp.models.DiagonalBiLSTM, {"hidden": 20, "layers": 3}, 12, 3e-3),
     "gated": (mp.models.GatedPixelCNN, {"filters": 32, "layers": 5}, 15, 3e-3),
+    "pixelcnnpp": (mp.models.PixelCNNpp, {"filters": 24, "resnets": 1, "dropout": 0.1}, 12, 3e-3),
     "multi-scale": (mp.models.MultiScale, {"base": "row-lstm", "hidden": 24, "layers": 3}, 15, 2e-3),
 }
 

@@ -4,6 +4,7 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import chisquare
 
 from minipixel import models
 
@@ -60,6 +61,16 @@ class Case:
         """All Q ** (H*W*C) images, uint8."""
         digits = itertools.product(range(self.levels), repeat=int(np.prod(self.shape)))
         return np.array(list(digits), np.uint8).reshape(-1, *self.shape)
+
+    def p_of_samples(self, model, n):
+        """The p-value of n samples against exp(log_prob) of all images, by chi-square, rare cells pooled."""
+        weights = self.levels ** np.arange(np.prod(self.shape))[::-1]
+        drawn = np.bincount(model.sample(n, rng=0).reshape(n, -1) @ weights, minlength=self.levels ** len(weights))
+        expected = np.exp(model.log_prob(self.every_image())) * n
+        rare = expected < 5
+        if rare.any():
+            drawn, expected = (np.append(cells[~rare], cells[rare].sum()) for cells in (drawn, expected))
+        return chisquare(drawn, expected * n / expected.sum()).pvalue
 
 
 IMAGES = [

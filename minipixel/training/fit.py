@@ -63,6 +63,8 @@ def fit(
     Raises ValueError for arguments that cannot be meant, before anything is changed; Interrupted, a KeyboardInterrupt,
     after Ctrl-C.
     """
+    if not isinstance(model, Model):
+        raise ValueError(f"fit: got a {type(model).__name__}, wanted a model; an EmbeddingNet learns by fit_embedding")
     if resume is not None or anomaly:
         raise ValueError("fit: got resume= or anomaly=, which this version does not offer yet; leave them out")
     epochs, batch_size = check_count("epochs", epochs, 1, MANY), check_count("batch_size", batch_size, 1, MANY)
