@@ -100,7 +100,7 @@ class Model(Network):
                 return to_cpu(self._log_prob(images[part], rows(condition, part)).data).transpose(2, 0, 1, 3)
 
         with Workers() as workers:
-            return np.concatenate(list(workers.map(shard, len(images), self.shard_size)), dtype=np.float64)
+            return np.concatenate(list(workers.map(shard, len(images), self.wide_shard_size)), dtype=np.float64)
 
     def log_prob(self, images: Any, condition: Any = None) -> np.ndarray:
         """The log-likelihood of each image in nats: integers (N, H, W, C) -> float64 (N,)."""
@@ -164,7 +164,7 @@ class Model(Network):
         uniforms = np.random.default_rng(rng).random((n, *self.image_shape))
         with Workers() as workers:
             draw = lambda part: sampler(self, uniforms[part], rows(condition, part), temperature)  # noqa: E731
-            images = np.concatenate(list(workers.map(draw, n, self.shard_size)))
+            images = np.concatenate(list(workers.map(draw, n, self.wide_shard_size)))
         return (images, self.log_prob(images, condition)) if return_log_prob else images
 
     def describe(self) -> str:

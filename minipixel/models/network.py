@@ -57,16 +57,25 @@ class Network(Module):
     def shard_size(self) -> int:
         """How many images one worker takes at a time: 1 to 16, so that a feature map has about 2**18 numbers.
 
-        Small enough to stay near the core, large enough for good matrix products, and several to a batch. (More than 16
-        only where that many still make a map of less than 2**14 numbers, for which Python is what takes the time.)
+        Small enough to stay near the core, large enough for good matrix products, and several to a batch; up to 32 of
+        tiny images, for which Python is what takes the time.
         A function of the network alone, never of the machine, since sums over shards depend on it in the last bit.
         On a GPU a shard is as large as a batch is likely to be.
         """
         if self.xp is not np:
             return 1024
+        return int(np.clip(2**18 // self._numbers_a_map, 1, np.clip(2**14 // self._numbers_a_map, 16, 32)))
+
+    @property
+    def wide_shard_size(self) -> int:
+        """The same where no gradient is wanted, and so no batch to be shared out: more still of tiny images."""
+        return max(self.shard_size, 2**14 // self._numbers_a_map)
+
+    @property
+    def _numbers_a_map(self) -> int:
+        """How many numbers there are in a feature map of one image."""
         H, W, _ = self.image_shape
-        numbers = H * W * self.features
-        return int(np.clip(2**18 // numbers, 1, max(16, 2**14 // numbers)))
+        return H * W * self.features
 
     def describe(self) -> str:
         """What it is, in one line."""
