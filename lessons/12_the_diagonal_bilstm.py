@@ -172,10 +172,10 @@ sketch = np.where(models["2 scales"].order < 16, drawn, 1)
 show(mp.plots.sample_grid(2 * digits[1], np.concatenate([sketch, drawn]), 3), "12_sketches")
 
 # %% [markdown]
-# Who sees the pixel gets it free. With two scales another is free: of a pair the one *later in line*. (2, 0) is in the
-# sketch, so (1, 5) is the copy. Last picture: digits; sketches; and what was drawn around those. For digits the phantom
-# column is worth next to nothing: to see all of the past is one thing, to need it another. Two scales do better, in
-# this one run and with twice the weights. How much of that the weights alone would do, exercise 3 asks.
+# Who sees the pixel gets it all but free. With two scales another is free: of a pair the one *later in line*. (2, 0) is
+# in the sketch, so (1, 5) is the copy. Last picture: digits; sketches; what was drawn around those. For digits the
+# phantom column is worth next to nothing: to see all of the past is one thing, to need it another. Two scales do
+# better, in this one run and with twice the weights. How much of that the weights alone would do, exercise 3 asks.
 #
 # ## What you should see
 
