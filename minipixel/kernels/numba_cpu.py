@@ -6,12 +6,12 @@ vectorising. How many times faster than the reference (`python benchmarks/kernel
 an Intel Xeon, medians of 60):
 
     map, taps                    im2col   col2im
-    28x28, N 8, K 1,  7x7 A         1.9      1.0
-    28x28, N 8, K 16, 3x3 B         2.2      3.2
+    28x28, N 8, K 1,  7x7 A         1.4      0.9
+    28x28, N 8, K 16, 3x3 B         2.2      3.4
     28x28, N 4, K 32, 3x3 B         2.0      4.0
-    8x8, N 16, K 1,   7x7 A         4.3      3.9
+    8x8, N 16, K 1,   7x7 A         4.1      4.3
     8x8, N 16, K 32,  3x3 B         2.2      4.7
-    16x16, N 8, K 3,  7x7 A         1.7      4.1
+    16x16, N 8, K 3,  7x7 A         2.2      4.7
 
 (The one that gains nothing is the gradient of the image itself, which training never asks for.)
 """
