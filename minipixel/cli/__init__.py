@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--learning-rate", type=float, help="default: the optimizer's own, 0.001 for adam")
     new.add_argument("--clip-norm", type=float, help="scale gradients down to this norm (default: never)")
     new.add_argument("--ema", type=float, metavar="DECAY", help="average the weights, 0.9995 say (default: do not)")
-    new.add_argument("--head", choices=HEADS, help="default: bernoulli for 2 levels, else categorical")
+    new.add_argument(
+        "--head", choices=HEADS, help="default: bernoulli for 2 levels, else categorical; pixelcnnpp: logistic_mixture"
+    )
     new.add_argument("--mixtures", type=int, default=5, help="components of a mixture head (default: %(default)s)")
     new.add_argument("--conditional", action="store_true", help="tell the model each image's class")
     new.add_argument("--seed", type=int, default=0, help="default: %(default)s")

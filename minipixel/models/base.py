@@ -7,7 +7,7 @@ import numpy as np
 from minipixel import ops
 from minipixel.backend import to_cpu
 from minipixel.heads import make_head
-from minipixel.models.checks import MANY, check_choice, check_count, check_images
+from minipixel.models.checks import MANY, check_choice, check_count, check_images, check_known
 from minipixel.models.conditions import Conditions
 from minipixel.models.network import Network
 from minipixel.nn import fitting_scales
@@ -161,11 +161,40 @@ class Model(Network):
                 f"temperature: got {temperature}, wanted a number above 0; 1.0 samples from the model itself"
             )
         condition = self.conditions.checked(condition, n)
-        uniforms = np.random.default_rng(rng).random((n, *self.image_shape))
-        with Workers() as workers:
-            draw = lambda part: sampler(self, uniforms[part], rows(condition, part), temperature)  # noqa: E731
-            images = np.concatenate(list(workers.map(draw, n, self.wide_shard_size)))
+        nothing, nowhere = np.zeros((n, *self.image_shape), np.uint8), np.zeros((n, *self.image_shape[:2]), bool)
+        images = self._draw(sampler, nothing, nowhere, condition, rng, temperature)
         return (images, self.log_prob(images, condition)) if return_log_prob else images
+
+    def complete(self, images: Any, known: Any, condition: Any = None, *, rng: Any = None) -> np.ndarray:
+        """Keep the known pixels of integer images (N, H, W, C) and draw all others: uint8 (N, H, W, C).
+
+        `known` is boolean (H, W), or (N, H, W); what images hold at other pixels makes no difference, as long as it is
+        a level. Pixels are drawn one by one in the model's `order`, each given all before it, known or drawn: only
+        *earlier* pixels steer a drawn one. A known pixel further on is kept, but nothing was drawn to suit it. The
+        uniforms are those of `sample` with the same `rng`. Raises ValueError for arguments that cannot be meant.
+        """
+        images, condition = self.checked(images, condition)
+        known = check_known(known, len(images), self.image_shape)
+        start = np.where(known[..., None], images, 0).astype(np.uint8)
+        return self._draw(SAMPLERS["auto"], start, known, condition, rng, 1.0)
+
+    def _draw(
+        self,
+        sampler: Any,
+        start: np.ndarray,
+        known: np.ndarray,
+        condition: np.ndarray | None,
+        rng: Any,
+        temperature: float,
+    ) -> np.ndarray:
+        """Shard by shard, what is not known of N images: uint8 (N, H, W, C) -> uint8 (N, H, W, C)."""
+        uniforms = np.random.default_rng(rng).random(start.shape)
+
+        def shard(part: slice) -> np.ndarray:
+            return sampler(self, uniforms[part], rows(condition, part), temperature, start[part], known[part])
+
+        with Workers() as workers:
+            return np.concatenate(list(workers.map(shard, len(start), self.wide_shard_size)))
 
     def describe(self) -> str:
         """What it is, in one line."""

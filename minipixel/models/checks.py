@@ -73,6 +73,15 @@ def check_images(images: Any, image_shape: tuple[int, int, int], levels: int) ->
     return images
 
 
+def check_known(known: Any, N: int, image_shape: tuple[int, int, int]) -> np.ndarray:
+    """Which pixels of N images are known, boolean (N, H, W), from that or from (H, W) for all; else ValueError."""
+    known, (H, W, _) = to_cpu(known), image_shape
+    if known.dtype != bool or known.shape not in ((H, W), (N, H, W)):
+        wanted = f"True and False of shape ({H}, {W}) or ({N}, {H}, {W})"
+        raise ValueError(f"known: got {known.dtype} of shape {known.shape}, wanted {wanted}")
+    return np.broadcast_to(known, (N, H, W))
+
+
 def check_labels(labels: Any, N: int) -> np.ndarray:
     """The labels of N images as an integer array (N,); else ValueError."""
     labels = to_cpu(labels)
