@@ -207,7 +207,7 @@ class PixelCNNpp(Model):
         H, W, C = check_shape(image_shape)
         architecture = {
             "filters": check_count("filters", filters, C),  # each colour needs a feature of its own
-            "resnets": check_count("resnets", resnets, 1),
+            "resnets": check_count("resnets", resnets, 1, 256),
             "hierarchies": check_count("hierarchies", hierarchies, 1, 16),
             "dropout": check_rate("dropout", dropout),
             "vertical_kernel": _check_kernel("vertical_kernel", vertical_kernel, 1, odd=True),

@@ -24,6 +24,9 @@ from minipixel.training.callbacks import Callback, Progress
 from minipixel.training.history import History
 from minipixel.training.streams import DROPOUT, SHUFFLE, TRANSFORM, Streams
 
+ENOUGH = 128
+"""How many images of a first batch initialize a model: it takes them all at once, so more would only cost memory."""
+
 Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -113,7 +116,8 @@ def fit(
 
     with Workers(workers) as pool, finish_the_step(progress) as interrupted:
         if not model.initialized:
-            model.initialize(*next(batches(0)))
+            batch, told = next(batches(0))
+            model.initialize(batch[:ENOUGH], rows(told, slice(ENOUGH)))
         tell("on_train_begin", model, epochs * len(images))
         try:
             for epoch in range(epochs):

@@ -197,6 +197,14 @@ def test_fit_initializes_once_and_never_what_was_loaded(tmp_path):
     np.testing.assert_allclose(again.state_dict()["above.gain"], state["above.gain"], rtol=1e-12)
 
 
+def test_of_a_large_first_batch_some_images_are_enough(monkeypatch):
+    images, taken = np.random.default_rng(0).integers(0, 4, (300, 5, 5, 1)), []
+    model = build((5, 5, 1), resnets=1)
+    monkeypatch.setattr(type(model), "initialize", lambda model, images, condition: taken.append(len(images)))
+    mp.fit(model, images, epochs=1, batch_size=300, progress=False)
+    assert taken == [128]
+
+
 def test_the_first_batch_is_the_transformed_one():
     """With `transform` the model is initialized on what the transform makes of the batch, not on what it is given."""
     grey = np.random.default_rng(0).integers(0, 256, (32, 5, 5, 1))
@@ -312,7 +320,7 @@ def test_planted_leaks_are_caught(name, monkeypatch):
     ("options", "match"),
     [
         ({"filters": 0}, r"filters: got 0, wanted a whole number in 1\.\."),
-        ({"resnets": 0}, r"resnets: got 0"),
+        ({"resnets": 0}, r"resnets: got 0, wanted a whole number in 1\.\.256"),
         ({"hierarchies": 0}, r"hierarchies: got 0, wanted a whole number in 1\.\.16"),
         ({"dropout": 1}, r"dropout: got 1, wanted a number in \[0, 1\)"),
         ({"vertical_kernel": 3}, r"vertical_kernel: got 3, wanted \(rows, columns\), such as \(2, 3\)"),
