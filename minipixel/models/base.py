@@ -122,8 +122,9 @@ class Model(Network):
     def initialize(self, images: Any, condition: Any = None) -> None:
         """Let a first batch of integer images (N, H, W, C) bring the weights into range, in layers that ask for it.
 
-        Those are weight-normalised (see nn.WeightNorm). `fit` does this, with its first batch (128 images of it at most), for
-        a model that is not `initialized`; a training loop of one's own should, too. Raises ValueError for images of another kind.
+        Those are weight-normalised (see nn.WeightNorm). `fit` does this for a model that is not `initialized`, with its
+        first batch, or 128 images of it; a training loop of one's own should, too. Raises ValueError for images of
+        another kind.
         """
         images, condition = self.checked(images, condition)
         with fitting_scales():
