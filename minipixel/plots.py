@@ -17,12 +17,26 @@ def figure(width: float, height: float) -> Any:
 
 def image_grid(images: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:
     """Images row by row: integers (N, H, W, C) in 0..Q-1 -> Figure."""
-    return _grids([("", images)], levels, columns, title)
+    return _grids([("", _colours(images, levels))], columns, title)
 
 
 def sample_grid(real: np.ndarray, generated: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:
     """Real images in the top row, generated ones below: integers (N, H, W, C) in 0..Q-1 -> Figure."""
-    return _grids([("real", real[:columns]), ("generated", generated)], levels, columns, title)
+    return _grids(
+        [("real", _colours(real[:columns], levels)), ("generated", _colours(generated, levels))], columns, title
+    )
+
+
+def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarray, levels: int) -> Any:
+    """What was known of each image, some completions of it, and the image: a column each -> Figure.
+
+    Integers (N, H, W, C) in 0..Q-1, boolean (H, W) or (N, H, W), integers (times, N, H, W, C). Unknown pixels are blue.
+    """
+    from matplotlib.colors import to_rgb
+
+    given = np.where(np.broadcast_to(known, images.shape[:3])[..., None], _colours(images, levels), to_rgb(OPEN))
+    drawn = _colours(completions.reshape(-1, *images.shape[1:]), levels)
+    return _grids([("known", given), ("completed", drawn), ("real", _colours(images, levels))], len(images), "")
 
 
 def loss_curve(history: Mapping[str, list[float]]) -> Any:
@@ -80,9 +94,14 @@ def draw_mask(ax: Any, share: np.ndarray) -> None:
     ax.set_axis_off()
 
 
-def _grids(parts: list[tuple[str, np.ndarray]], levels: int, columns: int, title: str) -> Any:
-    """One mosaic below the other, each with its name at its left."""
-    mosaics = [(name, _mosaic(images, levels, columns)) for name, images in parts if len(images)]
+def _colours(images: np.ndarray, levels: int) -> np.ndarray:
+    """Integers (N, H, W, C) in 0..Q-1 -> colours in 0..1, (N, H, W, 3)."""
+    return np.broadcast_to(images / (levels - 1), (*images.shape[:3], 3))
+
+
+def _grids(parts: list[tuple[str, np.ndarray]], columns: int, title: str) -> Any:
+    """One mosaic of colours (N, H, W, 3) below the other, each with its name at its left."""
+    mosaics = [(name, _mosaic(colours, columns)) for name, colours in parts if len(colours)]
     heights = [mosaic.shape[0] / mosaic.shape[1] for _, mosaic in mosaics]
     width = 6.6
     fig = figure(width + 0.7, width * sum(heights) + 0.12 * len(parts) + (0.35 if title else 0.1))
@@ -98,13 +117,13 @@ def _grids(parts: list[tuple[str, np.ndarray]], levels: int, columns: int, title
     return fig
 
 
-def _mosaic(images: np.ndarray, levels: int, columns: int) -> np.ndarray:
-    """Images side by side, a gap between them: integers (N, H, W, C) -> colours in 0..1, (height, width, 3)."""
-    N, H, W, _ = images.shape
+def _mosaic(colours: np.ndarray, columns: int) -> np.ndarray:
+    """Images side by side, a gap between them: colours in 0..1, (N, H, W, 3) -> (height, width, 3)."""
+    N, H, W, _ = colours.shape
     gap = max(1, H // 12)
     rows = -(-N // columns)
     mosaic = np.full((rows * (H + gap) - gap, columns * (W + gap) - gap, 3), 0.85)
-    for n, image in enumerate(images):
+    for n, image in enumerate(colours):
         r, c = divmod(n, columns)
-        mosaic[r * (H + gap) :, c * (W + gap) :][:H, :W] = image / (levels - 1)
+        mosaic[r * (H + gap) :, c * (W + gap) :][:H, :W] = image
     return mosaic

@@ -147,6 +147,20 @@ def test_sample(here, capsys, trained):
     assert "3 images in samples.png" in capsys.readouterr().out
 
 
+def test_complete(here, capsys, trained):
+    assert (
+        main(["complete", str(trained), "-n", "3", "--rows", "5", "--times", "2", "--seed", "1", "--out", "c.npy"]) == 0
+    )
+    assert "3 images, 5 of 8 rows kept, 2 completions of each in c.npy" in capsys.readouterr().out
+    completed, real = np.load("c.npy", allow_pickle=False), mp.datasets.load("digits").test.images[:3]
+    assert completed.shape == (2, 3, 8, 8, 1)
+    for each in completed:
+        np.testing.assert_array_equal(each[:, :5], real[:, :5])
+    assert (completed[0] != completed[1]).any() and (completed[0] != real).any()
+    assert main(["complete", str(trained), "-n", "2", "--times", "1"]) == 0
+    assert (here / "completed.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_info(capsys, trained):
     assert main(["info"]) == 0
     assert f"minipixel {mp.__version__}" in capsys.readouterr().out
@@ -159,7 +173,7 @@ def test_an_embedding_network_is_no_model(here, capsys):
     mp.models.EmbeddingNet((8, 8, 1), 17, filters=2).save("net")
     assert main(["info", "net"]) == 0
     assert "EmbeddingNet: 8x8x1 images of 17 levels" in capsys.readouterr().out
-    for command in ("sample", "evaluate"):
+    for command in ("sample", "complete", "evaluate"):
         assert main([command, "net"]) == 2
         assert "net: got an embedding network, which draws nothing" in capsys.readouterr().err
 
@@ -172,6 +186,11 @@ def test_an_embedding_network_is_no_model(here, capsys):
         (["info", "junk"], "junk: got 4 bytes that are no safetensors file, expected a model"),
         (["sample", "TRAINED", "-n", "0"], "n: got 0, wanted"),
         (["sample", "TRAINED", "--temperature", "-1"], "temperature: got -1.0"),
+        (["complete", "TRAINED", "--rows", "9"], "--rows: got 9, wanted a whole number in 0..8"),
+        (["complete", "TRAINED", "-n", "0"], "-n: got 0, wanted a whole number in 1..359"),
+        (["complete", "TRAINED", "--times", "0"], "--times: got 0"),
+        (["complete", "TRAINED", "--data", "emoji"], "images: got shape"),
+        (["complete", "TRAINED", "--out", "picture.jpg"], "--out: got picture.jpg, wanted a name ending in .png"),
         (["sample", "TRAINED", "--out", "picture.jpg"], "--out: got picture.jpg, wanted a name ending in .png"),
         (["sample", "TRAINED", "--out", "no/folder.png"], "no/folder.png: No such file or directory"),
         (["evaluate", "TRAINED", "--data", "emoji"], "images: got shape"),

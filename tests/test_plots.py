@@ -27,6 +27,16 @@ def test_real_above_generated(tmp_path):
     assert (below.images[0].get_array()[:4, :4] == 0).all()
 
 
+def test_known_above_completed_above_real(tmp_path):
+    images, known = np.full((3, 4, 4, 1), 3, np.uint8), np.indices((4, 4))[0] < 2
+    completed = np.zeros((2, 3, 4, 4, 1), np.uint8)
+    axes = saved(plots.completion_grid(images, known, completed, 4), tmp_path).axes
+    assert [ax.get_ylabel() for ax in axes] == ["known", "completed", "real"]
+    given, drawn, real = (np.asarray(ax.images[0].get_array()) for ax in axes)
+    assert (given[:2, :4] == 1).all() and (given[2:, :4] != 1).any(axis=-1).all() and len(np.unique(given[2:, :4])) == 3
+    assert drawn.shape == (2 * 4 + 1, 3 * 4 + 2, 3) and (drawn[:4, :4] == 0).all() and (real[:4, :4] == 1).all()
+
+
 @pytest.mark.parametrize("shape", [(3, 5, 2, 1), (3, 2, 7, 3), (1, 1, 1, 1)])
 def test_colours_and_odd_sizes(shape, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)

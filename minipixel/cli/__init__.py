@@ -1,4 +1,4 @@
-"""The command line: `minipixel demo | train | sample | evaluate | info`."""
+"""The command line: `minipixel demo | train | sample | complete | evaluate | info`."""
 
 import argparse
 import os
@@ -72,6 +72,16 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     sample.add_argument("--out", default="samples.png", help="picture .png or numbers .npy (default: %(default)s)")
     sample.set_defaults(command=use.sample)
+
+    complete = commands.add_parser("complete", help="keep the upper rows of some test images, and draw the rest")
+    complete.add_argument("file", help="a model.safetensors")
+    _add_data(complete)
+    complete.add_argument("-n", type=int, default=10, help="how many images (default: %(default)s)")
+    complete.add_argument("--rows", type=int, help="how many rows to keep (default: half of them)")
+    complete.add_argument("--times", type=int, default=4, help="completions of each image (default: %(default)s)")
+    complete.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    complete.add_argument("--out", default="completed.png", help="picture .png or numbers .npy (default: %(default)s)")
+    complete.set_defaults(command=use.complete)
 
     evaluate = commands.add_parser("evaluate", help="nats an image and bits/dim of a trained model on a data set")
     evaluate.add_argument("file", help="a model.safetensors")

@@ -1,12 +1,14 @@
-"""`minipixel sample`, `minipixel evaluate` and `minipixel info`: what can be done with a trained model."""
+"""`minipixel sample`, `complete`, `evaluate` and `info`: what can be done with a trained model."""
 
 import argparse
 import errno
 import io
 import os
 import platform
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,26 +18,34 @@ from minipixel.cli.data import describe, in_turn, prepare
 from minipixel.files import write_atomically
 from minipixel.kernels import numba_enabled
 from minipixel.models import Model, load
+from minipixel.models.checks import check_count
 from minipixel.shards import Workers
 
 
 def sample(arguments: argparse.Namespace) -> int:
     """Draw images and write them as a picture or as an array."""
-    out = Path(arguments.out)
-    if out.suffix not in (".png", ".npy"):
-        raise ValueError(f"--out: got {arguments.out}, wanted a name ending in .png (a picture) or .npy (the numbers)")
-    if not out.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), arguments.out)
-    model = _model(arguments.file)
+    out, model = _output(arguments.out), _model(arguments.file)
     condition = in_turn(model, arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
     images = model.sample(arguments.n, condition, rng=arguments.seed, temperature=arguments.temperature)
-    content = io.BytesIO()
-    if out.suffix == ".npy":
-        np.save(content, images)
-    else:
-        plots.image_grid(images, model.levels, columns=min(10, arguments.n)).savefig(content, format="png")
-    write_atomically(out, content.getvalue())
+    _write(out, images, lambda: plots.image_grid(images, model.levels, columns=min(10, arguments.n)))
     print(f"{arguments.n} images in {out}")
+    return 0
+
+
+def complete(arguments: argparse.Namespace) -> int:
+    """Keep the upper rows of some test images, draw the rest several times, and write that as a picture or an array."""
+    out, model = _output(arguments.out), _model(arguments.file)
+    ds = datasets.load(arguments.data, arguments.root)
+    n, times = check_count("-n", arguments.n, 1, len(ds.test.images)), check_count("--times", arguments.times, 1)
+    (H, W, C), rows = model.image_shape, arguments.rows
+    rows = H // 2 if rows is None else check_count("--rows", rows, 0, H)
+    images = prepare(ds.test.images[:n], ds.levels, model.levels, arguments.binarize)
+    labels = np.tile(ds.test.labels[:n], times) if model.conditions.num_classes else None
+    known = np.indices((H, W))[0] < rows
+    completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, rng=arguments.seed)
+    completed = completed.reshape(times, n, H, W, C)
+    _write(out, completed, lambda: plots.completion_grid(images, known, completed, model.levels))
+    print(f"{n} images, {rows} of {H} rows kept, {times} completions of each in {out}")
     return 0
 
 
@@ -66,6 +76,26 @@ def info(arguments: argparse.Namespace) -> int:
     print(f"data          {os.environ.get('MINIPIXEL_DATA', 'a cache folder (MINIPIXEL_DATA is not set)')}")
     print(f"data sets     {', '.join(datasets.DATASETS)}")
     return 0
+
+
+def _output(name: str) -> Path:
+    """Where a picture or an array will go, checked before anything is drawn. Raises ValueError, FileNotFoundError."""
+    out = Path(name)
+    if out.suffix not in (".png", ".npy"):
+        raise ValueError(f"--out: got {name}, wanted a name ending in .png (a picture) or .npy (the numbers)")
+    if not out.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+    return out
+
+
+def _write(out: Path, images: np.ndarray, picture: Callable[[], Any]) -> None:
+    """Images as numbers, or as a picture of them, whole or not at all."""
+    content = io.BytesIO()
+    if out.suffix == ".npy":
+        np.save(content, images)
+    else:
+        picture().savefig(content, format="png")
+    write_atomically(out, content.getvalue())
 
 
 def _model(path: str) -> Model:
