@@ -15,7 +15,7 @@ import minipixel as mp
 DOCS = Path(__file__).parent.parent / "docs"
 START, END = "<!-- made by benchmarks/mnist.py -->\n", "<!-- end of mnist.py -->"
 SIZES = {"filters": 24, "resnets": 1, "hierarchies": 2, "dropout": 0.0, "mixtures": 5}
-BATCH, STEPS, RATE = 12, 3000, 3e-3
+BATCH, STEPS, RATE = 16, 1900, 3e-3
 
 
 def main():
