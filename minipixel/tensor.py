@@ -19,10 +19,11 @@ _local = threading.local()
 class Tensor:
     """An array, and, if an op made it, the op's inputs and the way back to them.
 
-    `data` is the array; `grad` is filled in by `backward` on the Tensors that no op made (weights, inputs).
+    `data` is the array; `grad` is filled in by `backward` on the Tensors that no op made (weights, inputs). `call` is
+    the op that made it, and its keyword arguments: what it takes to run or to read the graph again (see clock).
     """
 
-    __slots__ = ("data", "grad", "inputs", "op", "vjp")
+    __slots__ = ("call", "data", "grad", "inputs", "op", "vjp")
     if TYPE_CHECKING:  # the operators are ops, and ops stand above this file: see ops/__init__.py
 
         def __add__(self, other: Any) -> "Tensor": ...
@@ -46,6 +47,7 @@ class Tensor:
         self.inputs = inputs
         self.vjp = vjp
         self.op = op
+        self.call: tuple[Any, dict[str, Any]] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -62,7 +64,7 @@ class Tensor:
 
         Earlier values of `.grad` are replaced, not added to. `seed` is as in `gradients`.
         """
-        leaves = [node for node in _inputs_first(self) if node.vjp is None]
+        leaves = [node for node in inputs_first(self) if node.vjp is None]
         for leaf, gradient in zip(leaves, gradients(self, leaves, seed), strict=True):
             leaf.grad = gradient
 
@@ -70,23 +72,31 @@ class Tensor:
         return f"Tensor({self.data!r}, op={self.op!r})"
 
 
-def op(function: Callable[..., Any]) -> Callable[..., Tensor]:
+def op(function: Callable[..., Any] | None = None, *, local: Callable[..., Any] | None = None) -> Callable[..., Any]:
     """Lift `function(*arrays, **static) -> (value, vjp)` to Tensors.
 
-    Positional inputs may be Tensors or constant arrays; keyword arguments are static: masks, axes, target images.
+    Positional inputs may be Tensors or constant arrays, of which alone it makes a constant array; keyword arguments are
+    static: masks, axes, target images.
     `vjp(g)` returns one gradient for each positional input. A costly one may be given as a function of no arguments,
     which is called only if that input is a Tensor, so that a constant costs nothing.
-    The plain function stays at hand as `.arrays`.
+    The plain function stays at hand as `.arrays`; `local`, for an op on maps, says what it reads and computes at a
+    single pixel (see ops/local.py).
     """
+    if function is None:
+        return functools.partial(op, local=local)
 
     @functools.wraps(function)
     def lifted(*inputs: Any, **static: Any) -> Tensor:
         value, vjp = function(*[x.data if isinstance(x, Tensor) else x for x in inputs], **static)
-        if recording() and any(isinstance(x, Tensor) for x in inputs):
-            return Tensor(value, inputs, vjp, function.__name__)
-        return Tensor(value, op=function.__name__)
+        if not any(isinstance(x, Tensor) for x in inputs):
+            return value
+        if not recording():
+            return Tensor(value, op=function.__name__)
+        node = Tensor(value, inputs, vjp, function.__name__)
+        node.call = lifted, static
+        return node
 
-    lifted.arrays = function  # type: ignore[attr-defined]
+    lifted.arrays, lifted.local = function, local  # type: ignore[attr-defined]
     return lifted
 
 
@@ -116,7 +126,7 @@ def gradients(output: Tensor, wrt: Sequence[Tensor], seed: Any = None) -> list[A
     """
     total = {id(output): _seed(output, seed)}
     wanted = {id(x) for x in wrt}
-    order = _inputs_first(output)
+    order = inputs_first(output)
     while order:
         node = order.pop()
         gradient = total.get(id(node)) if id(node) in wanted else total.pop(id(node), None)
@@ -132,7 +142,7 @@ def gradients(output: Tensor, wrt: Sequence[Tensor], seed: Any = None) -> list[A
                     "the shape of that input"
                 )
             total[id(x)] = total[id(x)] + part if id(x) in total else part
-        node.inputs, node.vjp = (), _used
+        node.inputs, node.vjp, node.call = (), _used, None
     return [total.get(id(x)) for x in wrt]
 
 
@@ -150,7 +160,7 @@ def _seed(output: Tensor, seed: Any) -> Any:
     return seed
 
 
-def _inputs_first(output: Tensor) -> list[Tensor]:
+def inputs_first(output: Tensor) -> list[Tensor]:
     """Every Tensor that `output` was made of, inputs before what was made from them (an iterative depth-first walk)."""
     order, seen, stack = [], set(), [(output, False)]
     while stack:

@@ -135,18 +135,14 @@ class MultiScale(Model):
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
         """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
-        few = self._every(x)
-        of_few = self.small.forward(few, None if condition is None else self._every(condition), rng)
+        s = self.factor
+        few = ops.subsample(x, stride=s)
+        of_few = self.small.forward(few, None if condition is None else ops.subsample(condition, stride=s), rng)
         told = self.upsampling(few)
         if condition is not None:
             everywhere = self.xp.zeros((*told.shape[:2], 1, 1), self.dtype)  # a condition may be one for all pixels
             told = ops.concat(told, everywhere + condition)
-        return ops.overlay(self.large.forward(x, told, rng), of_few, stride=self.factor)
-
-    def _every(self, x: Any) -> Any:
-        """Every `factor`-th row and column. A constant stays one: no layer need find a gradient for it."""
-        few = ops.subsample(x, stride=self.factor)
-        return few if isinstance(x, Tensor) else few.data
+        return ops.overlay(self.large.forward(x, told, rng), of_few, stride=s)
 
 
 def _most_scales(side: int, factor: int) -> int:

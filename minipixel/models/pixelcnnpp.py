@@ -128,7 +128,7 @@ class Level(Module):
             halve_u, halve_ul = self.halve
             enlarge_u, enlarge_ul = self.enlarge
             u, ul = seen[-1]
-            coarser = None if condition is None else condition[::2, ::2]
+            coarser = None if condition is None else ops.subsample(condition, stride=2)
             u, ul = self.below(halve_u(u), halve_ul(ul), coarser, rng)
             u, ul = enlarge_u(u), enlarge_ul(ul)
         for pair, twin in zip(self.way_back, reversed(seen), strict=True):
@@ -236,16 +236,11 @@ class PixelCNNpp(Model):
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
         """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
-        pixels = self._with_ones(x)
+        pixels = ops.concat(x, self.xp.ones((*x.shape[:-1], 1), self.dtype))  # of ones: where they end, the image does
         u = ops.shift_down(self.above(pixels))
         ul = ops.shift_down(self.up(pixels)) + ops.shift_right(self.left(pixels))
         u, ul = self.level(u, ul, condition, rng)
         return self.top(ul, x)
-
-    def _with_ones(self, x: Any) -> Any:
-        """One more channel, of ones, by which a layer sees where the image ends: (H, W, N, C) -> (H, W, N, C+1)."""
-        wider = ops.concat(x, self.xp.ones((*x.shape[:-1], 1), self.dtype))
-        return wider if isinstance(x, Tensor) else wider.data  # a constant stays one
 
     def load_state_dict(self, state: Any) -> None:
         """Copy weights in, as Module does; they are then as somebody wants them, and `fit` leaves them so."""

@@ -196,11 +196,5 @@ class DiagonalBiLSTM(PixelRNN):
         if not self.phantom_column:
             return super().forward(x, condition)
         if condition is not None and condition.shape[1] > 1:  # a map; anything else is the same in every column
-            condition = _with_phantom(condition)
-        return self.top(ops.drop_column(self.below_top(_with_phantom(x), condition)))
-
-
-def _with_phantom(x: Any) -> Any:
-    """A map with a column of zeros on the right. A constant stays one: no layer need find a gradient for it."""
-    wider = ops.add_column(x)
-    return wider if isinstance(x, Tensor) else wider.data
+            condition = ops.add_column(condition)
+        return self.top(ops.drop_column(self.below_top(ops.add_column(x), condition)))

@@ -8,10 +8,68 @@ import numpy as np
 
 from minipixel import kernels
 from minipixel.backend import array_module
+from minipixel.ops.local import Local, Look, Whole, numbered
 from minipixel.tensor import op
 
 
-@op
+def _product(size, index, weight, bias, channels, shaped):
+    """The `local` of a matrix product over what `index` (P, T) gathers; `shaped` makes weights (T * K_in, K_out)."""
+    inputs = (Look(index, channels), Whole(("in", "out"), shaped), Whole(() if bias is None else ("out",)))
+    return Local("linear", size, inputs, lambda x, weight, bias: linear.arrays(x, weight, bias)[0])
+
+
+def _local_linear(function, x, weight, bias, *, mask=None):
+    H, W = x.shape[:2]
+    return _product(
+        (H, W),
+        np.arange(H * W)[:, None],
+        weight,
+        bias,
+        np.ones(weight.shape, bool) if mask is None else mask,
+        lambda weight: weight if mask is None else weight * array_module(weight).asarray(mask),
+    )
+
+
+def _local_conv2d(function, x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
+    """The taps of each pixel, as im2col would lay them out."""
+    H, W = x.shape[:2]
+    taps, _, _ = _open_part(weight, mask, centre)
+    offsets = [(r * dilation, c * dilation) for r, c in taps]
+    came_from = kernels.im2col(numbered(H, W), offsets, stride)
+    return _product(
+        came_from.shape[:2],
+        came_from.reshape(-1, len(taps)).astype(int) - 1,
+        weight,
+        bias,
+        _open_channels(weight, mask),
+        lambda weight: _open_part(weight, mask, centre)[1].reshape(-1, weight.shape[-1]),
+    )
+
+
+def _local_transposed_conv2d(function, x, weight, bias, *, size, stride=1, centre=None):
+    """Which pixel, if any, each tap writes from: the taps of a convolution whose map has zeros in between."""
+    taps, _, _ = _open_part(weight, None, centre)
+    numbers = numbered(*x.shape[:2])
+    came_from = [kernels.col2im(numbers, [tap], 1, stride, size).reshape(-1) for tap in taps]
+    return _product(
+        size,
+        np.stack(came_from, axis=-1).astype(int) - 1,
+        weight,
+        bias,
+        _open_channels(weight, None),
+        lambda weight: weight.reshape(-1, weight.shape[-1]),
+    )
+
+
+def _open_channels(weight, mask):
+    """Which channels the open taps let through: boolean (T * K_in, K_out)."""
+    kh, kw, K_in, K_out = weight.shape
+    if mask is None:
+        return np.ones((kh * kw * K_in, K_out), bool)
+    return mask[mask.any(axis=(2, 3))].reshape(-1, K_out)
+
+
+@op(local=_local_linear)
 def linear(x, weight, bias, *, mask=None):
     """A 1x1 convolution: (..., K_in), (K_in, K_out), (K_out,) or None -> (..., K_out).
 
@@ -34,7 +92,7 @@ def linear(x, weight, bias, *, mask=None):
     return y.reshape(*x.shape[:-1], -1), vjp
 
 
-@op
+@op(local=_local_conv2d)
 def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
     """A masked convolution: (H, W, N, K_in), (kh, kw, K_in, K_out), (K_out,) -> (H, W, N, K_out).
 
@@ -67,7 +125,7 @@ def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
     return (flat @ open_weight + bias).reshape(h, w, N, K_out), vjp
 
 
-@op
+@op(local=_local_transposed_conv2d)
 def transposed_conv2d(x, weight, bias, *, size, stride=1, centre=None):
     """The way back from a strided convolution: (h, w, N, K_in), (kh, kw, K_in, K_out), (K_out,) -> (H, W, N, K_out).
 

@@ -1,10 +1,11 @@
 """Ops that act on every element alone."""
 
 from minipixel.backend import array_module
+from minipixel.ops.local import doubled, each, halves, pointwise, side_by_side
 from minipixel.tensor import op
 
 
-@op
+@op(local=pointwise(each))
 def add(x, y):
     """x + y; shapes broadcast as in NumPy."""
 
@@ -14,7 +15,7 @@ def add(x, y):
     return x + y, vjp
 
 
-@op
+@op(local=pointwise(each))
 def multiply(x, y):
     """x * y; shapes broadcast as in NumPy."""
 
@@ -24,7 +25,7 @@ def multiply(x, y):
     return x * y, vjp
 
 
-@op
+@op(local=pointwise(each))
 def power(x, *, exponent):
     """x ** exponent, for a fixed number as the exponent."""
 
@@ -34,7 +35,7 @@ def power(x, *, exponent):
     return x**exponent, vjp
 
 
-@op
+@op(local=pointwise(each))
 def exp(x):
     """e ** x."""
     y = array_module(x).exp(x)
@@ -45,7 +46,7 @@ def exp(x):
     return y, vjp
 
 
-@op
+@op(local=pointwise(each))
 def log(x):
     """The natural logarithm, of x > 0."""
 
@@ -55,7 +56,7 @@ def log(x):
     return array_module(x).log(x), vjp
 
 
-@op
+@op(local=pointwise(each))
 def tanh(x):
     """The hyperbolic tangent."""
     y = array_module(x).tanh(x)
@@ -66,7 +67,7 @@ def tanh(x):
     return y, vjp
 
 
-@op
+@op(local=pointwise(each))
 def sigmoid(x):
     """1 / (1 + e ** -x), without overflow on either side."""
     xp = array_module(x)
@@ -79,7 +80,7 @@ def sigmoid(x):
     return y, vjp
 
 
-@op
+@op(local=pointwise(halves))
 def gate(x):
     """tanh(a) * sigmoid(b) with x = [a, b] along the channels: (..., 2K) -> (..., K).
 
@@ -97,7 +98,7 @@ def gate(x):
     return t * s, vjp
 
 
-@op
+@op(local=pointwise(each))
 def relu(x):
     """max(x, 0); the gradient at 0 is 0."""
 
@@ -107,7 +108,7 @@ def relu(x):
     return array_module(x).maximum(x, 0), vjp
 
 
-@op
+@op(local=pointwise(each))
 def prelu(x, slope):
     """x where it is positive, slope * x elsewhere: (..., K), (K,) -> (..., K); at 0 the gradient is the slope."""
     xp = array_module(x, slope)
@@ -122,7 +123,7 @@ def prelu(x, slope):
     return xp.where(positive, x, slope * x), vjp
 
 
-@op
+@op(local=pointwise(each))
 def elu(x):
     """x where it is positive, e ** x - 1 elsewhere: smooth at 0, bounded below by -1 (1511.07289, equation 15)."""
     xp = array_module(x)
@@ -134,7 +135,7 @@ def elu(x):
     return xp.maximum(x, 0) + bent, vjp
 
 
-@op
+@op(local=pointwise(doubled))
 def concat_elu(x):
     """elu of x and of -x, side by side, so that nothing is lost on either side: (..., K) -> (..., 2K).
 
@@ -150,7 +151,7 @@ def concat_elu(x):
     return xp.concatenate([above, below], axis=-1), vjp
 
 
-@op
+@op(local=pointwise(halves))
 def linear_gate(x):
     """a * sigmoid(b) with x = [a, b] along the channels: (..., 2K) -> (..., K).
 
@@ -168,7 +169,7 @@ def linear_gate(x):
     return a * s, vjp
 
 
-@op
+@op(local=pointwise(side_by_side))
 def concat(x, y):
     """Two maps side by side, channel after channel: (..., K), (..., L) -> (..., K+L)."""
     K = x.shape[-1]
@@ -179,7 +180,7 @@ def concat(x, y):
     return array_module(x, y).concatenate([x, y], axis=-1), vjp
 
 
-@op
+@op(local=pointwise(each))
 def dropout(x, *, keep, rate):
     """x / (1 - rate) where `keep`, 0 elsewhere: any shape -> that shape.
 

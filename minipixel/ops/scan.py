@@ -1,10 +1,58 @@
 """Recurrence over a map: a state that reads its own earlier values, row after row."""
 
+import numpy as np
+
 from minipixel.backend import array_module
+from minipixel.ops.local import START, ZERO, Local, Look, Own, Whole
 from minipixel.tensor import op
 
 
-@op
+def lstm_cell(pre_activation, c):
+    """One step: pre-activations [o, f, i, g] (..., 4K), the kept states (..., K) -> new h, new c, the gates (..., 4K)."""
+    xp = array_module(pre_activation)
+    s, rest = _stretch(pre_activation)
+    gates = s * xp.tanh(s * pre_activation) + rest
+    o, f, i, g = xp.split(gates, 4, axis=-1)
+    c = f * c + i * g
+    return o * xp.tanh(c), c, gates
+
+
+def _stretch(gates):
+    """s and 1 - s, with which all four gates are s * tanh(s * x) + 1 - s, as sigmoid(x) = (1 + tanh(x / 2)) / 2."""
+    xp = array_module(gates)
+    s = xp.repeat(xp.asarray([0.5, 0.5, 0.5, 1.0], gates.real.dtype), gates.shape[-1] // 4)
+    return s, 1 - s
+
+
+def _local(function, z, weight, h0, c0, *, taps, spans=None):
+    """A cell reads z at its own pixel, and states in the row before, where the start state stands above the first."""
+    (H, W), (T, K, _) = z.shape[:2], weight.shape
+    spans = [(0, W)] * H if spans is None else spans
+    inside = np.zeros((H, W), bool)
+    for r, (first, last) in enumerate(spans):
+        inside[r, first:last] = True
+    numbers = np.where(inside, np.arange(H * W).reshape(H, W), START)
+    before = np.concatenate([np.full((1, W), START), numbers[:-1]])
+    left, right = max(0, -min(taps)), max(0, *taps)
+    before = np.pad(before, [(0, 0), (left, right)], constant_values=ZERO)
+    around = [before[:, left + tap : left + tap + W].ravel() for tap in taps]
+    above = before[:, left : left + W].ravel()
+    own = Own(np.stack(around, axis=-1), above, np.repeat(np.arange(H), W), inside.ravel())
+
+    def compute(z, weight, h0, c0, own_h, own_c):
+        return lstm_cell(z + own_h @ weight, own_c)[:2]
+
+    of_unit = np.tile(np.eye(K, dtype=bool), (4, 1))
+    start = [Whole(() if state is None else ("out",)) for state in (h0, c0)]
+    inputs = (
+        Look(np.arange(H * W)[:, None], of_unit),
+        Whole(("", "in"), lambda weight: weight.reshape(T * K, 4 * K)),
+        *start,
+    )
+    return Local("lstm_scan", (H, W), inputs, compute, own)
+
+
+@op(local=_local)
 def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
     """An LSTM down the rows of a map: (H, W, N, 4K), (T, K, 4K), (K,) or None, (K,) or None -> states h (H, W, N, K).
 
@@ -34,9 +82,6 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
         h[:, inner] += h0
         c += c0
     gates = xp.zeros(z.shape, dtype)
-    # sigmoid(x) = (1 + tanh(x / 2)) / 2, so that all four gates are s * tanh(s * x) + 1 - s with one array s.
-    s = xp.repeat(xp.asarray([0.5, 0.5, 0.5, 1.0], z.real.dtype), K)
-    rest, square = 1 - s, s * s
     blocks = [(..., slice(k * K, (k + 1) * K)) for k in range(4)]
 
     for r, (first, last) in enumerate(spans):
@@ -44,15 +89,15 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
         pre_activation = z[r, here].reshape(-1, 4 * K)
         for t, there in enumerate(around):
             pre_activation = pre_activation + h[r, there].reshape(-1, K) @ weight[t]
-        gates[r, here] = (s * xp.tanh(s * pre_activation) + rest).reshape(-1, N, 4 * K)
-        o, f, i, g = (gates[r, here][block] for block in blocks)
-        c[r + 1, here] = f * c[r, here] + i * g
-        h[r + 1, left + first : left + last] = o * xp.tanh(c[r + 1, here])
+        own_h = h[r + 1, left + first : left + last]
+        own_h[...], c[r + 1, here], gates[r, here] = lstm_cell(pre_activation.reshape(-1, N, 4 * K), c[r, here])
 
     def vjp(states_g):
         """Back through time. Row r + 1 of h_g and c_g gathers what is asked of the state that step r left behind."""
         z_g, weight_g, h_g, c_g = xp.zeros_like(gates), xp.zeros_like(weight), xp.zeros_like(h), xp.zeros_like(c)
         h_g[1:, inner] = states_g
+        s, rest = _stretch(gates)
+        square = s * s
         for r in reversed(range(H)):
             first, last = spans[r]
             here, around = slice(first, last), [slice(left + first + tap, left + last + tap) for tap in taps]

@@ -1,10 +1,11 @@
 """Ops that move whole pixels of a map (H, W, N, K): each reads every pixel at most once, so its vjp moves them back."""
 
 from minipixel.backend import array_module
+from minipixel.ops.local import moving
 from minipixel.tensor import op
 
 
-@op
+@op(local=moving)
 def skew(x):
     """The diagonals of a map as the rows of another: (H, W, N, K) -> (H+W-1, H, N, K), y[r + c, r] = x[r, c].
 
@@ -19,7 +20,7 @@ def skew(x):
     return _skew(x), vjp
 
 
-@op
+@op(local=moving)
 def unskew(y):
     """The way back from `skew`: (H+W-1, H, N, K) -> (H, W, N, K), x[r, c] = y[r + c, r]."""
 
@@ -48,7 +49,7 @@ def _unskew(y):
     return x
 
 
-@op
+@op(local=moving)
 def mirror(x):
     """Left and right exchanged: (H, W, N, K) -> (H, W, N, K)."""
 
@@ -58,7 +59,7 @@ def mirror(x):
     return x[:, ::-1], vjp
 
 
-@op
+@op(local=moving)
 def shift_down(x):
     """Each row shows the one above it, the first one zeros: (H, W, N, K) -> (H, W, N, K)."""
     xp = array_module(x)
@@ -73,7 +74,7 @@ def shift_down(x):
     return y, vjp
 
 
-@op
+@op(local=moving)
 def shift_right(x):
     """Each column shows the one to its left, the first one zeros: (H, W, N, K) -> (H, W, N, K)."""
     xp = array_module(x)
@@ -88,7 +89,7 @@ def shift_right(x):
     return y, vjp
 
 
-@op
+@op(local=moving)
 def subsample(x, *, stride):
     """Every stride-th row and column, the first included: (H, W, N, K) -> (h, w, N, K), h = ceil(H / stride)."""
 
@@ -100,7 +101,7 @@ def subsample(x, *, stride):
     return x[::stride, ::stride], vjp
 
 
-@op
+@op(local=moving)
 def overlay(x, y, *, stride):
     """A map with every stride-th row and column taken from a small one: (H, W, N, K), (h, w, N, K) -> (H, W, N, K)."""
     z = x.copy()
@@ -114,7 +115,7 @@ def overlay(x, y, *, stride):
     return z, vjp
 
 
-@op
+@op(local=moving)
 def add_column(x):
     """A column of zeros on the right: (H, W, N, K) -> (H, W+1, N, K)."""
     xp = array_module(x)
@@ -128,7 +129,7 @@ def add_column(x):
     return y, vjp
 
 
-@op
+@op(local=moving)
 def drop_column(x):
     """All columns but the last: (H, W, N, K) -> (H, W-1, N, K)."""
 

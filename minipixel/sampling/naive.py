@@ -1,6 +1,5 @@
-"""Sampling: one sub-pixel after the other, each drawn from what the model says given those before it."""
+"""The naive sampler: one sub-pixel after the other, each drawn from a whole forward pass."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,3 @@ def naive(
         drawn = model.head.draw(parameters, images[:, r, c], int(channel), uniforms[:, r, c, channel], temperature)
         images[unknown, r, c, channel] = drawn[unknown]
     return images
-
-
-# The one table of samplers, by the name that `model.sample(method=...)` takes.
-SAMPLERS: dict[str, Callable[..., np.ndarray]] = {"auto": naive, "naive": naive}

@@ -1,0 +1,191 @@
+"""The clock as a list of things to do: which values are computed at which moment, and where they are kept.
+
+A value may be computed at any moment from when it is known until somebody reads it. So let it wait, and compute many at
+once: going from the output back to the image, each map takes the fewest moments that serve all its values (a row that is
+known as a whole waits for the whole). Every value is computed once; one that nobody reads is never computed.
+
+Nor is a map ever stored as a whole. Its values take the slots of a ring in turn, and the ring is just as long as the
+longest time that one of them is still needed: a few rows of a convolution's input, one pixel of most others.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minipixel.clock.times import Clock, classes_read
+from minipixel.clock.trace import Node
+from minipixel.ops.local import Look
+
+NEVER = np.iinfo(np.int64).max
+ZERO_SLOT, START_SLOT, RING = 0, 1, 2
+"""The first slots of every map hold the pixel beyond the border and the start state; the ring comes after."""
+
+
+@dataclass(eq=False)
+class Unit:
+    """The channels of a node that are known together, and the pixels at which they are computed, in that order.
+
+    `columns` (k,) are the channels; `to` (P,) the slots that pixels are written to; `inputs` has for each map that the
+    node reads the slots read, (P, T), and which of the T * K_in numbers found there reach these channels, a slice if
+    all do. A scan has `own` and `above`, slots (P, T) and (P,), of its own states.
+    """
+
+    node: Node
+    columns: np.ndarray
+    to: np.ndarray
+    inputs: list[tuple[Node, np.ndarray, Any]]
+    own: np.ndarray | None
+    above: np.ndarray | None
+
+
+@dataclass
+class Schedule:
+    """What to do at each of `moments` moments.
+
+    `steps`, integers (S, 4): at moment 0 compute unit 1 at its pixels from 2 to 3 (last excluded), in this order.
+    `draws`, integers (D, 4), in the order of moments: at moment 0, after all that, draw pixel 1, whose channel is 2,
+    from the output's slot 3. `slots[node]` says how many slots a map has.
+    """
+
+    units: list[Unit]
+    steps: np.ndarray
+    draws: np.ndarray
+    slots: dict[Node, int]
+    moments: int
+
+
+def schedule(clock: Clock) -> Schedule:
+    """The schedule of a clock whose proof holds."""
+    moment = _moments(clock)
+    drawn = clock.times.ravel()
+    slot = {clock.trace.image: np.arange(clock.trace.image.P) + RING}
+    sizes = {clock.trace.image: clock.trace.image.P + RING}
+    lasts = _last_reads(clock, moment)
+    for node in clock.trace.nodes:
+        if node.constant:
+            slot[node], sizes[node] = np.arange(node.P) + RING, node.P + RING
+        elif node is not clock.trace.image:
+            slot[node], length = _ring(moment[node], lasts[node])
+            sizes[node] = length + RING
+    units, steps = [], []
+    for rank, node in enumerate(clock.trace.nodes):
+        for g in range(moment[node].shape[1] if node in moment else 0):
+            unit, when, row = _unit(clock, node, g, moment[node][:, g], slot)
+            if unit is not None:
+                steps.append(_steps(when, row, rank, len(units)))
+                units.append(unit)
+    everything = np.concatenate(steps)
+    everything = everything[np.lexsort(everything[:, [3, 2, 1, 0]].T)]  # by moment, then node, row, class
+    C = clock.times.shape[1]
+    order = np.argsort(drawn, kind="stable")
+    output, index = clock.output.node, clock.output.index
+    draws = np.stack([drawn[order], order // C, order % C, _slots(slot[output], index)[order // C]], axis=1)
+    return Schedule(units, everything[:, [0, 3, 4, 5]], draws, sizes, int(drawn.max()) + 1)
+
+
+def _moments(clock: Clock) -> dict[Node, np.ndarray]:
+    """When each value is computed, (P, G) for each computed node; NEVER for those that nobody reads."""
+    due = {node: np.full(known.values.shape, NEVER) for node, known in clock.ready.items()}
+    output, index = clock.output.node, clock.output.index
+    for channel, group in enumerate(clock.groups):
+        _ask(due[output][:, clock.ready[output].of[channel]], index, clock.times[:, group])
+    chosen = {}
+    for node in reversed(clock.trace.nodes):
+        if node is clock.trace.image or node.constant:
+            continue
+        known, own = clock.ready[node], node.local.own
+        if own is not None:
+            for r in range(own.rows[-1], 0, -1):
+                here = own.rows == r
+                for g in range(due[node].shape[1]):
+                    _ask(due[node][:, g], own.index[here], due[node][here].min(axis=1)[:, None])
+        # All classes share their moments: what is known no later is then computed no later, as the states of a scan need.
+        chosen[node] = fewest(known.values.ravel(), due[node].ravel()).reshape(due[node].shape)
+        for source, look in node.reads:
+            reads = classes_read(look.channels, clock.ready[source].of).reshape(look.index.shape[1], -1, node.K)
+            for g, when in enumerate(chosen[node].T):
+                for t, source_class in np.argwhere(reads[:, :, known.of == g].any(axis=2)):
+                    _ask(due[source][:, source_class], look.index[:, t], when)
+    return chosen
+
+
+def _ask(due: np.ndarray, index: np.ndarray, when: np.ndarray) -> None:
+    """Whoever reads the pixels `index` at `when` needs them by then: lowers `due` (P,)."""
+    inside = index >= 0
+    np.minimum.at(due, index[inside], np.broadcast_to(when, index.shape)[inside])
+
+
+def fewest(ready: np.ndarray, due: np.ndarray) -> np.ndarray:
+    """For each interval from `ready` to `due` a moment in it, few different ones in all; NEVER where `due` is."""
+    order = np.argsort(ready, kind="stable")
+    soonest = np.minimum.accumulate(due[order][::-1])[::-1]  # of this and all that are ready later
+    moments, start = [], 0
+    while start < len(order) and soonest[start] < NEVER:
+        moments.append(soonest[start])
+        start = np.searchsorted(ready[order], moments[-1], side="right")
+    points = np.array([*moments, NEVER])
+    return np.where(due < NEVER, points[np.searchsorted(points, ready)], NEVER)
+
+
+def _last_reads(clock: Clock, moment: dict[Node, np.ndarray]) -> dict[Node, np.ndarray]:
+    """When each pixel of a node is read for the last time: (P,), -1 where never."""
+    last = {node: np.full(node.P, -1) for node in clock.trace.nodes}
+
+    def read(node: Node, index: np.ndarray, when: np.ndarray) -> None:
+        inside = (index >= 0) & (when < NEVER)
+        np.maximum.at(last[node], index[inside], np.broadcast_to(when, index.shape)[inside])
+
+    read(clock.output.node, clock.output.index, clock.times.max(axis=1))
+    for node, moments in moment.items():
+        for when in moments.T:
+            for source, look in node.reads:
+                read(source, look.index, np.broadcast_to(when[:, None], look.index.shape))
+            own = node.local.own
+            if own is not None:
+                read(node, own.index, np.broadcast_to(when[:, None], own.index.shape))
+                read(node, own.above, when)
+    return last
+
+
+def _ring(moments: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, int]:
+    """The slot of each pixel, and how many the ring has: a slot is taken again only after its value's last reader."""
+    birth = moments.min(axis=1)
+    order = np.argsort(birth, kind="stable")
+    order = order[birth[order] < NEVER]
+    born = birth[order]
+    length = int(np.max(np.searchsorted(born, last[order], side="right") - np.arange(len(order)), initial=1))
+    slot = np.full(len(birth), ZERO_SLOT)
+    slot[order] = np.arange(len(order)) % length + RING
+    return slot, length
+
+
+def _slots(slot: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Pixels as slots; ZERO and START, which are -1 and -2, as the slots set aside for them."""
+    return np.where(index >= 0, slot[index], -1 - index)
+
+
+def _unit(clock: Clock, node: Node, g: int, when: np.ndarray, slot: dict[Node, np.ndarray]) -> Any:
+    """A class of channels of a node, its pixels sorted by moment and row; the moments and rows; None if nobody reads it."""
+    own = node.local.own
+    row = np.zeros(node.P, int) if own is None else own.rows
+    inside = when < NEVER if own is None else own.inside & (when < NEVER)
+    pixels = np.lexsort((row, when))
+    pixels = pixels[inside[pixels]]
+    if not len(pixels):
+        return None, None, None
+    columns = np.flatnonzero(clock.ready[node].of == g)
+    inputs = []
+    for source, look in node.reads:
+        rows = look.channels[:, columns].any(axis=1)
+        picked = slice(None) if rows.all() else np.flatnonzero(rows)
+        inputs.append((source, _slots(slot[source], look.index[pixels]), picked))
+    states = [None if own is None else _slots(slot[node], index[pixels]) for index in ((own.index, own.above) if own else (0, 0))]
+    return Unit(node, columns, slot[node][pixels], inputs, *states), when[pixels], row[pixels]
+
+
+def _steps(when: np.ndarray, row: np.ndarray, rank: int, unit: int) -> np.ndarray:
+    """Runs of a unit's pixels that are computed at once: rows of moment, rank of the node, row, unit, first, last."""
+    first = np.flatnonzero(np.r_[True, (np.diff(when) != 0) | (np.diff(row) != 0)])
+    last = np.r_[first[1:], len(when)]
+    return np.stack([when[first], np.full_like(first, rank), row[first], np.full_like(first, unit), first, last], axis=1)

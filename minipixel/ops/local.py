@@ -1,0 +1,147 @@
+"""An op seen from one pixel: which pixels of its inputs it reads there, and what it then computes.
+
+There are three kinds. A pointwise op reads its own pixel. A spatial op first gathers, by an index map that never changes,
+and then does something pointwise: a convolution gathers its taps and multiplies by a matrix; a shift, a mirror, a skew
+gathers and is done. A scan reads, besides, the states of its own earlier pixels.
+
+Whoever knows this of every op of a model (see clock/) knows when each value becomes known, and can compute it at that
+very moment, at that pixel alone. The pixels of a map (H, W, N, K) are numbered row by row, p = r * W + c, P in all.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+ZERO = -1
+"""The number of a pixel beyond the border, all of it zero."""
+
+START = -2
+"""The number of the pixel that holds what a scan starts from."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an op reads a map: `index`, integers (P, T), says which of its pixels each tap sees from each output pixel.
+
+    `channels`, boolean (T * K_in, K_out), says which channels of those reach which output channel.
+    """
+
+    index: np.ndarray
+    channels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Whole:
+    """How an op reads an input that has no pixels: all of it, at every pixel.
+
+    `axes` says what runs along each axis: "out" the output channels, "in" what the op's Look gathers, "" neither. An op
+    that is asked for some of its channels is then given that part alone. `shaped` brings the input into that form.
+    """
+
+    axes: tuple[str, ...] = ()
+    shaped: Callable[[Any], Any] = lambda array: array
+
+
+@dataclass(frozen=True)
+class Own:
+    """How a scan reads its own states: `index` (P, T) those it multiplies by a weight, `above` (P,) the one it keeps.
+
+    `rows` (P,) numbers its steps, each of which reads states of earlier ones alone. Pixels outside `inside`, boolean
+    (P,), hold the start state.
+    """
+
+    index: np.ndarray
+    above: np.ndarray
+    rows: np.ndarray
+    inside: np.ndarray
+
+
+@dataclass(frozen=True)
+class Local:
+    """What an op does at one pixel: reads each input by its Look or Whole, then `compute`s, for P pixels at once.
+
+    `compute` takes what was gathered, (P, N, T * K_in), and the wholes, in the order of the op's inputs, and returns
+    (P, N, K_out). It works on any set of output channels that read the same inputs, given the parts of its inputs that
+    belong to them. `kind` names what it computes; "move" computes nothing.
+    """
+
+    kind: str
+    size: tuple[int, int]
+    inputs: tuple[Look | Whole, ...]
+    compute: Callable[..., Any]
+    own: Own | None = None
+
+
+# --- pointwise --------------------------------------------------------------------------------------------------------
+
+
+def pointwise(channels: Callable[..., Any]) -> Callable[..., Local]:
+    """The `local` of a pointwise op; `channels(*sizes)` gives, for each map, its boolean (K_in, K_out).
+
+    A map is an input (H, W, N, K); others are spread over the channels, as in NumPy.
+    """
+
+    def local(function: Any, *inputs: Any, **static: Any) -> Local:
+        is_map = [np.ndim(x) == 4 for x in inputs]
+        maps = [x for x, pixels in zip(inputs, is_map, strict=True) if pixels]
+        H, W = np.broadcast_shapes(*[x.shape[:2] for x in maps])
+        reads = iter(channels(*[x.shape[-1] for x in maps]))
+        return Local(
+            function.__name__,
+            (H, W),
+            tuple(
+                Look(_same_pixel(x, H, W), next(reads)) if pixels else Whole(("out",) if np.ndim(x) else ())
+                for x, pixels in zip(inputs, is_map, strict=True)
+            ),
+            lambda *arrays: function(*arrays, **static)[0],
+        )
+
+    return local
+
+
+def _same_pixel(x: Any, H: int, W: int) -> np.ndarray:
+    """Each pixel reads its own, or the only one of a row, a column, or a map: (P, 1)."""
+    h, w = x.shape[:2]
+    return np.broadcast_to(np.arange(h * w).reshape(h, w), (H, W)).reshape(-1, 1)
+
+
+def each(*K: int) -> list[np.ndarray]:
+    """Output channel k reads channel k of every map, or the only one there is."""
+    return [np.eye(k, dtype=bool) if k == max(K) else np.ones((k, max(K)), bool) for k in K]
+
+
+def halves(K: int) -> list[np.ndarray]:
+    """Output channel k reads channels k and K/2 + k."""
+    return [np.tile(np.eye(K // 2, dtype=bool), (2, 1))]
+
+
+def doubled(K: int) -> list[np.ndarray]:
+    """Output channels k and K + k read channel k."""
+    return [np.tile(np.eye(K, dtype=bool), (1, 2))]
+
+
+def side_by_side(K: int, L: int) -> list[np.ndarray]:
+    """The channels of one map, then those of the other."""
+    return np.split(np.eye(K + L, dtype=bool), [K])
+
+
+# --- spatial ----------------------------------------------------------------------------------------------------------
+
+
+def numbered(H: int, W: int) -> np.ndarray:
+    """A map whose only channel holds the number of each pixel, plus 1: (H, W, 1, 1). What moves it shows an index map."""
+    return np.arange(1.0, H * W + 1).reshape(H, W, 1, 1)
+
+
+def moving(function: Any, *maps: Any, **static: Any) -> Local:
+    """The `local` of an op that only moves pixels: it is run on pixel numbers, to see where each comes from."""
+    looks = []
+    for position, moved in enumerate(maps):
+        numbers = [np.zeros((*x.shape[:2], 1, 1)) for x in maps]
+        numbers[position] = numbered(*moved.shape[:2])
+        came_from = function(*numbers, **static)[0]
+        looks.append(Look(came_from.reshape(-1, 1).astype(int) - 1, np.eye(moved.shape[-1], dtype=bool)))
+    kind = "move" if len(maps) == 1 else "add"  # of several maps, all but one show zero at each pixel
+    return Local(kind, came_from.shape[:2], tuple(looks), lambda *gathered: sum(gathered[1:], gathered[0]))

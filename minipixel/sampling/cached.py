@@ -1,0 +1,106 @@
+"""The cached sampler: follow the clock, compute each value once, at the moment when it is due, and keep it.
+
+What is computed at a moment, at some pixels, for the whole batch, goes through the very ops that trained the model. This
+file is the plain executor, the one to read; machine.py does the same in compiled loops.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from minipixel.backend import array_module, to_cpu
+from minipixel.clock.schedule import RING, START_SLOT, Unit
+from minipixel.clock.trace import Node
+from minipixel.ops.local import Whole
+from minipixel.sampling.program import Program
+
+
+def run(
+    program: Program,
+    model: Any,
+    uniforms: np.ndarray,
+    condition: np.ndarray | None,
+    temperature: float,
+    start: np.ndarray,
+    known: np.ndarray,
+) -> np.ndarray:
+    """Draw what is not known of N images: uniforms (N, H, W, C) -> uint8 (N, H, W, C). Arguments as in `naive`."""
+    xp, dtype = model.xp, model.dtype
+    schedule = program.schedule
+    N, H, W, C = uniforms.shape
+    evaluate = program.evaluator(model, condition)
+    # Maps as pixels first and slots for pixels, (slots, N, K); the image in levels beside the one the model reads.
+    maps = {node: xp.zeros((slots, N, node.K), dtype) for node, slots in schedule.slots.items()}
+    cells = {node: xp.zeros_like(maps[node]) for node in maps if node.local is not None and node.local.own is not None}
+    for node in maps:
+        if node.constant:
+            maps[node][RING:] = evaluate(node.tensor).reshape(node.P, -1, node.K)
+    for node in cells:
+        for states, start_state in zip((maps[node], cells[node]), program.inputs(node)[1:], strict=True):
+            if start_state is not None:
+                states[START_SLOT] = evaluate(start_state)
+    units = [_Unit(program, unit, evaluate, xp) for unit in schedule.units]
+    levels = start.transpose(1, 2, 0, 3).reshape(H * W, N, C).copy()
+    drawn = uniforms.transpose(1, 2, 0, 3).reshape(H * W, N, C)
+    fixed = known.transpose(1, 2, 0).reshape(H * W, N)
+    image, output = maps[program.trace.image], maps[program.trace.output.node]
+
+    for steps, pixels, channel, slots in program.moments:
+        for unit, first, last in steps:
+            units[unit].compute(maps, cells, slice(first, last))
+        parameters = to_cpu(output[slots]).reshape(len(pixels) * N, -1)
+        so_far = levels[pixels].reshape(len(pixels) * N, C)
+        uniform = drawn[pixels, :, channel].ravel()
+        new = model.head.draw(parameters, so_far, channel, uniform, temperature).reshape(len(pixels), N)
+        levels[pixels, :, channel] = np.where(fixed[pixels], levels[pixels, :, channel], new)
+        image[pixels + RING, :, channel] = model.scaled(xp.asarray(levels[pixels, :, channel]))
+    return levels.reshape(H, W, N, C).transpose(2, 0, 1, 3)
+
+
+class _Unit:
+    """A unit of the schedule with its weights at hand: those parts of them that its channels need."""
+
+    def __init__(self, program: Program, unit: Unit, evaluate: Any, xp: Any) -> None:
+        self.unit, self.node = unit, unit.node
+        self.compute_local = unit.node.local.compute
+        self.to = xp.asarray(unit.to)
+        self.inputs = [(source, xp.asarray(slots), _on(xp, picked)) for source, slots, picked in unit.inputs]
+        whole = len(unit.columns) == unit.node.K
+        self.columns = slice(None) if whole else xp.asarray(unit.columns)
+        self.wholes = program.wholes(unit, evaluate)
+        self.own = None if unit.own is None else (xp.asarray(unit.own), xp.asarray(unit.above))
+
+    def compute(self, maps: dict[Node, Any], cells: dict[Node, Any], part: slice) -> None:
+        """Read, compute and write the pixels of one step."""
+        gathered = iter(_gather(maps[source], slots[part], picked) for source, slots, picked in self.inputs)
+        wholes = iter(self.wholes)
+        arguments = [next(wholes) if isinstance(look, Whole) else next(gathered) for look in self.node.local.inputs]
+        if self.own is None:
+            value = self.compute_local(*arguments)
+        else:
+            own, above = self.own
+            own_h = _gather(maps[self.node], own[part], slice(None))
+            own_c = cells[self.node][above[part]][:, :, self.columns]
+            value, cell = self.compute_local(*arguments, own_h, own_c)
+            _put(cells[self.node], self.to[part], self.columns, cell)
+        _put(maps[self.node], self.to[part], self.columns, value)
+
+
+def _gather(array: Any, slots: Any, picked: Any) -> Any:
+    """What the T taps of P pixels find in a map (slots, N, K), side by side: (P, T) -> (P, N, T * K), or part of it."""
+    (P, T), (_, N, K) = slots.shape, array.shape
+    found = array[slots.ravel()].reshape(P, T, N, K)
+    side_by_side = found[:, 0] if T == 1 else found.transpose(0, 2, 1, 3).reshape(P, N, T * K)
+    return side_by_side if isinstance(picked, slice) else side_by_side[..., picked]
+
+
+def _put(array: Any, slots: Any, columns: Any, value: Any) -> None:
+    if isinstance(columns, slice):
+        array[slots] = value
+    else:
+        xp = array_module(array)
+        array[slots[:, None, None], xp.arange(array.shape[1])[:, None], columns] = value
+
+
+def _on(xp: Any, picked: Any) -> Any:
+    return picked if isinstance(picked, slice) else xp.asarray(picked)

@@ -1,0 +1,93 @@
+"""A model's clock, schedule and steps, made once and kept as long as the model: what both executors run."""
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minipixel.clock import Clock, Trace, raster, smallest_slope
+from minipixel.clock.schedule import Unit, schedule
+from minipixel.clock.trace import Node
+from minipixel.ops.local import Whole
+from minipixel.tensor import Tensor
+
+
+class Program:
+    """The schedule of a model that draws its sub-pixels at `times`; raises CausalityError if the proof fails.
+
+    It knows the model's graph and none of its weights, so it stays right when these are trained or loaded.
+    `moments` is the schedule once more, step by step: for each, (unit, first, last) of what is computed, then the
+    pixels that are drawn, the channel of theirs that is, and the slots of the output where its parameters stand.
+    """
+
+    def __init__(self, trace: Trace, clock: Clock) -> None:
+        clock.prove()
+        self.trace, self.schedule = trace, schedule(clock)
+        steps, draws = self.schedule.steps, self.schedule.draws
+        at = np.arange(self.schedule.moments + 1)
+        step_from, draw_from = np.searchsorted(steps[:, 0], at), np.searchsorted(draws[:, 0], at)
+        self.moments = [
+            (steps[s0:s1, 1:].tolist(), draws[d0:d1, 1], int(draws[d0, 2]), draws[d0:d1, 3])
+            for s0, s1, d0, d1 in zip(step_from[:-1], step_from[1:], draw_from[:-1], draw_from[1:], strict=True)
+        ]
+
+    def inputs(self, node: Node) -> list[Any]:
+        """The inputs of a node that have no pixels, as the trace has them: Tensors, arrays, numbers, None."""
+        kinds = node.local.inputs
+        return [source for source, kind in zip(node.tensor.inputs, kinds, strict=True) if isinstance(kind, Whole)]
+
+    def wholes(self, unit: Unit, evaluate: Callable[[Any], Any]) -> list[Any]:
+        """Those inputs' values, in the form in which the unit computes, and of each the part that its channels need."""
+        kinds = [kind for kind in unit.node.local.inputs if isinstance(kind, Whole)]
+        picked = {"in": unit.inputs[0][2], "out": unit.columns, "": slice(None)}
+        values = []
+        for source, kind in zip(self.inputs(unit.node), kinds, strict=True):
+            value = evaluate(source)
+            if value is not None:
+                value = kind.shaped(value)
+                for axis, along in enumerate(kind.axes):
+                    if along and value.shape[axis] > 1:
+                        value = value[(slice(None),) * axis + (picked[along],)]
+            values.append(value)
+        return values
+
+    def evaluator(self, model: Any, condition: np.ndarray | None) -> Callable[[Any], Any]:
+        """A function to the present values of what no image reaches: weights, conditions, and what is made of them."""
+        told = model.condition_map(condition)
+        found: dict[int, Any] = {}
+
+        def evaluate(source: Any) -> Any:
+            if not isinstance(source, Tensor):
+                return source
+            if source is self.trace.condition:
+                return told
+            if source.call is None:
+                return source.data
+            if id(source) not in found:
+                op, static = source.call
+                found[id(source)] = op.arrays(*[evaluate(x) for x in source.inputs], **static)[0]
+            return found[id(source)]
+
+        return evaluate
+
+
+_programs: weakref.WeakKeyDictionary[Any, dict[bool, tuple[Program, int | None]]] = weakref.WeakKeyDictionary()
+
+
+def program_of(model: Any, wave: bool) -> tuple[Program, int | None]:
+    """The program of a model, in its own order or, `wave`, along slanted lines of the smallest slope, with that slope.
+
+    Where no slope below raster order holds, or the order is another, the second is as the first, and the slope None.
+    """
+    known = _programs.setdefault(model, {})
+    if wave not in known:
+        trace = Trace(model)
+        in_order = np.array_equal(model.order, raster(model.image_shape))
+        slope = smallest_slope(trace, model.head.groups, model.image_shape) if wave and in_order else None
+        if wave and slope is None:
+            known[wave] = program_of(model, False)[0], None
+        else:
+            times = model.order if slope is None else raster(model.image_shape, slope)
+            known[wave] = Program(trace, Clock(trace, model.head.groups, times)), slope
+    return known[wave]
