@@ -1,8 +1,8 @@
 """The clock as a list of things to do: which values are computed at which moment, and where they are kept.
 
-A value may be computed at any moment from when it is known until somebody reads it. So let it wait, and compute many at
-once: going from the output back to the image, each map takes the fewest moments that serve all its values (a row that is
-known as a whole waits for the whole). Every value is computed once; one that nobody reads is never computed.
+A value may be computed at any moment from when it is known until somebody reads it. So let it wait, and compute many
+at once: going from the output back to the image, each map takes the fewest moments that serve all its values (a row
+that is read as a whole waits for the whole). Every value is computed once; one that nobody reads is never computed.
 
 Nor is a map ever stored as a whole. Its values take the slots of a ring in turn, and the ring is just as long as the
 longest time that one of them is still needed: a few rows of a convolution's input, one pixel of most others.
@@ -15,7 +15,6 @@ import numpy as np
 
 from minipixel.clock.times import Clock, classes_read
 from minipixel.clock.trace import Node
-from minipixel.ops.local import Look
 
 NEVER = np.iinfo(np.int64).max
 ZERO_SLOT, START_SLOT, RING = 0, 1, 2
@@ -35,8 +34,8 @@ class Unit:
     columns: np.ndarray
     to: np.ndarray
     inputs: list[tuple[Node, np.ndarray, Any]]
-    own: np.ndarray | None
-    above: np.ndarray | None
+    own: Any = None
+    above: Any = None
 
 
 @dataclass
@@ -59,16 +58,17 @@ def schedule(clock: Clock) -> Schedule:
     """The schedule of a clock whose proof holds."""
     moment = _moments(clock)
     drawn = clock.times.ravel()
-    slot = {clock.trace.image: np.arange(clock.trace.image.P) + RING}
-    sizes = {clock.trace.image: clock.trace.image.P + RING}
+    slot = {clock.trace.image: np.arange(clock.trace.image.pixels) + RING}
+    sizes = {clock.trace.image: clock.trace.image.pixels + RING}
     lasts = _last_reads(clock, moment)
     for node in clock.trace.nodes:
         if node.constant:
-            slot[node], sizes[node] = np.arange(node.P) + RING, node.P + RING
+            slot[node], sizes[node] = np.arange(node.pixels) + RING, node.pixels + RING
         elif node is not clock.trace.image:
             slot[node], length = _ring(moment[node], lasts[node])
             sizes[node] = length + RING
-    units, steps = [], []
+    units: list[Unit] = []
+    steps = []
     for rank, node in enumerate(clock.trace.nodes):
         for g in range(moment[node].shape[1] if node in moment else 0):
             unit, when, row = _unit(clock, node, g, moment[node][:, g], slot)
@@ -90,17 +90,18 @@ def _moments(clock: Clock) -> dict[Node, np.ndarray]:
     output, index = clock.output.node, clock.output.index
     for channel, group in enumerate(clock.groups):
         _ask(due[output][:, clock.ready[output].of[channel]], index, clock.times[:, group])
-    chosen = {}
+    chosen: dict[Node, np.ndarray] = {}
     for node in reversed(clock.trace.nodes):
         if node is clock.trace.image or node.constant:
             continue
-        known, own = clock.ready[node], node.local.own
+        known, own = clock.ready[node], node.own
         if own is not None:
             for r in range(own.rows[-1], 0, -1):
                 here = own.rows == r
-                for g in range(due[node].shape[1]):
-                    _ask(due[node][:, g], own.index[here], due[node][here].min(axis=1)[:, None])
-        # All classes share their moments: what is known no later is then computed no later, as the states of a scan need.
+                soonest = due[node][here].min(axis=1)
+                for asked in due[node].T:
+                    _ask(asked, own.index[here], soonest[:, None])
+        # All classes share their moments: what is known no later is computed no later, as the states of a scan need.
         chosen[node] = fewest(known.values.ravel(), due[node].ravel()).reshape(due[node].shape)
         for source, look in node.reads:
             reads = classes_read(look.channels, clock.ready[source].of).reshape(look.index.shape[1], -1, node.K)
@@ -130,7 +131,7 @@ def fewest(ready: np.ndarray, due: np.ndarray) -> np.ndarray:
 
 def _last_reads(clock: Clock, moment: dict[Node, np.ndarray]) -> dict[Node, np.ndarray]:
     """When each pixel of a node is read for the last time: (P,), -1 where never."""
-    last = {node: np.full(node.P, -1) for node in clock.trace.nodes}
+    last = {node: np.full(node.pixels, -1) for node in clock.trace.nodes}
 
     def read(node: Node, index: np.ndarray, when: np.ndarray) -> None:
         inside = (index >= 0) & (when < NEVER)
@@ -141,7 +142,7 @@ def _last_reads(clock: Clock, moment: dict[Node, np.ndarray]) -> dict[Node, np.n
         for when in moments.T:
             for source, look in node.reads:
                 read(source, look.index, np.broadcast_to(when[:, None], look.index.shape))
-            own = node.local.own
+            own = node.own
             if own is not None:
                 read(node, own.index, np.broadcast_to(when[:, None], own.index.shape))
                 read(node, own.above, when)
@@ -162,13 +163,13 @@ def _ring(moments: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, int]:
 
 def _slots(slot: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Pixels as slots; ZERO and START, which are -1 and -2, as the slots set aside for them."""
-    return np.where(index >= 0, slot[index], -1 - index)
+    return np.where(index >= 0, slot[np.maximum(index, 0)], -1 - index)
 
 
 def _unit(clock: Clock, node: Node, g: int, when: np.ndarray, slot: dict[Node, np.ndarray]) -> Any:
-    """A class of channels of a node, its pixels sorted by moment and row; the moments and rows; None if nobody reads it."""
-    own = node.local.own
-    row = np.zeros(node.P, int) if own is None else own.rows
+    """A class of channels of a node, its pixels by moment and row, with these; None three times if nobody reads it."""
+    own = node.own
+    row = np.zeros(node.pixels, int) if own is None else own.rows
     inside = when < NEVER if own is None else own.inside & (when < NEVER)
     pixels = np.lexsort((row, when))
     pixels = pixels[inside[pixels]]
@@ -180,7 +181,7 @@ def _unit(clock: Clock, node: Node, g: int, when: np.ndarray, slot: dict[Node, n
         rows = look.channels[:, columns].any(axis=1)
         picked = slice(None) if rows.all() else np.flatnonzero(rows)
         inputs.append((source, _slots(slot[source], look.index[pixels]), picked))
-    states = [None if own is None else _slots(slot[node], index[pixels]) for index in ((own.index, own.above) if own else (0, 0))]
+    states = [] if own is None else [_slots(slot[node], index[pixels]) for index in (own.index, own.above)]
     return Unit(node, columns, slot[node][pixels], inputs, *states), when[pixels], row[pixels]
 
 
@@ -188,4 +189,6 @@ def _steps(when: np.ndarray, row: np.ndarray, rank: int, unit: int) -> np.ndarra
     """Runs of a unit's pixels that are computed at once: rows of moment, rank of the node, row, unit, first, last."""
     first = np.flatnonzero(np.r_[True, (np.diff(when) != 0) | (np.diff(row) != 0)])
     last = np.r_[first[1:], len(when)]
-    return np.stack([when[first], np.full_like(first, rank), row[first], np.full_like(first, unit), first, last], axis=1)
+    return np.stack(
+        [when[first], np.full_like(first, rank), row[first], np.full_like(first, unit), first, last], axis=1
+    )

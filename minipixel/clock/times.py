@@ -34,7 +34,9 @@ class Known:
         return np.concatenate([self.values, np.zeros_like(self.values[:1])])[np.where(index < 0, -1, index)]
 
 
-def walk(trace: Trace, image: np.ndarray, fold: Any, node_rule: Callable[..., Known] | None = None) -> dict[Node, Known]:
+def walk(
+    trace: Trace, image: np.ndarray, fold: Any, node_rule: Callable[..., Known] | None = None
+) -> dict[Node, Known]:
     """What every value knows, `fold`ed from what it reads: `image` (P, C, ...) is what the image itself knows.
 
     With np.maximum and times it is when each value is known; with np.bitwise_or and sets of sub-pixels, what it depends
@@ -43,7 +45,7 @@ def walk(trace: Trace, image: np.ndarray, fold: Any, node_rule: Callable[..., Kn
     known = {trace.image: Known(image, np.arange(image.shape[1]))}
     for node in trace.nodes:
         if node.constant:
-            known[node] = Known(np.zeros((node.P, 1, *image.shape[2:]), image.dtype), np.zeros(node.K, int))
+            known[node] = Known(np.zeros((node.pixels, 1, *image.shape[2:]), image.dtype), np.zeros(node.K, int))
         elif node is not trace.image:
             known[node] = (node_rule or knowledge)(node, known, fold)
     return known
@@ -54,16 +56,15 @@ def knowledge(node: Node, known: dict[Node, Known], fold: Any, shut: Any = None)
 
     `shut(source, index, gathered)` may strike out some of what is read: see blame.
     """
-    assert node.local is not None
     gathered, reads = [], []
     for source, look in node.reads:
         values = known[source].at(look.index)  # (P, T, G, ...)
-        gathered.append(values.reshape(node.P, -1, *values.shape[3:]))
+        gathered.append(values.reshape(node.pixels, -1, *values.shape[3:]))
         reads.append(classes_read(look.channels, known[source].of))
     patterns, of = distinct_columns(np.concatenate(reads))
     everything = np.concatenate(gathered, axis=1)
     values = np.stack([fold.reduce(everything[:, pattern], axis=1, initial=0) for pattern in patterns.T], axis=1)
-    own = node.local.own
+    own = node.own
     if own is not None:
         for r in range(1, own.rows[-1] + 1):
             here = own.rows == r
@@ -78,7 +79,9 @@ def knowledge(node: Node, known: dict[Node, Known], fold: Any, shut: Any = None)
 def classes_read(channels: np.ndarray, of: np.ndarray) -> np.ndarray:
     """Which classes of channels, at which tap, reach each output channel: (T*K_in, K_out), (K_in,) -> (T*G, K_out)."""
     by_tap = channels.reshape(-1, len(of), channels.shape[1])
-    return np.stack([by_tap[:, of == g].any(axis=1) for g in range(of.max() + 1)], axis=1).reshape(-1, channels.shape[1])
+    return np.stack([by_tap[:, of == g].any(axis=1) for g in range(of.max() + 1)], axis=1).reshape(
+        -1, channels.shape[1]
+    )
 
 
 def distinct_columns(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -104,8 +107,8 @@ class Clock:
         node, index = trace.output.node, trace.output.index
         if len(index) != H * W or len(self.groups) != node.K:
             raise ValueError(
-                f"clock: got an output of {len(index)} pixels of {node.K} channels, wanted {H * W} pixels, as the image "
-                f"has, of {len(self.groups)} channels, as the head's groups say"
+                f"clock: got an output of {len(index)} pixels of {node.K} channels, wanted {H * W} pixels, as the "
+                f"image has, of {len(self.groups)} channels, as the head's groups say"
             )
         self.times = times.reshape(H * W, C)
         self.ready = walk(trace, self.times + 1, np.maximum)

@@ -1,7 +1,7 @@
 """A model's forward pass as a list of nodes, each of which says which pixels of which other nodes it reads.
 
-The pass is run once, on one image of zeros, and the tape is kept: every op on it tells, by its `local`, what it does at a
-single pixel. Ops that only move pixels leave no node behind: whoever reads through a shift, a mirror or a skew reads
+The pass is run once, on one image of zeros, and the tape is kept: every op on it tells, by its `local`, what it does at
+a single pixel. Ops that only move pixels leave no node behind: whoever reads through a shift, a mirror or a skew reads
 the map below it, by another index.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.ops.local import START, ZERO, Local, Look
+from minipixel.ops.local import START, ZERO, Look, Own
 from minipixel.tensor import Tensor, inputs_first
 
 
@@ -18,23 +18,29 @@ from minipixel.tensor import Tensor, inputs_first
 class Node:
     """One op of the graph, at all its P pixels; or the image; or a constant, which no pixel of the image reaches.
 
-    `reads` has, for each map the op reads, in the order of its Looks: the node read, the Look into its pixels.
-    `inputs` are the op's own, Nodes for Tensors (a constant's are evaluated as a whole), for those that have no pixels.
+    `tensor` is the op's value on the tape, which knows its inputs; `local` its Local, None for image and constants.
+    `reads` has, for each map the op reads, in the order of its Looks: the node read, the Look into its pixels. `layer`
+    is the dotted path of the layer whose weights it uses, or which it follows.
     """
 
     name: str
     layer: str
     size: tuple[int, int]
     K: int
-    tensor: Tensor | None
+    tensor: Any
     constant: bool = False
-    local: Local | None = None
+    local: Any = None
     reads: list[tuple["Node", Look]] = field(default_factory=list)
 
     @property
-    def P(self) -> int:
-        """How many pixels it has."""
+    def pixels(self) -> int:
+        """How many pixels it has, P."""
         return self.size[0] * self.size[1]
+
+    @property
+    def own(self) -> Own | None:
+        """How it reads its own states, if it is a scan."""
+        return None if self.local is None else self.local.own
 
     def __repr__(self) -> str:
         return f"Node({self.name}, {self.size[0]}x{self.size[1]}x{self.K}{', constant' if self.constant else ''})"
@@ -49,7 +55,7 @@ class Place:
 
 
 class Trace:
-    """The graph of a model: `nodes` in an order in which each reads earlier ones alone, `image` and `output` among them.
+    """The graph of a model: `nodes`, each after those that it reads, the `image` first.
 
     `output` is a Place, since the model may end in an op that moves pixels. `condition` is the Tensor that stands for
     the condition, None if the model takes none.
@@ -79,7 +85,7 @@ class Trace:
             _forget(node)
 
     def _layer(self, tensor: Tensor, names: dict[int, str]) -> str:
-        """The layer whose weights an op uses, by its dotted path; or else the layer it comes after; "" for constants."""
+        """The layer whose weights an op uses, as a dotted path; or the layer it comes after; "" for constants."""
         if id(tensor) in names:
             return names[id(tensor)].rpartition(".")[0] or names[id(tensor)]
         layers = [self._layers[id(source)] for source in tensor.inputs if isinstance(source, Tensor)]

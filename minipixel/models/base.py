@@ -152,10 +152,12 @@ class Model(Network):
 
         All randomness is one uniform a sub-pixel, drawn from `rng` (None, int, SeedSequence or Generator) beforehand,
         so the same rng gives the same images whatever the method. `temperature` divides the logits, and multiplies the
-        scales of mixtures; the log-likelihoods are the untempered ones. Methods: "naive" (a forward pass a sub-pixel),
-        "auto" (the fastest there is).
+        scales of mixtures; the log-likelihoods are the untempered ones. Methods: "naive", a forward pass a sub-pixel;
+        "cached", each value of each layer computed once; "wavefront", the same for all pixels of a slanted line at
+        once, where the model allows it (else it warns, and goes pixel by pixel); "auto", the fastest that holds. The
+        last three first prove the model causal, and raise CausalityError if it is not.
         """
-        sampler = SAMPLERS[check_choice("method", method, tuple(SAMPLERS))]
+        method = check_choice("method", method, tuple(SAMPLERS))
         n = check_count("n", n, 1, MANY)
         if not temperature > 0:
             raise ValueError(
@@ -163,7 +165,7 @@ class Model(Network):
             )
         condition = self.conditions.checked(condition, n)
         nothing, nowhere = np.zeros((n, *self.image_shape), np.uint8), np.zeros((n, *self.image_shape[:2]), bool)
-        images = self._draw(sampler, nothing, nowhere, condition, rng, temperature)
+        images = self._draw(method, nothing, nowhere, condition, rng, temperature)
         return (images, self.log_prob(images, condition)) if return_log_prob else images
 
     def complete(self, images: Any, known: Any, condition: Any = None, *, rng: Any = None) -> np.ndarray:
@@ -177,11 +179,11 @@ class Model(Network):
         images, condition = self.checked(images, condition)
         known = check_known(known, len(images), self.image_shape)
         start = np.where(known[..., None], images, 0).astype(np.uint8)
-        return self._draw(SAMPLERS["auto"], start, known, condition, rng, 1.0)
+        return self._draw("auto", start, known, condition, rng, 1.0)
 
     def _draw(
         self,
-        sampler: Any,
+        method: str,
         start: np.ndarray,
         known: np.ndarray,
         condition: np.ndarray | None,
@@ -190,12 +192,13 @@ class Model(Network):
     ) -> np.ndarray:
         """Shard by shard, what is not known of N images: uint8 (N, H, W, C) -> uint8 (N, H, W, C)."""
         uniforms = np.random.default_rng(rng).random(start.shape)
+        sampler = SAMPLERS[method](self)
 
         def shard(part: slice) -> np.ndarray:
-            return sampler(self, uniforms[part], rows(condition, part), temperature, start[part], known[part])
+            return sampler(uniforms[part], rows(condition, part), temperature, start[part], known[part])
 
         with Workers() as workers:
-            return np.concatenate(list(workers.map(shard, len(start), self.wide_shard_size)))
+            return np.concatenate(list(workers.map(shard, len(start), sampler.shard_size)))
 
     def describe(self) -> str:
         """What it is, in one line."""

@@ -1,8 +1,8 @@
 """An op seen from one pixel: which pixels of its inputs it reads there, and what it then computes.
 
-There are three kinds. A pointwise op reads its own pixel. A spatial op first gathers, by an index map that never changes,
-and then does something pointwise: a convolution gathers its taps and multiplies by a matrix; a shift, a mirror, a skew
-gathers and is done. A scan reads, besides, the states of its own earlier pixels.
+There are three kinds. A pointwise op reads its own pixel. A spatial op first gathers, by an index map that never
+changes, and then does something pointwise: a convolution gathers its taps and multiplies by a matrix; a shift, a
+mirror, a skew gathers and is done. A scan reads, besides, the states of its own earlier pixels.
 
 Whoever knows this of every op of a model (see clock/) knows when each value becomes known, and can compute it at that
 very moment, at that pixel alone. The pixels of a map (H, W, N, K) are numbered row by row, p = r * W + c, P in all.
@@ -131,7 +131,7 @@ def side_by_side(K: int, L: int) -> list[np.ndarray]:
 
 
 def numbered(H: int, W: int) -> np.ndarray:
-    """A map whose only channel holds the number of each pixel, plus 1: (H, W, 1, 1). What moves it shows an index map."""
+    """A map (H, W, 1, 1) that holds the number of each pixel, plus 1: what an op makes of it shows an index map."""
     return np.arange(1.0, H * W + 1).reshape(H, W, 1, 1)
 
 

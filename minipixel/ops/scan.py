@@ -8,7 +8,7 @@ from minipixel.tensor import op
 
 
 def lstm_cell(pre_activation, c):
-    """One step: pre-activations [o, f, i, g] (..., 4K), the kept states (..., K) -> new h, new c, the gates (..., 4K)."""
+    """One step: pre-activations [o, f, i, g] (..., 4K), kept states c (..., K) -> new h, new c, gates (..., 4K)."""
     xp = array_module(pre_activation)
     s, rest = _stretch(pre_activation)
     gates = s * xp.tanh(s * pre_activation) + rest

@@ -1,7 +1,7 @@
 """The cached sampler: follow the clock, compute each value once, at the moment when it is due, and keep it.
 
-What is computed at a moment, at some pixels, for the whole batch, goes through the very ops that trained the model. This
-file is the plain executor, the one to read; machine.py does the same in compiled loops.
+What is computed at a moment, at some pixels, for the whole batch, goes through the very ops that trained the model.
+This file is the plain executor, the one to read; machine.py does the same in compiled loops.
 """
 
 from typing import Any
@@ -12,49 +12,58 @@ from minipixel.backend import array_module, to_cpu
 from minipixel.clock.schedule import RING, START_SLOT, Unit
 from minipixel.clock.trace import Node
 from minipixel.ops.local import Whole
+from minipixel.sampling.canvas import Canvas
 from minipixel.sampling.program import Program
 
 
-def run(
-    program: Program,
-    model: Any,
-    uniforms: np.ndarray,
-    condition: np.ndarray | None,
-    temperature: float,
-    start: np.ndarray,
-    known: np.ndarray,
-) -> np.ndarray:
-    """Draw what is not known of N images: uniforms (N, H, W, C) -> uint8 (N, H, W, C). Arguments as in `naive`."""
-    xp, dtype = model.xp, model.dtype
-    schedule = program.schedule
-    N, H, W, C = uniforms.shape
-    evaluate = program.evaluator(model, condition)
-    # Maps as pixels first and slots for pixels, (slots, N, K); the image in levels beside the one the model reads.
-    maps = {node: xp.zeros((slots, N, node.K), dtype) for node, slots in schedule.slots.items()}
-    cells = {node: xp.zeros_like(maps[node]) for node in maps if node.local is not None and node.local.own is not None}
-    for node in maps:
-        if node.constant:
-            maps[node][RING:] = evaluate(node.tensor).reshape(node.P, -1, node.K)
-    for node in cells:
-        for states, start_state in zip((maps[node], cells[node]), program.inputs(node)[1:], strict=True):
-            if start_state is not None:
-                states[START_SLOT] = evaluate(start_state)
-    units = [_Unit(program, unit, evaluate, xp) for unit in schedule.units]
-    levels = start.transpose(1, 2, 0, 3).reshape(H * W, N, C).copy()
-    drawn = uniforms.transpose(1, 2, 0, 3).reshape(H * W, N, C)
-    fixed = known.transpose(1, 2, 0).reshape(H * W, N)
-    image, output = maps[program.trace.image], maps[program.trace.output.node]
+class Cached:
+    """The steps of a program with a model's weights: a few array operations a step, on any array library."""
 
-    for steps, pixels, channel, slots in program.moments:
-        for unit, first, last in steps:
-            units[unit].compute(maps, cells, slice(first, last))
-        parameters = to_cpu(output[slots]).reshape(len(pixels) * N, -1)
-        so_far = levels[pixels].reshape(len(pixels) * N, C)
-        uniform = drawn[pixels, :, channel].ravel()
-        new = model.head.draw(parameters, so_far, channel, uniform, temperature).reshape(len(pixels), N)
-        levels[pixels, :, channel] = np.where(fixed[pixels], levels[pixels, :, channel], new)
-        image[pixels + RING, :, channel] = model.scaled(xp.asarray(levels[pixels, :, channel]))
-    return levels.reshape(H, W, N, C).transpose(2, 0, 1, 3)
+    def __init__(self, program: Program, model: Any) -> None:
+        self.program, self.model = program, model
+        evaluate = program.evaluator(model, None)
+        self.units = [_Unit(program, unit, evaluate, model.xp) for unit in program.schedule.units]
+        self.shard_size = program.most_images(model.dtype, 64)
+
+    def __call__(
+        self,
+        uniforms: np.ndarray,
+        condition: np.ndarray | None,
+        temperature: float,
+        start: np.ndarray,
+        known: np.ndarray,
+    ) -> np.ndarray:
+        """Draw what is not known of N images: uniforms (N, H, W, C) -> uint8 (N, H, W, C)."""
+        program, model, xp = self.program, self.model, self.model.xp
+        canvas = Canvas(start, known, uniforms)
+        maps, cells = self._maps(len(start), condition)
+        image, output = maps[program.trace.image], maps[program.trace.output.node]
+        for steps, pixels, channel, slots in program.moments:
+            for unit, first, last in steps:
+                self.units[unit].compute(maps, cells, slice(first, last))
+            parameters = to_cpu(output[xp.asarray(slots)])
+            levels = canvas.draw(model.head, temperature, parameters, pixels, channel)
+            image[xp.asarray(pixels + RING), :, channel] = model.scaled(xp.asarray(levels))
+        return canvas.images()
+
+    def _maps(self, N: int, condition: np.ndarray | None) -> tuple[dict[Node, Any], dict[Node, Any]]:
+        """Room for all maps, slots for pixels, (slots, N, K), and for kept states of scans; constants are filled in.
+
+        What a slot holds before it is written is never read.
+        """
+        xp, program = self.model.xp, self.program
+        evaluate = program.evaluator(self.model, condition)
+        maps, cells = {}, {}
+        for node, slots in program.schedule.slots.items():
+            maps[node] = xp.zeros((slots, N, node.K), self.model.dtype)
+            if node.constant:
+                maps[node][RING:] = evaluate(node.tensor).reshape(node.pixels, -1, node.K)
+            if node.own is not None:
+                cells[node] = xp.zeros_like(maps[node])
+                for states, start_state in zip((maps[node], cells[node]), program.inputs(node)[1:], strict=True):
+                    if start_state is not None:
+                        states[START_SLOT] = evaluate(start_state)
+        return maps, cells
 
 
 class _Unit:

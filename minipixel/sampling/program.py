@@ -12,6 +12,9 @@ from minipixel.clock.trace import Node
 from minipixel.ops.local import Whole
 from minipixel.tensor import Tensor
 
+MEMORY = 2**28
+"""How many bytes the maps of a shard may take while it is drawn, unless a single image takes more."""
+
 
 class Program:
     """The schedule of a model that draws its sub-pixels at `times`; raises CausalityError if the proof fails.
@@ -24,6 +27,7 @@ class Program:
     def __init__(self, trace: Trace, clock: Clock) -> None:
         clock.prove()
         self.trace, self.schedule = trace, schedule(clock)
+        self.tables: Any = None  # what the fast executor makes of it, once
         steps, draws = self.schedule.steps, self.schedule.draws
         at = np.arange(self.schedule.moments + 1)
         step_from, draw_from = np.searchsorted(steps[:, 0], at), np.searchsorted(draws[:, 0], at)
@@ -31,6 +35,14 @@ class Program:
             (steps[s0:s1, 1:].tolist(), draws[d0:d1, 1], int(draws[d0, 2]), draws[d0:d1, 3])
             for s0, s1, d0, d1 in zip(step_from[:-1], step_from[1:], draw_from[:-1], draw_from[1:], strict=True)
         ]
+
+    def numbers_an_image(self) -> int:
+        """How many numbers it keeps of an image while drawing it."""
+        return sum(slots * node.K for node, slots in self.schedule.slots.items())
+
+    def most_images(self, dtype: str, wanted: int) -> int:
+        """How many images to draw at a time: as many as wanted, fewer if they would not fit into MEMORY."""
+        return int(np.clip(MEMORY // (self.numbers_an_image() * np.dtype(dtype).itemsize), 1, wanted))
 
     def inputs(self, node: Node) -> list[Any]:
         """The inputs of a node that have no pixels, as the trace has them: Tensors, arrays, numbers, None."""

@@ -1,0 +1,187 @@
+"""The fast executor: a program as flat arrays, for the compiled loop in kernels/machine.py to walk.
+
+It computes what cached.py does, step by step; what is here only lays things out. A program in which there is an op that
+the loop does not know is left to cached.py.
+"""
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from minipixel.clock.schedule import RING, START_SLOT, Unit
+from minipixel.clock.trace import Node
+from minipixel.heads import HEADS, NormalMixture
+from minipixel.kernels import numba_enabled
+from minipixel.ops import OPS
+from minipixel.ops.local import Look
+from minipixel.sampling.canvas import Canvas
+from minipixel.sampling.program import Program
+
+SHARD, ROWS = 8, 128
+"""How many images a shard has; and about how many rows of numbers, pixels times images, are computed at once."""
+
+
+# How many maps, and how many inputs without pixels, the loop expects of an op. Of those that are not here: one map.
+INPUTS = {"linear": (1, 2), "add": (2, 0), "concat": (2, 0), "prelu": (1, 1), "lstm_scan": (1, 3)}
+
+
+def _loop() -> Any:
+    """The module of the compiled loop: imported when first wanted, since Numba takes its time."""
+    return importlib.import_module("minipixel.kernels.machine")
+
+
+class Tables:
+    """A program laid out as arrays of numbers, and where its maps and kept states begin, in numbers an image."""
+
+    def __init__(self, program: Program) -> None:
+        self.program, self.schedule = program, program.schedule
+        self.base: dict[Node, int] = {}
+        self.cells: dict[Node, int] = {}
+        self.size = 0
+        for node, slots in self.schedule.slots.items():
+            has_states = node.own is not None
+            for bases in (self.base, self.cells) if has_states else (self.base,):
+                bases[node] = self.size
+                self.size += slots * node.K
+        self.width = 1  # of the widest row of numbers
+        self._ints: list[np.ndarray] = []
+        self._taken = 0
+        self.units = np.array([self._row(unit) for unit in self.schedule.units])
+        self.ints = np.concatenate(self._ints)
+        moments = np.arange(self.schedule.moments + 1)
+        self.step_from = np.searchsorted(self.schedule.steps[:, 0], moments)
+        self.draw_from = np.searchsorted(self.schedule.draws[:, 0], moments)
+
+    def _row(self, unit: Unit) -> np.ndarray:
+        """What the loop needs to know of a unit; the places of its weights are filled in by `weights`."""
+        loop, node = _loop(), unit.node
+        row = np.full(loop.ROW, -1)
+        row[loop.OP], row[loop.BASE] = loop.OPS.index(node.local.kind), self.base[node]
+        row[loop.K_NODE], row[loop.COUNT] = node.K, len(unit.columns)
+        row[loop.TO] = self._place(unit.to)
+        if len(unit.columns) < node.K:
+            row[loop.COLUMNS] = self._place(unit.columns)
+        widths = [len(unit.columns)]
+        row[loop.READS_B + loop.READ_T] = 0
+        for at, (source, slots, picked) in zip((loop.READS_A, loop.READS_B), unit.inputs, strict=False):
+            T = slots.shape[1]
+            pick = -1 if isinstance(picked, slice) else self._place(picked)
+            widths.append(T * source.K if isinstance(picked, slice) else len(picked))
+            row[at : at + 6] = self.base[source], source.K, T, self._place(slots), pick, widths[-1]
+        if unit.own is not None:
+            row[loop.CELLS], row[loop.OWN], row[loop.ABOVE] = (
+                self.cells[node],
+                self._place(unit.own),
+                self._place(unit.above),
+            )
+            row[loop.OWN_T] = unit.own.shape[1]
+            widths.append(unit.own.shape[1] * node.K)
+        self.width = max(self.width, *widths)
+        return row
+
+    def _place(self, numbers: np.ndarray) -> int:
+        """The place of some numbers in `ints`."""
+        self._ints.append(numbers.ravel())
+        self._taken += numbers.size
+        return self._taken - numbers.size
+
+    def weights(self, evaluate: Any, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+        """All units' weights, masked and narrowed, in one flat array; and the units' rows with their places in it."""
+        loop = _loop()
+        rows, parts, taken = self.units.copy(), [np.zeros(0, dtype)], 0
+        for row, unit in zip(rows, self.schedule.units, strict=True):
+            wholes = self.program.wholes(unit, evaluate)[: 1 if unit.own is not None else None]
+            for column, value in zip((loop.WEIGHT, loop.BIAS), wholes, strict=False):
+                if value is not None:
+                    row[column] = taken
+                    parts.append(np.ravel(value))
+                    taken += value.size
+        return np.concatenate(parts).astype(dtype), rows
+
+
+def suits(program: Program, model: Any) -> bool:
+    """Whether the compiled loop can run: Numba is on, the weights are on the host, and it knows every op."""
+    return numba_enabled() and model.xp is np and all(_knows(unit.node) for unit in program.schedule.units)
+
+
+def _knows(node: Node) -> bool:
+    """Whether the loop has the op, and it is given what it has there: no op of the same name, no number for a map."""
+    kind, inputs = node.local.kind, node.local.inputs
+    maps = sum(isinstance(x, Look) for x in inputs)
+    return (
+        node.tensor.call[0] in OPS.values()
+        and kind in _loop().OPS
+        and (maps, len(inputs) - maps) == INPUTS.get(kind, (1, 0))
+        and (kind != "add" or all(source.K == node.K for source, _ in node.reads))
+    )
+
+
+class Machine:
+    """A program's tables with a model's weights."""
+
+    def __init__(self, program: Program, model: Any) -> None:
+        program.tables = program.tables or Tables(program)
+        self.program, self.model, self.tables = program, model, program.tables
+        self.weights, self.units = self.tables.weights(program.evaluator(model, None), model.dtype)
+        self.shard_size = program.most_images(model.dtype, SHARD)
+
+    def __call__(
+        self,
+        uniforms: np.ndarray,
+        condition: np.ndarray | None,
+        temperature: float,
+        start: np.ndarray,
+        known: np.ndarray,
+    ) -> np.ndarray:
+        """Draw what is not known of N images: uniforms (N, H, W, C) -> uint8 (N, H, W, C)."""
+        loop, tables, model, N = _loop(), self.tables, self.model, len(start)
+        canvas = Canvas(start, known, uniforms)
+        chunk = max(1, ROWS // N)
+        room = chunk * N * tables.width
+        work = np.zeros(tables.size * N + 4 * room, model.dtype)
+        self._fill(work, N, condition)
+        walked = (
+            *(tables.step_from, tables.schedule.steps, self.units, tables.ints, self.weights),
+            *(work, N, tables.size * N + room * np.arange(4), chunk),
+        )
+        if _draws(model.head):
+            scaled = model.scaled(np.arange(model.levels))
+            parameters = self.program.trace.output.node
+            loop.play(
+                *walked,
+                *(tables.draw_from, tables.schedule.draws),
+                (loop.HEADS.index(model.head.name), model.levels, model.mixtures, float(temperature)),
+                (canvas.levels, canvas.fixed, canvas.uniforms, scaled, tables.base[self.program.trace.image]),
+                (tables.base[parameters], parameters.K),
+            )
+        else:
+            image = self._map(work, N, self.program.trace.image)
+            output = self._map(work, N, self.program.trace.output.node)
+            for moment, (_, pixels, channel, slots) in enumerate(self.program.moments):
+                loop.walk(moment, moment + 1, *walked)
+                levels = canvas.draw(model.head, temperature, output[slots], pixels, channel)
+                image[pixels + RING, :, channel] = model.scaled(levels)
+        return canvas.images()
+
+    def _map(self, work: np.ndarray, N: int, node: Node, kept: bool = False) -> np.ndarray:
+        """A node's map, or a scan's kept states, as it stands in `work`: (slots, N, K)."""
+        base = (self.tables.cells if kept else self.tables.base)[node]
+        slots = self.tables.schedule.slots[node]
+        return work[base * N : (base + slots * node.K) * N].reshape(slots, N, node.K)
+
+    def _fill(self, work: np.ndarray, N: int, condition: np.ndarray | None) -> None:
+        """Write what is known beforehand: constants, and what scans start from."""
+        evaluate = self.program.evaluator(self.model, condition)
+        for node in self.tables.base:
+            if node.constant:
+                self._map(work, N, node)[RING:] = evaluate(node.tensor).reshape(node.pixels, -1, node.K)
+        for node in self.tables.cells:
+            for kept, start_state in zip((False, True), self.program.inputs(node)[1:], strict=True):
+                if start_state is not None:
+                    self._map(work, N, node, kept)[START_SLOT] = evaluate(start_state)
+
+
+def _draws(head: Any) -> bool:
+    """Whether the loop draws from a head itself. Not from normals of several channels, nor from a head of one's own."""
+    return type(head) in HEADS.values() and not (isinstance(head, NormalMixture) and len(set(head.groups)) > 1)
