@@ -13,7 +13,7 @@ from minipixel.clock.schedule import RING, START_SLOT, Unit
 from minipixel.clock.trace import Node
 from minipixel.ops.local import Whole
 from minipixel.sampling.canvas import Canvas
-from minipixel.sampling.program import Program
+from minipixel.sampling.program import Program, on
 
 
 class Cached:
@@ -73,9 +73,8 @@ class _Unit:
         self.unit, self.node = unit, unit.node
         self.compute_local = unit.node.local.compute
         self.to = xp.asarray(unit.to)
-        self.inputs = [(source, xp.asarray(slots), _on(xp, picked)) for source, slots, picked in unit.inputs]
-        whole = len(unit.columns) == unit.node.K
-        self.columns = slice(None) if whole else xp.asarray(unit.columns)
+        self.inputs = [(source, xp.asarray(slots), on(xp, picked)) for source, slots, picked in unit.inputs]
+        self.columns = on(xp, unit.columns)
         self.wholes = program.wholes(unit, evaluate)
         self.own = None if unit.own is None else (xp.asarray(unit.own), xp.asarray(unit.above))
 
@@ -109,7 +108,3 @@ def _put(array: Any, slots: Any, columns: Any, value: Any) -> None:
     else:
         xp = array_module(array)
         array[slots[:, None, None], xp.arange(array.shape[1])[:, None], columns] = value
-
-
-def _on(xp: Any, picked: Any) -> Any:
-    return picked if isinstance(picked, slice) else xp.asarray(picked)

@@ -58,11 +58,12 @@ class Tables:
         loop, node = _loop(), unit.node
         row = np.full(loop.ROW, -1)
         row[loop.OP], row[loop.BASE] = loop.OPS.index(node.local.kind), self.base[node]
-        row[loop.K_NODE], row[loop.COUNT] = node.K, len(unit.columns)
+        narrowed = not isinstance(unit.columns, slice)
+        row[loop.K_NODE], row[loop.COUNT] = node.K, len(unit.columns) if narrowed else node.K
         row[loop.TO] = self._place(unit.to)
-        if len(unit.columns) < node.K:
+        if narrowed:
             row[loop.COLUMNS] = self._place(unit.columns)
-        widths = [len(unit.columns)]
+        widths = [row[loop.COUNT]]
         row[loop.READS_B + loop.READ_T] = 0
         for at, (source, slots, picked) in zip((loop.READS_A, loop.READS_B), unit.inputs, strict=False):
             T = slots.shape[1]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minipixel.backend import array_module, to_cpu
 from minipixel.clock import Clock, Trace, raster, smallest_slope
 from minipixel.clock.schedule import Unit, schedule
 from minipixel.clock.trace import Node
@@ -14,6 +15,11 @@ from minipixel.tensor import Tensor
 
 MEMORY = 2**28
 """How many bytes the maps of a shard may take while it is drawn, unless a single image takes more."""
+
+
+def on(xp: Any, picked: Any) -> Any:
+    """An index array on the device that an array lives on; a slice as it is."""
+    return picked if isinstance(picked, slice) else xp.asarray(picked)
 
 
 class Program:
@@ -60,7 +66,7 @@ class Program:
                 value = kind.shaped(value)
                 for axis, along in enumerate(kind.axes):
                     if along and value.shape[axis] > 1:
-                        value = value[(slice(None),) * axis + (picked[along],)]
+                        value = value[(slice(None),) * axis + (on(array_module(value), picked[along]),)]
             values.append(value)
         return values
 
@@ -71,17 +77,24 @@ class Program:
 
         def evaluate(source: Any) -> Any:
             if not isinstance(source, Tensor):
-                return source
+                return _where(source, model.xp)
             if source is self.trace.condition:
                 return told
             if source.call is None:
-                return source.data
+                return _where(source.data, model.xp)
             if id(source) not in found:
                 op, static = source.call
                 found[id(source)] = op.arrays(*[evaluate(x) for x in source.inputs], **static)[0]
             return found[id(source)]
 
         return evaluate
+
+
+def _where(source: Any, xp: Any) -> Any:
+    """A constant where the weights are: it was traced where they were then. Numbers, and None, are at home anywhere."""
+    if not hasattr(source, "shape"):
+        return source
+    return to_cpu(source) if xp is np else xp.asarray(source)
 
 
 _programs: weakref.WeakKeyDictionary[Any, dict[bool, tuple[Program, int | None]]] = weakref.WeakKeyDictionary()
