@@ -80,7 +80,7 @@ class GatedResidual(Module):
         if self.skip is not None:
             y = y + self.skip(self.activate(skip))
         y = self.drop(self.activate(y), rng)
-        return x + ops.linear_gate(self.told(self.second(y), condition))
+        return x + ops.linear_gate(self.second(y, self.told, condition))
 
 
 class Pair(Module):
