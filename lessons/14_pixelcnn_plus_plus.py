@@ -129,8 +129,8 @@ def deviations(model):
     """The standard deviation of what each normalised layer puts out, in order, on a batch of 64 digits."""
     found, call = [], mp.nn.WeightNorm.__call__
 
-    def listen(layer, x):
-        found.append(call(layer, x).data)
+    def listen(layer, *inputs):
+        found.append(call(layer, *inputs).data)
         return mp.Tensor(found[-1])
 
     mp.nn.WeightNorm.__call__ = listen
