@@ -114,10 +114,9 @@ print("not seen, even row and odd row:", {title: missed.tolist() for title, miss
 
 # %% [markdown]
 # ## A first batch brings it into range
-# Fourth: weights are learned as a direction and a length, W = g v / |v|. Then a first batch can set each length, and
-# each bias, so that every layer's output has mean 0 and variance 1. In order, from the first layer on, and each output
-# is computed *again* after its length was set: else the next layer would be fitted to what it never gets. What a gate
-# is told of a condition, V h, is a part of the output: it is measured with the rest, and V gets the layer's length.
+# Fourth: weights are learned as a direction and a length, W = g v / |v|. A first batch sets each length and each bias,
+# so that every layer's output, with V h where a gate is told of h, has mean 0 and variance 1. In order, from the first
+# on, and each output is computed *again* after its length was set: else the next is fitted to what it never gets.
 
 # %%
 ds = mp.datasets.load("digits")
