@@ -80,7 +80,7 @@ class GatedResidual(Module):
         if self.skip is not None:
             y = y + self.skip(self.activate(skip))
         y = self.drop(self.activate(y), rng)
-        return x + ops.linear_gate(self.told(self.second(y), condition))
+        return x + ops.linear_gate(self.second(y, self.told, condition))
 
 
 class Pair(Module):
@@ -176,15 +176,16 @@ class PixelCNNpp(Model):
     smaller levels see every second row and column.
 
     With `weight_norm` all weights but those of conditions are weight-normalised, and `initialize` (which `fit` calls)
-    sets gains and biases from a first batch. The head is "logistic_mixture", unless given. `options` are those of every
-    model: see Model. The paper trains with Adam, beta1 0.95, beta2 0.9995, at optim.exponential_decay(1e-3, 0.999995),
-    and tests and samples with averaged weights: callbacks.EMA(0.9995).
+    sets gains and biases, and scales the weights of conditions, by a first batch. The head is "logistic_mixture",
+    unless given. `options` are those of every model: see Model. The paper trains with Adam, beta1 0.95, beta2 0.9995,
+    at optim.exponential_decay(1e-3, 0.999995), and tests and samples with averaged weights: callbacks.EMA(0.9995).
 
     How far it sees: rows above, as far as the smallest map reaches. But an odd row, and what lies to the right in the
     row above it, are too new for the smaller maps, so of these a pixel of an odd row sees what the finest level reaches
     alone: 4 `resnets` + 2 columns with the paper's kernels, which makes 22 of 32 in the paper's model (+ 1 in place of
-    + 2 if there is no smaller map). Wider kernels reach further: kw // 2 columns a layer to the right, kw - 1 to the
-    left.
+    + 2 if there is no smaller map). So by default, with `resnets` 2, images wider than 11 columns do not get their
+    complete context. Wider kernels reach further, kw // 2 columns a layer to the right, kw - 1 to the left: (2, 7) and
+    (2, 4) give it to 28x28.
     """
 
     name = "pixelcnnpp"

@@ -33,17 +33,25 @@ def normed_layers(module):
 
 @contextlib.contextmanager
 def heard(model, monkeypatch):
-    """What each weight-normalised layer gives while the model runs: a list of (layer, output)."""
-    outputs, call = [], nn.WeightNorm.__call__
+    """What is computed while the model runs: lists of what layers give, (layer, output), and of what gates are given.
 
-    def listen(layer, x):
-        y = call(layer, x)
+    The layers are the weight-normalised ones. Both are pre-activations, with what is told of a condition.
+    """
+    outputs, before_gates, call, gate = [], [], nn.WeightNorm.__call__, ops.linear_gate
+
+    def listen(layer, *inputs):
+        y = call(layer, *inputs)
         outputs.append((layer, y.data))
         return y
 
+    def listen_before(y):
+        before_gates.append(y.data)
+        return gate(y)
+
     with monkeypatch.context() as patch:
         patch.setattr(nn.WeightNorm, "__call__", listen)
-        yield outputs
+        patch.setattr(ops, "linear_gate", listen_before)
+        yield outputs, before_gates
 
 
 # --- what it sees ---------------------------------------------------------------------------------------------------
@@ -143,6 +151,9 @@ FIRST_BATCHES = {
     "rgb": ((6, 5, 3), 8, {}),
     "rgb-categorical": ((6, 5, 3), 8, {"head": "categorical", "hierarchies": 1}),
     "classes": ((8, 8, 1), 17, {"num_classes": 10}),
+    "number": ((8, 8, 1), 17, {"condition_shape": ()}),
+    "vector": ((6, 5, 3), 8, {"condition_shape": (7,)}),
+    "map": ((7, 9, 1), 4, {"condition_shape": (7, 9, 2), "hierarchies": 3}),
     "elu": ((8, 8, 1), 17, {"activation": "elu"}),
 }
 
@@ -154,9 +165,8 @@ def test_a_first_batch_gives_every_layer_mean_0_and_variance_1(name, monkeypatch
     rng = np.random.default_rng(0)
     images, condition = rng.integers(0, levels, (40, *shape)), model.conditions.random(40, rng)
     model.initialize(images, condition)
-    with heard(model, monkeypatch) as outputs:
-        model.log_prob(images[:1], None if condition is None else condition[:1])  # a warm pass that is not counted
-        outputs.clear()
+    model.log_prob(images[:1], None if condition is None else condition[:1])  # this one sets nothing
+    with heard(model, monkeypatch) as (outputs, before_gates):
         model.predict(images, condition)
     assert {id(layer) for layer, _ in outputs} == {id(layer) for layer in normed_layers(model)}
     shut = 0
@@ -168,6 +178,35 @@ def test_a_first_batch_gives_every_layer_mean_0_and_variance_1(name, monkeypatch
         np.testing.assert_allclose(y[:, alive].std(axis=0), 1, atol=1e-10)
         np.testing.assert_array_equal(y[:, ~alive], 0)
     assert shut == (2 if name == "rgb-categorical" else 0)
+    pairs = 5 * model.config["hierarchies"] - 1  # 2 resnets in and 3 back, on the smallest maps 2 back
+    assert len(before_gates) == 2 * pairs
+    for y in before_gates:
+        np.testing.assert_allclose(y.mean(axis=(0, 1, 2)), 0, atol=1e-10)
+        np.testing.assert_allclose(y.std(axis=(0, 1, 2)), 1, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["grey", "classes", "map"])
+def test_a_first_batch_given_twice_changes_nothing_more(name):
+    shape, levels, options = FIRST_BATCHES[name]
+    model = build(shape, levels, **options)
+    rng = np.random.default_rng(0)
+    images, condition = rng.integers(0, levels, (40, *shape)), model.conditions.random(40, rng)
+    model.initialize(images, condition)
+    state = model.state_dict()
+    model.initialize(images, condition)
+    for key, weight in model.state_dict().items():
+        np.testing.assert_allclose(weight, state[key], rtol=1e-10, atol=1e-12)
+
+
+def test_of_conditions_only_the_length_is_set():
+    """V of a gate has one gain an output with W, so its columns keep their directions."""
+    model = build((8, 8, 1), 17, num_classes=10)
+    before, layer = model.state_dict(), "level.way_in.0.ul"
+    model.initialize(np.random.default_rng(0).integers(0, 17, (40, 8, 8, 1)), np.arange(40) % 10)
+    after = model.state_dict()
+    gain = after[f"{layer}.second.gain"]
+    assert (gain != 1).all()
+    np.testing.assert_allclose(after[f"{layer}.told.weight"], before[f"{layer}.told.weight"] * gain, rtol=1e-12)
 
 
 def test_a_map_of_zeros_stays_one_and_starves_nothing(monkeypatch):
@@ -175,7 +214,7 @@ def test_a_map_of_zeros_stays_one_and_starves_nothing(monkeypatch):
     model = build((1, 6, 1))
     model.initialize(np.random.default_rng(0).integers(0, 4, (40, 1, 6, 1)))
     assert all(np.isfinite(layer.gain.data).all() and layer.gain.data.max() <= 20 for layer in normed_layers(model))
-    with heard(model, monkeypatch) as outputs:
+    with heard(model, monkeypatch) as (outputs, _):
         model.predict(np.zeros((2, 1, 6, 1), int))
     assert any((y == 0).all() for _, y in outputs) and (outputs[-1][1] != 0).all()
 
@@ -268,11 +307,11 @@ def test_dropout_is_off_and_averages_are_on_in_evaluation_and_sampling():
 
 def test_initialize_on_a_device():
     images = np.random.default_rng(0).integers(0, 4, (6, 3, 5, 3))
-    host, device = build((3, 5, 3), head="categorical"), build((3, 5, 3), head="categorical")
+    host, device = (build((3, 5, 3), head="categorical", num_classes=2) for _ in range(2))
     for parameter in device.parameters():
         parameter.data = to_device_array(parameter.data)
-    host.initialize(images)
-    device.initialize(images)
+    host.initialize(images, np.arange(6) % 2)
+    device.initialize(images, np.arange(6) % 2)
     for name, parameter in device.named_parameters():
         assert isinstance(parameter.data, DeviceArray)
         np.testing.assert_allclose(parameter.data.get(), dict(host.named_parameters())[name].data, rtol=1e-9, atol=1e-9)
