@@ -9,14 +9,13 @@ Times are whole numbers: 0 is before anything has been drawn, t + 1 after step t
 share a column: with colours there are a few of them, else one.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minipixel.clock.trace import Node, Place, Trace
-from minipixel.errors import CausalityError
 
 
 @dataclass(frozen=True)
@@ -34,28 +33,23 @@ class Known:
         return np.concatenate([self.values, np.zeros_like(self.values[:1])])[np.where(index < 0, -1, index)]
 
 
-def walk(
-    trace: Trace, image: np.ndarray, fold: Any, node_rule: Callable[..., Known] | None = None
-) -> dict[Node, Known]:
+def walk(trace: Trace, image: np.ndarray, fold: Any, instead: Mapping[Node, Node] | None = None) -> dict[Node, Known]:
     """What every value knows, `fold`ed from what it reads: `image` (P, C, ...) is what the image itself knows.
 
     With np.maximum and times it is when each value is known; with np.bitwise_or and sets of sub-pixels, what it depends
-    on. `node_rule(node, known, fold)` replaces `knowledge` for some nodes.
+    on. A node that is a key of `instead` reads what the other one reads.
     """
     known = {trace.image: Known(image, np.arange(image.shape[1]))}
     for node in trace.nodes:
         if node.constant:
             known[node] = Known(np.zeros((node.pixels, 1, *image.shape[2:]), image.dtype), np.zeros(node.K, int))
         elif node is not trace.image:
-            known[node] = (node_rule or knowledge)(node, known, fold)
+            known[node] = knowledge((instead or {}).get(node, node), known, fold)
     return known
 
 
-def knowledge(node: Node, known: dict[Node, Known], fold: Any, shut: Any = None) -> Known:
-    """What the values of a node know, given what all earlier nodes do.
-
-    `shut(source, index, gathered)` may strike out some of what is read: see blame.
-    """
+def knowledge(node: Node, known: dict[Node, Known], fold: Any) -> Known:
+    """What the values of a node know, given what all earlier nodes do."""
     gathered, reads = [], []
     for source, look in node.reads:
         values = known[source].at(look.index)  # (P, T, G, ...)
@@ -127,11 +121,6 @@ class Clock:
     def causal(self) -> bool:
         """Whether no parameter is known too late: a proof, for any weights and any image."""
         return not self.late().any()
-
-    def prove(self) -> None:
-        """Raise CausalityError unless the proof holds."""
-        if not self.causal:
-            raise CausalityError("not causal")
 
 
 def smallest_slope(trace: Trace, groups: np.ndarray, shape: tuple[int, int, int]) -> int | None:

@@ -114,7 +114,7 @@ class Trace:
             return Place(node, look.index[:, 0])
         weighted = any(isinstance(source, Tensor) and source.vjp is None for source in tensor.inputs)
         layer = self._layers[id(tensor)]
-        name = f"{layer} ({op.__name__})" if weighted else f"{op.__name__} after {layer or 'the image'}"
+        name = f"{layer} ({op.__name__})" if weighted and layer else f"{op.__name__} after {layer or 'the image'}"
         node = Node(name, layer, local.size, tensor.shape[-1], tensor, local=local, reads=reads)
         self.nodes.append(node)
         inside = np.arange(H * W) if local.own is None else np.where(local.own.inside, np.arange(H * W), START)

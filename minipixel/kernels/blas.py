@@ -34,6 +34,9 @@ def product(M, K_in, K_out, x, x0, w, w0, y, y0, add, blas):
     All three lie in flat arrays of one dtype, float32 or float64; `blas` is what `constants` gives. BLAS wants columns
     first, which for it makes this y' = w' x'.
     """
+    if K_in == 0:  # BLAS takes no matrix without columns
+        y[y0 : y0 + (0 if add else M * K_out)] = 0
+        return
     plain, sizes, zero_one = blas
     sizes[0], sizes[1], sizes[2] = K_out, M, K_in
     beta = zero_one[1:] if add else zero_one[:1]

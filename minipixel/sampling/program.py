@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu
-from minipixel.clock import Clock, Trace, raster, smallest_slope
+from minipixel.clock import Clock, Trace, prove, raster, smallest_slope
 from minipixel.clock.schedule import Unit, schedule
 from minipixel.clock.trace import Node
 from minipixel.ops.local import Whole
@@ -30,8 +30,8 @@ class Program:
     pixels that are drawn, the channel of theirs that is, and the slots of the output where its parameters stand.
     """
 
-    def __init__(self, trace: Trace, clock: Clock) -> None:
-        clock.prove()
+    def __init__(self, trace: Trace, clock: Clock, name: str) -> None:
+        prove(clock, name)
         self.trace, self.schedule = trace, schedule(clock)
         self.tables: Any = None  # what the fast executor makes of it, once
         steps, draws = self.schedule.steps, self.schedule.draws
@@ -114,5 +114,5 @@ def program_of(model: Any, wave: bool) -> tuple[Program, int | None]:
             known[wave] = program_of(model, False)[0], None
         else:
             times = model.order if slope is None else raster(model.image_shape, slope)
-            known[wave] = Program(trace, Clock(trace, model.head.groups, times)), slope
+            known[wave] = Program(trace, Clock(trace, model.head.groups, times), type(model).__name__), slope
     return known[wave]
