@@ -5,12 +5,11 @@ import functools
 import numpy as np
 import pytest
 from device import DeviceArray, to_device_array
-from model_table import CASES, SMALL, WIDE
+from model_table import CASES, IMAGES, SMALL, VARIANTS, WIDE, diagonal, every_case, on_the_diagonal
 
 import minipixel as mp
+from minipixel.heads import HEADS
 from minipixel.tensor import gradients
-
-cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 
 
 def total_probability(case, model):
@@ -33,7 +32,16 @@ def test_every_model_has_a_row():
     assert set(SMALL) == set(mp.models.MODELS)
 
 
-@cases
+def test_the_diagonal_meets_every_model_with_every_head_and_every_image_and_every_variant():
+    quick = [case for case in CASES if on_the_diagonal(case)]
+    plain = [case for case in quick if not case.variant]
+    assert len(plain) == len({(case.name, case.head) for case in plain}) == len(SMALL) * len(HEADS)
+    assert {(case.shape, case.levels, case.head) for case in plain} == set(IMAGES)
+    assert len({(case.name, case.shape[2]) for case in plain}) == 2 * len(SMALL)
+    assert {case.variant for case in quick} == {"", *VARIANTS}
+
+
+@every_case
 def test_probabilities_of_all_images_sum_to_one(case, tmp_path):
     at_the_start, model = case.model(), trained(case)
     log_prob = [each.log_prob(case.every_image()) for each in (at_the_start, model)]
@@ -43,7 +51,7 @@ def test_probabilities_of_all_images_sum_to_one(case, tmp_path):
     assert total_probability(case, mp.load(tmp_path / "model.safetensors")) == pytest.approx(1, abs=1e-9)
 
 
-@cases
+@every_case
 def test_no_weights_make_it_leak(case):
     """Masks are applied in every pass: random numbers in place of all weights, shut ones too, change nothing."""
     model = case.model()
@@ -53,14 +61,14 @@ def test_no_weights_make_it_leak(case):
     mp.assert_causal(model)
 
 
-@cases
+@every_case
 def test_causal_and_not_blind(case):
     """On images this small nothing is out of reach: every sub-pixel sees all before it, and nothing else."""
     report = mp.check_causality(case.model(**WIDE[case.name]))
     assert report.ok and len(report.blind) == 0, str(report)
 
 
-@cases
+@every_case
 def test_a_later_subpixel_changes_nothing_before_it(case):
     """The same by perturbation, independent of gradients: earlier log-probabilities stay the same to the bit."""
     model = trained(case)
@@ -74,7 +82,7 @@ def test_a_later_subpixel_changes_nothing_before_it(case):
         np.testing.assert_array_equal(other[order < order[place]], base[order < order[place]])
 
 
-@cases
+@every_case
 def test_gradients_of_the_whole_model(case):
     images = case.every_image()[3:8]
     if case.head == "normal_mixture":  # its special functions take no complex step
@@ -83,7 +91,7 @@ def test_gradients_of_the_whole_model(case):
         assert mp.gradcheck_model(case.model(), images, directions=3) <= 1e-10
 
 
-@cases
+@diagonal
 def test_likelihoods_agree_with_each_other(case):
     model = case.model()
     images = case.every_image()[:20]
@@ -95,7 +103,7 @@ def test_likelihoods_agree_with_each_other(case):
     assert model.bits_per_dim(images) == pytest.approx(bits, rel=1e-12)
 
 
-@cases
+@every_case
 def test_log_prob_map_is_the_chain_rule(case):
     """exp of an entry is p(sub-pixel | earlier ones): the share of p(all images with the same past) that it keeps."""
     model = case.model()
@@ -111,7 +119,7 @@ def test_log_prob_map_is_the_chain_rule(case):
         assert conditional[place] == pytest.approx(p[same_now].sum() / p[same_past].sum(), rel=1e-9)
 
 
-@cases
+@diagonal
 def test_samples(case):
     """Reproducible, of the right kind, the same however the batch is cut, with the log-likelihood they claim."""
     model = trained(case)
@@ -123,13 +131,13 @@ def test_samples(case):
     assert len(np.unique(images)) == case.levels
 
 
-@cases
+@diagonal
 def test_samples_follow_the_probabilities(case):
     """Chi-square of 4,000 samples against exp(log_prob), rare cells pooled; test_normalised.py draws 20,000."""
     assert case.p_of_samples(trained(case), 4000) > 1e-4
 
 
-@cases
+@diagonal
 def test_save_and_load_to_the_bit(case, tmp_path):
     exact, rounded, path = trained(case), case.model(dtype="float32"), tmp_path / "model.safetensors"
     rounded.load_state_dict(exact.state_dict())
@@ -145,7 +153,7 @@ def test_save_and_load_to_the_bit(case, tmp_path):
         np.testing.assert_array_equal(again.sample(3, rng=0), model.sample(3, rng=0))
 
 
-@cases
+@diagonal
 def test_on_a_device(case):
     """Loss, gradients and samples on the strict stand-in for a GPU equal those on the host."""
     model, images = case.model(), case.every_image()[:6]
@@ -173,7 +181,7 @@ def _with_gradients(model, found):
     return model
 
 
-@cases
+@diagonal
 def test_float32_is_close_to_float64(case):
     exact, rounded = case.model(), case.model(dtype="float32")
     rounded.load_state_dict(exact.state_dict())
@@ -182,7 +190,7 @@ def test_float32_is_close_to_float64(case):
     assert rounded.loss(images).dtype == np.float32
 
 
-@cases
+@diagonal
 def test_temperature(case):
     """Cold samples keep to the likely: their mean log-likelihood rises as the temperature falls.
 
