@@ -28,7 +28,7 @@ from show import show
 import minipixel as mp
 from minipixel.models.pixelrnn import LSTM
 
-EPOCHS = 1 if os.environ.get("MINIPIXEL_QUICK") == "1" else 10
+IMAGES, EPOCHS = (160, 1) if os.environ.get("MINIPIXEL_QUICK") == "1" else (1438, 10)
 
 
 def step(z, c_before):
@@ -160,15 +160,15 @@ show(figure, "11_triangle")
 # Two layers beside a PixelCNN of about as many open weights: the same digits, the same epochs, two seeds each.
 
 # %%
-ds = mp.datasets.load("digits")
 models = {"PixelCNN": {"hidden": 16, "blocks": 3}, "RowLSTM": {"hidden": 12, "layers": 2}}
-figure, scores = mp.plots.figure(5.6, 2.8), {name: [] for name in models}
+ds, scores = mp.datasets.load("digits"), {name: [] for name in models}
+train, test, figure = ds.train.images[:IMAGES], ds.test.images, mp.plots.figure(5.6, 2.8)
 ax = figure.subplots(subplot_kw={"title": "Test digits, two seeds each", "xlabel": "epoch", "ylabel": "bits/dim"})
 for seed in (0, 1):
     for (name, size), colour in zip(models.items(), (mp.plots.CENTRE, mp.plots.OPEN), strict=True):
         model = getattr(mp.models, name)(ds.image_shape, ds.levels, **size, rng=seed)
-        history = mp.fit(model, ds.train.images, validation=ds.test.images, epochs=EPOCHS, rng=seed, progress=False)
-        scores[name].append(model.bits_per_dim(ds.test.images))
+        history = mp.fit(model, train, validation=test, epochs=EPOCHS, rng=seed, progress=False)
+        scores[name].append(model.bits_per_dim(test))
         print(f"{name:8} {model.summary().split()[-1]} open weights, seed {seed}: {scores[name][-1]:.3f} bits/dim")
         ax.plot(range(1, EPOCHS + 1), history.history["val_bits_per_dim"], ".-", color=colour)
 ax.legend(ax.lines[:2], models, frameon=False)

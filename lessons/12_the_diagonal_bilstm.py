@@ -24,7 +24,7 @@ from show import show
 import minipixel as mp
 from minipixel import ops
 
-EPOCHS = 1 if os.environ.get("MINIPIXEL_QUICK") == "1" else 8
+IMAGES, EPOCHS = (256, 1) if os.environ.get("MINIPIXEL_QUICK") == "1" else (2048, 8)
 NO, YES, WRONG, PALE = mp.plots.SHUT, mp.plots.OPEN, mp.plots.CENTRE, "#7fb0d4"
 
 
@@ -157,7 +157,7 @@ for data, train, test in (("coins", coins[:2048], coins[2048:]), ("digits", *dig
     models = {"published": bilstm(shape, layers=1, phantom_column=False), "phantom": bilstm(shape, layers=1)}
     models |= {"2 scales": scales(shape), "PixelCNN": mp.models.PixelCNN(shape, 2, hidden=8, blocks=3)}
     for name, model in models.items():
-        mp.fit(model, train, epochs=epochs, optimizer=mp.optim.Adam(rate), progress=False)
+        mp.fit(model, train[:IMAGES], epochs=epochs, optimizer=mp.optim.Adam(rate), progress=False)
         maps[data, name] = model.log_prob_map(test)[..., 0].mean(axis=0) / -np.log(2)
         bits[data, name] = maps[data, name].mean()
         print(f"{data:8}{name:10}{model.num_parameters:6,} weights{bits[data, name]:7.3f} bits/dim")

@@ -16,7 +16,7 @@ from show import show
 import minipixel as mp
 from minipixel.heads import make_head
 
-EPOCHS = 2 if os.environ.get("MINIPIXEL_QUICK") == "1" else 6
+EPOCHS = 1 if os.environ.get("MINIPIXEL_QUICK") == "1" else 6
 INK, BLUE, ORANGE = mp.plots.INK, mp.plots.OPEN, mp.plots.CENTRE
 
 # %% [markdown]

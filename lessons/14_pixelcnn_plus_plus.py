@@ -23,7 +23,7 @@ from show import show
 import minipixel as mp
 from minipixel import ops
 
-EPOCHS = 1 if os.environ.get("MINIPIXEL_QUICK") == "1" else 6
+IMAGES, EPOCHS = (320, 1) if os.environ.get("MINIPIXEL_QUICK") == "1" else (1438, 6)
 INK, BLUE, ORANGE = mp.plots.INK, mp.plots.OPEN, mp.plots.CENTRE
 
 rng = np.random.default_rng(14)
@@ -157,7 +157,7 @@ show(figure, "14_first_batch")
 # %%
 averages = mp.callbacks.EMA(0.99)
 optimizer = mp.optim.Adam(3e-3)
-mp.fit(model, train, labels, epochs=EPOCHS, batch_size=16, optimizer=optimizer, callbacks=[averages])
+mp.fit(model, train[:IMAGES], labels[:IMAGES], epochs=EPOCHS, batch_size=16, optimizer=optimizer, callbacks=[averages])
 bits = model.bits_per_dim(test, test_labels)
 print(f"{model.num_parameters:,} weights, told the class: {bits:.3f} bits/dim on test digits")
 drawn = model.sample(40, np.tile(np.arange(10), 4), rng=0)

@@ -1,12 +1,18 @@
-"""One row a model: how to make a small one. A row buys every check in tests/models/."""
+"""One row a model: how to make a small one. A row buys every check in tests/models/.
+
+Proofs of causality and of likelihood are cheap, and the quick suite has them for `every_case`. What takes longer it has
+for a `diagonal` of cases; the rest of them are slow: pytest -m slow.
+"""
 
 import itertools
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from scipy.stats import chisquare
 
 from minipixel import models
+from minipixel.heads import HEADS
 
 SMALL = {
     "pixelcnn": {"hidden": 6, "blocks": 2},
@@ -97,3 +103,24 @@ CASES += [
     for variant, (name, _) in VARIANTS.items()
     for images in OF_VARIANTS.get(variant, (IMAGES[0], IMAGES[5]))
 ]
+
+
+def on_the_diagonal(case):
+    """Whether the quick suite tries everything on a case: each model with each head, on one of its images in turn.
+
+    In turn, so that each of IMAGES has its model, and each model grey and RGB images; and each variant once.
+    """
+    if case.variant:
+        alike, turn = [c for c in CASES if c.variant == case.variant], list(VARIANTS).index(case.variant)
+    else:
+        alike = [c for c in CASES if (c.name, c.head, c.variant) == (case.name, case.head, "")]
+        turn = list(SMALL).index(case.name) + list(HEADS).index(case.head)
+    return case == alike[turn % len(alike)]
+
+
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+diagonal = pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=() if on_the_diagonal(case) else pytest.mark.slow) for case in CASES],
+    ids=lambda case: case.id,
+)

@@ -28,8 +28,9 @@ def grey_parameters(n, M, means, log_scales, seed=0):
 @heads
 @pytest.mark.parametrize("M", [1, 5, 100])
 def test_all_levels_sum_to_one(name, M):
-    values = grey_parameters(200, M, (-3, 3), (-7, 7))
-    images = np.broadcast_to(np.arange(256)[:, None, None], (256, 200, 1))
+    n = 200 if M < 100 else 20
+    values = grey_parameters(n, M, (-3, 3), (-7, 7))
+    images = np.broadcast_to(np.arange(256)[:, None, None], (256, n, 1))
     p = np.exp(OPS[name](np.broadcast_to(values, (256, *values.shape)), images=images, levels=256).data)
     np.testing.assert_allclose(p.sum(axis=0), 1, rtol=0, atol=1e-12)
 
@@ -64,9 +65,10 @@ def test_all_colours_sum_to_one(name, Q):
 @heads
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("C", [1, 3])
-def test_never_nan(name, dtype, C):
-    """10 ** 6 sub-pixels: means to +-100, log-scales to +-50, all levels and the edges; warnings are errors here."""
-    n = 10**6 // C
+@pytest.mark.parametrize("n", [10**5, pytest.param(10**6, marks=pytest.mark.slow)])
+def test_never_nan(name, dtype, C, n):
+    """n sub-pixels: means to +-100, log-scales to +-50, all levels and the edges; warnings are errors here."""
+    n = n // C
     rng = np.random.default_rng(C)
     means, log_scales = (grey_parameters(n, C, (-r, r), (-r, r), seed=r)[:, -C:] for r in (100, 50))
     rows = [rng.standard_normal((n, 1)) * 100, means, log_scales]
@@ -164,7 +166,8 @@ def test_many_components_that_are_the_same_are_one(name):
 @pytest.mark.parametrize("C", [1, 3])
 def test_the_same_in_pytorch(C):
     """As its users write it, where a difference of sigmoids still has its digits: values and gradients to 1e-10."""
-    torch = pytest.importorskip("torch")
+    from torch_parity import torch
+
     Q, M, n = 16, 3, 400
     rng = np.random.default_rng(0)
     rows = {"logits": 1, "means": C, "log_scales": C, "coefficients": 3 * (C == 3)}

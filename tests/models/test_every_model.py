@@ -1,24 +1,29 @@
 """What every model must hold, on images so small that all of them can be written down."""
 
+import functools
+
 import numpy as np
 import pytest
 from device import DeviceArray, to_device_array
-from model_table import CASES, SMALL, WIDE
+from model_table import CASES, IMAGES, SMALL, VARIANTS, WIDE, diagonal, every_case, on_the_diagonal
 
 import minipixel as mp
+from minipixel.heads import HEADS
 from minipixel.tensor import gradients
-
-cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 
 
 def total_probability(case, model):
     return np.exp(model.log_prob(case.every_image())).sum()
 
 
-def train_a_little(case, model, steps=6):
-    """A few steps on half of all images, enough to leave the start far behind."""
-    images = case.every_image()[::2]
-    batch = -(-len(images) // steps)
+@functools.cache
+def trained(case):
+    """The model after a few steps on half of all images, which leave the start far behind.
+
+    Made once for all tests of a case: they only read it.
+    """
+    model, images = case.model(), case.every_image()[::2]
+    batch = -(-len(images) // 6)
     mp.fit(model, images, epochs=1, batch_size=batch, optimizer=mp.optim.Adam(0.02), progress=False)
     return model
 
@@ -27,19 +32,26 @@ def test_every_model_has_a_row():
     assert set(SMALL) == set(mp.models.MODELS)
 
 
-@cases
+def test_the_diagonal_meets_every_model_with_every_head_and_every_image_and_every_variant():
+    quick = [case for case in CASES if on_the_diagonal(case)]
+    plain = [case for case in quick if not case.variant]
+    assert len(plain) == len({(case.name, case.head) for case in plain}) == len(SMALL) * len(HEADS)
+    assert {(case.shape, case.levels, case.head) for case in plain} == set(IMAGES)
+    assert len({(case.name, case.shape[2]) for case in plain}) == 2 * len(SMALL)
+    assert {case.variant for case in quick} == {"", *VARIANTS}
+
+
+@every_case
 def test_probabilities_of_all_images_sum_to_one(case, tmp_path):
-    model = case.model()
-    assert total_probability(case, model) == pytest.approx(1, abs=1e-9)
-    before = model.log_prob(case.every_image())
-    train_a_little(case, model)
-    assert np.abs(model.log_prob(case.every_image()) - before).max() > 0.01
-    assert total_probability(case, model) == pytest.approx(1, abs=1e-9)
+    at_the_start, model = case.model(), trained(case)
+    log_prob = [each.log_prob(case.every_image()) for each in (at_the_start, model)]
+    assert np.exp(log_prob).sum(axis=1) == pytest.approx([1, 1], abs=1e-9)
+    assert np.abs(log_prob[1] - log_prob[0]).max() > 0.01
     model.save(tmp_path / "model.safetensors")
     assert total_probability(case, mp.load(tmp_path / "model.safetensors")) == pytest.approx(1, abs=1e-9)
 
 
-@cases
+@every_case
 def test_no_weights_make_it_leak(case):
     """Masks are applied in every pass: random numbers in place of all weights, shut ones too, change nothing."""
     model = case.model()
@@ -49,17 +61,17 @@ def test_no_weights_make_it_leak(case):
     mp.assert_causal(model)
 
 
-@cases
+@every_case
 def test_causal_and_not_blind(case):
     """On images this small nothing is out of reach: every sub-pixel sees all before it, and nothing else."""
     report = mp.check_causality(case.model(**WIDE[case.name]))
     assert report.ok and len(report.blind) == 0, str(report)
 
 
-@cases
+@every_case
 def test_a_later_subpixel_changes_nothing_before_it(case):
     """The same by perturbation, independent of gradients: earlier log-probabilities stay the same to the bit."""
-    model = train_a_little(case, case.model())
+    model = trained(case)
     image = np.zeros(case.shape, np.uint8)
     order = model.order.ravel()
     base = model.log_prob_map(image[None]).ravel()
@@ -70,7 +82,7 @@ def test_a_later_subpixel_changes_nothing_before_it(case):
         np.testing.assert_array_equal(other[order < order[place]], base[order < order[place]])
 
 
-@cases
+@every_case
 def test_gradients_of_the_whole_model(case):
     images = case.every_image()[3:8]
     if case.head == "normal_mixture":  # its special functions take no complex step
@@ -79,7 +91,7 @@ def test_gradients_of_the_whole_model(case):
         assert mp.gradcheck_model(case.model(), images, directions=3) <= 1e-10
 
 
-@cases
+@diagonal
 def test_likelihoods_agree_with_each_other(case):
     model = case.model()
     images = case.every_image()[:20]
@@ -91,7 +103,7 @@ def test_likelihoods_agree_with_each_other(case):
     assert model.bits_per_dim(images) == pytest.approx(bits, rel=1e-12)
 
 
-@cases
+@every_case
 def test_log_prob_map_is_the_chain_rule(case):
     """exp of an entry is p(sub-pixel | earlier ones): the share of p(all images with the same past) that it keeps."""
     model = case.model()
@@ -107,10 +119,10 @@ def test_log_prob_map_is_the_chain_rule(case):
         assert conditional[place] == pytest.approx(p[same_now].sum() / p[same_past].sum(), rel=1e-9)
 
 
-@cases
+@diagonal
 def test_samples(case):
     """Reproducible, of the right kind, the same however the batch is cut, with the log-likelihood they claim."""
-    model = train_a_little(case, case.model())
+    model = trained(case)
     images, log_prob = model.sample(40, rng=3, return_log_prob=True)
     assert images.shape == (40, *case.shape) and images.dtype == np.uint8 and images.max() < case.levels
     np.testing.assert_array_equal(images, model.sample(40, rng=np.random.default_rng(3), method="naive"))
@@ -119,28 +131,29 @@ def test_samples(case):
     assert len(np.unique(images)) == case.levels
 
 
-@cases
+@diagonal
 def test_samples_follow_the_probabilities(case):
     """Chi-square of 4,000 samples against exp(log_prob), rare cells pooled; test_normalised.py draws 20,000."""
-    assert case.p_of_samples(train_a_little(case, case.model()), 4000) > 1e-4
+    assert case.p_of_samples(trained(case), 4000) > 1e-4
 
 
-@cases
+@diagonal
 def test_save_and_load_to_the_bit(case, tmp_path):
-    for dtype in ("float32", "float64"):
-        model = train_a_little(case, case.model(dtype=dtype))
-        path = tmp_path / f"{dtype}.safetensors"
+    exact, rounded, path = trained(case), case.model(dtype="float32"), tmp_path / "model.safetensors"
+    rounded.load_state_dict(exact.state_dict())
+    for model in (exact, rounded):
         model.save(path)
         again = mp.load(path)
         assert again.config == model.config and type(again) is type(model)
-        assert list(again.state_dict()) == list(model.state_dict())
-        for name, weight in model.state_dict().items():
-            np.testing.assert_array_equal(again.state_dict()[name], weight)
-            assert again.state_dict()[name].dtype == dtype
+        state, wanted = again.state_dict(), model.state_dict()
+        assert list(state) == list(wanted)
+        for name, weight in wanted.items():
+            np.testing.assert_array_equal(state[name], weight)
+            assert state[name].dtype == weight.dtype == model.dtype
         np.testing.assert_array_equal(again.sample(3, rng=0), model.sample(3, rng=0))
 
 
-@cases
+@diagonal
 def test_on_a_device(case):
     """Loss, gradients and samples on the strict stand-in for a GPU equal those on the host."""
     model, images = case.model(), case.every_image()[:6]
@@ -168,7 +181,7 @@ def _with_gradients(model, found):
     return model
 
 
-@cases
+@diagonal
 def test_float32_is_close_to_float64(case):
     exact, rounded = case.model(), case.model(dtype="float32")
     rounded.load_state_dict(exact.state_dict())
@@ -177,14 +190,14 @@ def test_float32_is_close_to_float64(case):
     assert rounded.loss(images).dtype == np.float32
 
 
-@cases
+@diagonal
 def test_temperature(case):
     """Cold samples keep to the likely: their mean log-likelihood rises as the temperature falls.
 
     Cold mixtures keep to the means of their likely components; of few levels the tails may well be likelier than these.
     What is sure is that their images are less varied.
     """
-    model = train_a_little(case, case.model())
+    model = trained(case)
     samples = [model.sample(300, rng=0, temperature=t) for t in (0.1, 1.0, 3.0)]
     if case.head.endswith("mixture"):
         kinds = [len(np.unique(images, axis=0)) for images in samples]

@@ -1,4 +1,4 @@
-"""Gated PixelCNN: the whole past, the mistakes that others have made with two stacks, and the same in PyTorch."""
+"""Gated PixelCNN: the whole past, and the mistakes that others have made with two stacks."""
 
 import numpy as np
 import pytest
@@ -251,82 +251,3 @@ def test_dilations_come_back_from_a_file(tmp_path):
     images = np.random.default_rng(0).integers(0, 2, (3, *GREY))
     assert again.config == model.config
     np.testing.assert_array_equal(again.log_prob(images), model.log_prob(images))
-
-
-# --- the same in PyTorch --------------------------------------------------------------------------------------------
-
-
-def torch_loss(model, weights, images):
-    """The usual way: crop kernels to what lies above or to the left, pad there, and crop rows that stick out below."""
-    from test_parity import masked
-    from torch import cat, sigmoid, tanh, tensor
-    from torch.nn import functional
-
-    Q, (H, W, C) = model.levels, model.image_shape
-    p = model.config["filters"]
-    colours = np.arange(p) % C
-
-    def vertical(x, path, n, first, d):
-        weight = weights[f"{path}.weight"][:, :, : n // 2 + (not first)]
-        side = n // 2 * d
-        return functional.conv2d(functional.pad(x, (side, side, side, 0)), weight, weights[f"{path}.bias"], dilation=d)[
-            :, :, :H
-        ]
-
-    def horizontal(x, path, n, first, d):
-        weight = weights[f"{path}.weight"][..., : n // 2 + 1]
-        reads = np.arange(C) if first else colours
-        centre = (reads < colours[:, None]) if first else (reads <= colours[:, None])
-        before = weight[..., :-1]
-        weight = cat([before, weight[..., -1:] * tensor(np.tile(centre, (2, 1)).astype(float))[:, :, None, None]], -1)
-        return functional.conv2d(functional.pad(x, (n // 2 * d, 0, 0, 0)), weight, weights[f"{path}.bias"], dilation=d)
-
-    def gate(x):
-        return tanh(x[:, :p]) * sigmoid(x[:, p:])
-
-    def linear(x, path):
-        return functional.conv2d(x, weights[f"{path}.weight"], weights[f"{path}.bias"])
-
-    levels = tensor(images.transpose(0, 3, 1, 2).copy()).long()
-    v = h = levels.double() * (2 / (Q - 1)) - 1
-    dilations = [1, *(list(model.config["dilations"]) * len(model.layers))]
-    for i in range(len(model.layers)):
-        n = model.config["kernel" if i else "first_kernel"]
-        path, sizes = f"layers.{i}", (n, i == 0, dilations[i])
-        above = vertical(v, f"{path}.vertical", *sizes)
-        y = gate(horizontal(h, f"{path}.horizontal", *sizes) + linear(above, f"{path}.link"))
-        y = masked(y, weights, f"{path}.out", (colours[:, None] <= colours)[None, None])
-        v, h = gate(above), h + y if i else y
-    for i, layer in enumerate(model.top.layers):
-        h = masked(functional.relu(h), weights, f"top.layers.{i}", layer.mask)
-    if model.head.name == "bernoulli":
-        return functional.binary_cross_entropy_with_logits(h, levels.double(), reduction="sum") / len(images)
-    logits = h.reshape(len(images), C, Q, H, W).transpose(1, 2)
-    return functional.cross_entropy(logits, levels, reduction="sum") / len(images)
-
-
-@pytest.mark.parametrize(
-    ("shape", "levels", "options"),
-    [
-        ((9, 7, 1), 2, {}),
-        ((6, 8, 1), 5, {"first_kernel": 5, "dilations": (2, 1, 3)}),
-        ((5, 6, 3), 2, {"kernel": 5}),
-        ((4, 5, 3), 4, {"head_width": 9, "first_kernel": 3}),
-    ],
-)
-def test_parity_with_pytorch(shape, levels, options):
-    pytest.importorskip("torch")
-    from test_parity import to_ours, torch_weights
-
-    model = mp.models.GatedPixelCNN(shape, levels, filters=7, layers=4, dtype="float64", rng=3, **options)
-    images = np.random.default_rng(0).integers(0, levels, (4, *shape))
-    weights = torch_weights(model)
-    theirs = torch_loss(model, weights, images)
-    theirs.backward()
-    ours = model.loss(images)
-    assert float(ours.data) == pytest.approx(theirs.item(), rel=1e-10)
-    names = [name for name, _ in model.named_parameters()]
-    for name, gradient in zip(names, gradients(ours, model.parameters()), strict=True):
-        wanted = weights[name].grad
-        wanted = to_ours(wanted, gradient) if name.endswith("weight") else wanted.numpy()
-        np.testing.assert_allclose(gradient, wanted, rtol=1e-10, atol=1e-10 * np.abs(wanted).max(), err_msg=name)

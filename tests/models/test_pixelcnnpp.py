@@ -57,9 +57,16 @@ def heard(model, monkeypatch):
 # --- what it sees ---------------------------------------------------------------------------------------------------
 
 
-@levels_of_hierarchy
-@pytest.mark.parametrize(("H", "W"), SIZES)
-@pytest.mark.parametrize(("C", "head"), [(1, "logistic_mixture"), (3, "normal_mixture"), (3, "categorical")])
+IN_AND_OUT = [(1, "logistic_mixture"), (3, "normal_mixture"), (3, "categorical")]
+WHOLE_PAST = [  # of the cross of the three a diagonal is quick
+    pytest.param(H, W, C, head, hierarchies, marks=pytest.mark.slow if (i + j + hierarchies) % 3 else ())
+    for i, (H, W) in enumerate(SIZES)
+    for j, (C, head) in enumerate(IN_AND_OUT)
+    for hierarchies in (1, 2, 3)
+]
+
+
+@pytest.mark.parametrize(("H", "W", "C", "head", "hierarchies"), WHOLE_PAST)
 def test_sees_its_whole_past(H, W, C, head, hierarchies):
     """Nothing else, and no pixel missing: at the start, and with random numbers in every weight."""
     model = build((H, W, C), hierarchies=hierarchies, head=head)
@@ -269,13 +276,14 @@ def test_without_weight_normalisation_there_is_nothing_to_fit():
         np.testing.assert_array_equal(weight, before[name])
 
 
-def test_training_is_the_same_for_any_number_of_workers():
-    """Initialization, dropout and averages included."""
-    images = np.random.default_rng(0).integers(0, 4, (40, 12, 11, 1))
+@pytest.mark.parametrize(("H", "W", "filters"), [(6, 5, 6), pytest.param(12, 11, 64, marks=pytest.mark.slow)])
+def test_training_is_the_same_for_any_number_of_workers(H, W, filters, monkeypatch):
+    """Initialization, dropout and averages included, with several shards to a batch; large products are slow."""
+    monkeypatch.setattr(mp.models.PixelCNNpp, "shard_size", 9)
+    images = np.random.default_rng(0).integers(0, 4, (40, H, W, 1))
     states = []
     for workers in (1, 2, 3):
-        model = build((12, 11, 1), dtype="float32", filters=64, resnets=1)
-        assert model.shard_size < 20  # several shards to a batch
+        model = build((H, W, 1), dtype="float32", filters=filters, resnets=1, dropout=0.5)
         averages = mp.callbacks.EMA(0.9)
         mp.fit(model, images, epochs=1, batch_size=40, workers=workers, callbacks=[averages], progress=False)
         states.append(model.state_dict())

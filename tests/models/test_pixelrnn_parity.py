@@ -2,48 +2,21 @@
 
 import numpy as np
 import pytest
+from torch_parity import Twin, assert_parity, functional, kernel, randomised, torch
 
 import minipixel as mp
-from minipixel.tensor import gradients
-
-torch = pytest.importorskip("torch")
-functional = torch.nn.functional
-
-# Where PyTorch's axes (K_out, K_in, kh, kw) are in ours, by number of axes: biases, 1x1s, state-to-state, kernels.
-AXES = {1: (0,), 2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1)}
 
 
-class Twin:
-    """A model's weights in PyTorch's layout, and its forward pass on (N, C, H, W)."""
-
-    def __init__(self, model):
-        self.model = model
-        self.weights = {
-            name: torch.tensor(w.transpose(AXES[w.ndim]).copy(), requires_grad=True)
-            for name, w in model.state_dict().items()
-        }
-
-    def gradient(self, name):
-        found = self.weights[name].grad.numpy()
-        return found.transpose(np.argsort(AXES[found.ndim]))
-
-    def masked(self, x, path, mask):
-        """The usual masked convolution, whatever the shape of the kernel."""
-        mask = torch.tensor(mask.transpose(AXES[mask.ndim]).astype(float))
-        weight = self.weights[f"{path}.weight"] * mask
-        weight = weight if weight.ndim == 4 else weight[:, :, None, None]
-        padding = (weight.shape[2] // 2, weight.shape[3] // 2)
-        return functional.conv2d(x, weight, self.weights[f"{path}.bias"], padding=padding)
-
+class PixelRNN(Twin):
     def cell(self, path, gates, around, c):
         """One step for a row or a column: gates (N, 4h, L), states around (N, h, L + kernel - 1), cells (N, h, L)."""
-        o, f, i, g = (gates + functional.conv1d(around, self.weights[f"{path}.weight"])).chunk(4, dim=1)
+        o, f, i, g = (gates + functional.conv1d(around, kernel(self.weights[f"{path}.weight"]))).chunk(4, dim=1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
 
     def start(self, path, name, N, length):
         """The state beyond the border: learned or zero, (N, h, length)."""
-        h = self.weights[f"{path}.weight"].shape[1]
+        h = self.weights[f"{path}.weight"].shape[-2]
         value = self.weights.get(f"{path}.{name}", torch.zeros(h, dtype=torch.float64))
         return value[None, :, None].expand(N, h, length)
 
@@ -51,7 +24,7 @@ class Twin:
         z = self.masked(x, f"{path}.see", lstm.see.mask)
         if condition is None:
             return z
-        return z + functional.conv2d(condition, self.weights[f"{path}.told.weight"][:, :, None, None])
+        return z + functional.conv2d(condition, kernel(self.weights[f"{path}.told.weight"]))
 
     def row_lstm(self, path, layer, x, condition):
         gates = self.gates(f"{path}.lstm", layer.lstm, x, condition)
@@ -83,14 +56,9 @@ class Twin:
         right = self.diagonal_lstm(f"{path}.right", gates.flip(3)).flip(3)
         return left + functional.pad(right, (0, 0, 1, 0))[:, :, :-1]
 
-    def loss(self, images, condition=None):
-        model = self.model
-        Q, (H, W, C) = model.levels, model.image_shape
+    def forward(self, x, condition):
+        model, W = self.model, x.shape[3]
         lstm = {"row-lstm": self.row_lstm, "diagonal-bilstm": self.diagonal_bilstm}[model.name]
-        levels = torch.tensor(images.transpose(0, 3, 1, 2).copy()).long()
-        x = levels.double() * (2 / (Q - 1)) - 1
-        if condition is not None:
-            condition = torch.tensor(condition.transpose(0, 3, 1, 2).copy())
         if getattr(model, "phantom_column", False):
             x = functional.pad(x, (0, 1))
             condition = condition if condition is None else functional.pad(condition, (0, 1))
@@ -100,13 +68,7 @@ class Twin:
             x = x + self.masked(states, f"widen.{i}", model.widen[i].mask)
             if model.skips:
                 skipped = skipped + self.masked(states, f"skips.{i}", model.skips[i].mask)
-        x = (x + skipped)[:, :, :, :W]
-        for i, layer in enumerate(model.top.layers):
-            x = self.masked(functional.relu(x), f"top.layers.{i}", layer.mask)
-        if model.head.name == "bernoulli":
-            return functional.binary_cross_entropy_with_logits(x, levels.double(), reduction="sum") / len(images)
-        logits = x.reshape(len(images), C, Q, H, W).transpose(1, 2)
-        return functional.cross_entropy(logits, levels, reduction="sum") / len(images)
+        return self.top((x + skipped)[:, :, :, :W])
 
 
 @pytest.mark.parametrize("name", ["row-lstm", "diagonal-bilstm", "diagonal-bilstm-as-published"])
@@ -127,14 +89,5 @@ def test_parity(name, shape, levels, options):
         name, options = "diagonal-bilstm", options | {"phantom_column": False}
     model = mp.models.MODELS[name](shape, levels, hidden=7, layers=2, dtype="float64", **options)
     rng = np.random.default_rng(0)
-    model.load_state_dict({key: 0.4 * rng.standard_normal(w.shape) for key, w in model.state_dict().items()})
-    images, condition = rng.integers(0, levels, (4, *shape)), model.conditions.random(4, rng)
-    twin = Twin(model)
-    theirs = twin.loss(images, condition)
-    theirs.backward()
-    ours = model.loss(images, condition)
-    assert float(ours.data) == pytest.approx(theirs.item(), rel=1e-10)
-    names = [key for key, _ in model.named_parameters()]
-    for key, gradient in zip(names, gradients(ours, model.parameters()), strict=True):
-        wanted = twin.gradient(key)
-        np.testing.assert_allclose(gradient, wanted, rtol=1e-10, atol=1e-10 * np.abs(wanted).max(), err_msg=key)
+    twin = PixelRNN(randomised(model, 0.4, rng))
+    assert_parity(twin, rng.integers(0, levels, (4, *shape)), model.conditions.random(4, rng))

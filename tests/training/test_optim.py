@@ -76,7 +76,8 @@ def test_the_papers_equations(name, options):
 @pytest.fixture
 def torch():
     """PyTorch with float64 for all numbers: its Nadam otherwise multiplies momenta in float32."""
-    torch = pytest.importorskip("torch")
+    from torch_parity import torch
+
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     yield torch
