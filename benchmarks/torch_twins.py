@@ -1,0 +1,201 @@
+"""The five models in PyTorch, of the same sizes as ours, and the sampling loop that comes with them: what is timed
+against minipixel in benchmarks/sampling.py.
+
+They are written as PyTorch users write them. A masked convolution multiplies its kernel by a mask and convolves with
+all of it; an LSTM is a Python loop over rows or diagonals; sampling runs the whole network for every pixel. Images are
+(N, 1, H, W), one logit a pixel comes out. Arguments have the names of our constructors; tests/test_twins.py gives each
+twin our weights and expects our logits.
+"""
+
+import functools
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch_pixelcnnpp import PixelCNNpp, shift_down
+
+
+@torch.inference_mode()
+def naive_sample(model, n, H, W):
+    """Draw n binary images, (n, 1, H, W): a forward pass a pixel, in raster order."""
+    images = torch.zeros(n, 1, H, W)
+    for r in range(H):
+        for c in range(W):
+            naive_step(model, images, r, c)
+    return images
+
+
+def naive_step(model, images, r, c):
+    """Draw pixel (r, c) of images (N, 1, H, W), in place, given those before it."""
+    images[:, :, r, c] = torch.bernoulli(torch.sigmoid(model(images)[:, :, r, c]))
+
+
+def raster_mask(kh, kw, kind):
+    """Ones before the centre in raster order, and at the centre of a mask B: (kh, kw)."""
+    mask = torch.zeros(kh * kw)
+    mask[: kh * kw // 2 + (kind == "B")] = 1
+    return mask.view(kh, kw)
+
+
+class MaskedConv2d(nn.Conv2d):
+    def __init__(self, K_in, K_out, mask):
+        kh, kw = mask.shape
+        super().__init__(K_in, K_out, (kh, kw), padding=(kh // 2, kw // 2))
+        self.register_buffer("mask", mask)
+
+    def forward(self, x):
+        return functional.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+
+
+class Block(nn.Module):
+    def __init__(self, h):
+        super().__init__()
+        self.narrow = nn.Conv2d(2 * h, h, 1)
+        self.look = MaskedConv2d(h, h, raster_mask(3, 3, "B"))
+        self.widen = nn.Conv2d(h, 2 * h, 1)
+
+    def forward(self, x):
+        y = self.narrow(functional.relu(x))
+        y = self.look(functional.relu(y))
+        return x + self.widen(functional.relu(y))
+
+
+class Top(nn.Sequential):
+    """Two 1x1 layers as wide as what comes in, and one to the logit."""
+
+    def __init__(self, K):
+        super().__init__(nn.ReLU(), nn.Conv2d(K, K, 1), nn.ReLU(), nn.Conv2d(K, K, 1), nn.ReLU(), nn.Conv2d(K, 1, 1))
+
+
+class PixelCNN(nn.Sequential):
+    def __init__(self, hidden, blocks):
+        stem = MaskedConv2d(1, 2 * hidden, raster_mask(7, 7, "A"))
+        super().__init__(stem, *[Block(hidden) for _ in range(blocks)], Top(2 * hidden))
+
+
+def rows_mask(n, kind):
+    """Ones in the rows above the centre, and in its own row for a mask B: (n, n)."""
+    mask = torch.zeros(n, n)
+    mask[: n // 2 + (kind == "B")] = 1
+    return mask
+
+
+def gate(x):
+    a, b = x.chunk(2, dim=1)
+    return torch.tanh(a) * torch.sigmoid(b)
+
+
+class GatedLayer(nn.Module):
+    def __init__(self, K_in, p, n, kind):
+        super().__init__()
+        self.kind = kind
+        self.vertical = MaskedConv2d(K_in, 2 * p, rows_mask(n, kind))
+        self.link = nn.Conv2d(2 * p, 2 * p, 1)
+        self.horizontal = MaskedConv2d(K_in, 2 * p, raster_mask(1, n, kind))
+        self.out = nn.Conv2d(p, p, 1)
+
+    def forward(self, v, h):
+        above = self.vertical(v)
+        y = self.out(gate(self.horizontal(h) + self.link(above)))
+        return gate(above), y if self.kind == "A" else h + y
+
+
+class GatedPixelCNN(nn.Module):
+    def __init__(self, filters, layers):
+        super().__init__()
+        later = [GatedLayer(filters, filters, 3, "B") for _ in range(layers - 1)]
+        self.layers = nn.ModuleList([GatedLayer(1, filters, 7, "A"), *later])
+        self.top = Top(filters)
+
+    def forward(self, x):
+        v = h = x
+        for layer in self.layers:
+            v, h = layer(v, h)
+        return self.top(h)
+
+
+class LSTM(nn.Module):
+    """What the map says to the gates, for all of it at once; then a loop over its rows.
+
+    A cell reads `window` states of the row before: 3 are left, middle and right, 2 are left and middle.
+    """
+
+    def __init__(self, see, h, window):
+        super().__init__()
+        self.see = see
+        self.state = nn.Conv1d(h, 4 * h, window, padding=1, bias=False)
+
+    def scan(self, gates):
+        """(N, 4h, rows, columns) -> the states, (N, h, rows, columns)."""
+        N, K, _, columns = gates.shape
+        h = c = gates.new_zeros(N, K // 4, columns)
+        states = []
+        for row in gates.unbind(dim=2):
+            o, f, i, g = (row + self.state(h)[:, :, :columns]).chunk(4, dim=1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(c)
+            states.append(h)
+        return torch.stack(states, dim=2)
+
+
+class RowLayer(LSTM):
+    def __init__(self, h):
+        super().__init__(MaskedConv2d(2 * h, 4 * h, raster_mask(1, 3, "B")), h, 3)
+
+    def forward(self, x):
+        return self.scan(self.see(x))
+
+
+class DiagonalHalf(LSTM):
+    def __init__(self, h):
+        super().__init__(nn.Conv2d(2 * h, 4 * h, 1), h, 2)
+
+    def forward(self, x):
+        columns = skew(self.see(x)).transpose(2, 3)
+        return unskew(self.scan(columns).transpose(2, 3))
+
+
+def skew(x):
+    """Move row r to the right by r: (N, K, H, W) -> (N, K, H, W+H-1)."""
+    N, K, H, W = x.shape
+    return functional.pad(x, (0, H)).reshape(N, K, H * (W + H))[:, :, :-H].reshape(N, K, H, W + H - 1)
+
+
+def unskew(x):
+    """And back: (N, K, H, W+H-1) -> (N, K, H, W)."""
+    N, K, H, wide = x.shape
+    return functional.pad(x.reshape(N, K, H * wide), (0, H)).reshape(N, K, H, wide + 1)[:, :, :, : wide + 1 - H]
+
+
+class DiagonalLayer(nn.Module):
+    def __init__(self, h):
+        super().__init__()
+        self.left, self.right = DiagonalHalf(h), DiagonalHalf(h)
+
+    def forward(self, x):
+        return self.left(x) + shift_down(self.right(x.flip(3)).flip(3))
+
+
+class PixelRNN(nn.Module):
+    def __init__(self, layer, hidden, layers):
+        super().__init__()
+        self.stem = MaskedConv2d(1, 2 * hidden, raster_mask(7, 7, "A"))
+        self.layers = nn.ModuleList([layer(hidden) for _ in range(layers)])
+        self.widen = nn.ModuleList([nn.Conv2d(hidden, 2 * hidden, 1) for _ in range(layers)])
+        self.top = Top(2 * hidden)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for layer, widen in zip(self.layers, self.widen, strict=True):
+            x = x + widen(layer(x))
+        return self.top(x)
+
+
+# By the names of our models.
+TWINS = {
+    "pixelcnn": PixelCNN,
+    "gated": GatedPixelCNN,
+    "row-lstm": functools.partial(PixelRNN, RowLayer),
+    "diagonal-bilstm": functools.partial(PixelRNN, DiagonalLayer),
+    "pixelcnnpp": PixelCNNpp,
+}
