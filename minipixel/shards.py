@@ -5,10 +5,12 @@ is the same to the bit for any number of workers. NumPy, BLAS and Numba release 
 worker, since the shards already keep every core busy.
 """
 
+import functools
 import os
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -23,9 +25,7 @@ class Workers:
         self.count = count or _usable_cores()
 
     def __enter__(self) -> "Workers":
-        import threadpoolctl
-
-        self._blas = threadpoolctl.threadpool_limits(1, user_api="blas")
+        self._blas = _blas_libraries(len(sys.modules)).limit(limits=1, user_api="blas")
         self._pool = ThreadPoolExecutor(self.count, "minipixel")
         return self
 
@@ -35,7 +35,17 @@ class Workers:
 
     def map(self, function: Callable[[slice], T], N: int, size: int) -> Iterator[T]:
         """`function(shard)` for every shard of N images, `size` a shard (the last may be smaller), in shard order."""
+        if size >= N:  # a thread for a single shard would only take its time to start
+            return iter([function(slice(0, N))])
         return self._pool.map(function, [slice(start, min(start + size, N)) for start in range(0, N, size)])
+
+
+@functools.lru_cache(maxsize=1)
+def _blas_libraries(modules: int) -> Any:
+    """The BLAS libraries of this process; looked for anew when the number of `modules` has changed: looking takes long."""
+    import threadpoolctl
+
+    return threadpoolctl.ThreadpoolController()
 
 
 def _usable_cores() -> int:

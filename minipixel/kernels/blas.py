@@ -13,7 +13,7 @@ from numba.extending import get_cython_function_address
 
 def _external(name):
     llvmlite.binding.add_symbol(f"minipixel_{name}", get_cython_function_address("scipy.linalg.cython_blas", name))
-    return types.ExternalFunction(f"minipixel_{name}", types.void(*[types.voidptr] * 13))
+    return types.ExternalFunction(f"minipixel_{name}", types.void(*[types.uintp] * 13))
 
 
 _sgemm, _dgemm = _external("sgemm"), _external("dgemm")
@@ -24,7 +24,7 @@ def constants(dtype_like):
     """What `product` needs at every call: the flag "not transposed", room for sizes, 0 and 1 in the arrays' dtype."""
     zero_one = np.zeros(2, dtype_like.dtype)
     zero_one[1] = 1
-    return np.full(1, ord("N"), np.int8), np.zeros(5, np.int32), zero_one
+    return np.full(1, ord("N"), np.int8), np.zeros(3, np.int32), zero_one
 
 
 @numba.njit(nogil=True)
@@ -32,23 +32,19 @@ def product(M, K_in, K_out, x, x0, w, w0, y, y0, add, blas):
     """y = x w, or y += x w if `add`: (M, K_in), (K_in, K_out) -> (M, K_out), row after row from x0, w0, y0 on.
 
     All three lie in flat arrays of one dtype, float32 or float64; `blas` is what `constants` gives. BLAS wants columns
-    first, which for it makes this y' = w' x'.
+    first, which for it makes this y' = w' x'. Addresses are plain numbers: a slice would be counted, in and out.
     """
     if K_in == 0:  # BLAS takes no matrix without columns
         y[y0 : y0 + (0 if add else M * K_out)] = 0
         return
     plain, sizes, zero_one = blas
     sizes[0], sizes[1], sizes[2] = K_out, M, K_in
-    beta = zero_one[1:] if add else zero_one[:1]
-    m, n, k, one = sizes[0:], sizes[1:], sizes[2:], zero_one[1:]
-    a, b, c = w[w0:], x[x0:], y[y0:]
+    flag, k_out, beta = plain.ctypes.data, sizes.ctypes.data, zero_one.ctypes.data
+    m, k_in, one = k_out + 4, k_out + 8, beta + x.itemsize
+    a, b, c = w.ctypes.data + w0 * x.itemsize, x.ctypes.data + x0 * x.itemsize, y.ctypes.data + y0 * x.itemsize
+    if add:
+        beta = one
     if x.itemsize == 4:
-        _sgemm(
-            *(plain.ctypes, plain.ctypes, m.ctypes, n.ctypes, k.ctypes, one.ctypes),
-            *(a.ctypes, m.ctypes, b.ctypes, k.ctypes, beta.ctypes, c.ctypes, m.ctypes),
-        )
+        _sgemm(flag, flag, k_out, m, k_in, one, a, k_out, b, k_in, beta, c, k_out)
     else:
-        _dgemm(
-            *(plain.ctypes, plain.ctypes, m.ctypes, n.ctypes, k.ctypes, one.ctypes),
-            *(a.ctypes, m.ctypes, b.ctypes, k.ctypes, beta.ctypes, c.ctypes, m.ctypes),
-        )
+        _dgemm(flag, flag, k_out, m, k_in, one, a, k_out, b, k_in, beta, c, k_out)

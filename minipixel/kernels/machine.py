@@ -35,12 +35,17 @@ LINEAR, ADD, RELU, PRELU, ELU, CONCAT_ELU, GATE, LINEAR_GATE, CONCAT, LSTM, TANH
 HEADS = ("bernoulli", "categorical", "logistic_mixture", "normal_mixture")
 BERNOULLI, CATEGORICAL, LOGISTIC, NORMAL = range(len(HEADS))
 
+# The columns of a step: its moment, its unit and pixels, as in Schedule; then where its inputs and its output stand
+# side by side, in numbers an image, or -1 where they have to be gathered, or scattered.
+MOMENT, UNIT, FIRST, LAST, AT_A, AT_B, AT_Y = range(7)
+
 # The columns of a unit's row. Bases count numbers an image; the others are places in `ints` and `weights`, -1 for none.
 OP, BASE, K_NODE, COUNT, COLUMNS, TO, WEIGHT, BIAS, CELLS, OWN, OWN_T, ABOVE, READS_A, READS_B = range(14)
 READ_BASE, READ_K, READ_T, READ_INDEX, READ_PICK, READ_WIDTH = range(6)  # from READS_A on, and again for a second input
 READS_B = READS_A + 6
 ROW = READS_B + 6
 
+U = np.uint64
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)  # beside float64 they are float64, too
 FAST = {"contract", "nsz", "arcp", "reassoc"}  # all but the flags that would let NaN and infinity be forgotten
 
@@ -64,120 +69,123 @@ def walk(first, last, step_from, steps, table, ints, weights, work, N, rooms, ch
     """
     blas = constants(work)
     for s in range(step_from[first], step_from[last]):
-        row = table[steps[s, 1]]
-        for begin in range(steps[s, 2], steps[s, 3], chunk):
-            end = min(begin + chunk, steps[s, 3])
-            _compute(row, begin, end, ints, weights, work, N, rooms, blas)
+        for begin in range(steps[s, FIRST], steps[s, LAST], chunk):
+            end = min(begin + chunk, steps[s, LAST])
+            _compute(steps, s, begin, end, table, ints, weights, work, N, rooms, blas)
 
 
-@_jit
-def _compute(row, begin, end, ints, weights, work, N, rooms, blas):
-    """Compute a unit at its pixels from `begin` to `end`, the end excluded."""
-    op, k = row[OP], row[COUNT]
+@_inline
+def _compute(steps, s, begin, end, table, ints, weights, work, N, rooms, blas):
+    """Step s at its pixels from `begin` to `end`, the end excluded: R rows of k numbers, to place y."""
+    u, done = steps[s, UNIT], begin - steps[s, FIRST]
+    op, k, bias = table[u, OP], table[u, COUNT], table[u, BIAS]
     R = (end - begin) * N
-    a = _read(row, READS_A, begin, end, ints, work, N, rooms[0], op == LSTM)
-    width = row[READS_A + READ_WIDTH]
-    b = 0
-    if row[READS_B + READ_T] > 0:
-        b = _read(row, READS_B, begin, end, ints, work, N, rooms[1], False)
-    direct = row[COLUMNS] < 0 and _in_a_row(ints, row[TO] + begin, end - begin)
-    home = row[BASE] * N + ints[row[TO] + begin] * N * row[K_NODE]
-    y = home if direct else rooms[2]
+    a, b, y = (steps[s, AT_A] + done * table[u, READS_A + READ_K]) * N, 0, (steps[s, AT_Y] + done * k) * N
+    if steps[s, AT_A] < 0:
+        a = _gather(table, u, READS_A, begin, end, ints, work, N, rooms[0])
+    if table[u, READS_B + READ_T] > 0:
+        b = (steps[s, AT_B] + done * table[u, READS_B + READ_K]) * N
+        if steps[s, AT_B] < 0:
+            b = _gather(table, u, READS_B, begin, end, ints, work, N, rooms[1])
+    if steps[s, AT_Y] < 0:
+        y = rooms[2]
     if op == LINEAR:
-        if row[BIAS] >= 0:
+        if bias >= 0:
             for r in range(R):
-                for j in range(k):
-                    work[y + r * k + j] = weights[row[BIAS] + j]
-        product(R, width, k, work, a, weights, row[WEIGHT], work, y, row[BIAS] >= 0, blas)
+                _copy(weights, bias, work, y + r * k, k)
+        product(R, table[u, READS_A + READ_WIDTH], k, work, a, weights, table[u, WEIGHT], work, y, bias >= 0, blas)
     elif op == LSTM:
-        _lstm(row, begin, end, ints, weights, work, N, a, y, rooms[3], blas)
+        _lstm(table, u, begin, end, ints, weights, work, N, a, y, rooms[3], blas)
     elif op == CONCAT:
-        other = row[READS_B + READ_WIDTH]
+        of_a, of_b = table[u, READS_A + READ_WIDTH], table[u, READS_B + READ_WIDTH]
         for r in range(R):
-            for j in range(width):
-                work[y + r * k + j] = work[a + r * width + j]
-            for j in range(other):
-                work[y + r * k + width + j] = work[b + r * other + j]
+            _copy(work, a + r * of_a, work, y + r * k, of_a)
+            _copy(work, b + r * of_b, work, y + r * k + of_a, of_b)
     else:
-        _pointwise(op, R, k, work[a : a + R * width], work[b : b + R * k], work[y : y + R * k], weights, row[WEIGHT])
-    if not direct:
-        _scatter(row, row[BASE], begin, end, ints, work, N, y)
+        _pointwise(op, U(R), U(k), work, U(a), U(b), U(y), weights, U(max(table[u, WEIGHT], 0)))
+    if steps[s, AT_Y] < 0:
+        _scatter(table, u, begin, end, ints, work, N, y)
 
 
 @_jit
-def _pointwise(op, R, k, a, b, y, weights, w0):
-    """Rows of a, and of b where there are two inputs, to rows of y: (R * K_in) -> (R * k)."""
+def _pointwise(op, R, k, work, a, b, y, weights, w0):
+    """R rows of k numbers to place y, from rows at a, and at b where there are two inputs.
+
+    Places are counted unsigned, here and below: a signed one costs a test that keeps loops from being vectorised. And
+    they are places, not slices: making a slice and letting go of it takes longer than a short loop.
+    """
+    n = R * k
     if op == ADD:
-        for i in range(len(y)):
-            y[i] = a[i] + b[i]
+        for i in range(n):
+            work[y + i] = work[a + i] + work[b + i]
     elif op == RELU:
-        for i in range(len(y)):
-            y[i] = max(a[i], ZERO)
+        for i in range(n):
+            work[y + i] = max(work[a + i], ZERO)
+    elif op == TANH:
+        for i in range(n):
+            work[y + i] = _tanh(work[a + i])
+    elif op == SIGMOID:
+        for i in range(n):
+            work[y + i] = _sigmoid(work[a + i])
+    elif op == ELU:
+        for i in range(n):
+            work[y + i] = max(work[a + i], ZERO) + _expm1(min(work[a + i], ZERO))
     elif op == PRELU:
         for r in range(R):
             for j in range(k):
-                x = a[r * k + j]
-                y[r * k + j] = x if x > 0 else weights[w0 + j] * x
-    elif op == TANH:
-        for i in range(len(y)):
-            y[i] = _tanh(a[i])
-    elif op == SIGMOID:
-        for i in range(len(y)):
-            y[i] = _sigmoid(a[i])
-    elif op == ELU:
-        for i in range(len(y)):
-            y[i] = max(a[i], ZERO) + _expm1(min(a[i], ZERO))
+                x = work[a + r * k + j]
+                work[y + r * k + j] = x if x > ZERO else weights[w0 + j] * x
     elif op == CONCAT_ELU:
-        h = k // 2
+        h = k >> U(1)
         for r in range(R):
-            x, up, down = a[r * h : r * h + h], y[r * k : r * k + h], y[r * k + h : r * k + k]
             for j in range(h):
-                bent = _expm1(-abs(x[j]))  # of the one that is not positive, of x and -x
-                up[j] = x[j] if x[j] > 0 else bent
-                down[j] = bent if x[j] > 0 else -x[j]
+                x = work[a + r * h + j]
+                bent = _expm1(-abs(x))  # of x and -x, for the one that is not positive
+                work[y + r * k + j] = x if x > ZERO else bent
+                work[y + r * k + h + j] = bent if x > ZERO else -x
+    elif op == GATE:
+        for r in range(R):
+            t, s = a + (r + r) * k, a + (r + r) * k + k
+            for j in range(k):
+                work[y + r * k + j] = _tanh(work[t + j]) * _sigmoid(work[s + j])
     else:
         for r in range(R):
-            t, s, out = a[2 * r * k : 2 * r * k + k], a[2 * r * k + k : 2 * r * k + 2 * k], y[r * k : r * k + k]
-            if op == GATE:
-                for j in range(k):
-                    out[j] = _tanh(t[j]) * _sigmoid(s[j])
-            else:
-                for j in range(k):
-                    out[j] = t[j] * _sigmoid(s[j])
+            t, s = a + (r + r) * k, a + (r + r) * k + k
+            for j in range(k):
+                work[y + r * k + j] = work[t + j] * _sigmoid(work[s + j])
 
 
 @_jit
-def _lstm(row, begin, end, ints, weights, work, N, z, y, room, blas):
-    """A step of a scan: z (R, 4k) gets what the own states say, and becomes new states; the kept ones go to `cells`."""
-    k, K, T = row[COUNT], row[K_NODE], row[OWN_T]
-    maps, cells = row[BASE] * N, row[CELLS] * N
+def _lstm(table, u, begin, end, ints, weights, work, N, z, y, room, blas):
+    """A step of a scan: z, rows of 4k, gets what the own states say, and becomes new states; the kept ones too."""
+    k, K, T, columns = table[u, COUNT], table[u, K_NODE], table[u, OWN_T], table[u, COLUMNS]
+    maps, cells = table[u, BASE], table[u, CELLS]
     for p in range(begin, end):
         for t in range(T):
-            there = maps + ints[row[OWN] + p * T + t] * N * K
+            there = (maps + ints[table[u, OWN] + p * T + t] * K) * N
             for n in range(N):
-                here = room + ((p - begin) * N + n) * T * K + t * K
-                for j in range(K):
-                    work[here + j] = work[there + n * K + j]
-    product((end - begin) * N, T * K, 4 * k, work, room, weights, row[WEIGHT], work, z, True, blas)
+                _copy(work, there + n * K, work, room + ((p - begin) * N + n) * T * K + t * K, K)
+    product((end - begin) * N, T * K, 4 * k, work, room, weights, table[u, WEIGHT], work, z, True, blas)
     for p in range(begin, end):
-        kept, put = cells + ints[row[ABOVE] + p] * N * K, cells + ints[row[TO] + p] * N * K
+        kept = (cells + ints[table[u, ABOVE] + p] * K) * N
+        put = (cells + ints[table[u, TO] + p] * K) * N
         for n in range(N):
             r = (p - begin) * N + n
-            o, f = work[z + r * 4 * k : z + (r * 4 + 1) * k], work[z + (r * 4 + 1) * k : z + (r * 4 + 2) * k]
-            i, g = work[z + (r * 4 + 2) * k : z + (r * 4 + 3) * k], work[z + (r * 4 + 3) * k : z + (r * 4 + 4) * k]
-            h = work[y + r * k : y + r * k + k]
-            if row[COLUMNS] < 0:
-                before, after = work[kept + n * K : kept + n * K + K], work[put + n * K : put + n * K + K]
-                for j in range(k):
-                    c = _sigmoid(f[j]) * before[j] + _sigmoid(i[j]) * _tanh(g[j])
-                    after[j] = c
-                    h[j] = _sigmoid(o[j]) * _tanh(c)
+            o, h, count = U(z + r * 4 * k), U(y + r * k), U(k)
+            f, i, g = o + count, o + count + count, o + count + count + count
+            before, after = U(kept + n * K), U(put + n * K)
+            if columns < 0:
+                for j in range(count):
+                    c = _sigmoid(work[f + j]) * work[before + j] + _sigmoid(work[i + j]) * _tanh(work[g + j])
+                    work[after + j] = c
+                    work[h + j] = _sigmoid(work[o + j]) * _tanh(c)
             else:
-                for j in range(k):
-                    column = ints[row[COLUMNS] + j]
-                    c = _sigmoid(f[j]) * work[kept + n * K + column] + _sigmoid(i[j]) * _tanh(g[j])
+                for j in range(count):
+                    column = ints[columns + np.int64(j)]
+                    c = _sigmoid(work[f + j]) * work[kept + n * K + column]
+                    c += _sigmoid(work[i + j]) * _tanh(work[g + j])
                     work[put + n * K + column] = c
-                    h[j] = _sigmoid(o[j]) * _tanh(c)
+                    work[h + j] = _sigmoid(work[o + j]) * _tanh(c)
 
 
 # --- drawing ----------------------------------------------------------------------------------------------------------
@@ -301,52 +309,52 @@ def _log_expit(z):
 # --- reading and writing ----------------------------------------------------------------------------------------------
 
 
-@_inline
-def _in_a_row(ints, start, count):
-    """Whether `count` slots follow each other."""
-    i = 1
-    while i < count and ints[start + i] == ints[start] + i:
-        i += 1
-    return i >= count
+@_jit
+def _copy(source, there, target, here, count):
+    """Copy `count` numbers from one place to another."""
+    i0, i1 = U(there), U(here)
+    for i in range(U(count)):
+        target[i1 + i] = source[i0 + i]
 
 
 @_jit
-def _read(row, which, begin, end, ints, work, N, room, copied):
-    """Where the rows of an input begin: in its map, if they stand there side by side, or gathered in `room`.
-
-    Rows are (end - begin) pixels of N images each, of READ_WIDTH numbers; `copied` asks for a copy that may be changed.
-    """
-    base, K, T = row[which + READ_BASE] * N, row[which + READ_K], row[which + READ_T]
-    index, pick, width = row[which + READ_INDEX], row[which + READ_PICK], row[which + READ_WIDTH]
-    if T == 1 and pick < 0 and not copied and _in_a_row(ints, index + begin, end - begin):
-        return base + ints[index + begin] * N * K
+def _gather(table, u, which, begin, end, ints, work, N, room):
+    """An input's rows side by side in `room`: (end - begin) pixels of N images each, of READ_WIDTH numbers."""
+    base, K, T = table[u, which + READ_BASE], table[u, which + READ_K], table[u, which + READ_T]
+    index, pick, width = table[u, which + READ_INDEX], table[u, which + READ_PICK], table[u, which + READ_WIDTH]
     for p in range(begin, end):
         here = room + (p - begin) * N * width
         if pick < 0:
             for t in range(T):
-                there = base + ints[index + p * T + t] * N * K
-                for n in range(N):
-                    for j in range(K):
-                        work[here + n * width + t * K + j] = work[there + n * K + j]
+                there = (base + ints[index + p * T + t] * K) * N
+                if K == 1:
+                    for n in range(N):
+                        work[here + n * width + t] = work[there + n]
+                else:
+                    for n in range(N):
+                        _copy(work, there + n * K, work, here + n * width + t * K, K)
         else:
             for j in range(width):
                 t, channel = divmod(ints[pick + j], K)
-                there = base + ints[index + p * T + t] * N * K + channel
+                there = (base + ints[index + p * T + t] * K) * N + channel
                 for n in range(N):
                     work[here + n * width + j] = work[there + n * K]
     return room
 
 
 @_jit
-def _scatter(row, base, begin, end, ints, work, N, y):
+def _scatter(table, u, begin, end, ints, work, N, y):
     """Rows of a unit's channels, from y on, to where they belong in the unit's map."""
-    k, K, columns = row[COUNT], row[K_NODE], row[COLUMNS]
+    k, K, columns = table[u, COUNT], table[u, K_NODE], table[u, COLUMNS]
     for p in range(begin, end):
-        to = base * N + ints[row[TO] + p] * N * K
+        to = (table[u, BASE] + ints[table[u, TO] + p] * K) * N
         for n in range(N):
-            r = (p - begin) * N + n
-            for j in range(k):
-                work[to + n * K + (j if columns < 0 else ints[columns + j])] = work[y + r * k + j]
+            row = y + ((p - begin) * N + n) * k
+            if columns < 0:
+                _copy(work, row, work, to + n * K, k)
+            else:
+                for j in range(k):
+                    work[to + n * K + ints[columns + j]] = work[row + j]
 
 
 # --- functions that loops can be vectorised over ----------------------------------------------------------------------

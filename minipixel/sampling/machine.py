@@ -49,6 +49,7 @@ class Tables:
         self._taken = 0
         self.units = np.array([self._row(unit) for unit in self.schedule.units])
         self.ints = np.concatenate(self._ints)
+        self.steps = np.concatenate([self.schedule.steps, self._side_by_side()], axis=1)
         moments = np.arange(self.schedule.moments + 1)
         self.step_from = np.searchsorted(self.schedule.steps[:, 0], moments)
         self.draw_from = np.searchsorted(self.schedule.draws[:, 0], moments)
@@ -80,6 +81,29 @@ class Tables:
             widths.append(unit.own.shape[1] * node.K)
         self.width = max(self.width, *widths)
         return row
+
+    def _side_by_side(self) -> np.ndarray:
+        """Where the two inputs and the output of each step stand side by side in their maps: (S, 3), -1 where not."""
+        steps = self.schedule.steps
+        found = np.full((len(steps), 3), -1)
+        for u, unit in enumerate(self.schedule.units):
+            whole = [
+                (source, slots[:, 0]) if slots.shape[1] == 1 and isinstance(picked, slice) else None
+                for source, slots, picked in unit.inputs
+            ]
+            if unit.own is not None:
+                whole = [None]  # the loop changes what it reads, so it has to be a copy
+            whole += [None] * (2 - len(whole))
+            whole.append((unit.node, unit.to) if isinstance(unit.columns, slice) else None)
+            of_unit = np.flatnonzero(steps[:, 1] == u)
+            first, last = steps[of_unit, 2], steps[of_unit, 3]
+            for column, place in enumerate(whole):
+                if place is not None:
+                    node, slots = place
+                    breaks = np.cumsum(np.r_[0, np.diff(slots) != 1])
+                    together = breaks[first] == breaks[last - 1]
+                    found[of_unit, column] = np.where(together, self.base[node] + slots[first] * node.K, -1)
+        return found
 
     def _place(self, numbers: np.ndarray) -> int:
         """The place of some numbers in `ints`."""
@@ -143,7 +167,7 @@ class Machine:
         work = np.zeros(tables.size * N + 4 * room, model.dtype)
         self._fill(work, N, condition)
         walked = (
-            *(tables.step_from, tables.schedule.steps, self.units, tables.ints, self.weights),
+            *(tables.step_from, tables.steps, self.units, tables.ints, self.weights),
             *(work, N, tables.size * N + room * np.arange(4), chunk),
         )
         if _draws(model.head):

@@ -72,16 +72,16 @@ class Program:
 
     def evaluator(self, model: Any, condition: np.ndarray | None) -> Callable[[Any], Any]:
         """A function to the present values of what no image reaches: weights, conditions, and what is made of them."""
-        told = model.condition_map(condition)
+        told, xp = model.condition_map(condition), model.xp
         found: dict[int, Any] = {}
 
         def evaluate(source: Any) -> Any:
             if not isinstance(source, Tensor):
-                return _where(source, model.xp)
+                return _where(source, xp)
             if source is self.trace.condition:
                 return told
             if source.call is None:
-                return _where(source.data, model.xp)
+                return _where(source.data, xp)
             if id(source) not in found:
                 op, static = source.call
                 found[id(source)] = op.arrays(*[evaluate(x) for x in source.inputs], **static)[0]
