@@ -1,6 +1,6 @@
 """minipixel: the PixelCNN / PixelRNN family from scratch on NumPy, readable and provably causal."""
 
-from minipixel import datasets, distributions, kernels, models, nn, ops, optim, plots
+from minipixel import clock, datasets, distributions, kernels, models, nn, ops, optim, plots
 from minipixel.causality import assert_causal, check_causality
 from minipixel.errors import CausalityError, FormatError
 from minipixel.gradcheck import gradcheck, gradcheck_model
@@ -18,6 +18,7 @@ __all__ = [
     "assert_causal",
     "callbacks",
     "check_causality",
+    "clock",
     "datasets",
     "distributions",
     "fit",

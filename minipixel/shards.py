@@ -42,7 +42,7 @@ class Workers:
 
 @functools.lru_cache(maxsize=1)
 def _blas_libraries(modules: int) -> Any:
-    """The BLAS libraries of this process; looked for anew when the number of `modules` has changed: looking takes long."""
+    """The BLAS libraries of this process. Looking takes long: again only when the number of `modules` has changed."""
     import threadpoolctl
 
     return threadpoolctl.ThreadpoolController()
