@@ -31,6 +31,8 @@ import torch_twins
 from torch.nn.utils import parametrize
 
 import minipixel as mp
+from minipixel.sampling import Cached, program_of
+from minipixel.sampling.machine import Machine
 from minipixel.shards import Workers
 
 METHODS = ("cached", "wavefront")
@@ -164,6 +166,28 @@ def memory(names, n, side):
     return rows
 
 
+def executors(names, side):
+    """How many times faster the compiled loop is than the plain executor, on one thread, a shard of each size."""
+    for name in names:
+        model, gains = ours(name, side), []
+        program = program_of(model, wave=True)[0]
+        plain, fast = Cached(program, model), Machine(program, model)
+        for n in (1, fast.shard_size):
+            shape = (n, side, side, 1)
+            task = (
+                np.random.default_rng(0).random(shape),
+                None,
+                1.0,
+                np.zeros(shape, np.uint8),
+                np.zeros(shape[:3], bool),
+            )
+            fast(*task)  # compiles
+            with Workers(1):
+                pairs = [(seconds(plain, *task), seconds(fast, *task)) for _ in range(RUNS)]
+            gains.append(f"{np.median([a / b for a, b in pairs]):.0f} times for {n} images")
+        print(f"{name:16}{', '.join(gains)}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Sampling, ours and PyTorch's, side by side.")
     parser.add_argument("models", nargs="*", metavar="model", help=f"{', '.join(MODELS)}; none: all")
@@ -171,6 +195,7 @@ def main():
     parser.add_argument("--side", type=int, default=28, help="height and width of the images")
     parser.add_argument("--sides", nargs="*", type=int, default=SIDES, help="those of the figure; none: no figure")
     parser.add_argument("--json", type=Path, default=Path("runs/sampling.json"))
+    parser.add_argument("--executors", action="store_true", help="the compiled loop beside the plain executor, no more")
     parser.add_argument("--write", action="store_true", help="write the tables and the figure into docs/")
     options = parser.parse_args()
     names = options.models or list(MODELS)
@@ -180,6 +205,10 @@ def main():
         parser.error(
             f"--write: got {', '.join(names)} alone, wanted no names, since the page has a table of all models"
         )
+
+    if options.executors:
+        executors(names, options.side)
+        return
 
     found = {"machine": sampling_report.machine(CORES), "methods": METHODS, "rows": [], "memory": [], "growth": []}
     print(sampling_report.describe(found["machine"]), flush=True)
