@@ -111,11 +111,11 @@ def draw_mask(ax: Any, share: np.ndarray) -> None:
     ax.set_axis_off()
 
 
-def clock(maps: Mapping[str, np.ndarray], *, limit: np.ndarray | None = None, label: str = "known after step") -> Any:
+def clock(maps: Mapping[str, np.ndarray], limits: Mapping[str, np.ndarray] | None = None) -> Any:
     """When each value of some maps is known, the step in its cell: integers (H, W) by title -> Figure.
 
-    Early is pale, late is dark, on one scale for all maps. Cells below 0 stand for never: they stay empty. A frame
-    marks what comes later than `limit`, (H, W), says it must; maps of another size have none.
+    Early is pale, late is dark, on one scale for all maps. Cells below 0 stand for never: they stay empty. In a map
+    that has `limits`, (H, W) under its title, a frame marks what is later.
     """
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.patches import Rectangle
@@ -126,7 +126,7 @@ def clock(maps: Mapping[str, np.ndarray], *, limit: np.ndarray | None = None, la
     latest = max(1, *(int(cells.max()) for cells in maps.values()))
     widths, height = [cells.shape[1] for cells in maps.values()], max(len(cells) for cells in maps.values())
     cell = min(0.36, 8.4 / sum(widths))
-    fig = figure(cell * sum(widths) + 0.15 * len(maps) + 0.7, cell * height + 0.4)
+    fig = figure(cell * sum(widths) + 0.15 * len(maps) + 0.7, cell * height + 0.5)
     axes = fig.subplots(1, len(maps), squeeze=False, width_ratios=widths)[0]
     for ax, (title, cells) in zip(axes, maps.items(), strict=True):
         H, W = cells.shape
@@ -135,14 +135,13 @@ def clock(maps: Mapping[str, np.ndarray], *, limit: np.ndarray | None = None, la
             if step >= 0:
                 ink = "white" if step > 0.55 * latest else INK
                 ax.text(c + 0.5, r + 0.5, step, ha="center", va="center", fontsize=min(9, 28 * cell), color=ink)
-        if limit is not None and limit.shape == cells.shape:
-            for r, c in np.argwhere(cells > limit):
-                ax.add_patch(Rectangle((c + 0.08, r + 0.08), 0.84, 0.84, fill=False, edgecolor=CENTRE, linewidth=2))
+        for r, c in np.argwhere(cells > limits[title]) if limits and title in limits else ():
+            ax.add_patch(Rectangle((c + 0.08, r + 0.08), 0.84, 0.84, fill=False, edgecolor=CENTRE, linewidth=2))
         ax.set(aspect="equal", xlim=(0, W), ylim=(H, 0), xticks=[], yticks=[])
         ax.set_title(title, fontsize=9, color=INK)
         ax.spines[:].set_visible(False)
     bar = fig.colorbar(mesh, ax=list(axes), pad=0.015, aspect=14)
-    bar.set_label(label, fontsize=9, color=INK)
+    bar.set_label("step", fontsize=9, color=INK)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
     return fig

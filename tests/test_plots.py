@@ -61,9 +61,9 @@ def test_completions_ten_abreast_with_a_line_where_drawing_began(tmp_path):
 def test_a_clock(tmp_path):
     """Steps in the cells, on one scale; nothing where it is never; a frame where it is too late."""
     maps = {"first": np.array([[0, 1, 2], [3, -1, 9]]), "wider": np.arange(8).reshape(2, 4)}
-    figure = saved(plots.clock(maps, limit=np.array([[0, 0, 2], [3, 4, 5]])), tmp_path)
+    figure = saved(plots.clock(maps, {"first": np.array([[0, 0, 2], [3, 4, 5]])}), tmp_path)
     first, wider, scale = figure.axes
-    assert (first.get_title(), wider.get_title(), scale.get_ylabel()) == ("first", "wider", "known after step")
+    assert (first.get_title(), wider.get_title(), scale.get_ylabel()) == ("first", "wider", "step")
     assert [text.get_text() for text in first.texts] == ["0", "1", "2", "3", "9"]
     assert [patch.get_xy() for patch in first.patches] == [(1.08, 0.08), (2.08, 1.08)] and not wider.patches
     meshes = [ax.collections[0] for ax in (first, wider)]
