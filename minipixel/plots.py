@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 INK, OPEN, SHUT, CENTRE = "#20262e", "#2f6f9f", "#f1efe9", "#d9822b"
+BETWEEN = 0.85
+"""The grey between the images of a mosaic."""
 
 
 def figure(width: float, height: float) -> Any:
@@ -28,15 +30,30 @@ def sample_grid(real: np.ndarray, generated: np.ndarray, levels: int, *, columns
 
 
 def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarray, levels: int) -> Any:
-    """What was known of each image, some completions of it, and the image: a column each -> Figure.
+    """What was known of each image, some completions of it, and the image: a column each, ten abreast -> Figure.
 
-    Integers (N, H, W, C) in 0..Q-1, boolean (H, W) or (N, H, W), integers (times, N, H, W, C). Unknown pixels are blue.
+    Integers (N, H, W, C) in 0..Q-1, boolean (H, W) or (N, H, W), integers (times, N, H, W, C). Unknown pixels are blue,
+    and in the completions a blue line runs between what was known and what was drawn.
     """
+    from matplotlib.collections import LineCollection
     from matplotlib.colors import to_rgb
 
-    given = np.where(np.broadcast_to(known, images.shape[:3])[..., None], _colours(images, levels), to_rgb(OPEN))
-    drawn = _colours(completions.reshape(-1, *images.shape[1:]), levels)
-    return _grids([("known", given), ("completed", drawn), ("real", _colours(images, levels))], len(images), "")
+    known, times, columns = np.broadcast_to(known, images.shape[:3]), len(completions), min(10, len(images))
+    real = _colours(images, levels)
+    given = np.where(known[..., None], real, to_rgb(OPEN))
+    bands = [slice(first, first + columns) for first in range(0, len(images), columns)]
+    parts, seams = [], []
+    for band in bands:
+        here = completions[:, band]
+        blank = np.full((-here.shape[1] % columns, *images.shape[1:3], 3), BETWEEN)  # fills the last band's rows
+        drawn = [np.concatenate([_colours(one, levels), blank]) for one in here]
+        parts += [("known", given[band]), ("completed", np.concatenate(drawn)), ("real", real[band])]
+        fills = np.zeros(blank.shape[:3], bool)
+        seams.append(_seams(np.concatenate([np.concatenate([known[band], fills])] * times), columns))
+    fig = _grids(parts, columns, "")
+    for ax, lines in zip(fig.axes[1::3], seams, strict=True):
+        ax.add_collection(LineCollection(lines, colors=OPEN, linewidths=1))
+    return fig
 
 
 def loss_curve(history: Mapping[str, list[float]]) -> Any:
@@ -94,6 +111,42 @@ def draw_mask(ax: Any, share: np.ndarray) -> None:
     ax.set_axis_off()
 
 
+def clock(maps: Mapping[str, np.ndarray], limits: Mapping[str, np.ndarray] | None = None) -> Any:
+    """When each value of some maps is known, the step in its cell: integers (H, W) by title -> Figure.
+
+    Early is pale, late is dark, on one scale for all maps. Cells below 0 stand for never: they stay empty. In a map
+    that has `limits`, (H, W) under its title, a frame marks what is later.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.patches import Rectangle
+
+    shades = LinearSegmentedColormap.from_list("late", ["#ffffff", "#cfe0ec", OPEN, "#173a57"]).with_extremes(
+        under=SHUT
+    )
+    latest = max(1, *(int(cells.max()) for cells in maps.values()))
+    widths, height = [cells.shape[1] for cells in maps.values()], max(len(cells) for cells in maps.values())
+    cell = min(0.36, 8.4 / sum(widths))
+    fig = figure(cell * sum(widths) + 0.15 * len(maps) + 0.7, cell * height + 0.5)
+    axes = fig.subplots(1, len(maps), squeeze=False, width_ratios=widths)[0]
+    for ax, (title, cells) in zip(axes, maps.items(), strict=True):
+        H, W = cells.shape
+        mesh = ax.pcolormesh(cells, cmap=shades, vmin=0, vmax=latest, edgecolors="#c9ced4", linewidth=0.5)
+        for (r, c), step in np.ndenumerate(cells):
+            if step >= 0:
+                ink = "white" if step > 0.55 * latest else INK
+                ax.text(c + 0.5, r + 0.5, step, ha="center", va="center", fontsize=min(9, 28 * cell), color=ink)
+        for r, c in np.argwhere(cells > limits[title]) if limits and title in limits else ():
+            ax.add_patch(Rectangle((c + 0.08, r + 0.08), 0.84, 0.84, fill=False, edgecolor=CENTRE, linewidth=2))
+        ax.set(aspect="equal", xlim=(0, W), ylim=(H, 0), xticks=[], yticks=[])
+        ax.set_title(title, fontsize=9, color=INK)
+        ax.spines[:].set_visible(False)
+    bar = fig.colorbar(mesh, ax=list(axes), pad=0.015, aspect=14)
+    bar.set_label("step", fontsize=9, color=INK)
+    bar.ax.tick_params(labelsize=8)
+    bar.outline.set_visible(False)
+    return fig
+
+
 def _colours(images: np.ndarray, levels: int) -> np.ndarray:
     """Integers (N, H, W, C) in 0..Q-1 -> colours in 0..1, (N, H, W, 3)."""
     return np.broadcast_to(images / (levels - 1), (*images.shape[:3], 3))
@@ -103,7 +156,7 @@ def _grids(parts: list[tuple[str, np.ndarray]], columns: int, title: str) -> Any
     """One mosaic of colours (N, H, W, 3) below the other, each with its name at its left."""
     mosaics = [(name, _mosaic(colours, columns)) for name, colours in parts if len(colours)]
     heights = [mosaic.shape[0] / mosaic.shape[1] for _, mosaic in mosaics]
-    width = 6.6
+    width = min(6.6, 1.1 * columns)
     fig = figure(width + 0.7, width * sum(heights) + 0.12 * len(parts) + (0.35 if title else 0.1))
     axes = fig.subplots(len(mosaics), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, (name, mosaic) in zip(axes, mosaics, strict=True):
@@ -120,10 +173,27 @@ def _grids(parts: list[tuple[str, np.ndarray]], columns: int, title: str) -> Any
 def _mosaic(colours: np.ndarray, columns: int) -> np.ndarray:
     """Images side by side, a gap between them: colours in 0..1, (N, H, W, 3) -> (height, width, 3)."""
     N, H, W, _ = colours.shape
-    gap = max(1, H // 12)
-    rows = -(-N // columns)
-    mosaic = np.full((rows * (H + gap) - gap, columns * (W + gap) - gap, 3), 0.85)
+    bottom, right = _corner(-(-N // columns) * columns - 1, columns, H, W)
+    mosaic = np.full((bottom + H, right + W, 3), BETWEEN)
     for n, image in enumerate(colours):
-        r, c = divmod(n, columns)
-        mosaic[r * (H + gap) :, c * (W + gap) :][:H, :W] = image
+        r, c = _corner(n, columns, H, W)
+        mosaic[r : r + H, c : c + W] = image
     return mosaic
+
+
+def _corner(n: int, columns: int, H: int, W: int) -> tuple[int, int]:
+    """Where in a mosaic the upper left pixel of image n stands: its row and column."""
+    gap = max(1, H // 12)
+    return n // columns * (H + gap), n % columns * (W + gap)
+
+
+def _seams(known: np.ndarray, columns: int) -> list[np.ndarray]:
+    """The lines between known and unknown pixels of a mosaic: boolean (N, H, W) -> pairs of points (x, y)."""
+    lines = []
+    for n, here in enumerate(known):
+        y, x = _corner(n, columns, *here.shape)
+        for r, c in np.argwhere(here[1:] != here[:-1]):
+            lines.append(np.array([[x + c - 0.5, y + r + 0.5], [x + c + 0.5, y + r + 0.5]]))
+        for r, c in np.argwhere(here[:, 1:] != here[:, :-1]):
+            lines.append(np.array([[x + c + 0.5, y + r - 0.5], [x + c + 0.5, y + r + 0.5]]))
+    return lines

@@ -147,6 +147,29 @@ def test_sample(here, capsys, trained):
     assert "3 images in samples.png" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("method", ["naive", "cached", "wavefront"])
+def test_every_method_draws_the_same(here, capsys, trained, method):
+    assert main(["sample", str(trained), "-n", "5", "--method", method, "--out", "some.npy"]) == 0
+    np.testing.assert_array_equal(np.load("some.npy"), mp.load(trained).sample(5, rng=0))
+    assert not capsys.readouterr().err
+
+
+def test_no_slanted_lines_is_a_note(here, capsys):
+    """The Diagonal BiLSTM with its phantom column: drawn all the same, and one line says how."""
+    mp.models.DiagonalBiLSTM((8, 8, 1), 17, hidden=2, layers=1).save("lstm")
+    assert main(["sample", "lstm", "-n", "2", "--method", "wavefront"]) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith("minipixel: note: wavefront: no slope below 8") and said.err.count("\n") == 1
+    assert "2 images in samples.png" in said.out
+
+
+def test_complete_says_what_steers(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["complete", "--help"])
+    assert end.value.code == 0
+    assert "Only earlier pixels, in the model's order, steer a drawn one" in " ".join(capsys.readouterr().out.split())
+
+
 def test_complete(here, capsys, trained):
     assert (
         main(["complete", str(trained), "-n", "3", "--rows", "5", "--times", "2", "--seed", "1", "--out", "c.npy"]) == 0
@@ -189,11 +212,14 @@ def test_an_embedding_network_is_no_model(here, capsys):
         (["complete", "TRAINED", "--rows", "9"], "--rows: got 9, wanted a whole number in 0..8"),
         (["complete", "TRAINED", "-n", "0"], "-n: got 0, wanted a whole number in 1..359"),
         (["complete", "TRAINED", "--times", "0"], "--times: got 0"),
-        (["complete", "TRAINED", "--data", "emoji"], "images: got shape"),
+        (
+            ["complete", "TRAINED", "--data", "emoji"],
+            "--data: got emoji, whose images are 16x16x3, wanted images of 8x8x1",
+        ),
         (["complete", "TRAINED", "--out", "picture.jpg"], "--out: got picture.jpg, wanted a name ending in .png"),
         (["sample", "TRAINED", "--out", "picture.jpg"], "--out: got picture.jpg, wanted a name ending in .png"),
         (["sample", "TRAINED", "--out", "no/folder.png"], "no/folder.png: No such file or directory"),
-        (["evaluate", "TRAINED", "--data", "emoji"], "images: got shape"),
+        (["evaluate", "TRAINED", "--data", "emoji"], "--data: got emoji, whose images are 16x16x3"),
         (["train", "--levels", "40"], "levels"),
         (["train", "--levels", "1"], "levels"),
         (["train", "--epochs", "0"], "epochs: got 0"),

@@ -37,6 +37,42 @@ def test_known_above_completed_above_real(tmp_path):
     assert drawn.shape == (2 * 4 + 1, 3 * 4 + 2, 3) and (drawn[:4, :4] == 0).all() and (real[:4, :4] == 1).all()
 
 
+def test_completions_ten_abreast_with_a_line_where_drawing_began(tmp_path):
+    images, known = np.full((12, 4, 6, 1), 3, np.uint8), np.zeros((12, 4, 6), bool)
+    known[:, :2] = True
+    known[11, 2, 0] = True  # a step in the last one's line
+    completed = np.zeros((3, 12, 4, 6, 1), np.uint8)
+    axes = saved(plots.completion_grid(images, known, completed, 4), tmp_path).axes
+    assert [ax.get_ylabel() for ax in axes] == ["known", "completed", "real"] * 2
+    assert axes[1].images[0].get_array().shape == (3 * 5 - 1, 10 * 7 - 1, 3)
+    below = np.asarray(axes[4].images[0].get_array())
+    assert below.shape == (3 * 5 - 1, 10 * 7 - 1, 3) and (below[:, 13:] == 0.85).all()  # two in each row
+    (above,), (lines,) = axes[1].collections, axes[4].collections
+    assert len(above.get_segments()) == 3 * 10 * 6 and {1.5, 6.5, 11.5} == {
+        y for s in above.get_segments() for _, y in s
+    }
+    assert len(lines.get_segments()) == 3 * (2 * 6 + 1) and not axes[0].collections and not axes[2].collections
+    ends = [segment.tolist() for segment in lines.get_segments()]
+    assert (
+        [[7.5, 1.5], [7.5, 2.5]] in ends and [[6.5, 2.5], [7.5, 2.5]] in ends and [[6.5, 1.5], [7.5, 1.5]] not in ends
+    )
+
+
+def test_a_clock(tmp_path):
+    """Steps in the cells, on one scale; nothing where it is never; a frame where it is too late."""
+    maps = {"first": np.array([[0, 1, 2], [3, -1, 9]]), "wider": np.arange(8).reshape(2, 4)}
+    figure = saved(plots.clock(maps, {"first": np.array([[0, 0, 2], [3, 4, 5]])}), tmp_path)
+    first, wider, scale = figure.axes
+    assert (first.get_title(), wider.get_title(), scale.get_ylabel()) == ("first", "wider", "step")
+    assert [text.get_text() for text in first.texts] == ["0", "1", "2", "3", "9"]
+    assert [patch.get_xy() for patch in first.patches] == [(1.08, 0.08), (2.08, 1.08)] and not wider.patches
+    meshes = [ax.collections[0] for ax in (first, wider)]
+    assert [mesh.get_clim() for mesh in meshes] == [(0, 9), (0, 9)]
+    shades = meshes[0].to_rgba(meshes[0].get_array())
+    assert shades[0, 0].tolist() == [1, 1, 1, 1] and shades[0, 0].sum() > shades[1, 0].sum() > shades[1, 2].sum()
+    saved(plots.clock({"nothing yet": np.zeros((1, 1), int)}), tmp_path)
+
+
 @pytest.mark.parametrize("shape", [(3, 5, 2, 1), (3, 2, 7, 3), (1, 1, 1, 1)])
 def test_colours_and_odd_sizes(shape, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)

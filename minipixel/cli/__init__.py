@@ -10,6 +10,7 @@ from minipixel.datasets import DATASETS
 from minipixel.heads import HEADS
 from minipixel.models import MODELS
 from minipixel.optim import OPTIMIZERS
+from minipixel.sampling import SAMPLERS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,11 +70,24 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("-n", type=int, default=30, help="how many (default: %(default)s)")
     sample.add_argument("--label", type=int, help="the class to draw, for a conditional model (default: all in turn)")
     sample.add_argument("--temperature", type=float, default=1.0, help="below 1 keeps to what is likely")
+    sample.add_argument(
+        "--method",
+        choices=SAMPLERS,
+        default="auto",
+        help="how, not what: all draw the same images, naive by a forward pass a sub-pixel, cached by computing each "
+        "value once, wavefront a slanted line at a time; auto takes the fastest that holds (default)",
+    )
     sample.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     sample.add_argument("--out", default="samples.png", help="picture .png or numbers .npy (default: %(default)s)")
     sample.set_defaults(command=use.sample)
 
-    complete = commands.add_parser("complete", help="keep the upper rows of some test images, and draw the rest")
+    complete = commands.add_parser(
+        "complete",
+        help="keep the upper rows of some test images, and draw the rest",
+        description="Keep the upper rows of some test images, and draw the rest several times. The picture has a "
+        "column for each: what was kept, the completions, the real image. Only earlier pixels, in the model's order, "
+        "steer a drawn one; a kept pixel that comes later in that order stays, but nothing is drawn to suit it.",
+    )
     complete.add_argument("file", help="a model.safetensors")
     _add_data(complete)
     complete.add_argument("-n", type=int, default=10, help="how many images (default: %(default)s)")

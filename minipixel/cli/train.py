@@ -112,7 +112,7 @@ def _last(history: History) -> dict[str, Any]:
 
 
 def _draw(model: Model, real: np.ndarray, path: Path, seed: int) -> None:
-    print(f"drawing {SAMPLES} images, one forward pass for each of {np.prod(model.image_shape)} sub-pixels", flush=True)
+    print(f"drawing {SAMPLES} images", flush=True)
     generated = model.sample(SAMPLES, in_turn(model, SAMPLES), rng=seed)
     plots.sample_grid(real, generated, model.levels).savefig(path)
 

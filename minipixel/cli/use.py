@@ -5,6 +5,8 @@ import errno
 import io
 import os
 import platform
+import sys
+import warnings
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,7 +28,13 @@ def sample(arguments: argparse.Namespace) -> int:
     """Draw images and write them as a picture or as an array."""
     out, model = _output(arguments.out), _model(arguments.file)
     condition = in_turn(model, arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
-    images = model.sample(arguments.n, condition, rng=arguments.seed, temperature=arguments.temperature)
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        images = model.sample(
+            arguments.n, condition, rng=arguments.seed, temperature=arguments.temperature, method=arguments.method
+        )
+    for note in notes:
+        print(f"minipixel: note: {note.message}", file=sys.stderr)
     _write(out, images, lambda: plots.image_grid(images, model.levels, columns=min(10, arguments.n)))
     print(f"{arguments.n} images in {out}")
     return 0
@@ -35,7 +43,7 @@ def sample(arguments: argparse.Namespace) -> int:
 def complete(arguments: argparse.Namespace) -> int:
     """Keep the upper rows of some test images, draw the rest several times, and write that as a picture or an array."""
     out, model = _output(arguments.out), _model(arguments.file)
-    ds = datasets.load(arguments.data, arguments.root)
+    ds = _data(arguments, model)
     n, times = check_count("-n", arguments.n, 1, len(ds.test.images)), check_count("--times", arguments.times, 1)
     (H, W, C), rows = model.image_shape, arguments.rows
     rows = H // 2 if rows is None else check_count("--rows", rows, 0, H)
@@ -52,7 +60,7 @@ def complete(arguments: argparse.Namespace) -> int:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print the mean negative log-likelihood of a split."""
     model = _model(arguments.file)
-    ds = datasets.load(arguments.data, arguments.root)
+    ds = _data(arguments, model)
     split = ds.train if arguments.split == "train" else ds.test
     images = prepare(split.images, ds.levels, model.levels, arguments.binarize)
     nats = -model.log_prob(images, split.labels if model.conditions.num_classes else None)
@@ -104,6 +112,18 @@ def _model(path: str) -> Model:
     if not isinstance(model, Model):
         raise ValueError(f"{path}: got an embedding network, which draws nothing and scores nothing, wanted a model")
     return model
+
+
+def _data(arguments: argparse.Namespace, model: Model) -> datasets.Dataset:
+    """The data set asked for; ValueError if its images are not of the model's size."""
+    ds = datasets.load(arguments.data, arguments.root)
+    if ds.image_shape != model.image_shape:
+        got, wanted = ("x".join(map(str, shape)) for shape in (ds.image_shape, model.image_shape))
+        raise ValueError(
+            f"--data: got {arguments.data}, whose images are {got}, wanted images of {wanted}, as {arguments.file} was "
+            "trained on"
+        )
+    return ds
 
 
 def _version(name: str) -> str:

@@ -25,13 +25,15 @@ ZERO_SLOT, START_SLOT, RING = 0, 1, 2
 class Unit:
     """The channels of a node that are known together, and the pixels at which they are computed, in that order.
 
-    `columns` (k,) are the channels, a slice if they are all; `to` (P,) the slots that pixels are written to; `inputs`
-    has for each map that the node reads the slots read, (P, T), and which of the T * K_in numbers found there reach
-    these channels, a slice if all do. A scan has `own` and `above`, slots (P, T) and (P,), of its own states.
+    `columns` (k,) are the channels, a slice if they are all; `pixels` (P,) the pixels, `to` (P,) the slots that these
+    are written to; `inputs` has for each map that the node reads the slots read, (P, T), and which of the T * K_in
+    numbers found there reach these channels, a slice if all do. A scan has `own` and `above`, slots (P, T) and (P,), of
+    its own states.
     """
 
     node: Node
     columns: Any
+    pixels: np.ndarray
     to: np.ndarray
     inputs: list[tuple[Node, np.ndarray, Any]]
     own: Any = None
@@ -183,7 +185,7 @@ def _unit(clock: Clock, node: Node, g: int, when: np.ndarray, slot: dict[Node, n
         inputs.append((source, _slots(slot[source], look.index[pixels]), picked))
     states = [] if own is None else [_slots(slot[node], index[pixels]) for index in (own.index, own.above)]
     return (
-        Unit(node, slice(None) if len(columns) == node.K else columns, slot[node][pixels], inputs, *states),
+        Unit(node, slice(None) if len(columns) == node.K else columns, pixels, slot[node][pixels], inputs, *states),
         when[pixels],
         row[pixels],
     )

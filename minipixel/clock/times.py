@@ -107,6 +107,11 @@ class Clock:
         self.times = times.reshape(H * W, C)
         self.ready = walk(trace, self.times + 1, np.maximum)
 
+    @classmethod
+    def of(cls, model: Any, slope: int | None = None) -> "Clock":
+        """The clock of a model that draws its sub-pixels in its own order or, given a slope, along slanted lines."""
+        return cls(Trace(model), model.head.groups, model.order if slope is None else raster(model.image_shape, slope))
+
     @property
     def output(self) -> Place:
         """Where the output stands."""
