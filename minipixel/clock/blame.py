@@ -7,9 +7,10 @@ shift makes the same mistake in each), shut late reads of it, at all pixels alik
 whole model is then causal.
 
 Whatever comes before or after a mistake could hide it too, by not reading what it ought to. So a layer has to go on
-reading through each of its inputs (where no layer can, through one of them at least), and those are the suspects by
-which the outputs lose the least of what they may know; of several, those with a read that looks ahead. Mostly there is
-one. If others read in time what a suspect says, and one layer too late, then that one is a suspect as well.
+reading through each of its inputs (if none that does is convincing, through one of them at least). The best suspects
+are those by which the outputs lose nothing of what they may know, and those with a read that looks ahead; of these, the
+ones that lose the least. Mostly there is one. If others read in time what a suspect says, and one layer too late, then
+that one is a suspect as well.
 """
 
 import re
@@ -56,9 +57,14 @@ class Suspect:
         return name if len(self.reads) == 1 else _kind(name)
 
     @property
+    def convincing(self) -> bool:
+        """Whether it was likely meant otherwise."""
+        return self.loss == 0 or self.ahead
+
+    @property
     def rank(self) -> tuple[bool, int, bool]:
-        """What the best suspects have the least of: first those that lose nothing, or look ahead."""
-        return self.loss > 0 and not self.ahead, self.loss, not self.ahead
+        """The best suspects come first."""
+        return not self.convincing, self.loss, not self.ahead
 
 
 def prove(clock: Clock, name: str) -> None:
@@ -125,10 +131,8 @@ def _candidates(clock: Clock, late: dict[Node, list[Read]]) -> list[Suspect]:
     found: list[Suspect] = []
     for enough in (np.all, np.any):
         for alike in (single, several):
-            if all(suspect.rank[0] for suspect in found):
+            if not any(suspect.convincing for suspect in found):
                 found += [suspect for nodes in alike if (suspect := _mended(clock, late, nodes, enough))]
-        if found:
-            break
     return found
 
 
@@ -158,12 +162,15 @@ def _mended(
     shut: dict[Node, list[Read]] = {node: [] for node in nodes}
     taps = dict.fromkeys((read.i, read.t) for node in nodes for read in late[node])
     for tap in taps:
+        before = dict(mended)
         for node in nodes:
             for read in (read for read in late[node] if (read.i, read.t) == tap):
                 without, inputs = _without(mended[node], read), _inputs(node)
                 if (enough(_inputs(without), axis=0, where=inputs) >= inputs.any(axis=0)).all():
                     mended[node] = without
                     shut[node].append(read)
+        if mended == before:
+            continue
         ready = walk(clock.trace, clock.times + 1, np.maximum, mended)[clock.output.node]
         if (ready.at(clock.output.index)[:, ready.of] <= clock.times[:, clock.groups]).all():
             loss = int((_rightful(clock, {}) & ~_rightful(clock, mended)).sum())
@@ -193,14 +200,16 @@ def _looks_ahead(clock: Clock, node: Node, read: Read) -> bool:
 
 
 def _rightful(clock: Clock, instead: dict[Node, Node]) -> np.ndarray:
-    """Which parameters know which of the tracked sub-pixels, of those that they may know: boolean (P, K, tracked)."""
-    times = clock.times
+    """Which of the tracked sub-pixels the parameters of a colour know and may know: boolean (P, colours, tracked)."""
+    times, groups = clock.times, clock.groups
     tracked = np.unique(np.linspace(0, times.size - 1, TRACKED).astype(int))
     itself = np.arange(times.size)[:, None] == tracked
     sets = np.packbits(itself, axis=1).reshape(*times.shape, -1)
     known = walk(clock.trace, sets, np.bitwise_or, instead)[clock.output.node]
-    knows = np.unpackbits(known.at(clock.output.index), axis=2, count=len(tracked)).astype(bool)[:, known.of]
-    return knows & (times.ravel()[tracked] < times[:, clock.groups][:, :, None])
+    of_class, colours = known.at(clock.output.index), np.unique(groups)
+    of_colour = [np.bitwise_or.reduce(of_class[:, np.unique(known.of[groups == k])], axis=1) for k in colours]
+    knows = np.unpackbits(np.stack(of_colour, axis=1), axis=2, count=len(tracked)).astype(bool)
+    return knows & (times.ravel()[tracked] < times[:, colours][:, :, None])
 
 
 def _without(node: Node, read: Read) -> Node:
