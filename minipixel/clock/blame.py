@@ -7,60 +7,64 @@ shift makes the same mistake in each), shut late reads of it, at all pixels alik
 whole model is then causal.
 
 Whatever comes before or after a mistake could hide it too, by not reading what it ought to. So a layer has to go on
-reading through each of its inputs, and those are the suspects by which the outputs lose the least of what they may
-know; where all lose something, a read that looks ahead accuses more than one that looks back. Mostly there is one.
+reading through each of its inputs (if none that does is convincing, through one of them at least). The best suspects
+are those by which the outputs lose nothing of what they may know, and those with a read that looks ahead; of these, the
+ones that lose the least. Mostly there is one. If others read in time what a suspect says, and one layer too late, then
+that one is a suspect as well.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from minipixel.clock.times import Clock, distinct_columns, walk
+from minipixel.clock.late import NEVER, Read, deadlines, late_reads
+from minipixel.clock.times import Clock, walk
 from minipixel.clock.trace import Node
 from minipixel.errors import CausalityError
 from minipixel.ops.local import ZERO, Look
 
-NEVER = np.iinfo(np.int64).max
 TRACKED = 1024
 """How many sub-pixels, spread over the image, are followed to the output to see which suspects lose the least."""
 COLOURS = {1: ("",), 3: (" red", " green", " blue")}
 
 
 @dataclass
-class Read:
-    """One tap of a node that reads too late: its tap `t` of input `i`, or of its own states where `i` is None.
-
-    `pairs`, boolean (K_in, K_out), are the channels between which it does; `at` is a pixel where it does, `there` the
-    pixel that it reads, `late` by how many steps at the worst.
-    """
-
-    i: int | None
-    t: int
-    pairs: np.ndarray
-    at: int
-    there: int
-    late: int
-
-
-@dataclass
 class Suspect:
     """Nodes that would make the model causal by not making some reads: a single one, or all of a kind.
 
-    `share` is how many of their reads that would be; `loss` how many of its rightful dependencies the model would lose,
-    of those on up to TRACKED sub-pixels; `ahead` whether one of the reads looks at a pixel that is drawn later.
+    `loss` is how many of its rightful dependencies the model would lose, of those on up to TRACKED sub-pixels; `ahead`
+    whether one of the reads looks at a pixel that is drawn later.
     """
 
     reads: dict[Node, list[Read]]
-    share: float
     loss: int
     ahead: bool
 
     @property
     def name(self) -> str:
         """The layer, or the kind of layers with a star for their numbers, and the op."""
-        first = next(iter(self.reads)).name
-        return first if len(self.reads) == 1 else _kind(first)
+        return self._shared(next(iter(self.reads)).name)
+
+    @property
+    def layer(self) -> str:
+        """The layer alone, or the kind of layers."""
+        return self._shared(next(iter(self.reads)).layer)
+
+    def _shared(self, name: str) -> str:
+        return name if len(self.reads) == 1 else _kind(name)
+
+    @property
+    def convincing(self) -> bool:
+        """Whether it was likely meant otherwise."""
+        return self.loss == 0 or self.ahead
+
+    @property
+    def rank(self) -> tuple[bool, int, bool]:
+        """The best suspects come first."""
+        return not self.convincing, self.loss, not self.ahead
 
 
 def prove(clock: Clock, name: str) -> None:
@@ -101,74 +105,40 @@ def _sub_pixel(clock: Clock, place: int) -> str:
 
 
 def suspects(clock: Clock) -> list[Suspect]:
-    """The layers in which a mistake must lie, if it is one mistake; those that would shut the smallest share first."""
+    """The layers in which a mistake must lie, if it is one mistake, in the order of the forward pass."""
     deadline = deadlines(clock)
     reads = {node: late_reads(clock, node, deadline[node]) for node in deadline}
     late = {node: found for node, found in reads.items() if found}
-    found = [s for node in late if _passed_by_all(clock, late, node) and (s := _mended(clock, late, [node]))]
-    if not any(suspect.ahead or suspect.loss == 0 for suspect in found):
-        kinds: dict[str, list[Node]] = {}
-        for node in late:
-            kinds.setdefault(_kind(node.name), []).append(node)
-        several = [nodes for nodes in kinds.values() if len(nodes) > 1]
-        found += [suspect for nodes in several if (suspect := _mended(clock, late, nodes))]
-    if all(suspect.loss > 0 for suspect in found):
-        found = [suspect for suspect in found if suspect.ahead] or found
-    least = min((suspect.loss for suspect in found), default=0)
-    return sorted((suspect for suspect in found if suspect.loss == least), key=lambda suspect: suspect.share)
+    found = _candidates(clock, late)
+    best = min((suspect.rank for suspect in found), default=None)
+    found = [suspect for suspect in found if suspect.rank == best]
+    for node in [node for suspect in found for node in suspect.reads]:
+        readers = [r for r in reads if (deadline[r] < NEVER).any() and any(source is node for source, _ in r.reads)]
+        too_late = [r for r in readers if any(read.i is not None and r.reads[read.i][0] is node for read in reads[r])]
+        if len(too_late) == 1 < len(readers):
+            found.append(Suspect({too_late[0]: reads[too_late[0]]}, found[0].loss, False))
+    found.sort(key=lambda suspect: list(reads).index(next(iter(suspect.reads))))
+    return list({suspect.layer: suspect for suspect in reversed(found)}.values())[::-1]  # the first of each layer
+
+
+def _candidates(clock: Clock, late: dict[Node, list[Read]]) -> list[Suspect]:
+    """All that would make the model causal: single nodes, or kinds of nodes where no single one is convincing."""
+    kinds: dict[str, list[Node]] = {}
+    for node in late:
+        kinds.setdefault(_kind(node.name), []).append(node)
+    single = [[node] for node in late if _passed_by_all(clock, late, node)]
+    several = [nodes for nodes in kinds.values() if len(nodes) > 1]
+    found: list[Suspect] = []
+    for enough in (np.all, np.any):
+        for alike in (single, several):
+            if not any(suspect.convincing for suspect in found):
+                found += [suspect for nodes in alike if (suspect := _mended(clock, late, nodes, enough))]
+    return found
 
 
 def _kind(name: str) -> str:
     """The name of a node without the numbers of layers in it: what several may share."""
     return re.sub(r"(?<=\.)\d+", "*", name)
-
-
-def deadlines(clock: Clock) -> dict[Node, np.ndarray]:
-    """When each value must be known, for what is drawn from it: (P, K) for each computed node; NEVER if nothing is."""
-    due = {node: np.full((node.pixels, node.K), NEVER) for node in clock.trace.nodes}
-    output, index = clock.output.node, clock.output.index
-    np.minimum.at(due[output], index[index >= 0], clock.times[:, clock.groups][index >= 0])
-    for node in reversed(clock.trace.nodes):
-        if node.own is not None:
-            for r in range(node.own.rows[-1], 0, -1):
-                here = node.own.rows == r
-                soonest = due[node][here].min(axis=1, keepdims=True)
-                for there in node.own.index[here].T:
-                    np.minimum.at(due[node], there[there >= 0], soonest[there >= 0])
-        for source, look in node.reads:
-            patterns, of = distinct_columns(look.channels.T)  # which outputs each of the T * K_in numbers reaches
-            asked = np.stack([due[node][:, reached].min(axis=1, initial=NEVER) for reached in patterns.T], axis=1)
-            for t, there in enumerate(look.index.T):
-                by_channel = asked[:, of.reshape(-1, source.K)[t]]
-                np.minimum.at(due[source], there[there >= 0], by_channel[there >= 0])
-    return {node: due[node] for node in clock.trace.nodes if node.reads}
-
-
-def late_reads(clock: Clock, node: Node, deadline: np.ndarray) -> list[Read]:
-    """The reads of a node by which it learns something too late for what is drawn from it, the latest first."""
-    taps: list[tuple[int | None, int, np.ndarray, Node, np.ndarray]] = []
-    for i, (source, look) in enumerate(node.reads):
-        channels = look.channels.reshape(-1, source.K, node.K)
-        taps += [(i, t, look.index[:, t], source, channels[t]) for t in range(len(channels))]
-    if node.own is not None:
-        every = np.ones((node.K, node.K), bool)
-        taps += [(None, t, index, node, every) for t, index in enumerate(node.own.index.T)]
-    found = []
-    for position, tap, index, source, channels in taps:
-        known = clock.ready[source]
-        ready, by_deadline = known.at(index), distinct_columns(deadline)
-        pairs, worst = np.zeros_like(channels), (0, 0)
-        for g, ready_g in enumerate(ready.T):
-            for d, due in enumerate(by_deadline[0].T):
-                involved = channels & np.outer(known.of == g, by_deadline[1] == d)
-                lateness = np.where((due < NEVER) & (index >= 0), ready_g - due, 0)
-                if involved.any() and lateness.max() > 0:
-                    pairs |= involved
-                    worst = max(worst, (int(lateness.max()), -int(np.flatnonzero(lateness > 0)[0])))
-        if pairs.any():
-            at = -worst[1]
-            found.append(Read(position, tap, pairs, at, int(index[at]), worst[0]))
-    return sorted(found, key=lambda read: -read.late)
 
 
 def _passed_by_all(clock: Clock, late: dict[Node, list[Read]], node: Node) -> bool:
@@ -181,26 +151,31 @@ def _passed_by_all(clock: Clock, late: dict[Node, list[Read]], node: Node) -> bo
     return clock.output.node not in reached
 
 
-def _mended(clock: Clock, late: dict[Node, list[Read]], nodes: list[Node]) -> Suspect | None:
-    """The suspect that nodes are, if some of their late reads, shut from the latest on, make the model causal."""
+def _mended(
+    clock: Clock, late: dict[Node, list[Read]], nodes: list[Node], enough: Callable[..., Any]
+) -> Suspect | None:
+    """The suspect that nodes are, if some of their late reads, shut from the latest on, make the model causal.
+
+    `enough` says which of the inputs through which a channel reads something it has to go on reading: np.all or np.any.
+    """
     mended = {node: node for node in nodes}
     shut: dict[Node, list[Read]] = {node: [] for node in nodes}
     taps = dict.fromkeys((read.i, read.t) for node in nodes for read in late[node])
     for tap in taps:
+        before = dict(mended)
         for node in nodes:
-            for read in late[node]:
-                without = _without(mended[node], read)
-                if (read.i, read.t) == tap and _reads_something(node, without):
+            for read in (read for read in late[node] if (read.i, read.t) == tap):
+                without, inputs = _without(mended[node], read), _inputs(node)
+                if (enough(_inputs(without), axis=0, where=inputs) >= inputs.any(axis=0)).all():
                     mended[node] = without
                     shut[node].append(read)
+        if mended == before:
+            continue
         ready = walk(clock.trace, clock.times + 1, np.maximum, mended)[clock.output.node]
         if (ready.at(clock.output.index)[:, ready.of] <= clock.times[:, clock.groups]).all():
-            every = sum(look.channels.sum() for node in nodes for _, look in node.reads)
-            every += sum(node.own.index.shape[1] * node.K**2 for node in nodes if node.own is not None)
-            share = sum(read.pairs.sum() for reads in shut.values() for read in reads) / every
             loss = int((_rightful(clock, {}) & ~_rightful(clock, mended)).sum())
             ahead = any(_looks_ahead(clock, node, read) for node in nodes for read in shut[node])
-            return Suspect(shut, float(share), loss, ahead)
+            return Suspect({node: shut[node] for node in nodes if shut[node]}, loss, ahead)
     return None
 
 
@@ -213,23 +188,28 @@ def _looks_ahead(clock: Clock, node: Node, read: Read) -> bool:
         source, look = node.reads[0]
         of_input = clock.ready[source].at(look.index[read.at]).max()
         return bool(clock.ready[node].at(np.array([read.there])).max() > of_input)
-    if node.reads[read.i][0].size != node.size:
-        return False
-    image = clock.trace.image
-    place = clock.times.max(axis=1) if node.size == image.size else np.arange(node.pixels)
-    itself = node.reads[read.i][0] is image and image.K == 1 and read.there == read.at
-    return bool(place[read.there] > place[read.at]) or itself
+    source, image = node.reads[read.i][0], clock.trace.image
+    if source.size == node.size:
+        place = clock.times.max(axis=1) if node.size == image.size else np.arange(node.pixels)
+        itself = source is image and image.K == 1 and read.there == read.at
+        return bool(place[read.there] > place[read.at]) or itself
+    stride = node.tensor.call[1].get("stride", 1)  # pixel (r, c) of the smaller map stands at (stride * r, stride * c)
+    of_source, of_node = (stride, 1) if source.pixels < node.pixels else (1, stride)
+    there, at = divmod(read.there, source.size[1]), divmod(read.at, node.size[1])
+    return stride > 1 and [of_source * x for x in there] > [of_node * x for x in at]
 
 
 def _rightful(clock: Clock, instead: dict[Node, Node]) -> np.ndarray:
-    """Which parameters know which of the tracked sub-pixels, of those that they may know: boolean (P, K, tracked)."""
-    times = clock.times
+    """Which of the tracked sub-pixels the parameters of a colour know and may know: boolean (P, colours, tracked)."""
+    times, groups = clock.times, clock.groups
     tracked = np.unique(np.linspace(0, times.size - 1, TRACKED).astype(int))
     itself = np.arange(times.size)[:, None] == tracked
     sets = np.packbits(itself, axis=1).reshape(*times.shape, -1)
     known = walk(clock.trace, sets, np.bitwise_or, instead)[clock.output.node]
-    knows = np.unpackbits(known.at(clock.output.index), axis=2, count=len(tracked)).astype(bool)[:, known.of]
-    return knows & (times.ravel()[tracked] < times[:, clock.groups][:, :, None])
+    of_class, colours = known.at(clock.output.index), np.unique(groups)
+    of_colour = [np.bitwise_or.reduce(of_class[:, np.unique(known.of[groups == k])], axis=1) for k in colours]
+    knows = np.unpackbits(np.stack(of_colour, axis=1), axis=2, count=len(tracked)).astype(bool)
+    return knows & (times.ravel()[tracked] < times[:, colours][:, :, None])
 
 
 def _without(node: Node, read: Read) -> Node:
@@ -246,10 +226,7 @@ def _without(node: Node, read: Read) -> Node:
     return replace(node, reads=looks)
 
 
-def _reads_something(before: Node, after: Node) -> bool:
-    """Whether every channel still reads something through each input, and a scan something of its own states."""
-    inputs = all(
-        (new.channels.any(axis=0) == old.channels.any(axis=0)).all()
-        for (_, old), (_, new) in zip(before.reads, after.reads, strict=True)
-    )
-    return inputs and (after.own is None or bool((after.own.index[before.own.index >= 0] >= 0).any()))  # type: ignore[union-attr]
+def _inputs(node: Node) -> np.ndarray:
+    """Through which of its inputs, its own states the last, each channel reads something: boolean (inputs, K)."""
+    inputs = [look.channels.any(axis=0) for _, look in node.reads]
+    return np.stack(inputs if node.own is None else [*inputs, np.full(node.K, (node.own.index >= 0).any())])
