@@ -24,7 +24,7 @@ def constants(dtype_like):
     """What `product` needs at every call: the flag "not transposed", room for sizes, 0 and 1 in the arrays' dtype."""
     zero_one = np.zeros(2, dtype_like.dtype)
     zero_one[1] = 1
-    return np.full(1, ord("N"), np.int8), np.zeros(5, np.int32), zero_one
+    return np.full(1, ord("N"), np.int8), np.zeros(4, np.int32), zero_one
 
 
 @numba.njit(nogil=True)
@@ -35,17 +35,17 @@ def product(M, K_in, K_out, x, x0, w, w0, y, y0, add, blas):
     first, which for it makes this y' = w' x'.
     """
     plain, sizes, zero_one = blas
-    sizes[0], sizes[1], sizes[2] = K_out, M, K_in
+    sizes[0], sizes[1], sizes[2], sizes[3] = K_out, M, K_in, max(K_in, 1)  # BLAS takes no rows of no length
     beta = zero_one[1:] if add else zero_one[:1]
-    m, n, k, one = sizes[0:], sizes[1:], sizes[2:], zero_one[1:]
+    m, n, k, row, one = sizes[0:], sizes[1:], sizes[2:], sizes[3:], zero_one[1:]
     a, b, c = w[w0:], x[x0:], y[y0:]
     if x.itemsize == 4:
         _sgemm(
             *(plain.ctypes, plain.ctypes, m.ctypes, n.ctypes, k.ctypes, one.ctypes),
-            *(a.ctypes, m.ctypes, b.ctypes, k.ctypes, beta.ctypes, c.ctypes, m.ctypes),
+            *(a.ctypes, m.ctypes, b.ctypes, row.ctypes, beta.ctypes, c.ctypes, m.ctypes),
         )
     else:
         _dgemm(
             *(plain.ctypes, plain.ctypes, m.ctypes, n.ctypes, k.ctypes, one.ctypes),
-            *(a.ctypes, m.ctypes, b.ctypes, k.ctypes, beta.ctypes, c.ctypes, m.ctypes),
+            *(a.ctypes, m.ctypes, b.ctypes, row.ctypes, beta.ctypes, c.ctypes, m.ctypes),
         )
