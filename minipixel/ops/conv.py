@@ -40,7 +40,7 @@ def _local_conv2d(function, x, weight, bias, *, mask=None, dilation=1, stride=1,
     came_from = kernels.im2col(numbered(H, W), offsets, stride)
     return _product(
         came_from.shape[:2],
-        came_from.reshape(-1, len(taps)).astype(int) - 1,
+        came_from.reshape(math.prod(came_from.shape[:2]), len(taps)).astype(int) - 1,
         weight,
         bias,
         _open_channels(weight, mask),

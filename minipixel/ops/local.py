@@ -92,13 +92,18 @@ def pointwise(channels: Callable[..., Any]) -> Callable[..., Local]:
             function.__name__,
             (H, W),
             tuple(
-                Look(_same_pixel(x, H, W), next(reads)) if pixels else Whole(("out",) if np.ndim(x) else ())
+                Look(_same_pixel(x, H, W), next(reads)) if pixels else Whole(_along_last(np.ndim(x)))
                 for x, pixels in zip(inputs, is_map, strict=True)
             ),
             lambda *arrays: function(*arrays, **static)[0],
         )
 
     return local
+
+
+def _along_last(axes: int) -> tuple[str, ...]:
+    """An array that is no map is spread over pixels and images; its last axis, if any, are the output channels."""
+    return ("",) * (axes - 1) + ("out",) if axes else ()
 
 
 def _same_pixel(x: Any, H: int, W: int) -> np.ndarray:
