@@ -57,6 +57,11 @@ class Own:
     rows: np.ndarray
     inside: np.ndarray
 
+    @property
+    def states(self) -> np.ndarray:
+        """All states that are read, the kept one among them, which need not be one of the others: (P, T + 1)."""
+        return np.concatenate([self.index, self.above[:, None]], axis=1)
+
 
 @dataclass(frozen=True)
 class Local:
