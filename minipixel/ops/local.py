@@ -89,7 +89,8 @@ def pointwise(channels: Callable[..., Any]) -> Callable[..., Local]:
     """
 
     def local(function: Any, *inputs: Any, **static: Any) -> Local:
-        is_map = [np.ndim(x) == 4 for x in inputs]
+        axes = [getattr(x, "ndim", 0) for x in inputs]  # of arrays of any library; plain numbers have none
+        is_map = [n == 4 for n in axes]
         maps = [x for x, pixels in zip(inputs, is_map, strict=True) if pixels]
         H, W = np.broadcast_shapes(*[x.shape[:2] for x in maps])
         reads = iter(channels(*[x.shape[-1] for x in maps]))
@@ -97,8 +98,8 @@ def pointwise(channels: Callable[..., Any]) -> Callable[..., Local]:
             function.__name__,
             (H, W),
             tuple(
-                Look(_same_pixel(x, H, W), next(reads)) if pixels else Whole(_along_last(np.ndim(x)))
-                for x, pixels in zip(inputs, is_map, strict=True)
+                Look(_same_pixel(x, H, W), next(reads)) if pixels else Whole(_along_last(n))
+                for x, n, pixels in zip(inputs, axes, is_map, strict=True)
             ),
             lambda *arrays: function(*arrays, **static)[0],
         )
