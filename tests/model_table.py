@@ -85,7 +85,7 @@ class Case:
 CONDITIONS = ("", "class", "number", "vector", "map")
 
 
-def shaken(model, seed=0, scale=0.6):
+def shaken(model, seed=0, scale=0.4):
     """The model, its weights moved away from where they began, so that pictures are neither alike nor empty."""
     rng = np.random.default_rng(seed)
     for parameter in model.parameters():

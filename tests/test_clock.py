@@ -187,8 +187,7 @@ def test_what_the_clock_cannot_read_is_refused(function, match):
 
 
 def test_colours_are_told_apart():
-    """Of an RGB pixel, red is known before green is drawn, and what green draws from after; a mask that mixes the two
-    is refused."""
+    """What each colour of a pixel is drawn from is known when the colour before it is; given to another, it is late."""
     model = Case("pixelcnn", (2, 2, 3), 2, "categorical").model()
     trace = Trace(model)
     clock = Clock(trace, model.head.groups, model.order)

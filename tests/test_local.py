@@ -159,8 +159,10 @@ def of_states(seen, reads):
 
 @rows
 def test_it_reads_what_it_says_and_nothing_else(row):
-    """Each number of each map is changed in turn, in an image of its own; what then changes of the value is what reads
-    it. Six times, since a rectifier hides half of it, and a function that is flat there the rest."""
+    """Each number of each map is changed in turn, in an image of its own: what then changes of the value reads it.
+
+    Six times, since a rectifier, or a function that is flat there, may hide it.
+    """
     are_maps = [isinstance(look, Look) for look in Seen(row, row.inputs()).local.inputs]
     for position in np.flatnonzero(are_maps):
         H, W, _, K = row.shapes[position]

@@ -1,113 +1,37 @@
 """Every way to draw turns the same uniforms into the same images: each model, head, condition and shape."""
 
-import itertools
-
 import numpy as np
 import pytest
 from device import to_device_array
-from model_table import CONDITIONS, KINDS, Case, shaken
+from draw_table import all_ways, cases, drawn
+from model_table import KINDS, Case, shaken
 
 import minipixel as mp
 from minipixel import ops
-from minipixel.heads import HEADS, Bernoulli
+from minipixel.heads import Bernoulli
 from minipixel.kernels import numba_enabled
 from minipixel.sampling import SAMPLERS, Cached, machine, program_of
 from minipixel.sampling import program as programs
 
-GREY, RGB = ((5, 4, 1), (3, 5, 1), (1, 6, 1), (6, 1, 1), (4, 4, 1)), ((3, 4, 3), (1, 5, 3), (5, 1, 3), (3, 3, 3))
-LEVELS = {"bernoulli": (2,), "categorical": (3, 5), "logistic_mixture": (2, 6, 256), "normal_mixture": (4, 2)}
 
-
-def cases(step):
-    """Each kind of model with every step-th of heads x conditions x shapes, each kind from another one on."""
-    found = []
-    for i, (name, variant) in enumerate(KINDS):
-        cross = list(itertools.product(HEADS, CONDITIONS, (GREY, RGB)))
-        for j, (head, told, shapes) in list(enumerate(cross))[11 * i % step :: step]:
-            Q = LEVELS[head][(i + j) % len(LEVELS[head])]
-            found.append((Case(name, shapes[(i + j // 2) % len(shapes)], Q, head, variant), told))
-    return pytest.mark.parametrize(("case", "told"), found, ids=[f"{case.id}-{told}" for case, told in found])
-
-
-@pytest.fixture
-def executors(monkeypatch):
-    """All ways to draw, by name: those of the table, the plain executor and the compiled one."""
-    for wave, name in ((False, "in order"), (True, "in waves")):
-        monkeypatch.setitem(SAMPLERS, f"plain, {name}", lambda model, w=wave: Cached(program_of(model, w)[0], model))
-        if numba_enabled():
-            fast = lambda model, w=wave: machine.Machine(program_of(model, w)[0], model)  # noqa: E731
-            monkeypatch.setitem(SAMPLERS, f"compiled, {name}", fast)
-    return [name for name in SAMPLERS if name not in ("naive", "wavefront")]
-
-
-def drawn(model, method, n, temperature=1.0, seed=0):
-    condition = model.conditions.random(n, np.random.default_rng(seed))
-    return model.sample(n, condition, rng=seed, temperature=temperature, method=method)
-
-
-def check_all_draw_the_same(case, told, executors, batches):
+def check_all_draw_the_same(case, told, ways, batches):
     model = case.conditional(told)
     for n, temperature in batches:
         wanted = drawn(model, "naive", n, temperature)
-        for method in executors:
+        for method in ways:
             np.testing.assert_array_equal(drawn(model, method, n, temperature), wanted, err_msg=method)
     assert len(np.unique(wanted)) > 1
 
 
 @cases(19)
-def test_all_ways_draw_the_same(case, told, executors):
-    check_all_draw_the_same(case, told, executors, [(1, 1.0), (3, 1.0), (12, 4.0)])
+def test_all_ways_draw_the_same(case, told, monkeypatch):
+    check_all_draw_the_same(case, told, all_ways(monkeypatch), [(1, 1.0), (3, 1.0), (12, 4.0)])
 
 
 @pytest.mark.slow
 @cases(1)
-def test_all_ways_draw_the_same_whatever_the_model(case, told, executors):
-    check_all_draw_the_same(case, told, executors, [(1, 1.0), (3, 0.5), (64, 4.0)])
-
-
-def first_differences(model, wanted, found, condition, uniforms):
-    """How many images differ, each of which must differ first where its uniform lies within 1e-5 of an edge of the CDF.
-
-    That is where the draw for a uniform 1e-5 lower is another than for one 1e-5 higher.
-    """
-    differing = np.flatnonzero((wanted != found).any(axis=(1, 2, 3)))
-    for n in differing:
-        places = np.where(wanted[n] != found[n], model.order, model.order.size)
-        r, c, channel = np.unravel_index(places.argmin(), places.shape)
-        told = None if condition is None else condition[n : n + 1]
-        parameters = model.predict(wanted[n : n + 1], told)[r, c]
-        near = np.clip(uniforms[n, r, c, channel] + np.array([-1e-5, 1e-5]), 0, 1 - 2**-53)
-        lower, higher = (
-            model.head.draw(parameters, wanted[n : n + 1, r, c], int(channel), near[i : i + 1], 1.0)[0] for i in (0, 1)
-        )
-        assert lower != higher, f"image {n} differs at {(r, c, channel)}, where no edge of the CDF is near"
-    return len(differing)
-
-
-def check_float32(case, told, n, executors, record_property):
-    exact = case.conditional(told)
-    model = case.conditional(told, dtype="float32")
-    model.load_state_dict(exact.state_dict())
-    condition = model.conditions.random(n, np.random.default_rng(0))
-    uniforms = np.random.default_rng(0).random((n, *case.shape))
-    wanted = drawn(model, "naive", n)
-    counts = {
-        method: first_differences(model, wanted, drawn(model, method, n), condition, uniforms) for method in executors
-    }
-    record_property("images that differ", counts)
-    print(f"{case.id} {told}: of {n} images differ {counts}")
-    assert max(counts.values()) <= n // 10
-
-
-@cases(40)
-def test_float32_differs_at_edges_alone(case, told, executors, record_property):
-    check_float32(case, told, 20, executors[1:], record_property)
-
-
-@pytest.mark.slow
-@cases(1)
-def test_float32_differs_at_edges_alone_whatever_the_model(case, told, executors, record_property):
-    check_float32(case, told, 64, executors[1:], record_property)
+def test_all_ways_draw_the_same_whatever_the_model(case, told, monkeypatch):
+    check_all_draw_the_same(case, told, all_ways(monkeypatch), [(1, 1.0), (3, 0.5), (64, 4.0)])
 
 
 @cases(40)
@@ -120,9 +44,7 @@ def test_what_is_known_stays_and_log_prob_is_that_of_the_result(case, told, monk
     monkeypatch.setitem(SAMPLERS, "auto", SAMPLERS["naive"])
     np.testing.assert_array_equal(fast, model.complete(images, known, condition, rng=2))
     np.testing.assert_array_equal(fast[known], images[known])
-    sampled, log_prob = model.sample(
-        9, condition, rng=3, method="cached", temperature=0.7, return_log_prob=True
-    )
+    sampled, log_prob = model.sample(9, condition, rng=3, method="cached", temperature=0.7, return_log_prob=True)
     np.testing.assert_allclose(log_prob, model.log_prob(sampled, condition), rtol=1e-12)
 
 
@@ -159,32 +81,33 @@ def test_the_wavefront_takes_fewer_steps(name):
 
 
 @pytest.mark.parametrize(("name", "variant"), KINDS)
-def test_weights_are_those_of_now(name, variant, executors):
+def test_weights_are_those_of_now(name, variant, monkeypatch):
     """A program is kept, its weights are not: every single one that is changed, or loaded, counts at the next draw."""
     model = Case(name, (3, 4, 3), 4, "categorical", variant).conditional("class")
-    before = {method: drawn(model, method, 6) for method in executors}
+    ways = all_ways(monkeypatch)
+    before = {method: drawn(model, method, 6) for method in ways}
     programs_before = program_of(model, False)[0], program_of(model, True)[0]
     for parameter in model.parameters():
         parameter.data *= -1
     wanted = drawn(model, "naive", 6)
-    assert (wanted != before["cached"]).any()
-    for method in executors:
+    for method in ways:
+        assert (wanted != before[method]).any()
         np.testing.assert_array_equal(drawn(model, method, 6), wanted)
     model.load_state_dict(shaken(model, seed=5).state_dict())
     wanted = drawn(model, "naive", 6)
-    for method in executors:
+    for method in ways:
         np.testing.assert_array_equal(drawn(model, method, 6), wanted)
     assert programs_before == (program_of(model, False)[0], program_of(model, True)[0])
 
 
 @pytest.mark.parametrize("name", ["pixelcnnpp", "diagonal-bilstm"])
-def test_batches_larger_than_a_shard(name, executors, monkeypatch):
+def test_batches_larger_than_a_shard(name, monkeypatch):
     """And shards as small as the memory asks for: one image at a time, if need be."""
     model = Case(name, (2, 3, 1), 2, "bernoulli").conditional("class")
     wanted = drawn(model, "naive", 150)
-    sizes = {method: SAMPLERS[method](model).shard_size for method in executors}
-    assert all(size < 150 for size in sizes.values())
-    for method in executors:
+    ways = all_ways(monkeypatch)
+    assert all(SAMPLERS[method](model).shard_size < 150 for method in ways)
+    for method in ways:
         np.testing.assert_array_equal(drawn(model, method, 150), wanted)
         np.testing.assert_array_equal(drawn(model, method, 67), wanted[:67])
     program = program_of(model, False)[0]
