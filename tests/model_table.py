@@ -40,7 +40,10 @@ VARIANTS = {  # options that change what a model computes or how it trains, each
     "of-bilstms": ("multi-scale", {"base": "diagonal-bilstm"}),
     "factor-4": ("multi-scale", {"factor": 4}),
     "3-scales": ("multi-scale", {"scales": 3}),
+    "from-learned-states": ("row-lstm", {"learned_state": True, "skip": True}),
+    "both-from-learned-states": ("diagonal-bilstm", {"learned_state": True, "skip": True}),
 }
+KINDS = [(name, "") for name in SMALL] + [(name, variant) for variant, (name, _) in VARIANTS.items()]
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,12 @@ class Case:
         options = SMALL[self.name] | {"dtype": "float64", "head": self.head} | of_variant | options
         return models.MODELS[self.name](self.shape, self.levels, **options)
 
+    def conditional(self, kind, **options):
+        """The same model under a kind of condition: "", "class", "number", "vector" or "map"."""
+        shapes = {"number": (), "vector": (2,), "map": (*self.shape[:2], 2)}
+        told = {"condition_shape": shapes[kind]} if kind in shapes else {"num_classes": 3} if kind else {}
+        return shaken(self.model(**told, **options))
+
     def every_image(self):
         """All Q ** (H*W*C) images, uint8."""
         digits = itertools.product(range(self.levels), repeat=int(np.prod(self.shape)))
@@ -77,6 +86,18 @@ class Case:
         if rare.any():
             drawn, expected = (np.append(cells[~rare], cells[rare].sum()) for cells in (drawn, expected))
         return chisquare(drawn, expected * n / expected.sum()).pvalue
+
+
+CONDITIONS = ("", "class", "number", "vector", "map")
+
+
+def shaken(model, seed=0, scale=0.4):
+    """The model, its weights moved away from where they began, so that pictures are neither alike nor empty."""
+    rng = np.random.default_rng(seed)
+    for parameter in model.parameters():
+        moved = parameter.data + scale * rng.standard_normal(parameter.data.shape)
+        parameter.data = moved.astype(parameter.data.dtype)
+    return model
 
 
 IMAGES = [

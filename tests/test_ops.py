@@ -120,7 +120,7 @@ def test_conv2d_equals_loops(case):
         from_r, from_c = stride * r + dilation * (i - centre_r), stride * c + dilation * (j - centre_c)
         if 0 <= from_r < H and 0 <= from_c < W:
             wanted[r, c] += x[from_r, from_c] @ (weight[i, j] * mask[i, j])
-    np.testing.assert_allclose(ops.conv2d(x, weight, bias, **row.static).data, wanted + bias, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(ops.conv2d(x, weight, bias, **row.static), wanted + bias, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("H", "W"), [(1, 1), (4, 6), (5, 7), (1, 6), (7, 1)])
@@ -131,16 +131,16 @@ def test_transposed_conv2d_is_the_transpose_of_conv2d(H, W, stride, centre):
     rng = np.random.default_rng(0)
     where = {"stride": stride, "centre": centre}
     x, weight = rng.standard_normal((H, W, 2, 3)), rng.standard_normal((2, 3, 3, 4))
-    there = ops.conv2d(x, weight, np.zeros(4), **where).data
+    there = ops.conv2d(x, weight, np.zeros(4), **where)
     y = rng.standard_normal(there.shape)
-    back = ops.transposed_conv2d(y, weight.transpose(0, 1, 3, 2), np.zeros(3), size=(H, W), **where).data
+    back = ops.transposed_conv2d(y, weight.transpose(0, 1, 3, 2), np.zeros(3), size=(H, W), **where)
     assert np.vdot(there, y) == pytest.approx(np.vdot(x, back), rel=1e-12)
 
 
 def test_weight_norm_gives_each_output_its_length():
     v, gain = np.random.default_rng(0).standard_normal((2, 3, 4, 5)), np.array([0.5, 1, 2, -3, 0])
     v[..., 1] = 0  # no direction, no length: it stays zero, and so do its gradients
-    w = ops.weight_norm(v, gain).data
+    w = ops.weight_norm(v, gain)
     np.testing.assert_allclose(np.sqrt((w**2).sum(axis=(0, 1, 2))), [0.5, 0, 2, 3, 0], rtol=1e-12)
     v_g, gain_g = gradients(ops.weight_norm(v_t := Tensor(v), gain_t := Tensor(gain)), [v_t, gain_t], np.ones(v.shape))
     assert np.isfinite(v_g).all() and gain_g[1] == 0
@@ -149,10 +149,8 @@ def test_weight_norm_gives_each_output_its_length():
 
 def test_overlay_puts_back_what_subsample_took():
     x = np.random.default_rng(0).standard_normal((5, 4, 2, 3))
-    np.testing.assert_array_equal(
-        ops.overlay(0 * x, ops.subsample(x, stride=2).data, stride=2).data[::2, ::2], x[::2, ::2]
-    )
-    np.testing.assert_array_equal(ops.overlay(x, ops.subsample(x, stride=3).data, stride=3).data, x)
+    np.testing.assert_array_equal(ops.overlay(0 * x, ops.subsample(x, stride=2), stride=2)[::2, ::2], x[::2, ::2])
+    np.testing.assert_array_equal(ops.overlay(x, ops.subsample(x, stride=3), stride=3), x)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +187,7 @@ def test_lstm_scan_equals_loops(row):
             o, f, i = (1 / (1 + np.exp(-a[:, k * K : (k + 1) * K])) for k in range(3))
             c[r, p] = f * c.get((r - 1, p), c0) + i * np.tanh(a[:, 3 * K :])
             h[r, p] = o * np.tanh(c[r, p])
-    states = row.op(z, weight, *start, **row.static).data
+    states = row.op(z, weight, *start, **row.static)
     for r, p in np.ndindex(H, W):
         wanted = h.get((r, p), np.tile(h0, (N, 1)))
         np.testing.assert_allclose(states[r, p], wanted, rtol=1e-12, atol=1e-14)
@@ -198,14 +196,14 @@ def test_lstm_scan_equals_loops(row):
 @pytest.mark.parametrize(("H", "W"), [(1, 1), (1, 4), (4, 1), (3, 5), (5, 3)])
 def test_skew_moves_rows_to_the_right(H, W):
     x = np.random.default_rng(0).standard_normal((H, W, 2, 3))
-    y = ops.skew(x).data
+    y = ops.skew(x)
     assert y.shape == (H + W - 1, H, 2, 3)
     spans = ops.diagonal_spans(H, W)
     for d, r in np.ndindex(H + W - 1, H):
         inside = 0 <= d - r < W
         assert inside == (spans[d][0] <= r < spans[d][1])
         np.testing.assert_array_equal(y[d, r], x[r, d - r] if inside else 0)
-    np.testing.assert_array_equal(ops.unskew(y).data, x)
+    np.testing.assert_array_equal(ops.unskew(y), x)
 
 
 def test_shut_taps_are_never_touched():
@@ -227,10 +225,10 @@ def test_conv2d_refuses_a_mask_of_another_shape():
 def test_log_probs_are_exact_for_any_logit(logit):
     """p(0) + p(1) = 1, nothing overflows (warnings are errors), and the sure case is exactly 0."""
     logits = np.full(2, logit)
-    both = ops.bernoulli_log_prob(logits, images=np.array([0, 1])).data
+    both = ops.bernoulli_log_prob(logits, images=np.array([0, 1]))
     assert np.exp(both).sum() == pytest.approx(1, abs=1e-15)
     np.testing.assert_allclose(both, -np.logaddexp(0, np.array([logit, -logit])), rtol=1e-14)
-    three = ops.categorical_log_prob(np.tile([logit, 0.0, 1.0], (3, 1)), images=np.arange(3)[:, None]).data
+    three = ops.categorical_log_prob(np.tile([logit, 0.0, 1.0], (3, 1)), images=np.arange(3)[:, None])
     assert np.exp(three).sum() == pytest.approx(1, abs=1e-15)
 
 

@@ -40,7 +40,7 @@ def deadlines(clock: Clock) -> dict[Node, np.ndarray]:
             for r in range(node.own.rows[-1], 0, -1):
                 here = node.own.rows == r
                 soonest = due[node][here].min(axis=1, keepdims=True)
-                for there in node.own.index[here].T:
+                for there in node.own.states[here].T:
                     np.minimum.at(due[node], there[there >= 0], soonest[there >= 0])
         for source, look in node.reads:
             patterns, of = distinct_columns(look.channels.T)  # which outputs each of the T * K_in numbers reaches

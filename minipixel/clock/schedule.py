@@ -102,7 +102,7 @@ def _moments(clock: Clock) -> dict[Node, np.ndarray]:
                 here = own.rows == r
                 soonest = due[node][here].min(axis=1)
                 for asked in due[node].T:
-                    _ask(asked, own.index[here], soonest[:, None])
+                    _ask(asked, own.states[here], soonest[:, None])
         # All classes share their moments: what is known no later is computed no later, as the states of a scan need.
         chosen[node] = fewest(known.values.ravel(), due[node].ravel()).reshape(due[node].shape)
         for source, look in node.reads:

@@ -62,7 +62,7 @@ def knowledge(node: Node, known: dict[Node, Known], fold: Any) -> Known:
     if own is not None:
         for r in range(1, own.rows[-1] + 1):
             here = own.rows == r
-            states = fold.reduce(Known(values, of).at(own.index[here]), axis=(1, 2))  # every unit at every tap
+            states = fold.reduce(Known(values, of).at(own.states[here]), axis=(1, 2))  # every unit at every tap
             values[here] = fold(values[here], states[:, None])
     if values.ndim == 2:
         values, merged = distinct_columns(values)

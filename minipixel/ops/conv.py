@@ -4,6 +4,8 @@ A kernel has kh x kw taps, one of which is its centre: tap (kh // 2, kw // 2), u
 outside the kernel. The offsets of the taps from it say which neighbours a pixel reads.
 """
 
+import math
+
 import numpy as np
 
 from minipixel import kernels
@@ -38,7 +40,7 @@ def _local_conv2d(function, x, weight, bias, *, mask=None, dilation=1, stride=1,
     came_from = kernels.im2col(numbered(H, W), offsets, stride)
     return _product(
         came_from.shape[:2],
-        came_from.reshape(-1, len(taps)).astype(int) - 1,
+        came_from.reshape(math.prod(came_from.shape[:2]), len(taps)).astype(int) - 1,
         weight,
         bias,
         _open_channels(weight, mask),
@@ -77,7 +79,8 @@ def linear(x, weight, bias, *, mask=None):
     """
     xp = array_module(x, weight)
     open_weight = weight if mask is None else weight * xp.asarray(mask)
-    flat_x = x.reshape(-1, x.shape[-1])  # one large product, not a small one for each row of pixels
+    rows = math.prod(x.shape[:-1])  # not -1: there may be no channel at all, and then -1 could be any number
+    flat_x = x.reshape(rows, x.shape[-1])  # one large product, not a small one for each row of pixels
 
     def vjp(g):
         flat_g = g.reshape(-1, g.shape[-1])

@@ -57,6 +57,11 @@ class Own:
     rows: np.ndarray
     inside: np.ndarray
 
+    @property
+    def states(self) -> np.ndarray:
+        """All states that are read, the kept one among them, which need not be one of the others: (P, T + 1)."""
+        return np.concatenate([self.index, self.above[:, None]], axis=1)
+
 
 @dataclass(frozen=True)
 class Local:
@@ -84,7 +89,8 @@ def pointwise(channels: Callable[..., Any]) -> Callable[..., Local]:
     """
 
     def local(function: Any, *inputs: Any, **static: Any) -> Local:
-        is_map = [np.ndim(x) == 4 for x in inputs]
+        axes = [getattr(x, "ndim", 0) for x in inputs]  # of arrays of any library; plain numbers have none
+        is_map = [n == 4 for n in axes]
         maps = [x for x, pixels in zip(inputs, is_map, strict=True) if pixels]
         H, W = np.broadcast_shapes(*[x.shape[:2] for x in maps])
         reads = iter(channels(*[x.shape[-1] for x in maps]))
@@ -92,13 +98,18 @@ def pointwise(channels: Callable[..., Any]) -> Callable[..., Local]:
             function.__name__,
             (H, W),
             tuple(
-                Look(_same_pixel(x, H, W), next(reads)) if pixels else Whole(("out",) if np.ndim(x) else ())
-                for x, pixels in zip(inputs, is_map, strict=True)
+                Look(_same_pixel(x, H, W), next(reads)) if pixels else Whole(_along_last(n))
+                for x, n, pixels in zip(inputs, axes, is_map, strict=True)
             ),
             lambda *arrays: function(*arrays, **static)[0],
         )
 
     return local
+
+
+def _along_last(axes: int) -> tuple[str, ...]:
+    """An array that is no map is spread over pixels and images; its last axis, if any, are the output channels."""
+    return ("",) * (axes - 1) + ("out",) if axes else ()
 
 
 def _same_pixel(x: Any, H: int, W: int) -> np.ndarray:

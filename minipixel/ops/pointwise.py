@@ -180,7 +180,7 @@ def concat(x, y):
     return array_module(x, y).concatenate([x, y], axis=-1), vjp
 
 
-@op(local=pointwise(each))
+@op  # no local: what it keeps is drawn for a whole map, and while an image is drawn it is off
 def dropout(x, *, keep, rate):
     """x / (1 - rate) where `keep`, 0 elsewhere: any shape -> that shape.
 

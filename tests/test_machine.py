@@ -1,0 +1,180 @@
+"""The parts of the compiled loop: functions over all float32 numbers, draws against the heads', products."""
+
+import numpy as np
+import pytest
+
+import minipixel.heads as heads
+from minipixel.kernels import numba_enabled
+
+numba = pytest.importorskip("numba")
+if not numba_enabled():
+    pytest.skip("Numba is switched off", allow_module_level=True)
+
+from minipixel.kernels import machine  # noqa: E402
+from minipixel.kernels.blas import constants, product  # noqa: E402
+
+SMALL = 1e-35
+"""Below it the quotient for tanh works with numbers too small for all their digits."""
+
+
+def elementwise(function):
+    """One of the loop's functions over an array, compiled as it is there."""
+
+    @numba.njit(fastmath=machine.FAST, error_model="numpy")
+    def loop(x, y):
+        for i in range(len(x)):
+            y[i] = function(x[i])
+
+    def call(x):
+        y = np.empty_like(x)
+        loop(x, y)
+        return y
+
+    return call
+
+
+TANH, SIGMOID, EXPM1 = (elementwise(f) for f in (machine._tanh, machine._sigmoid, machine._expm1))
+
+
+def sigmoid(x):
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+
+
+def float32s(first, last, step):
+    """Every step-th float32 from bit pattern `first` to `last`, and the same in float64."""
+    x = np.arange(first, last, step, np.uint32).view(np.float32)
+    return x, x.astype(np.float64)
+
+
+def ulps(found, exact):
+    """How far float32 numbers are from exact ones, in steps between neighbouring float32 numbers there."""
+    return np.abs(found - exact) / np.spacing(np.abs(exact).astype(np.float32)).astype(np.float64)
+
+
+def check_functions(x, exact_x):
+    """tanh within 5 ulp, e ** x - 1 within 6 for x <= 0, both within 2e-40 of very small x; sigmoid within 2e-7."""
+    large = np.abs(x) > SMALL
+    for function, exact, numbers in ((TANH, np.tanh, large), (EXPM1, np.expm1, large & (x <= 0))):
+        assert ulps(function(x[numbers]), exact(exact_x[numbers])).max(initial=0) <= 6 - (function is TANH)
+        small = ~large & (x <= 0)
+        assert np.abs(function(x[small]) - x[small].astype(np.float64)).max(initial=0) <= 2e-40
+    assert np.abs(SIGMOID(x) - sigmoid(exact_x)).max(initial=0) <= 2e-7
+
+
+INFINITE = (
+    0x7F800000  # the bit pattern of infinity; those of all finite numbers lie below, negative ones from NEGATIVE on
+)
+NEGATIVE = 0x80000000
+
+
+@pytest.mark.parametrize("sign", [0, NEGATIVE])
+def test_functions_over_float32(sign):
+    """Every 997th number there is."""
+    check_functions(*float32s(sign, sign + INFINITE, 997))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [0, NEGATIVE])
+@pytest.mark.parametrize("part", range(16))
+def test_functions_over_all_of_float32(sign, part):
+    first, last = (INFINITE // 16 * i for i in (part, part + 1))
+    for begin in range(first, last, 2**22):
+        check_functions(*float32s(sign + begin, sign + min(begin + 2**22, last), 1))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_infinities_and_nan(dtype):
+    """NaN stays NaN. At infinity the functions are within 3e-7 of what they should be, exact in float64."""
+    x = np.array([np.nan, -np.inf, -1e4, 0, 1e4, np.inf], dtype)
+    close = 3e-7 if dtype is np.float32 else 0
+    np.testing.assert_allclose(TANH(x), np.tanh(x), rtol=0, atol=close)
+    np.testing.assert_allclose(SIGMOID(x), [np.nan, 0, 0, 0.5, 1, 1], rtol=0, atol=close)
+    np.testing.assert_allclose(EXPM1(x[:4]), [np.nan, -1, -1, 0], rtol=0, atol=close)
+
+
+def test_functions_in_float64():
+    x = np.random.default_rng(0).normal(0, 10, 100_000)
+    np.testing.assert_allclose(TANH(x), np.tanh(x), rtol=1e-15)
+    np.testing.assert_allclose(SIGMOID(x), sigmoid(x), rtol=0, atol=3e-16)
+    np.testing.assert_allclose(EXPM1(-np.abs(x)), np.expm1(-np.abs(x)), rtol=1e-15)
+
+
+@numba.njit(error_model="numpy")
+def draw_all(parameters, pixels, channel, uniforms, head):
+    scores, levels = np.empty(max(head[1], head[2])), np.empty(len(uniforms), np.int64)
+    for n in range(len(uniforms)):
+        levels[n] = machine._draw(parameters[n], pixels[n], channel, uniforms[n], head, scores)
+    return levels
+
+
+def extreme_parameters(rng, shape, dtype):
+    """Numbers of all sizes up to 1e4, a few of them zero."""
+    size = 10 ** rng.uniform(-3, 4, shape) * (rng.random(shape) > 0.05)
+    return (size * rng.choice([-1, 1], shape)).astype(dtype)
+
+
+DRAWN = [
+    (name, Q, C)
+    for name, C in [(name, C) for name in machine.HEADS for C in (1, 3) if (name, C) != ("normal_mixture", 3)]
+    for Q in ((2,) if name == "bernoulli" else (2, 5, 256))
+]  # normals of several channels the loop leaves to the head
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("temperature", [0.05, 1.0, 30.0])
+@pytest.mark.parametrize(("name", "Q", "C"), DRAWN)
+def test_draws_are_those_of_the_heads(name, Q, C, temperature, dtype):
+    """For extreme parameters, and for uniforms from 0 to the last one below 1.
+
+    Four of these lie at edges of many a CDF, where sums in another order may fall on the other side; within 1e-12.
+    """
+    M, n, rng = 4, 400, np.random.default_rng(Q)
+    head = heads.make_head(name, C, Q, M)
+    code = machine.HEADS.index(name), Q, M, temperature
+    pixels = rng.integers(0, Q, (n, C)).astype(np.uint8)
+    uniforms = rng.random(n)
+    uniforms[:4] = [0, 2**-53, 0.5 - 2**-54, 1 - 2**-53]
+    seen = set()
+    for scale in (1, 0.01):
+        parameters = (scale * extreme_parameters(rng, (n, len(head.groups)), np.float64)).astype(dtype)
+        for channel in range(C):
+            lower, wanted, higher = (
+                head.draw(parameters, pixels, channel, np.clip(uniforms + near, 0, 1), temperature)
+                for near in (-1e-12, 0, 1e-12)
+            )
+            found = draw_all(parameters, pixels, channel, uniforms, code)
+            assert ((lower <= found) & (found <= higher)).all()
+            assert (found[4:] == wanted[4:]).all()
+            seen |= set(wanted.tolist())
+    assert {0, Q - 1} <= seen and (Q < 5 or len(seen) > 2)
+
+
+def test_which_heads_the_loop_knows():
+    assert set(machine.HEADS) == set(heads.HEADS)
+
+
+@numba.njit
+def call_product(M, K_in, K_out, x, x0, w, w0, y, y0, add):
+    product(M, K_in, K_out, x, x0, w, w0, y, y0, add, constants(y))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("add", [False, True])
+@pytest.mark.parametrize(
+    ("M", "K_in", "K_out"), [(1, 1, 1), (1, 7, 3), (5, 1, 9), (3, 33, 17), (64, 96, 65), (2, 0, 3), (8, 16, 1)]
+)
+def test_products(M, K_in, K_out, add, dtype):
+    """From and to places in the middle of flat arrays, of which nothing else is touched; what was there may be NaN."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal(M * K_in + 5).astype(dtype), rng.standard_normal(K_in * K_out + 4).astype(dtype)
+    y = rng.standard_normal(M * K_out + 6).astype(dtype)
+    if not add:
+        y[2 : 2 + M * K_out] = np.nan
+    before = y.copy()
+    call_product(M, K_in, K_out, x, 3, w, 1, y, 2, add)
+    a, b = x[3 : 3 + M * K_in].reshape(M, K_in), w[1 : 1 + K_in * K_out].reshape(K_in, K_out)
+    wanted = a @ b + (before[2 : 2 + M * K_out].reshape(M, K_out) if add else 0)
+    bound = (K_in + 2) * np.finfo(dtype).eps * (np.abs(a) @ np.abs(b) + np.abs(wanted))
+    assert (np.abs(y[2 : 2 + M * K_out].reshape(M, K_out) - wanted) <= bound).all()
+    np.testing.assert_array_equal(y[:2], before[:2])
+    np.testing.assert_array_equal(y[2 + M * K_out :], before[2 + M * K_out :])
