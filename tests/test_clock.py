@@ -7,7 +7,7 @@ from model_table import CASES, CONDITIONS, KINDS, SMALL, WIDE, Case, shaken
 import minipixel as mp
 from minipixel import op
 from minipixel.causality import dependencies
-from minipixel.clock import Clock, Trace, raster, smallest_slope
+from minipixel.clock import Clock, Trace, prove, raster, smallest_slope
 from minipixel.clock.times import walk
 from minipixel.ops import OPS
 from minipixel.tensor import Tensor, inputs_first
@@ -102,7 +102,7 @@ def test_the_proof_agrees_with_gradients(case):
     np.testing.assert_array_equal(declared(model, trace), found)
     clock = Clock(trace, model.head.groups, model.order)
     assert clock.causal and mp.check_causality(model).ok
-    clock.prove()
+    prove(clock, case.name)
 
 
 def slope_by_gradients(model, found):
@@ -194,7 +194,7 @@ def test_colours_are_told_apart():
     ready = clock.ready[trace.output.node]
     np.testing.assert_array_equal(ready.values[:, ready.of], model.order.reshape(4, 3)[:, model.head.groups])
     with pytest.raises(mp.CausalityError):
-        Clock(trace, model.head.groups[::-1], model.order).prove()
+        prove(Clock(trace, model.head.groups[::-1], model.order), "a model")
 
 
 def test_an_order_that_the_model_was_not_made_for_is_refused():
@@ -202,4 +202,4 @@ def test_an_order_that_the_model_was_not_made_for_is_refused():
     clock = Clock(Trace(model), model.head.groups, model.order[:, ::-1])
     assert not clock.causal
     with pytest.raises(mp.CausalityError):
-        clock.prove()
+        prove(clock, "a model")
