@@ -215,9 +215,10 @@ def _rightful(clock: Clock, instead: dict[Node, Node]) -> np.ndarray:
 def _without(node: Node, read: Read) -> Node:
     """The same node, had it not that read: a mask shut there."""
     if read.i is None:
-        index = node.own.index.copy()  # type: ignore[union-attr]
+        own = node.local.own
+        index, above = own.index.copy(), np.where(own.above == own.index[:, read.t], ZERO, own.above)
         index[:, read.t] = ZERO
-        return replace(node, local=replace(node.local, own=replace(node.own, index=index)))  # type: ignore[type-var]
+        return replace(node, local=replace(node.local, own=replace(own, index=index, above=above)))
     looks = list(node.reads)
     source, look = looks[read.i]
     channels = look.channels.reshape(-1, *read.pairs.shape).copy()
