@@ -145,7 +145,7 @@ for linear, gate, log_prob, mean, leaf, tape in (by_hand, library):
         score = mean(log_prob(linear(gate(linear(digits, w1, b1)), w2, b2), images=is_8))
         weights = [weight + 0.5 * slope for weight, slope in zip(weights, tape(score, tracked), strict=True)]
         curve.append(-score.data)
-    wrong = ((linear(gate(linear(digits_test, *weights[:2])), *weights[2:]).data > 0) != is_8_test).sum()
+    wrong = ((linear(gate(linear(leaf(digits_test), *weights[:2])), *weights[2:]).data > 0) != is_8_test).sum()
     print(f"{STEPS} steps: {curve[0]:.3f} -> {curve[-1]:.3f} nats an answer; test: {wrong} of {len(is_8_test)} wrong")
     runs.append((curve, *weights))
 

@@ -147,8 +147,8 @@ show(figure, "07_bits")
 # %%
 names = np.random.default_rng(1).permutation(Q)  # level q is now called names[q]
 logits, levels = model.predict(test[:100]), test[:100].transpose(1, 2, 0, 3)  # (H, W, N, Q), (H, W, N, C)
-as_it_is = model.head.log_prob(logits, levels).data
-renamed = model.head.log_prob(logits[..., np.argsort(names)], names[levels]).data
+as_it_is = model.head.log_prob(logits, levels)
+renamed = model.head.log_prob(logits[..., np.argsort(names)], names[levels])
 
 either = np.random.default_rng(2).choice([7, 9], train.shape)
 without_8 = mp.models.PixelCNN((H, W, C), Q, hidden=32, blocks=5)

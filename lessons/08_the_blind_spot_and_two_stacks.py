@@ -139,7 +139,7 @@ print(mp.check_causality(crossed))
 
 # %%
 a, b = np.meshgrid(np.linspace(-4, 4, 81), np.linspace(-4, 4, 81))
-surface = mp.ops.gate(np.stack([a, b], axis=-1)).data[..., 0]
+surface = mp.ops.gate(np.stack([a, b], axis=-1))[..., 0]
 assert np.allclose(surface, np.tanh(a) / (1 + np.exp(-b)))
 figure = mp.plots.figure(7.0, 2.8)
 left, right = figure.subplots(1, 2)

@@ -73,7 +73,7 @@ column, h, c = [], np.zeros((N, K)), np.zeros((N, K))
 for z_row in z[:, 0]:
     h, c = step(z_row + h @ weight[1], c)
     column.append(h)
-scanned = mp.ops.lstm_scan(z[:, :1], weight[1:2], None, None, taps=(0,)).data[:, 0]
+scanned = mp.ops.lstm_scan(z[:, :1], weight[1:2], None, None, taps=(0,))[:, 0]
 assert np.allclose(column, scanned, rtol=0, atol=1e-13)
 
 # %% [markdown]
@@ -89,7 +89,7 @@ for z_row in z:
     h_wide = np.pad(h, ((1, 1), (0, 0), (0, 0)))  # column c now stands at c + 1; beyond the border is zero
     h, c = step(z_row + sum(h_wide[t : t + W] @ weight[t] for t in range(3)), c)
     rows.append(h)
-assert np.allclose(rows, mp.ops.lstm_scan(z, weight, None, None, taps=taps).data, rtol=0, atol=1e-13)
+assert np.allclose(rows, mp.ops.lstm_scan(z, weight, None, None, taps=taps), rtol=0, atol=1e-13)
 see = mp.nn.Conv2d(np.zeros(1, int), np.zeros(4, int), (1, 3), "B", init)  # one unit, four gates
 lstm = LSTM(see, 1, taps, 0, False, init)  # no condition, no learned start
 layers = {

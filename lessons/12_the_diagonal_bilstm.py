@@ -39,8 +39,8 @@ def picture(ax, title, cells, colours=(NO, YES, WRONG), numbers=None, asks=None)
 rng = np.random.default_rng(12)
 H, W, K = 4, 5, 3
 numbers = np.arange(1, H * W + 1).reshape(H, W)  # 0 is left for "no pixel"
-diagonals = ops.skew(numbers[:, :, None, None]).data  # (H, W, N, K) in
-assert np.array_equal(ops.unskew(diagonals).data[:, :, 0, 0], numbers)  # skew, then unskew: the identity
+diagonals = ops.skew(numbers[:, :, None, None])  # (H, W, N, K) in
+assert np.array_equal(ops.unskew(diagonals)[:, :, 0, 0], numbers)  # skew, then unskew: the identity
 turned, figure = diagonals[:, :, 0, 0], mp.plots.figure(7.6, 3.2)
 pictures = {"the map": numbers, "its rows pushed right": turned.T, "ops.skew: turned": turned}
 for ax, (title, cells) in zip(figure.subplots(1, 3, width_ratios=[5, 8, 4]), pictures.items(), strict=True):
@@ -69,7 +69,7 @@ def scan(z, taps=(-1, 0)):
     return ops.unskew(ops.lstm_scan(ops.skew(z), np.stack([above, beside]), None, None, taps=taps, spans=spans))
 
 
-difference = np.abs(scan(z).data[:, :, 0] - h[1:, 1:]).max()
+difference = np.abs(scan(z)[:, :, 0] - h[1:, 1:]).max()
 print(f"{H * W} steps by hand, {len(diagonals)} in the scan; largest difference {difference:.1e}")
 
 # %% [markdown]

@@ -53,11 +53,11 @@ show(figure, "13_bins")
 head, single = (make_head("logistic_mixture", 1, 256, mixtures=M) for M in (3, 1))
 rows = np.array([[0.4, 1.0, -0.6], [-0.8, 0.05, 0.9], [-3.2, -1.8, -4.5]])  # logits, means, log-scales
 every = np.arange(256)[:, None]
-mixed = np.exp(head.log_prob(np.tile(rows.ravel(), (256, 1)), every).data[:, 0])
+mixed = np.exp(head.log_prob(np.tile(rows.ravel(), (256, 1)), every)[:, 0])
 ax = (figure := mp.plots.figure(7.4, 2.4)).subplots()
 ax.bar(range(256), mixed, width=1, color="#d5d0c4")
 for component, weight, colour in zip(rows.T, softmax(rows[0]), (INK, BLUE, ORANGE), strict=True):
-    ax.plot(weight * np.exp(single.log_prob(np.tile(component, (256, 1)), every).data), color=colour)
+    ax.plot(weight * np.exp(single.log_prob(np.tile(component, (256, 1)), every)), color=colour)
 ax.set(title="Nine numbers, 256 probabilities", xlabel="level")
 show(figure, "13_mixture")
 
@@ -101,7 +101,7 @@ for ax, title in ((left, "log p"), (middle, "error of the threshold, nats"), (ri
     ax.set(title=title, xlabel="level")
     ax.axvspan(lost[0] - 0.5, levels[-1] + 0.5, color=BLUE, alpha=0.15)
 show(figure, "13_logarithm")
-library = single.log_prob(np.tile([0.0, mu, -7.0], (len(levels), 1)), levels[:, None]).data[:, 0]
+library = single.log_prob(np.tile([0.0, mu, -7.0], (len(levels), 1)), levels[:, None])[:, 0]
 print(f"threshold: off by up to {-error.min():.2f} nats; the plain difference has no slope at levels {lost}")
 
 # %% [markdown]
@@ -122,7 +122,7 @@ def red_green(*components):
     """p(red, green) of a mixture; each component is (logit, mean R, mean G, log-scale of both, c0 before tanh)."""
     columns = [[logit, r0, g0, 0, s, s, 0, c0, 0, 0] for logit, r0, g0, s, c0 in components]
     values = np.tile(np.transpose(columns).ravel(), (len(r), 1))
-    log_p = make_head("logistic_mixture", 3, 32, len(columns)).log_prob(values, np.stack([r, g, 0 * r], axis=1)).data
+    log_p = make_head("logistic_mixture", 3, 32, len(columns)).log_prob(values, np.stack([r, g, 0 * r], axis=1))
     return np.exp(log_p[:, :2].sum(axis=1)).reshape(32, 32)  # log_p holds log p(R), p(G | R), p(B | R, G)
 
 
@@ -161,7 +161,7 @@ for name in ("categorical", "logistic_mixture"):
     model = mp.models.PixelCNN((8, 8, 1), 17, hidden=16, blocks=3, head=name)
     mp.fit(model, without_8, epochs=EPOCHS, batch_size=32, progress=False)
     found = model.predict(shown)[shown.transpose(1, 2, 0, 3)[..., 0] == 8]  # the parameters of pixels that are 8
-    hole[name] = [np.exp(model.head.log_prob(found, np.full((len(found), 1), q)).data).mean() for q in range(17)]
+    hole[name] = [np.exp(model.head.log_prob(found, np.full((len(found), 1), q))).mean() for q in range(17)]
     model = mp.models.PixelCNN((8, 8, 3), 256, hidden=24, blocks=2, head=name)
     history = mp.fit(model, small_train, validation=small_test, epochs=EPOCHS, batch_size=32, progress=False)
     curves[name] = history.history["val_bits_per_dim"]

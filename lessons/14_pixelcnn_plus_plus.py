@@ -34,7 +34,7 @@ figure = mp.plots.figure(8.6, 1.9)
 for column, ax in enumerate(figure.subplots(1, 4)):
     pairs, which = divmod(column, 2)
     stream, x = ("u", "ul")[which], mp.Tensor(rng.uniform(-1, 1, (H, W, 1, 1)))
-    pixels = model._with_ones(x)
+    pixels = ops.concat(x, np.ones(x.shape))  # with a channel of ones, which ends where the image does
     u = ops.shift_down(model.above(pixels))
     ul = ops.shift_down(model.up(pixels)) + ops.shift_right(model.left(pixels))
     feature = model.level.way_in[0](u, ul)[which] if pairs else (u, ul)[which]
@@ -58,8 +58,8 @@ show(figure, "14_streams")
 # %%
 kernel, (low, high) = rng.normal(size=(2, 3, 1, 1)), (rng.normal(size=(4, 5, 1, 1)), rng.normal(size=(7, 9, 1, 1)))
 zero, where = np.zeros(1), {"stride": 2, "centre": (0, 1)}
-halved = ops.conv2d(high, kernel, zero, **where).data
-enlarged = ops.transposed_conv2d(low, kernel, zero, size=(7, 9), **where).data
+halved = ops.conv2d(high, kernel, zero, **where)
+enlarged = ops.transposed_conv2d(low, kernel, zero, size=(7, 9), **where)
 print(f"7x9 -> 4x5 -> 7x9;  <A x, y> = {np.vdot(halved, low):.12f}, <x, A'y> = {np.vdot(high, enlarged):.12f}")
 
 # %% [markdown]
