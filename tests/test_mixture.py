@@ -31,7 +31,7 @@ def test_all_levels_sum_to_one(name, M):
     n = 200 if M < 100 else 20
     values = grey_parameters(n, M, (-3, 3), (-7, 7))
     images = np.broadcast_to(np.arange(256)[:, None, None], (256, n, 1))
-    p = np.exp(OPS[name](np.broadcast_to(values, (256, *values.shape)), images=images, levels=256).data)
+    p = np.exp(OPS[name](np.broadcast_to(values, (256, *values.shape)), images=images, levels=256))
     np.testing.assert_allclose(p.sum(axis=0), 1, rtol=0, atol=1e-12)
 
 
@@ -41,7 +41,7 @@ def test_all_levels_sum_to_one(name, M):
 def test_all_levels_sum_to_one_at_any_scale(name, log_scale, dtype):
     """A scale beyond all numbers leaves half of the mass in each tail, and the bins between finite."""
     values = np.tile(np.array([0.0, 0.1, log_scale], dtype), (256, 1))
-    log_p = OPS[name](values, images=np.arange(256)[:, None], levels=256).data
+    log_p = OPS[name](values, images=np.arange(256)[:, None], levels=256)
     assert np.isfinite(log_p).all() and log_p.dtype == dtype
     assert np.exp(log_p).sum() == pytest.approx(1, abs=1e-12 if dtype == np.float64 else 1e-4)
 
@@ -54,7 +54,7 @@ def test_all_colours_sum_to_one(name, Q):
     values = rng.uniform(-3, 3, (60, 40))  # M = 4
     colours = np.array(list(itertools.product(range(Q), repeat=3)))
     images = np.broadcast_to(colours[:, None], (Q**3, 60, 3))
-    log_p = OPS[name](np.broadcast_to(values, (Q**3, *values.shape)), images=images, levels=Q).data
+    log_p = OPS[name](np.broadcast_to(values, (Q**3, *values.shape)), images=images, levels=Q)
     np.testing.assert_allclose(np.exp(log_p.sum(axis=-1)).sum(axis=0), 1, rtol=0, atol=1e-12)
     table = np.exp(log_p).reshape(Q, Q, Q, 60, 3)  # red, green, blue
     np.testing.assert_allclose(table[:, 0, 0, :, 0].sum(axis=0), 1, rtol=0, atol=1e-12)
@@ -140,7 +140,7 @@ def test_tails(name):
     log_cdf = {"logistic_mixture": log_expit, "normal_mixture": log_ndtr}[name]
     mean, log_scale = np.random.default_rng(0).uniform(-2, 2, (2, 500))
     values = np.stack([np.zeros(500), mean, log_scale], axis=1)
-    lowest, highest = (OPS[name](values, images=np.full((500, 1), q), levels=9).data[:, 0] for q in (0, 8))
+    lowest, highest = (OPS[name](values, images=np.full((500, 1), q), levels=9)[:, 0] for q in (0, 8))
     np.testing.assert_allclose(lowest, log_cdf((-1 + 1 / 8 - mean) / np.exp(log_scale)), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(highest, log_cdf((mean - 1 + 1 / 8) / np.exp(log_scale)), rtol=1e-12, atol=1e-14)
 
@@ -159,8 +159,8 @@ def test_the_floor(name):
 def test_many_components_that_are_the_same_are_one(name):
     one = grey_parameters(50, 1, (-2, 2), (-5, 2))
     images = np.arange(50)[:, None] * 5
-    wanted = OPS[name](one, images=images, levels=256).data
-    np.testing.assert_allclose(OPS[name](np.repeat(one, 1000, axis=1), images=images, levels=256).data, wanted)
+    wanted = OPS[name](one, images=images, levels=256)
+    np.testing.assert_allclose(OPS[name](np.repeat(one, 1000, axis=1), images=images, levels=256), wanted)
 
 
 @pytest.mark.parametrize("C", [1, 3])
@@ -208,7 +208,7 @@ def test_draws_follow_the_joint(name):
     for channel in range(3):
         pixel[:, channel] = head.draw(values, pixel, channel, rng.random(n), 1.0)
     colours = np.array(list(itertools.product(range(Q), repeat=3)))
-    p = np.exp(head.log_prob(values[: Q**3], colours).data.sum(axis=-1))
+    p = np.exp(head.log_prob(values[: Q**3], colours).sum(axis=-1))
     assert p.min() * n > 5
     assert chisquare(np.bincount(pixel @ [9, 3, 1], minlength=27), p * n / p.sum()).pvalue > 1e-3
 

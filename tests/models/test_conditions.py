@@ -99,7 +99,7 @@ def test_a_model_learns_what_it_is_told(name, shape):
     model = Case(name, shape, 2, "bernoulli").model(
         num_classes=2, **WIDE[name], rng=1
     )  # a start in which no colour is dead
-    mp.fit(model, both[labels], labels, epochs=15, batch_size=8, optimizer=mp.optim.Adam(0.02), progress=False)
+    mp.fit(model, both[labels], labels, epochs=30, batch_size=8, optimizer=mp.optim.Adam(0.02), progress=False)
     assert model.bits_per_dim(both, np.arange(2)) < 0.1
     assert model.bits_per_dim(both, np.array([1, 0])) > 1
     np.testing.assert_array_equal(model.sample(2, np.arange(2), rng=0), both)

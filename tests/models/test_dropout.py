@@ -47,7 +47,7 @@ def test_the_mean_is_preserved():
     x, rng, n = np.array([[-2.0, 0.5, 3.0]]), np.random.default_rng(0), 20_000
     for rate in (0.1, 0.5, 0.9):
         layer = mp.nn.Dropout(rate)
-        drawn = np.array([layer(x, rng).data for _ in range(n)])
+        drawn = np.array([layer(x, rng) for _ in range(n)])
         assert abs((drawn == 0).mean() - rate) < 5 * np.sqrt(rate * (1 - rate) / (3 * n))
         np.testing.assert_array_less(np.abs(drawn.mean(axis=0) - x), 5 * np.abs(x) * np.sqrt(rate / (1 - rate) / n))
         np.testing.assert_allclose(drawn[drawn != 0], np.broadcast_to(x / (1 - rate), drawn.shape)[drawn != 0])
@@ -55,7 +55,7 @@ def test_the_mean_is_preserved():
 
 def test_elements_are_dropped_one_by_one():
     """Not whole feature maps: neighbours in any direction share their fate no more often than chance has it."""
-    kept = mp.nn.Dropout(0.5)(np.ones((20, 20, 20, 20)), np.random.default_rng(0)).data > 0
+    kept = mp.nn.Dropout(0.5)(np.ones((20, 20, 20, 20)), np.random.default_rng(0)) > 0
     for axis in range(4):
         same = (np.delete(kept, 0, axis) == np.delete(kept, -1, axis)).mean()
         assert abs(same - 0.5) < 5 * 0.5 / np.sqrt(kept.size)
