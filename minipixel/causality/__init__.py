@@ -3,5 +3,15 @@
 from minipixel.causality.check import assert_causal, check_causality
 from minipixel.causality.gradients import dependencies
 from minipixel.causality.report import CausalityReport
+from minipixel.causality.structure import structure
+from minipixel.causality.witnesses import WITNESSES, Witness
 
-__all__ = ["CausalityReport", "assert_causal", "check_causality", "dependencies"]
+__all__ = [
+    "WITNESSES",
+    "CausalityReport",
+    "Witness",
+    "assert_causal",
+    "check_causality",
+    "dependencies",
+    "structure",
+]
