@@ -2,8 +2,10 @@
 
 from minipixel.causality.check import assert_causal, check_causality
 from minipixel.causality.gradients import dependencies
+from minipixel.causality.perturbation import perturbed
 from minipixel.causality.report import CausalityReport
 from minipixel.causality.structure import structure
+from minipixel.causality.subjects import subject_of
 from minipixel.causality.witnesses import WITNESSES, Witness
 
 __all__ = [
@@ -13,5 +15,7 @@ __all__ = [
     "assert_causal",
     "check_causality",
     "dependencies",
+    "perturbed",
     "structure",
+    "subject_of",
 ]

@@ -10,7 +10,7 @@ from minipixel.causality.gradients import dependencies
 from minipixel.causality.report import CausalityReport
 from minipixel.causality.structure import structure
 from minipixel.causality.subjects import OfModel, Subject, subject_of
-from minipixel.causality.witnesses import Witness, earlier, modes, proof
+from minipixel.causality.witnesses import Witness, batch_verdict, earlier, modes, proof
 from minipixel.clock import Clock, Trace
 from minipixel.errors import CausalityError
 from minipixel.models.checks import check_count
@@ -89,18 +89,18 @@ class _Check:
         """All that there is to try, the cheapest first."""
         subject = self.subject
         known = isinstance(subject, OfModel) and self._graph(subject)
-        mixing = ""
+        mixing = []
         for mode, seed in modes(subject):
             if perturb.strangers(subject, images=self.images, rng=self.rng, seed=seed):
-                mixing = mixing or f"the output of an image depends on another image of its batch{mode}"
+                mixing.append(mode)
             else:
                 self._change(mode, seed, known)
-        self.witnesses.append(Witness("batch", not mixing, mixing or "no image sees another one of its batch"))
-        if subject.has_gradients:
-            self._add(self.few, dependencies(subject, images=self.images, outputs=self.few, rng=self.rng))
-            self._say("gradients", f"of {len(self.few):,} outputs on {self._images(self.images)}", self.few)
+        self.witnesses.append(batch_verdict(mixing))
+        if subject.has_gradients and "" not in mixing:  # copies of an image that see each other have no rows of their own
+            matrix = dependencies(subject, images=self.images, outputs=self.few, rng=self.rng)
+            self._add("gradients", self.few, matrix, f"of {len(self.few):,} outputs on {self._images(self.images)}")
         outputs = np.array(sorted(self.found), int)
-        matrix = np.array([self.found[place] for place in outputs]).reshape(len(outputs), subject.size)
+        matrix = np.array([self.found[place] for place in outputs], bool).reshape(len(outputs), subject.size)
         return CausalityReport(subject.name, subject.order, matrix, outputs, tuple(self.witnesses))
 
     def _graph(self, subject: OfModel) -> bool:
@@ -112,8 +112,8 @@ class _Check:
             return False
         whole = np.arange(subject.size) if subject.size <= WHOLE else self.few
         rows = whole if self.picked is None else self.picked
-        self._add(rows, structure(subject.model, outputs=rows, trace=trace))
-        self._say("structure", f"all that {len(rows):,} outputs can read, whatever the weights", rows)
+        matrix = structure(subject.model, outputs=rows, trace=trace)
+        self._add("structure", rows, matrix, f"all that {len(rows):,} outputs can read, whatever the weights")
         self.witnesses.append(proof(subject.model, Clock(trace, subject.groups, subject.order)))
         return True
 
@@ -124,30 +124,25 @@ class _Check:
             images = self.images if S <= ALL else 1
             rows = np.arange(S) if self.picked is None else self.picked
             matrix = perturb.perturbed(subject, images=images, outputs=rows, rng=self.rng, seed=seed)
-            self._add(rows, matrix)
-            late = int((matrix & ~earlier(subject.order, rows)).sum())
-            line = f"{S:,} sub-pixels changed, one at a time, on {self._images(images)}{mode}: {_moved(late)}"
-            self.witnesses.append(Witness("perturbation", not late, line))
+            tried = f"{S:,} sub-pixels changed, one at a time, on {self._images(images)}{mode}"
+            self._add("perturbation", rows, matrix, tried)
         if S > ALL:
-            options = {"images": self.images, "rng": self.rng, "seed": seed}
+            options: dict[str, Any] = {"images": self.images, "rng": self.rng, "seed": seed}
             moved = perturb.future_changed(subject, self.few, **options)
-            line = f"all from each of {len(self.few):,} sub-pixels on changed, on {self._images(self.images)}{mode}"
-            self.witnesses.append(Witness("future", not moved.any(), f"{line}: {_moved(int(moved.sum()))}"))
-            if moved.any():
-                suspects = np.flatnonzero(moved.any(axis=0))
+            suspects = np.flatnonzero(moved.any(axis=0))
+            matrix = np.zeros((len(suspects), S), bool)
+            if len(suspects):
                 matrix = perturb.perturbed(subject, outputs=suspects, **options)
                 unexplained = ~(matrix & ~earlier(subject.order, suspects)).any(axis=1)
                 first = self.few[moved[:, suspects].argmax(axis=0)]
                 matrix[unexplained, first[unexplained]] = True  # it takes several at once: name the first of them
-                self._add(suspects, matrix)
+            tried = f"all changed from each of {len(self.few):,} sub-pixels on, on {self._images(self.images)}{mode}"
+            self._add("future", suspects, matrix, tried)
 
-    def _add(self, places: np.ndarray, matrix: np.ndarray) -> None:
-        for place, row in zip(places.tolist(), matrix, strict=True):
+    def _add(self, name: str, rows: np.ndarray, matrix: np.ndarray, tried: str) -> None:
+        """What a witness found, the dependencies of some outputs, and what it did to find it."""
+        for place, row in zip(rows.tolist(), matrix, strict=True):
             self.found[place] = self.found[place] | row if place in self.found else row
-
-    def _say(self, name: str, tried: str, rows: np.ndarray) -> None:
-        """What a witness saw of the rows that it has just added."""
-        matrix = np.array([self.found[place] for place in rows.tolist()])
         late = int((matrix & ~earlier(self.subject.order, rows)).sum())
         self.witnesses.append(Witness(name, not late, f"{tried}: {late:,} leaks"))
 
@@ -155,6 +150,3 @@ class _Check:
     def _images(n: int) -> str:
         return f"{n} image{'s' * (n > 1)}"
 
-
-def _moved(count: int) -> str:
-    return f"{count:,} outputs moved that must not" if count else "no output moved that must not"

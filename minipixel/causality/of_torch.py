@@ -59,7 +59,7 @@ class OfTorch(OfFunction):
         buffers = [(buffer, buffer.clone()) for buffer in self.function.buffers()]
         devices = [self.device] if self.device.type == "cuda" else []
         try:
-            with torch.random.fork_rng(devices), torch.backends.mkldnn.flags(enabled=False):
+            with torch.random.fork_rng(devices):
                 torch.manual_seed(0 if seed is None else seed)
                 self.function.train(seed is not None)
                 yield

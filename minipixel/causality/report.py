@@ -78,6 +78,15 @@ class CausalityReport:
             return f"{refusing['batch'].line}; the usual cause: {BATCH}"
         return "; ".join(str(witness) for witness in refusing.values())
 
+    def plot(self, output: Sequence[int] | None = None) -> Any:
+        """What depends on what, what one output (r, c, channel) sees, and how much each sees of its past -> Figure.
+
+        `output` may be left out: then it is one that leaks, if there is one, else one well inside the image.
+        """
+        from minipixel.causality import pictures
+
+        return pictures.causality(self.order, self.dependencies, self.outputs, output)
+
     def __str__(self) -> str:
         seen = int(self._earlier.sum())
         if len(self.leaks):
@@ -88,6 +97,7 @@ class CausalityReport:
         else:
             verdict = "causal, no output depends on itself or on anything later"
         blind = f"blind to {len(self.blind):,} of {seen:,} earlier pairs" if len(self.blind) else "sees its whole past"
+        blind = blind if len(self.outputs) else "nothing more was tried"
         some = "" if len(self.outputs) == self.order.size else f" (of {len(self.outputs):,} outputs)"
         lines = [f"  {witness}" for witness in self.witnesses]
-        return "\n".join([f"{self.name}: {verdict}; {blind}{some}", *lines])
+        return "\n".join([f"{self.name}: {verdict}; {blind}{some if len(self.outputs) else ''}", *lines])

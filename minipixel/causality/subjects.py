@@ -128,6 +128,19 @@ class OfFunction(Subject):
         self.made_by = type(output).__module__.partition(".")[0].removesuffix("lib")
         self.layout = Layout(tuple(output.shape), self.image_shape, len(images), self.channels_first)
         self.groups = self.layout.groups(groups, self.image_shape[2])
+        self._check_numbers(images)
+
+    def _check_numbers(self, images: np.ndarray) -> None:
+        """ValueError unless the same images give the same numbers: else all would seem to depend on all."""
+        first, again = self.parameters(images), self.parameters(images)
+        if first.dtype.kind not in "iufb" or np.isnan(first).any():
+            got = "NaN" if first.dtype.kind in "f" else str(first.dtype)
+            raise ValueError(f"output: got {got}, wanted numbers; look at inputs=, what images it is fed")
+        if (first != again).any():
+            raise ValueError(
+                "output: got two different ones for the same images, wanted the same; give its noise a fixed seed, or "
+                "switch it to evaluation"
+            )
 
     def parameters(self, images: np.ndarray, context: Any = None, seed: int | None = None) -> np.ndarray:
         """Images (N, H, W, C) -> parameters (N, H, W, P)."""

@@ -82,9 +82,14 @@ def batch(thing: Any, *, images: int = 4, rng: Any = 0) -> Witness:
     """No image sees another one of its batch, in training mode neither."""
     subject = subject_of(thing)
     mixing = [mode for mode, seed in modes(subject) if perturb.strangers(subject, images=images, rng=rng, seed=seed)]
+    return batch_verdict(mixing)
+
+
+def batch_verdict(mixing: list[str]) -> Witness:
+    """What is to be said of the modes in which images see each other."""
     if not mixing:
         return Witness("batch", True, "no image sees another one of its batch")
-    return Witness("batch", False, f"the output of an image depends on others of its batch{mixing[0]}")
+    return Witness("batch", False, f"the output of an image depends on another image of its batch{mixing[0]}")
 
 
 def enumeration(model: Model) -> Witness:
