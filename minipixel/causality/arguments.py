@@ -1,4 +1,4 @@
-"""What may be said about a model of somebody else's: its images, its order, what its output means; or one line why not."""
+"""What may be said of somebody else's model: its images, its order, what its output means; or one line why not."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,9 @@ def check_order(order: Any, image_shape: tuple[int, int, int]) -> np.ndarray:
     places = np.asarray(order)
     if places.shape != image_shape or places.dtype.kind not in "iu":
         got = repr(order) if isinstance(order, str) else f"{places.dtype} of shape {places.shape}"
-        raise ValueError(f'order: got {got}, wanted "raster", "rgb-planes" or integers of shape {image_shape}, (H, W, C)')
+        raise ValueError(
+            f'order: got {got}, wanted "raster", "rgb-planes" or integers of shape {image_shape}, (H, W, C)'
+        )
     return places
 
 
@@ -57,7 +59,8 @@ class Inputs:
         whole = dtype.kind in "iu"
         if dtype.kind not in "iuf" or not (np.isfinite([low, high]).all() and low < high):
             raise ValueError(
-                f'inputs: got {inputs!r}, wanted (dtype, lowest, highest), like ("float32", -1.0, 1.0) or ("uint8", 0, 255)'
+                f"inputs: got {inputs!r}, wanted (dtype, lowest, highest), like "
+                '("float32", -1.0, 1.0) or ("uint8", 0, 255)'
             )
         if whole and (low % 1 or high % 1 or low < np.iinfo(dtype).min or high > np.iinfo(dtype).max):
             raise ValueError(f"inputs: got {inputs!r}, wanted whole numbers that {dtype} can hold")
@@ -130,7 +133,9 @@ class Layout:
             if len(axes) == 2 and not self.channels_first:
                 axes = [0]  # (N, H, W, C, Q)
             if len(axes) != 1:
-                raise ValueError(f"output: got axes {self.channels} of channels, wanted just one of them {C} long; {way_out}")
+                raise ValueError(
+                    f"output: got axes {self.channels} of channels, wanted just one of them {C} long; {way_out}"
+                )
             return np.broadcast_to(np.indices(self.channels)[axes[0]], self.channels).reshape(-1)
         if self.P % C:
             raise ValueError(f"output: got {self.P} channels, wanted a number that {C} colours share evenly; {way_out}")

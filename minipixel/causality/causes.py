@@ -14,11 +14,13 @@ def usual_cause(order: np.ndarray, pairs: np.ndarray) -> str:
     raster = np.array_equal(order, np.arange(order.size).reshape(order.shape))
     same_pixel = (dr == 0) & (dc == 0)
     if (same_pixel & (dk == 0)).any() and same_pixel.all() and not (dk > 0).any():
-        if C == 1 or (dk == 0).all() and {tuple(pair[0]) for pair in pairs} >= set(np.ndindex(order.shape)):
+        if C == 1 or ((dk == 0).all() and {tuple(pair[0]) for pair in pairs} >= set(np.ndindex(order.shape))):
             return "mask B, or none, in the first layer, where the image comes in: mask A shuts the centre"
         return "a colour mask: groups of channels that got mixed up in one layer, at a gate or at a concatenation"
     if same_pixel.all():
-        return "a colour mask: red may not see green or blue, green not blue; look at the groups of channels of each layer"
+        return (
+            "a colour mask: red may not see green or blue, green not blue; look at the groups of channels of each layer"
+        )
     if not raster:
         return "masks made for another order than the one that is checked"
     if (dr[~same_pixel] > 0).all() and (dr < H - 1).all():
@@ -27,7 +29,9 @@ def usual_cause(order: np.ndarray, pairs: np.ndarray) -> str:
         return "rows below left open: a mask that shuts the centre row alone, or padding at the wrong end"
     if (dr == 0).all():
         if (dc <= 1).all():
-            return "a kernel one column too wide, a centred kernel where one should end at its pixel, or a missing shift"
+            return (
+                "a kernel one column too wide, a centred kernel where one should end at its pixel, or a missing shift"
+            )
         return "columns to the right left open in a mask, a mirrored pass that is not mirrored back, or a missing shift"
     if (np.abs(dr) == H - 1).any() and (np.abs(dc) == W - 1).any():
         return "a statistic over the whole image (a normalisation, a pooling, attention without a mask), or np.roll"

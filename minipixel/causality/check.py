@@ -96,7 +96,9 @@ class _Check:
             else:
                 self._change(mode, seed, known)
         self.witnesses.append(batch_verdict(mixing))
-        if subject.has_gradients and "" not in mixing:  # copies of an image that see each other have no rows of their own
+        if (
+            subject.has_gradients and "" not in mixing
+        ):  # copies of an image that see each other have no rows of their own
             matrix = dependencies(subject, images=self.images, outputs=self.few, rng=self.rng)
             self._add("gradients", self.few, matrix, f"of {len(self.few):,} outputs on {self._images(self.images)}")
         outputs = np.array(sorted(self.found), int)
@@ -120,7 +122,7 @@ class _Check:
     def _change(self, mode: str, seed: int | None, known: bool) -> None:
         """Change sub-pixels: one by one where that is cheap or nothing else tells, else a whole future at once."""
         subject, S = self.subject, self.subject.size
-        if S <= ALL or not known and (S <= MANY or not subject.has_gradients):
+        if S <= ALL or (not known and (S <= MANY or not subject.has_gradients)):
             images = self.images if S <= ALL else 1
             rows = np.arange(S) if self.picked is None else self.picked
             matrix = perturb.perturbed(subject, images=images, outputs=rows, rng=self.rng, seed=seed)
@@ -149,4 +151,3 @@ class _Check:
     @staticmethod
     def _images(n: int) -> str:
         return f"{n} image{'s' * (n > 1)}"
-

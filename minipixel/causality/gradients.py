@@ -13,7 +13,7 @@ from minipixel.shards import Workers
 
 
 def dependencies(
-    model: Model | Subject, *, images: int = 4, outputs: Sequence[int] | None = None, rng: Any = 0
+    model: Model | Subject, *, images: int = 4, outputs: Sequence[int] | np.ndarray | None = None, rng: Any = 0
 ) -> np.ndarray:
     """Which sub-pixels each is predicted from: boolean (S, S), S = H*W*C in raster order, [i, j] for i on j.
 
@@ -33,9 +33,7 @@ def dependencies(
         for _ in range(images):
             image = subject.random_image(generator)
             weights = generator.uniform(0.5, 1.5, len(subject.groups))  # so that no two parameters cancel
-            rows = functools.partial(
-                _rows_of_jacobian, subject, image, subject.context(generator), weights, places
-            )
+            rows = functools.partial(_rows_of_jacobian, subject, image, subject.context(generator), weights, places)
             found |= np.concatenate(list(workers.map(rows, len(places), subject.batch)))
     return found | joined(places, subject.image_shape) if subject.joins else found
 

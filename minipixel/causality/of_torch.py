@@ -22,6 +22,7 @@ class OfTorch(OfFunction):
         weights = [weight for weight in (*module.parameters(), *module.buffers()) if weight.is_floating_point()]
         self.device = weights[0].device if weights else torch.device("cpu")
         self.dtype = weights[0].dtype if weights else torch.float32
+        self.module = module
         super().__init__(module, image_shape, channels_first=channels_first is not False, **options)
         self.name = type(module).__name__
         self.has_gradients = self.inputs.dtype.kind == "f"
@@ -44,8 +45,9 @@ class OfTorch(OfFunction):
         x = self._tensor(self.given(images)).requires_grad_()
         with self._mode(None), torch.enable_grad():
             output = self.function(x)
-            seeds = torch.as_tensor(np.ascontiguousarray(self.layout.raw(seeds)), dtype=output.dtype, device=self.device)
-            (gradient,) = torch.autograd.grad(output, x, seeds, allow_unused=True)
+            laid_out = np.ascontiguousarray(self.layout.raw(seeds))
+            seed = torch.as_tensor(laid_out, dtype=output.dtype, device=self.device)
+            (gradient,) = torch.autograd.grad(output, x, seed, allow_unused=True)
         return self.taken(np.zeros(x.shape) if gradient is None else self.numbers(gradient))
 
     def _tensor(self, images: np.ndarray) -> Any:
@@ -55,13 +57,13 @@ class OfTorch(OfFunction):
     @contextmanager
     def _mode(self, seed: int | None) -> Iterator[None]:
         """Evaluation mode or, with a seed, training mode."""
-        modes = [(module, module.training) for module in self.function.modules()]
-        buffers = [(buffer, buffer.clone()) for buffer in self.function.buffers()]
+        modes = [(module, module.training) for module in self.module.modules()]
+        buffers = [(buffer, buffer.clone()) for buffer in self.module.buffers()]
         devices = [self.device] if self.device.type == "cuda" else []
         try:
             with torch.random.fork_rng(devices):
                 torch.manual_seed(0 if seed is None else seed)
-                self.function.train(seed is not None)
+                self.module.train(seed is not None)
                 yield
         finally:
             for module, training in modes:

@@ -1,4 +1,4 @@
-"""Change something, and see what moves: for anything that turns images into numbers. To the bit, without a tolerance."""
+"""Change something, and see what moves: to the bit, for anything that turns images into numbers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,10 +17,10 @@ def perturbed(
     subject: Subject,
     *,
     images: int = 4,
-    outputs: Sequence[int] | None = None,
+    outputs: Sequence[int] | np.ndarray | None = None,
     rng: Any = 0,
     seed: int | None = None,
-    inputs: Sequence[int] | None = None,
+    inputs: Sequence[int] | np.ndarray | None = None,
 ) -> np.ndarray:
     """Which outputs move when a single sub-pixel does: boolean (rows, S), [i, j] for output i by sub-pixel j.
 
@@ -42,7 +42,9 @@ def perturbed(
     return found | joined(rows, subject.image_shape) if subject.joins else found
 
 
-def future_changed(subject: Subject, places: np.ndarray, *, images: int = 4, rng: Any = 0, seed: int | None = None) -> np.ndarray:
+def future_changed(
+    subject: Subject, places: np.ndarray, *, images: int = 4, rng: Any = 0, seed: int | None = None
+) -> np.ndarray:
     """Which outputs move though only what is drawn no earlier did: boolean (len(places), S), [k, i] for output i.
 
     For each of some `places` in raster order that sub-pixel and all later ones are changed at once: a single forward

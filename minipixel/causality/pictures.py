@@ -10,10 +10,10 @@ from minipixel.plots import CENTRE, INK, OPEN, SHUT, figure
 LATER, SEEN, BLIND, ITSELF, LEAK = range(5)
 """What an input is to an output; where several share a dot of the picture, the one named last is shown."""
 SHADES = (SHUT, OPEN, "#f2c14e", INK, "#c8102e")
-LEGEND = ("later, unseen", "seen", "blind: earlier, never seen", "itself", "leaked: later, but seen")
+LEGEND = ("later, unseen", "seen", "blind: earlier, never seen", "itself", "leaked: seen, though itself or later")
 DOTS = 400
 """Up to how many dots a matrix is drawn."""
-RINGED = 100
+RINGED = 20
 """Up to how many leaks are ringed, since one dot is easily overlooked."""
 
 
@@ -35,7 +35,9 @@ def causality(
     `order` (H, W, C), boolean `dependencies` (rows, S) for `outputs` (rows,), places in raster order.
     """
     if not len(outputs):
-        raise ValueError("plot: got a report without any outputs, wanted one; where images see each other none is looked at")
+        raise ValueError(
+            "plot: got a report without any outputs, wanted one; where images see each other none is looked at"
+        )
     H, W, C = order.shape
     found = kinds(order, dependencies, outputs)
     row = _row(found, outputs, order.shape, output)
@@ -56,15 +58,20 @@ def causality(
 
 
 def _row(found: np.ndarray, outputs: np.ndarray, shape: tuple[int, ...], output: Sequence[int] | None) -> int:
-    """The row to look at closely: the one asked for; else the one nearest to two thirds down, of those that leak."""
+    """The row to look at closely: the one asked for; else the one nearest to two thirds down, of those that leak.
+
+    Of its colours the last, which may see the most.
+    """
     if output is not None:
         asked = np.flatnonzero(outputs == np.ravel_multi_index(tuple(output), shape))
         if not len(asked):
-            raise ValueError(f"output: got {tuple(output)}, wanted one of the {len(outputs)} outputs that were looked at")
+            raise ValueError(
+                f"output: got {tuple(output)}, wanted one of the {len(outputs)} outputs that were looked at"
+            )
         return int(asked[0])
-    r, c, _ = np.unravel_index(outputs, shape)
-    H, W, _ = shape
-    distance = np.abs(r - 2 * H // 3) + np.abs(c - W // 2).astype(float)
+    r, c, channel = np.unravel_index(outputs, shape)
+    H, W, C = shape
+    distance = np.abs(r - 2 * H // 3) + np.abs(c - W // 2) + (C - 1 - channel) / C
     leaks = (found == LEAK).any(axis=1)
     return int(np.where(leaks | ~leaks.any(), distance, np.inf).argmin())
 
@@ -129,7 +136,9 @@ def _legend(fig: Any, found: np.ndarray) -> None:
 def _paint(ax: Any, cells: np.ndarray, extent: tuple[int, int, int, int]) -> None:
     from matplotlib.colors import ListedColormap
 
-    ax.imshow(cells, cmap=ListedColormap(SHADES), vmin=-0.5, vmax=len(SHADES) - 0.5, extent=extent, interpolation="nearest")
+    ax.imshow(
+        cells, cmap=ListedColormap(SHADES), vmin=-0.5, vmax=len(SHADES) - 0.5, extent=extent, interpolation="nearest"
+    )
     _bare(ax)
 
 

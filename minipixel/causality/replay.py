@@ -7,7 +7,7 @@ import numpy as np
 
 from minipixel.heads import Head
 from minipixel.models import Model
-from minipixel.sampling import Cached, Naive, Sampler, program_of
+from minipixel.sampling import Cached, Naive, program_of
 from minipixel.tensor import Tensor, no_grad
 
 
@@ -15,7 +15,7 @@ class Recorder(Head):
     """A head that draws as another one does, and adds up the log-probability of what it draws for each of N images."""
 
     def __init__(self, head: Head, N: int) -> None:
-        self.head, self.groups, self.joins_colours = head, head.groups, head.joins_colours
+        self.head, self.groups = head, head.groups
         self.log_probs = np.zeros(N)
 
     def log_prob(self, parameters: Any, images: Any) -> Any:
@@ -44,11 +44,8 @@ def replayed(model: Model, n: int, method: str, rng: Any = 0) -> tuple[np.ndarra
     generator = np.random.default_rng(rng)
     watched = copy.copy(model)
     watched.head = recorder = Recorder(model.head, n)
-    sampler: Sampler
-    if method == "naive":
-        sampler = Naive(watched)
-    else:
-        sampler = Cached(program_of(model, wave=method == "wavefront")[0], watched)
+    wave = method == "wavefront"
+    sampler = Naive(watched) if method == "naive" else Cached(program_of(model, wave)[0], watched)
     condition = model.conditions.random(n, generator)
     nothing, nowhere = np.zeros((n, *model.image_shape), np.uint8), np.zeros((n, *model.image_shape[:2]), bool)
     images = sampler(generator.random(nothing.shape), condition, 1.0, nothing, nowhere)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-
 from minipixel.causality.causes import BATCH, usual_cause
 from minipixel.causality.witnesses import Witness, earlier
 

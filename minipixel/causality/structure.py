@@ -12,7 +12,9 @@ TRACKED = 1024
 """How many sub-pixels are followed through the graph at a time: 128 bytes for each value of a class of channels."""
 
 
-def structure(model: Model, *, outputs: Sequence[int] | None = None, trace: Trace | None = None) -> np.ndarray:
+def structure(
+    model: Model, *, outputs: Sequence[int] | np.ndarray | None = None, trace: Trace | None = None
+) -> np.ndarray:
     """Which sub-pixels each can be predicted from: boolean (S, S), S = H*W*C in raster order, [i, j] for i on j.
 
     Every sub-pixel of the image starts as a set with itself in it, and every value of the graph holds the union of the

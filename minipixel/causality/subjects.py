@@ -179,7 +179,9 @@ def subject_of(thing: Any, image_shape: Any = None, order: Any = None, **options
     given = [name for name, value in options.items() if value is not None]
     if isinstance(thing, Model):
         if given:
-            raise ValueError(f"{given[0]}: got one for a {type(thing).__name__}, wanted None; a minipixel model knows it")
+            raise ValueError(
+                f"{given[0]}: got one for a {type(thing).__name__}, wanted None; a minipixel model knows it"
+            )
         if image_shape is not None and tuple(image_shape) != thing.image_shape:
             raise ValueError(f"image_shape: got {tuple(image_shape)}, wanted {thing.image_shape}, that of the model")
         return OfModel(thing, order)

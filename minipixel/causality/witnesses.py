@@ -37,7 +37,9 @@ class Witness:
         return f"{self.name}: {self.line}"
 
 
-def gradients(thing: Any, *, images: int = 4, outputs: Sequence[int] | None = None, rng: Any = 0) -> Witness:
+def gradients(
+    thing: Any, *, images: int = 4, outputs: Sequence[int] | np.ndarray | None = None, rng: Any = 0
+) -> Witness:
     """No output has a gradient, of exactly zero, with respect to itself or to anything later."""
     subject = subject_of(thing)
     matrix = dependencies(subject, images=images, outputs=outputs, rng=rng)
@@ -46,7 +48,7 @@ def gradients(thing: Any, *, images: int = 4, outputs: Sequence[int] | None = No
     return Witness("gradients", not late, f"{tried}, {late:,} of them not zero where they have to be")
 
 
-def reads(model: Model, *, outputs: Sequence[int] | None = None) -> Witness:
+def reads(model: Model, *, outputs: Sequence[int] | np.ndarray | None = None) -> Witness:
     """No output reads itself or anything later, through any path, whatever the weights are."""
     late = int((structure(model, outputs=outputs) & ~earlier(model.order, outputs)).sum())
     return Witness("structure", not late, f"{late:,} pairs in which an output can see itself or what is drawn later")
@@ -74,7 +76,8 @@ def perturbation(thing: Any, *, images: int = 1, inputs: Sequence[int] | None = 
     return Witness(
         "perturbation",
         not any(late.values()),
-        f"{count:,} sub-pixels changed on {images} image{'s' * (images > 1)}, one at a time: {told} outputs moved that must not",
+        f"{count:,} sub-pixels changed on {images} image{'s' * (images > 1)}, one at a time: {told} outputs moved that "
+        "must not",
     )
 
 
@@ -100,8 +103,8 @@ def enumeration(model: Model) -> Witness:
     S, Q = int(np.prod(model.image_shape)), model.levels
     if S * np.log(Q) > np.log(MOST_IMAGES) + 1e-9:
         raise ValueError(
-            f"enumeration: got images of {S} sub-pixels with {Q} levels, {Q}**{S} of them, wanted {MOST_IMAGES:,} at the most; "
-            "make the same model for smaller images, or of fewer levels"
+            f"enumeration: got images of {S} sub-pixels with {Q} levels, {Q}**{S} of them, wanted "
+            f"{MOST_IMAGES:,} at the most; make the same model for smaller images, or of fewer levels"
         )
     images = np.array(list(itertools.product(range(Q), repeat=S)), np.uint8).reshape(-1, *model.image_shape)
     condition = model.conditions.random(1, np.random.default_rng(0))
@@ -130,7 +133,9 @@ def replay(model: Model, n: int = 4, *, methods: Sequence[str] = METHODS, rng: A
         furthest = float(np.abs(gathered - finished).max())
         holds &= furthest <= tolerance
         told.append(f"{method} {furthest:.1e}")
-    return Witness("replay", holds, f"{n} samples, nats between drawing and scoring them at the most: {', '.join(told)}")
+    return Witness(
+        "replay", holds, f"{n} samples, nats between drawing and scoring them at the most: {', '.join(told)}"
+    )
 
 
 def modes(subject: Any) -> list[tuple[str, int | None]]:
@@ -146,7 +151,7 @@ def modes(subject: Any) -> list[tuple[str, int | None]]:
     return found
 
 
-def earlier(order: np.ndarray, outputs: Sequence[int] | None = None) -> np.ndarray:
+def earlier(order: np.ndarray, outputs: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
     """[i, j]: whether sub-pixel j is drawn before output i, (rows, S)."""
     place = order.ravel()
     rows = place if outputs is None else place[np.asarray(outputs)]

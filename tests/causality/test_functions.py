@@ -52,12 +52,17 @@ def test_an_order_of_ones_own():
 CAUSES = {
     "its own value": (lambda x: x, "mask B, or none, in the first layer"),
     "the next pixel": (lambda x: np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0)))[:, :, 1:], "a kernel one column too wide"),
-    "the row below": (lambda x: np.pad(x, ((0, 0), (0, 1), (0, 0), (0, 0)))[:, 1:], "zeros are appended at the wrong end"),
+    "the row below": (
+        lambda x: np.pad(x, ((0, 0), (0, 1), (0, 0), (0, 0)))[:, 1:],
+        "zeros are appended at the wrong end",
+    ),
     "wrapped around": (lambda x: np.roll(x, 1, axis=1), "a roll instead of a shift"),
     "the whole image": (lambda x: x - x.mean(axis=(1, 2, 3), keepdims=True), "a statistic over the whole image"),
     "the whole batch": (lambda x: x - x.mean(axis=0), "batch normalisation"),
     "a centred kernel": (
-        lambda x: sum(np.roll(np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0))), s, (1, 2)) for s in ((0, 1), (1, 0), (0, -1), (-1, 0)))[:, 2:-2, 2:-2],
+        lambda x: sum(
+            np.roll(np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0))), s, (1, 2)) for s in ((0, 1), (1, 0), (0, -1), (-1, 0))
+        )[:, 2:-2, 2:-2],
         "a convolution without a mask",
     ),
 }
@@ -166,7 +171,10 @@ REFUSED = {
 def test_what_is_refused(message):
     options = {"function": lambda x: x, "image_shape": (2, 3, 3)} | REFUSED[message]
     if message.startswith("output: got shape"):
-        message, options["function"] = "output: got shape (2, 2, 2, 4) for 2 images of 2 x 3 pixels", options["function"]
+        message, options["function"] = (
+            "output: got shape (2, 2, 2, 4) for 2 images of 2 x 3 pixels",
+            options["function"],
+        )
     with pytest.raises(ValueError) as error:
         mp.check_causality(options.pop("function"), options.pop("image_shape"), **options)
     assert str(error.value).startswith(message) and "\n" not in str(error.value)

@@ -102,7 +102,9 @@ def test_what_is_refused():
         mp.check_causality(3)
     with pytest.raises(ValueError, match=r"^groups: got one for a PixelCNN, wanted None; a minipixel model knows it$"):
         mp.check_causality(pixelcnn(), groups=[0, 0])
-    with pytest.raises(ValueError, match=r"^outputs: got \[20\], wanted places in raster order, whole numbers in 0..19$"):
+    with pytest.raises(
+        ValueError, match=r"^outputs: got \[20\], wanted places in raster order, whole numbers in 0..19$"
+    ):
         mp.check_causality(pixelcnn(), outputs=[20])
     with pytest.raises(ValueError, match=r"^image_shape: got \(3, 3, 1\), wanted \(5, 4, 1\)"):
         mp.check_causality(pixelcnn(), (3, 3, 1))

@@ -164,7 +164,8 @@ def test_what_is_refused():
 
 def test_torch_is_not_imported_before_it_is_needed():
     code = (
-        "import sys, numpy as np, minipixel as mp; mp.check_causality(mp.models.PixelCNN((2, 2, 1), 2, hidden=1, blocks=1)); "
+        "import sys, numpy as np, minipixel as mp; "
+        "mp.check_causality(mp.models.PixelCNN((2, 2, 1), 2, hidden=1, blocks=1)); "
         "mp.check_causality(np.zeros_like, (2, 2, 1)); assert not {'torch', 'jax'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
