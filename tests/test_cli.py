@@ -284,3 +284,54 @@ def test_train_on_the_real_mnist(tmp_path, monkeypatch):
     assert main(["train", "--data", "mnist", "--root", root, "--levels", "2", *SMALL, "--out", "run"]) == 0
     figures = json.loads((tmp_path / "run" / "figures.json").read_text())
     assert 70 < figures["test_nats_per_image"] < 130
+
+
+def test_check(here, trained, capsys):
+    assert main(["check", str(trained)]) == 0
+    said = capsys.readouterr().out
+    assert "PixelCNN: causal" in said and "64 outputs" in said and (here / "causality.png").stat().st_size > 1000
+    assert (
+        main(
+            ["check", "--model", "gated", "--shape", "4", "5", "3", "--levels", "4", "--layers", "1", "--out", "a.png"]
+        )
+        == 0
+    )
+    said = capsys.readouterr().out
+    assert "4x5x3 images of 4 levels" in said and "blind to" in said and (here / "a.png").exists()
+
+
+def test_check_of_a_leaky_model(here, monkeypatch, capsys):
+    class Leaky(mp.models.PixelCNN):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            stem = self.stem
+            self.stem = mp.nn.Conv2d(stem.groups_in, stem.groups_out, stem.kernel, "B", self.init)
+
+    monkeypatch.setitem(mp.models.MODELS, "pixelcnn", Leaky)
+    assert main(["check", "--model", "pixelcnn", "--shape", "4", "5", "1", "--hidden", "4", "--blocks", "1"]) == 1
+    said = capsys.readouterr().out
+    assert "Leaky: 20 leaks, the first: (0, 0) depends on (0, 0)" in said
+    assert "the future comes in at stem (conv2d)" in said and "the usual cause: mask B" in said
+    assert (here / "causality.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "check: got no model, wanted a model.safetensors, or --model with --shape H W C"),
+        (["--model", "gated"], "check: got no model"),
+        (["model.safetensors", "--hidden", "3"], "--hidden: got one beside model.safetensors, wanted one of the two"),
+        (["model.safetensors", "--levels", "3"], "--levels: got one beside model.safetensors"),
+        (["model.safetensors"], "model.safetensors: No such file"),
+        (["--model", "gated", "--shape", "4", "4", "2"], "image_shape: got (4, 4, 2), wanted (H, W, C)"),
+        (["--model", "gated", "--shape", "4", "4", "1", "--blocks", "2"], "--blocks: gated does not take it"),
+        (["--model", "gated", "--shape", "4", "4", "1", "--levels", "0"], "levels: got 0"),
+        (
+            ["--model", "gated", "--shape", "4", "4", "1", "--out", "a.npy"],
+            "--out: got a.npy, wanted a name ending in .png",
+        ),
+    ],
+)
+def test_what_check_refuses(here, capsys, arguments, said):
+    assert main(["check", *arguments]) == 2
+    assert said in one_line(capsys) and not (here / "causality.png").exists()

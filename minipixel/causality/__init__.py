@@ -2,6 +2,20 @@
 
 from minipixel.causality.check import assert_causal, check_causality
 from minipixel.causality.gradients import dependencies
+from minipixel.causality.perturbation import perturbed
 from minipixel.causality.report import CausalityReport
+from minipixel.causality.structure import structure
+from minipixel.causality.subjects import subject_of
+from minipixel.causality.witnesses import WITNESSES, Witness
 
-__all__ = ["CausalityReport", "assert_causal", "check_causality", "dependencies"]
+__all__ = [
+    "WITNESSES",
+    "CausalityReport",
+    "Witness",
+    "assert_causal",
+    "check_causality",
+    "dependencies",
+    "perturbed",
+    "structure",
+    "subject_of",
+]

@@ -1,9 +1,14 @@
-"""What a check of causality found, in numbers and in sentences."""
+"""What a check of causality found, in numbers, in sentences and in pictures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+
+from minipixel.causality.causes import BATCH, usual_cause
+from minipixel.causality.witnesses import Witness, earlier
 
 COLOURS = {1: ("",), 3: (" red", " green", " blue")}
 
@@ -14,16 +19,20 @@ class CausalityReport:
 
     `dependencies` is boolean (S, S), S = H*W*C sub-pixels in raster order; `order` (H, W, C) is the place in line of
     each. `leaks` and `blind` list pairs of positions: integers (pairs, 2, 3), the output's (r, c, channel) first.
+    `witnesses` say what was tried and seen. Where not all outputs were looked at, `outputs` names those that were, as
+    places in raster order, and `dependencies` has these rows alone.
     """
 
     name: str
     order: np.ndarray
     dependencies: np.ndarray
+    outputs: np.ndarray
+    witnesses: tuple[Witness, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether nothing leaks. Blind spots make a model weaker, not wrong."""
-        return len(self.leaks) == 0
+        """Whether nothing leaks, by any witness. Blind spots make a model weaker, not wrong."""
+        return len(self.leaks) == 0 and all(witness.holds for witness in self.witnesses)
 
     @cached_property
     def leaks(self) -> np.ndarray:
@@ -37,24 +46,57 @@ class CausalityReport:
 
     @cached_property
     def _earlier(self) -> np.ndarray:
-        """[i, j]: whether sub-pixel j is drawn before sub-pixel i."""
-        place = self.order.ravel()
-        return place[None, :] < place[:, None]
+        """[i, j]: whether sub-pixel j is drawn before the output of row i."""
+        return earlier(self.order, self.outputs)
 
     def _pairs(self, matrix: np.ndarray) -> np.ndarray:
-        return np.stack(np.unravel_index(np.argwhere(matrix), self.order.shape), axis=-1)
+        rows, columns = np.nonzero(matrix)
+        places = np.stack([self.outputs[rows], columns], axis=-1)
+        return np.stack(np.unravel_index(places, self.order.shape), axis=-1)
 
-    def describe(self, position: np.ndarray) -> str:
+    def describe(self, position: Sequence[int] | np.ndarray) -> str:
         """A sub-pixel in words: "(3, 5) green"."""
         r, c, channel = (int(i) for i in position)
-        return f"({r}, {c}){COLOURS[self.order.shape[2]][channel]}"
+        C = self.order.shape[2]
+        return f"({r}, {c}){COLOURS[C][channel] if C in COLOURS else f' channel {channel}'}"
+
+    @property
+    def why(self) -> str:
+        """What is wrong, and what usually causes it, in a sentence; "" if nothing leaks."""
+        refusing = {witness.name: witness for witness in self.witnesses if not witness.holds}
+        if len(self.leaks):
+            output, read = self.leaks[0]
+            itself = " (its own value)" if tuple(output) == tuple(read) else ", which is drawn later"
+            several = f"; {len(self.leaks):,} such pairs in all" if len(self.leaks) > 1 else ""
+            layer = f"; {refusing['clock'].line}" if "clock" in refusing else ""
+            return (
+                f"sub-pixel {self.describe(output)} depends on {self.describe(read)}{itself}{several}{layer}; "
+                f"the usual cause: {usual_cause(self.order, self.leaks)}"
+            )
+        if "batch" in refusing:
+            return f"{refusing['batch'].line}; the usual cause: {BATCH}"
+        return "; ".join(str(witness) for witness in refusing.values())
+
+    def plot(self, output: Sequence[int] | None = None) -> Any:
+        """What depends on what, what one output (r, c, channel) sees, and how much each sees of its past -> Figure.
+
+        `output` may be left out: then it is one that leaks, if there is one, else one well inside the image.
+        """
+        from minipixel.causality import pictures
+
+        return pictures.causality(self.order, self.dependencies, self.outputs, output)
 
     def __str__(self) -> str:
-        earlier = int(self._earlier.sum())
-        if not self.ok:
+        seen = int(self._earlier.sum())
+        if len(self.leaks):
             output, read = self.leaks[0]
             verdict = f"{len(self.leaks):,} leaks, the first: {self.describe(output)} depends on {self.describe(read)}"
+        elif not self.ok:
+            verdict = f"not causal, {self.why}"
         else:
             verdict = "causal, no output depends on itself or on anything later"
-        blind = f"blind to {len(self.blind):,} of {earlier:,} earlier pairs"
-        return f"{self.name}: {verdict}; {blind if len(self.blind) else 'sees its whole past'}"
+        blind = f"blind to {len(self.blind):,} of {seen:,} earlier pairs" if len(self.blind) else "sees its whole past"
+        blind = blind if len(self.outputs) else "nothing more was tried"
+        some = "" if len(self.outputs) == self.order.size else f" (of {len(self.outputs):,} outputs)"
+        lines = [f"  {witness}" for witness in self.witnesses]
+        return "\n".join([f"{self.name}: {verdict}; {blind}{some if len(self.outputs) else ''}", *lines])

@@ -1,11 +1,11 @@
-"""The command line: `minipixel demo | train | sample | complete | evaluate | info`."""
+"""The command line: `minipixel demo | train | sample | complete | evaluate | check | info`."""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
 
-from minipixel.cli import architecture, train, use
+from minipixel.cli import architecture, check, train, use
 from minipixel.datasets import DATASETS
 from minipixel.heads import HEADS
 from minipixel.models import MODELS
@@ -14,7 +14,10 @@ from minipixel.sampling import SAMPLERS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, 2 for what cannot be done (one line says why), 130 after Ctrl-C."""
+    """Run one command.
+
+    The exit status is 0, 1 if `check` finds a leak, 2 for what cannot be done (one line says why), 130 after Ctrl-C.
+    """
     arguments = _parser().parse_args(argv)
     try:
         return arguments.command(arguments)
@@ -102,6 +105,24 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(evaluate)
     evaluate.add_argument("--split", choices=("train", "test"), default="test", help="default: %(default)s")
     evaluate.set_defaults(command=use.evaluate)
+
+    causal = commands.add_parser(
+        "check",
+        help="whether a model is causal, and what it is blind to",
+        description="Whether no output of a model depends on itself or on anything that is drawn later, and which "
+        "earlier sub-pixels it never sees; with a picture. The exit status is 0 if it is causal, 1 if it leaks.",
+    )
+    causal.add_argument("file", nargs="?", help="a model.safetensors; or give --model and --shape")
+    causal.add_argument("--model", choices=MODELS, help="check one as it is made, before any training")
+    causal.add_argument("--shape", type=int, nargs=3, metavar=("H", "W", "C"), help="of its images")
+    causal.add_argument("--levels", type=int, help="of its images (default: 2)")
+    causal.add_argument("--head", choices=HEADS, help="default: bernoulli for 2 levels, else categorical")
+    causal.add_argument("--mixtures", type=int, help="components of a mixture head (default: 5)")
+    causal.add_argument("--images", type=int, default=4, help="how many to try (default: %(default)s)")
+    causal.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    causal.add_argument("--out", default="causality.png", help="picture .png (default: %(default)s)")
+    architecture.add_arguments(causal)
+    causal.set_defaults(command=check.check)
 
     info = commands.add_parser("info", help="what is in a model file, or what minipixel runs on")
     info.add_argument("file", nargs="?", help="a model.safetensors")

@@ -30,16 +30,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         group.add_argument(_option(key), type=_parse, metavar="VALUE", help=f"default: {defaults}")
 
 
+def given(arguments: argparse.Namespace) -> list[str]:
+    """The names of the architecture options that were used."""
+    every = {key for model in MODELS for key in parameters(model)}
+    return [key for key in sorted(every) if getattr(arguments, key, None) is not None]
+
+
 def chosen(arguments: argparse.Namespace) -> dict[str, Any]:
     """The architecture that was asked for; ValueError for an option that the chosen model does not take."""
-    every = {key for model in MODELS for key in parameters(model)}
-    given = {key: getattr(arguments, key) for key in sorted(every) if getattr(arguments, key, None) is not None}
     takes = parameters(arguments.model)
-    for key in given:
+    for key in given(arguments):
         if key not in takes:
             options = ", ".join(_option(name) for name in takes)
             raise ValueError(f"{_option(key)}: {arguments.model} does not take it, wanted one of {options}")
-    return given
+    return {key: getattr(arguments, key) for key in given(arguments)}
 
 
 def _option(key: str) -> str:

@@ -26,7 +26,7 @@ from minipixel.shards import Workers
 
 def sample(arguments: argparse.Namespace) -> int:
     """Draw images and write them as a picture or as an array."""
-    out, model = _output(arguments.out), _model(arguments.file)
+    out, model = output_file(arguments.out), read_model(arguments.file)
     condition = in_turn(model, arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
@@ -42,7 +42,7 @@ def sample(arguments: argparse.Namespace) -> int:
 
 def complete(arguments: argparse.Namespace) -> int:
     """Keep the upper rows of some test images, draw the rest several times, and write that as a picture or an array."""
-    out, model = _output(arguments.out), _model(arguments.file)
+    out, model = output_file(arguments.out), read_model(arguments.file)
     ds = _data(arguments, model)
     n, times = check_count("-n", arguments.n, 1, len(ds.test.images)), check_count("--times", arguments.times, 1)
     (H, W, C), rows = model.image_shape, arguments.rows
@@ -59,7 +59,7 @@ def complete(arguments: argparse.Namespace) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print the mean negative log-likelihood of a split."""
-    model = _model(arguments.file)
+    model = read_model(arguments.file)
     ds = _data(arguments, model)
     split = ds.train if arguments.split == "train" else ds.test
     images = prepare(split.images, ds.levels, model.levels, arguments.binarize)
@@ -86,11 +86,12 @@ def info(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _output(name: str) -> Path:
+def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy")) -> Path:
     """Where a picture or an array will go, checked before anything is drawn. Raises ValueError, FileNotFoundError."""
     out = Path(name)
-    if out.suffix not in (".png", ".npy"):
-        raise ValueError(f"--out: got {name}, wanted a name ending in .png (a picture) or .npy (the numbers)")
+    if out.suffix not in kinds:
+        wanted = " or ".join({".png": ".png (a picture)", ".npy": ".npy (the numbers)"}[kind] for kind in kinds)
+        raise ValueError(f"--out: got {name}, wanted a name ending in {wanted}")
     if not out.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
     return out
@@ -98,15 +99,22 @@ def _output(name: str) -> Path:
 
 def _write(out: Path, images: np.ndarray, picture: Callable[[], Any]) -> None:
     """Images as numbers, or as a picture of them, whole or not at all."""
+    if out.suffix == ".png":
+        write_picture(out, picture())
+        return
     content = io.BytesIO()
-    if out.suffix == ".npy":
-        np.save(content, images)
-    else:
-        picture().savefig(content, format="png")
+    np.save(content, images)
     write_atomically(out, content.getvalue())
 
 
-def _model(path: str) -> Model:
+def write_picture(out: Path, figure: Any) -> None:
+    """A Figure as a picture, whole or not at all."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    write_atomically(out, content.getvalue())
+
+
+def read_model(path: str) -> Model:
     """The model in a file; ValueError for an embedding network, which is no distribution over images."""
     model = load(path)
     if not isinstance(model, Model):

@@ -98,7 +98,13 @@ def test_the_blind_spot_of_the_papers_model(blocks, share):
 
 
 def test_what_is_refused():
-    with pytest.raises(ValueError, match=r"^check_causality: got a function, wanted a minipixel model$"):
-        mp.check_causality(lambda x: x)
+    with pytest.raises(ValueError, match=r"^check_causality: got a int, wanted a minipixel model, a PyTorch module"):
+        mp.check_causality(3)
+    with pytest.raises(ValueError, match=r"^groups: got one for a PixelCNN, wanted None; a minipixel model knows it$"):
+        mp.check_causality(pixelcnn(), groups=[0, 0])
+    with pytest.raises(
+        ValueError, match=r"^outputs: got \[20\], wanted places in raster order, whole numbers in 0..19$"
+    ):
+        mp.check_causality(pixelcnn(), outputs=[20])
     with pytest.raises(ValueError, match=r"^image_shape: got \(3, 3, 1\), wanted \(5, 4, 1\)"):
         mp.check_causality(pixelcnn(), (3, 3, 1))

@@ -1,0 +1,153 @@
+"""Pictures of what depends on what: arrays in, a matplotlib Figure out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minipixel.plots import CENTRE, INK, OPEN, SHUT, figure
+
+LATER, SEEN, BLIND, ITSELF, LEAK = range(5)
+"""What an input is to an output; where several share a dot of the picture, the one named last is shown."""
+SHADES = (SHUT, OPEN, "#f2c14e", INK, "#c8102e")
+LEGEND = ("later, unseen", "seen", "blind: earlier, never seen", "itself", "leaked: seen, though itself or later")
+DOTS = 400
+"""Up to how many dots a matrix is drawn."""
+RINGED = 20
+"""Up to how many leaks are ringed, since one dot is easily overlooked."""
+
+
+def kinds(order: np.ndarray, dependencies: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """What each sub-pixel is to each output: (H, W, C), boolean (rows, S), places (rows,) -> (rows, S) of the five."""
+    place = order.ravel()
+    earlier = place[None, :] < place[outputs, None]
+    found = np.where(earlier, np.where(dependencies, SEEN, BLIND), np.where(dependencies, LEAK, LATER))
+    itself = np.arange(len(outputs)), outputs
+    found[itself] = np.where(dependencies[itself], LEAK, ITSELF)
+    return found
+
+
+def causality(
+    order: np.ndarray, dependencies: np.ndarray, outputs: np.ndarray, output: Sequence[int] | None = None
+) -> Any:
+    """The dependency matrix; what one output sees, a map for each channel; how much of its past each sees -> Figure.
+
+    `order` (H, W, C), boolean `dependencies` (rows, S) for `outputs` (rows,), places in raster order.
+    """
+    if not len(outputs):
+        raise ValueError(
+            "plot: got a report without any outputs, wanted one; where images see each other none is looked at"
+        )
+    H, W, C = order.shape
+    found = kinds(order, dependencies, outputs)
+    row = _row(found, outputs, order.shape, output)
+    panel = 3.4
+    height = panel * min(max(H / W, 0.6), 1.4) + 1.0
+    fig = figure(panel * (2 + C) + 0.6, max(height, panel + 1.0))
+    axes = fig.subplots(1, 2 + C)
+    _matrix(axes[0], found, order, outputs)
+    r, c, k = np.unravel_index(outputs[row], order.shape)
+    names = {1: [""], 3: [" red", " green", " blue"]}.get(C, [f" channel {i}" for i in range(C)])
+    for channel, ax in enumerate(axes[1:-1]):
+        seen = f" of{names[channel]}" if C > 1 else ""
+        _field(ax, found[row].reshape(H, W, C)[:, :, channel], (r, c))
+        ax.set_title(f"what ({r}, {c}){names[k]} sees{seen}", fontsize=10, color=INK)
+    _share(fig, axes[-1], found, outputs, order.shape)
+    _legend(fig, found)
+    return fig
+
+
+def _row(found: np.ndarray, outputs: np.ndarray, shape: tuple[int, ...], output: Sequence[int] | None) -> int:
+    """The row to look at closely: the one asked for; else the one nearest to two thirds down, of those that leak.
+
+    Of its colours the last, which may see the most.
+    """
+    if output is not None:
+        asked = np.flatnonzero(outputs == np.ravel_multi_index(tuple(output), shape))
+        if not len(asked):
+            raise ValueError(
+                f"output: got {tuple(output)}, wanted one of the {len(outputs)} outputs that were looked at"
+            )
+        return int(asked[0])
+    r, c, channel = np.unravel_index(outputs, shape)
+    H, W, C = shape
+    distance = np.abs(r - 2 * H // 3) + np.abs(c - W // 2) + (C - 1 - channel) / C
+    leaks = (found == LEAK).any(axis=1)
+    return int(np.where(leaks | ~leaks.any(), distance, np.inf).argmin())
+
+
+def _matrix(ax: Any, found: np.ndarray, order: np.ndarray, outputs: np.ndarray) -> None:
+    """Outputs downwards, inputs to the right, both in the order in which they are drawn."""
+    place = order.ravel()
+    rows, columns = np.argsort(place[outputs], kind="stable"), np.argsort(place, kind="stable")
+    ordered = found[np.ix_(rows, columns)]
+    _paint(ax, _fewer(_fewer(ordered, 0), 1), (0, ordered.shape[1], ordered.shape[0], 0))
+    leaks = np.argwhere(ordered == LEAK)
+    if len(leaks) <= RINGED:
+        ax.scatter(leaks[:, 1] + 0.5, leaks[:, 0] + 0.5, s=40, facecolors="none", edgecolors=SHADES[LEAK], linewidths=1)
+    ax.set_aspect("auto")
+    ax.set_box_aspect(1)
+    ax.set_title("what depends on what", fontsize=10, color=INK)
+    ax.set_xlabel("input, in the order of drawing", fontsize=9, color=INK)
+    ax.set_ylabel("output" if len(outputs) == order.size else f"{len(outputs)} outputs", fontsize=9, color=INK)
+
+
+def _field(ax: Any, cells: np.ndarray, output: tuple[Any, Any]) -> None:
+    from matplotlib.patches import Rectangle
+
+    H, W = cells.shape
+    _paint(ax, cells, (0, W, H, 0))
+    for at in range(1, max(H, W)):
+        if at < W:
+            ax.axvline(at, color="white", linewidth=0.5)
+        if at < H:
+            ax.axhline(at, color="white", linewidth=0.5)
+    ax.add_patch(Rectangle((output[1], output[0]), 1, 1, fill=False, edgecolor=CENTRE, linewidth=2))
+
+
+def _share(fig: Any, ax: Any, found: np.ndarray, outputs: np.ndarray, shape: tuple[int, ...]) -> None:
+    """How much of its past each pixel sees, all its colours together."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    H, W, C = shape
+    seen, blind = np.zeros(H * W), np.zeros(H * W)
+    np.add.at(seen, outputs // C, (found == SEEN).sum(axis=1))
+    np.add.at(blind, outputs // C, (found == BLIND).sum(axis=1))
+    past = seen + blind
+    share = np.divide(100 * seen, past, out=np.full(H * W, np.nan), where=past > 0).reshape(H, W)
+    shades = LinearSegmentedColormap.from_list("share", [SHADES[BLIND], "#ffffff", OPEN]).with_extremes(bad=SHUT)
+    picture = ax.imshow(np.ma.masked_invalid(share), cmap=shades, vmin=0, vmax=100, extent=(0, W, H, 0))
+    bar = fig.colorbar(picture, ax=ax, shrink=0.8, pad=0.02)
+    bar.set_ticks([0, 50, 100], labels=["0 %", "50 %", "100 %"])
+    bar.ax.tick_params(labelsize=8)
+    bar.outline.set_visible(False)
+    _bare(ax)
+    ax.set_title("how much of its past each pixel sees", fontsize=10, color=INK)
+
+
+def _legend(fig: Any, found: np.ndarray) -> None:
+    from matplotlib.patches import Patch
+
+    there = [kind for kind in (ITSELF, SEEN, BLIND, LEAK, LATER) if (found == kind).any()]
+    handles = [Patch(facecolor=SHADES[kind], label=LEGEND[kind]) for kind in there]
+    fig.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+
+
+def _paint(ax: Any, cells: np.ndarray, extent: tuple[int, int, int, int]) -> None:
+    from matplotlib.colors import ListedColormap
+
+    ax.imshow(
+        cells, cmap=ListedColormap(SHADES), vmin=-0.5, vmax=len(SHADES) - 0.5, extent=extent, interpolation="nearest"
+    )
+    _bare(ax)
+
+
+def _bare(ax: Any) -> None:
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def _fewer(cells: np.ndarray, axis: int) -> np.ndarray:
+    """At most DOTS along an axis, each the worst of those that it stands for."""
+    factor = -(-cells.shape[axis] // DOTS)
+    return np.maximum.reduceat(cells, np.arange(0, cells.shape[axis], factor), axis=axis)

@@ -1,0 +1,52 @@
+"""Watch a sampler draw: the probability of each level at the moment when it is drawn, and of the image in the end."""
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from minipixel.heads import Head
+from minipixel.models import Model
+from minipixel.sampling import Cached, Naive, program_of
+from minipixel.tensor import Tensor, no_grad
+
+
+class Recorder(Head):
+    """A head that draws as another one does, and adds up the log-probability of what it draws for each of N images."""
+
+    def __init__(self, head: Head, N: int) -> None:
+        self.head, self.groups = head, head.groups
+        self.log_probs = np.zeros(N)
+
+    def log_prob(self, parameters: Any, images: Any) -> Any:
+        """The other head's."""
+        return self.head.log_prob(parameters, images)
+
+    def draw(
+        self, parameters: np.ndarray, pixel: np.ndarray, channel: int, uniforms: np.ndarray, temperature: float
+    ) -> np.ndarray:
+        """What the other head draws: rows of p pixels of N images each, the images of a pixel side by side."""
+        drawn = self.head.draw(parameters, pixel, channel, uniforms, temperature)
+        levels = pixel.copy()
+        levels[:, channel] = drawn
+        with no_grad():
+            log_prob = self.head.log_prob(Tensor(parameters[:, None, None]), levels[:, None, None].astype(int)).data
+        self.log_probs += log_prob[:, 0, 0, channel].reshape(-1, len(self.log_probs)).sum(axis=0, dtype=np.float64)
+        return drawn
+
+
+def replayed(model: Model, n: int, method: str, rng: Any = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probabilities of n samples, in nats: gathered while drawing them, and of the finished images: (n,), (n,).
+
+    Methods are "naive", "cached" and "wavefront", the latter two by the plain executor, which asks the head. Raises
+    CausalityError if a method refuses the model, as all but the first do if the clock cannot prove it causal.
+    """
+    generator = np.random.default_rng(rng)
+    watched = copy.copy(model)
+    watched.head = recorder = Recorder(model.head, n)
+    wave = method == "wavefront"
+    sampler = Naive(watched) if method == "naive" else Cached(program_of(model, wave)[0], watched)
+    condition = model.conditions.random(n, generator)
+    nothing, nowhere = np.zeros((n, *model.image_shape), np.uint8), np.zeros((n, *model.image_shape[:2]), bool)
+    images = sampler(generator.random(nothing.shape), condition, 1.0, nothing, nowhere)
+    return recorder.log_probs, model.log_prob(images, condition)

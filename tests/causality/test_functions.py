@@ -1,0 +1,180 @@
+"""Any function on arrays is checked by changing what it is given: causal ones pass, and leaks are told apart."""
+
+import numpy as np
+import pytest
+
+import minipixel as mp
+
+
+def sums(reads):
+    """A function (N, H, W, C) -> (N, H, W, C): each output the sum of what `reads` (S, S) lets it see."""
+
+    def function(images):
+        flat = images.reshape(len(images), -1).astype(np.float64)
+        return np.where(reads, flat[:, None], 0).sum(axis=2).reshape(images.shape)  # no product: no rounding of zeros
+
+    return function
+
+
+def past(shape, order="raster"):
+    place = mp.causality.arguments.check_order(order, shape).ravel()
+    return place[None, :] < place[:, None]
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 1), (2, 3, 3), (2, 2, 2), (1, 1, 4)])
+@pytest.mark.parametrize("order", ["raster", "rgb-planes"])
+def test_a_causal_function_and_one_that_reads_a_single_sub_pixel_too_many(shape, order):
+    reads = past(shape, order)
+    report = mp.check_causality(sums(reads), shape, order=order)
+    assert report.ok and len(report.blind) == 0
+    np.testing.assert_array_equal(report.dependencies, reads)
+    output, read = 0, len(reads) - 1
+    late = reads.copy()
+    late[output, read] = True
+    late[read, output] = True
+    if not reads[output, read]:
+        with pytest.raises(mp.CausalityError, match=r"^function: sub-pixel \(0, 0\)\S*.* depends on .* is drawn later"):
+            mp.assert_causal(sums(late), shape, order=order)
+    blind = reads.copy()
+    blind[read, output] = False
+    report = mp.check_causality(sums(blind), shape, order=order)
+    assert report.ok and len(report.blind) == int(reads[read, output])
+
+
+def test_an_order_of_ones_own():
+    order = np.arange(12)[::-1].reshape(3, 4, 1)
+    function = sums(past((3, 4, 1), order))
+    assert mp.check_causality(function, (3, 4, 1), order=order).ok
+    assert "masks made for another order" in mp.check_causality(sums(past((3, 4, 1))), (3, 4, 1), order=order).why
+    assert len(mp.check_causality(function, (3, 4, 1)).leaks) == 66
+
+
+CAUSES = {
+    "its own value": (lambda x: x, "mask B, or none, in the first layer"),
+    "the next pixel": (lambda x: np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0)))[:, :, 1:], "a kernel one column too wide"),
+    "the row below": (
+        lambda x: np.pad(x, ((0, 0), (0, 1), (0, 0), (0, 0)))[:, 1:],
+        "zeros are appended at the wrong end",
+    ),
+    "wrapped around": (lambda x: np.roll(x, 1, axis=1), "a roll instead of a shift"),
+    "the whole image": (lambda x: x - x.mean(axis=(1, 2, 3), keepdims=True), "a statistic over the whole image"),
+    "the whole batch": (lambda x: x - x.mean(axis=0), "batch normalisation"),
+    "a centred kernel": (
+        lambda x: sum(
+            np.roll(np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0))), s, (1, 2)) for s in ((0, 1), (1, 0), (0, -1), (-1, 0))
+        )[:, 2:-2, 2:-2],
+        "a convolution without a mask",
+    ),
+}
+
+
+@pytest.mark.parametrize("leak", CAUSES)
+def test_the_usual_cause(leak):
+    function, cause = CAUSES[leak]
+    report = mp.check_causality(function, (4, 5, 1))
+    assert not report.ok and cause in report.why, report.why
+    assert "\n" not in report.why and cause not in str(mp.check_causality(np.zeros_like, (4, 5, 1)))
+
+
+def test_layouts_and_groups():
+    """The same colours in every layout that is understood: green sees the red of its own pixel, in raster order."""
+    shape, reads = (2, 3, 3), past((2, 3, 3))
+    last = sums(reads)
+
+    def parameters(images):  # (N, H, W, C, Q)
+        return last(images)[..., None] * np.arange(1, 6)
+
+    def channels_first(images):
+        return np.moveaxis(parameters(images.transpose(0, 2, 3, 1)), (1, 2), (3, 4))  # (N, C, Q, H, W)
+
+    assert mp.check_causality(parameters, shape).ok
+    assert mp.check_causality(lambda x: parameters(x).reshape(*x.shape[:3], 15), shape).ok
+    assert mp.check_causality(channels_first, (3, 2, 3), channels_first=True).ok
+    assert mp.check_causality(lambda x: channels_first(x).swapaxes(1, 2), (3, 2, 3), channels_first=True).ok
+
+    def mixed(x):
+        return parameters(x).swapaxes(3, 4).reshape(*x.shape[:3], 15)
+
+    assert not mp.check_causality(mixed, shape).ok
+    assert mp.check_causality(mixed, shape, groups=np.tile(np.arange(3), 5)).ok
+    grey = mp.check_causality(lambda x: sums(past((2, 3, 1)))(x)[..., 0], (2, 3, 1))  # (N, H, W)
+    assert grey.ok and len(grey.blind) == 0
+
+
+def test_inputs():
+    seen = []
+
+    def function(images):
+        seen.append(images)
+        return np.zeros(images.shape)
+
+    mp.check_causality(function, (2, 3, 1), inputs=("uint8", 3, 4))
+    assert all(images.dtype == np.uint8 and set(np.unique(images)) == {3, 4} for images in seen)
+    seen.clear()
+    mp.check_causality(function, (2, 3, 1))
+    assert all(images.dtype == np.float32 and np.abs(images).max() <= 1 for images in seen)
+    flat = [images.reshape(len(images), -1) for images in seen]
+    assert all((batch.min(axis=1) < batch.max(axis=1)).all() for batch in flat[:3])  # those that are not changed ones
+
+
+def before(images):
+    """All that is to the left in the same row and channel, to the bit: (N, H, W, C) -> (N, H, W, C)."""
+    return np.pad(np.cumsum(images, axis=2, dtype=np.float64), ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1]
+
+
+def test_large_images_say_what_was_tried():
+    """One image is changed sub-pixel by sub-pixel; on all images whole futures change at once."""
+    report = mp.check_causality(before, (24, 24, 2), images=2)
+    assert report.ok and report.dependencies.shape == (1152, 1152) and report.dependencies.sum() == 24 * 2 * 276
+    assert "1,152 sub-pixels changed, one at a time, on 1 image: 0 leaks" in str(report)
+    assert "all changed from each of 64 sub-pixels on, on 2 images: 0 leaks" in str(report)
+
+
+def test_some_outputs():
+    report = mp.check_causality(sums(past((3, 4, 1))), (3, 4, 1), outputs=[7, 2])
+    np.testing.assert_array_equal(report.outputs, [2, 7])
+    assert report.dependencies.shape == (2, 12) and "(of 2 outputs)" in str(report)
+    np.testing.assert_array_equal(report.dependencies.sum(axis=1), [2, 7])
+    leaky = mp.check_causality(lambda x: x, (3, 4, 1), outputs=[7])
+    np.testing.assert_array_equal(leaky.leaks, [[[1, 3, 0], [1, 3, 0]]])
+
+
+REFUSED = {
+    "image_shape: got None, wanted (H, W, C), channels last": {"image_shape": None},
+    "image_shape: got (4, 4), wanted (H, W, C)": {"image_shape": (4, 4)},
+    'order: got \'spiral\', wanted "raster", "rgb-planes" or integers of shape (2, 3, 3)': {"order": "spiral"},
+    "order: got int64 of shape (2, 3), wanted": {"order": np.zeros((2, 3), int)},
+    "groups: got int64 of shape (2,), wanted 3 integers": {"groups": [0, 1]},
+    "groups: got colours [0, 1], wanted each of [0, 1, 2]": {"groups": [0, 1, 1]},
+    "inputs: got 'uint8', wanted (dtype, lowest, highest)": {"inputs": "uint8"},
+    "inputs: got ('float32', 1, 1), wanted (dtype, lowest, highest)": {"inputs": ("float32", 1, 1)},
+    "inputs: got ('uint8', 0, 256), wanted whole numbers that uint8 can hold": {"inputs": ("uint8", 0, 256)},
+    "images: got 0, wanted a whole number": {"images": 0},
+    "output: got shape (2, 2, 3, 4) for": {"function": lambda x: np.zeros((2, 2, 3, 4))[:, :, :2]},
+    "output: got 4 channels, wanted a number that 3 colours share evenly; pass groups=": {
+        "function": lambda x: np.zeros((len(x), 2, 3, 4))
+    },
+    "output: got axes (3, 3) of channels, wanted just one of them 3 long; pass groups=": {
+        "function": lambda x: np.zeros((len(x), 3, 3, 2, 3)),
+        "channels_first": True,
+        "image_shape": (3, 2, 3),
+    },
+    "output: got a list, wanted one array of parameters": {"function": list},
+    "output: got NaN, wanted numbers": {"function": lambda x: x * np.nan},
+    "output: got two different ones for the same images": {
+        "function": lambda x: x + np.random.default_rng().random(x.shape)
+    },
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_is_refused(message):
+    options = {"function": lambda x: x, "image_shape": (2, 3, 3)} | REFUSED[message]
+    if message.startswith("output: got shape"):
+        message, options["function"] = (
+            "output: got shape (2, 2, 2, 4) for 2 images of 2 x 3 pixels",
+            options["function"],
+        )
+    with pytest.raises(ValueError) as error:
+        mp.check_causality(options.pop("function"), options.pop("image_shape"), **options)
+    assert str(error.value).startswith(message) and "\n" not in str(error.value)

@@ -1,0 +1,171 @@
+"""A PixelCNN in PyTorch, written the usual way: checked in five lines, and refused where it leaks."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import minipixel as mp
+
+torch = pytest.importorskip("torch", reason="the adapter for PyTorch needs PyTorch: pip install 'minipixel[parity]'")
+nn = torch.nn
+
+
+class MaskedConv2d(nn.Conv2d):
+    """As in most of what is to be found: a buffer that is multiplied in."""
+
+    def __init__(self, kind, *arguments, **options):
+        super().__init__(*arguments, **options)
+        kh, kw = self.kernel_size
+        mask = torch.ones(kh, kw)
+        mask[kh // 2, kw // 2 + (kind == "B") :] = 0
+        mask[kh // 2 + 1 :] = 0
+        self.register_buffer("mask", mask)
+
+    def forward(self, x):
+        return self._conv_forward(x, self.weight * self.mask, self.bias)
+
+
+def pixelcnn(first="A", levels=4, between=nn.ReLU):
+    torch.manual_seed(0)
+    return nn.Sequential(
+        MaskedConv2d(first, 1, 16, 7, padding=3),
+        between(),
+        MaskedConv2d("B", 16, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, levels, 1),
+    )
+
+
+def test_five_lines():
+    model = pixelcnn()
+    report = mp.check_causality(model, (1, 8, 8))
+    assert report.ok and len(report.blind) > 0 and report.dependencies.shape == (64, 64)
+    assert {"gradients", "perturbation", "batch"} == {witness.name for witness in report.witnesses}
+    mp.assert_causal(model, (1, 8, 8))
+
+
+def test_gradients_and_perturbation_find_the_same():
+    report = mp.check_causality(pixelcnn(), (1, 5, 6))
+    subject = mp.causality.subject_of(pixelcnn(), (1, 5, 6))
+    np.testing.assert_array_equal(mp.causality.dependencies(subject), report.dependencies)
+    np.testing.assert_array_equal(mp.causality.perturbed(subject), report.dependencies)
+    ours = mp.models.PixelCNN((5, 6, 1), 4, hidden=16, blocks=1)
+    assert (report.dependencies <= mp.causality.structure(ours)).all()  # the same receptive field: 7x7, 3x3
+
+
+def test_mask_b_in_the_first_layer_is_refused_with_the_first_pair():
+    with pytest.raises(mp.CausalityError, match=r"^Sequential: sub-pixel \(0, 0\) depends on \(0, 0\)") as error:
+        mp.assert_causal(pixelcnn("B"), (1, 5, 6))
+    assert "the usual cause: mask B, or none, in the first layer" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_batch_normalisation_is_refused_in_training_mode():
+    def normalised():
+        return nn.BatchNorm2d(16)
+
+    model = pixelcnn(between=normalised)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.train()
+    model[1].eval()
+    with pytest.raises(mp.CausalityError, match=r"another image of its batch in training mode; .*batch normalisation"):
+        mp.assert_causal(model, (1, 5, 6))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert model.training and not model[1].training
+
+
+def test_dropout_is_no_leak_and_training_mode_is_tried():
+    def dropping():
+        return nn.Dropout(0.3)
+
+    report = mp.check_causality(pixelcnn(between=dropping), (1, 5, 6))
+    assert report.ok, str(report)
+    assert "in training mode" in str(report) and report.witnesses[0].name == "perturbation"
+    net = pixelcnn(between=dropping)
+    state = torch.random.get_rng_state()
+    mp.assert_causal(net, (1, 5, 6))
+    assert torch.equal(state, torch.random.get_rng_state())  # the noise of a run under way stays its own
+
+
+def test_of_large_images_some_outputs_are_picked_and_a_leak_among_the_others_is_found():
+    class Leaky(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = pixelcnn(levels=1)
+
+        def forward(self, x):
+            y = self.net(x)
+            y[:, :, 20, 3] += x[:, :, 30, 4]
+            return y
+
+    report = mp.check_causality(Leaky(), (1, 40, 40), images=1)
+    assert "of 64 outputs on 1 image" in str(report)
+    np.testing.assert_array_equal(report.leaks, [[[20, 3, 0], [30, 4, 0]]])
+    assert 64 <= len(report.outputs) <= 65
+
+
+class Colours(nn.Module):
+    """Three colours: a stack for what came before, and what a colour sees of its own pixel; (N, Q, C, H, W)."""
+
+    def __init__(self, sees):
+        super().__init__()
+        self.before = MaskedConv2d("A", 3, 12, 3, padding=1)
+        self.here = nn.Conv2d(3, 12, 1)
+        mask = torch.tensor(sees, dtype=torch.float32).repeat(4, 1)  # outputs are (Q, C)
+        self.register_buffer("mask", mask[:, :, None, None])
+
+    def forward(self, x):
+        here = nn.functional.conv2d(x, self.here.weight * self.mask)
+        return (self.before(x) + here).reshape(len(x), 4, 3, *x.shape[2:])
+
+
+def test_colours():
+    right = Colours([[0, 0, 0], [1, 0, 0], [1, 1, 0]])
+    assert mp.check_causality(right, (3, 4, 5)).ok
+    with pytest.raises(mp.CausalityError, match=r"\(0, 0\) red depends on \(0, 0\) blue.*colour mask"):
+        mp.assert_causal(Colours([[0, 0, 1], [1, 0, 0], [1, 1, 0]]), (3, 4, 5))
+    backwards = np.arange(4 * 5 * 3).reshape(4, 5, 3)[:, :, ::-1]
+    assert mp.check_causality(Colours([[0, 1, 1], [0, 0, 1], [0, 0, 0]]), (3, 4, 5), order=backwards).ok
+
+
+def test_integers_have_no_gradients():
+    class Embedded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.net = nn.Embedding(256, 1), pixelcnn()
+
+        def forward(self, x):
+            return self.net(self.table(x.long())[:, 0].permute(0, 3, 1, 2))
+
+    report = mp.check_causality(Embedded(), (1, 5, 6), inputs=("uint8", 0, 255))
+    assert report.ok and "gradients" not in {witness.name for witness in report.witnesses}
+
+
+def test_channels_last():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = pixelcnn()
+
+        def forward(self, x):
+            return self.net(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+    assert mp.check_causality(Last(), (5, 6, 1), channels_first=False).ok
+
+
+def test_what_is_refused():
+    with pytest.raises(ValueError, match=r"^output: got a tuple, wanted one array of parameters; wrap it"):
+        mp.check_causality(nn.Sequential(nn.Flatten(0, 2), nn.LSTM(6, 3)), (1, 5, 6))
+    with pytest.raises(ValueError, match=r"^image_shape: got None, wanted \(C, H, W\), channels first"):
+        mp.check_causality(pixelcnn())
+
+
+def test_torch_is_not_imported_before_it_is_needed():
+    code = (
+        "import sys, numpy as np, minipixel as mp; "
+        "mp.check_causality(mp.models.PixelCNN((2, 2, 1), 2, hidden=1, blocks=1)); "
+        "mp.check_causality(np.zeros_like, (2, 2, 1)); assert not {'torch', 'jax'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
