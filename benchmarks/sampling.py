@@ -22,6 +22,7 @@ import json
 import multiprocessing
 import os
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,7 @@ def main():
         executors(names, options.side)
         return
 
+    warnings.filterwarnings("ignore", "wavefront: no slope")  # the columns then agree
     found = {"machine": sampling_report.machine(CORES), "methods": METHODS, "rows": [], "memory": [], "growth": []}
     print(sampling_report.describe(found["machine"]), flush=True)
     for name, n in itertools.product(names, options.batches):
