@@ -72,7 +72,7 @@ class Tensor:
         return f"Tensor({self.data!r}, op={self.op!r})"
 
 
-def op(function: Callable[..., Any] | None = None, *, local: Callable[..., Any] | None = None) -> Callable[..., Any]:
+def op(function: Callable[..., Any] | None = None, *, local: Callable[..., Any] | None = None) -> Any:
     """Lift `function(*arrays, **static) -> (value, vjp)` to Tensors.
 
     Positional inputs may be Tensors or constant arrays, of which alone it makes a constant array; keyword arguments are

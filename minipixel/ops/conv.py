@@ -14,6 +14,124 @@ from minipixel.ops.local import Local, Look, Whole, numbered
 from minipixel.tensor import op
 
 
+@op
+def linear(x, weight, bias, *, mask=None):
+    """A 1x1 convolution: (..., K_in), (K_in, K_out), (K_out,) or None -> (..., K_out).
+
+    `mask`, boolean (K_in, K_out), says which channels may read which; None means that all may.
+    """
+    xp = array_module(x, weight)
+    open_weight = weight if mask is None else weight * xp.asarray(mask)
+    rows = math.prod(x.shape[:-1])  # not -1: there may be no channel at all, and then -1 could be any number
+    flat_x = x.reshape(rows, x.shape[-1])  # one large product, not a small one for each row of pixels
+
+    def vjp(g):
+        flat_g = g.reshape(-1, g.shape[-1])
+        weight_g = flat_x.T @ flat_g
+        return (
+            lambda: (flat_g @ open_weight.T).reshape(x.shape),
+            weight_g if mask is None else weight_g * xp.asarray(mask),
+            lambda: flat_g.sum(axis=0),
+        )
+
+    y = flat_x @ open_weight if bias is None else flat_x @ open_weight + bias
+    return y.reshape(*x.shape[:-1], -1), vjp
+
+
+@op
+def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
+    """A masked convolution: (H, W, N, K_in), (kh, kw, K_in, K_out), (K_out,) -> (H, W, N, K_out).
+
+    Past the border every tap reads zero. `mask`, boolean and of the weight's shape, says which channels each tap lets
+    through; one that lets nothing through is never touched: it costs no time and gets no gradient. None opens all.
+    With `dilation` d the taps lie d pixels apart; with `stride` s only every s-th row and column is computed, from the
+    first on: (h, w, N, K_out), h = ceil(H / s), w = ceil(W / s).
+    """
+    if mask is not None and mask.shape != weight.shape:
+        raise ValueError(f"conv2d: got a mask of shape {mask.shape}, wanted {weight.shape}, the shape of the weight")
+    for name, number in (("dilation", dilation), ("stride", stride)):
+        if number < 1:  # a dilation of 0 or less would turn taps before the centre into the centre, or into later ones
+            raise ValueError(f"conv2d: got {name} {number}, wanted 1, for neighbours side by side, or more")
+    (H, W, N, K_in), K_out = x.shape, weight.shape[-1]
+    taps, open_weight, spread = _open_part(weight, mask, centre)
+    offsets = [(r * dilation, c * dilation) for r, c in taps]  # how far from a pixel each tap looks
+    open_weight = open_weight.reshape(len(taps) * K_in, K_out)
+    columns = kernels.im2col(x, offsets, stride)
+    h, w = columns.shape[:2]
+    flat = columns.reshape(h * w * N, len(taps) * K_in)
+
+    def vjp(g):
+        flat_g = g.reshape(-1, K_out)
+        return (
+            lambda: kernels.col2im((flat_g @ open_weight.T).reshape(columns.shape), offsets, K_in, stride, (H, W)),
+            spread(flat.T @ flat_g),
+            flat_g.sum(axis=0),
+        )
+
+    return (flat @ open_weight + bias).reshape(h, w, N, K_out), vjp
+
+
+@op
+def transposed_conv2d(x, weight, bias, *, size, stride=1, centre=None):
+    """The way back from a strided convolution: (h, w, N, K_in), (kh, kw, K_in, K_out), (K_out,) -> (H, W, N, K_out).
+
+    Each tap *writes* to the pixel at its offset from (stride * r, stride * c), where a convolution would read; what
+    falls beyond `size`, (H, W), is dropped. As a linear map it is the transpose of a `conv2d` from there to here.
+    """
+    (h, w, N, K_in), (H, W), K_out = x.shape, size, weight.shape[-1]
+    if (h, w) != (-(-H // stride), -(-W // stride)):
+        raise ValueError(
+            f"transposed_conv2d: got a map of {h}x{w} to enlarge {stride} times to {H}x{W}, wanted a size that "
+            f"a stride of {stride} cuts down to {h}x{w}"
+        )
+    taps, open_weight, spread = _open_part(weight, None, centre)
+    out_of = open_weight.transpose(1, 0, 2).reshape(K_in, len(taps) * K_out)
+    flat_x = x.reshape(-1, K_in)
+    columns = (flat_x @ out_of).reshape(h, w, N, len(taps) * K_out)
+
+    def vjp(g):
+        flat_g = kernels.im2col(g, taps, stride).reshape(-1, len(taps) * K_out)
+        weight_g = (flat_x.T @ flat_g).reshape(K_in, len(taps), K_out).transpose(1, 0, 2)
+        return (
+            lambda: (flat_g @ out_of.T).reshape(x.shape),
+            spread(weight_g),
+            g.reshape(-1, K_out).sum(axis=0),
+        )
+
+    return kernels.col2im(columns, taps, K_out, stride, (H, W)) + bias, vjp
+
+
+def _open_part(weight, mask, centre):
+    """The T open taps of a kernel as offsets, their weights (T, K_in, K_out), and the way back for gradients of those.
+
+    That way back takes T*K_in*K_out numbers to the shape of the weight, with zeros wherever the mask is shut.
+    """
+    kh, kw, K_in, K_out = weight.shape
+    if mask is None:
+        taps = open_taps(np.ones((kh, kw, 1, 1), bool), centre)
+        return taps, weight.reshape(kh * kw, K_in, K_out), lambda g: g.reshape(weight.shape)
+    xp = array_module(weight)
+    places = xp.asarray(np.flatnonzero(mask.any(axis=(2, 3))))
+    open_mask = xp.asarray(mask).reshape(kh * kw, K_in, K_out)[places]
+
+    def spread(g):
+        whole = xp.zeros((kh * kw, K_in, K_out), g.dtype)
+        whole[places] = g.reshape(open_mask.shape) * open_mask
+        return whole.reshape(weight.shape)
+
+    return open_taps(mask, centre), weight.reshape(kh * kw, K_in, K_out)[places] * open_mask, spread
+
+
+def open_taps(mask, centre=None):
+    """The taps of a mask (kh, kw, K_in, K_out) that let anything through, as T offsets (dr, dc) from the centre."""
+    kh, kw = mask.shape[:2]
+    centre_r, centre_c = (kh // 2, kw // 2) if centre is None else centre
+    return [(int(r) - centre_r, int(c) - centre_c) for r, c in np.argwhere(mask.any(axis=(2, 3)))]
+
+
+# --- what they do at one pixel: see local.py --------------------------------------------------------------------------
+
+
 def _product(size, index, weight, bias, channels, shaped):
     """The `local` of a matrix product over what `index` (P, T) gathers; `shaped` makes weights (T * K_in, K_out)."""
     inputs = (Look(index, channels), Whole(("in", "out"), shaped), Whole(() if bias is None else ("out",)))
@@ -71,116 +189,4 @@ def _open_channels(weight, mask):
     return mask[mask.any(axis=(2, 3))].reshape(-1, K_out)
 
 
-@op(local=_local_linear)
-def linear(x, weight, bias, *, mask=None):
-    """A 1x1 convolution: (..., K_in), (K_in, K_out), (K_out,) or None -> (..., K_out).
-
-    `mask`, boolean (K_in, K_out), says which channels may read which; None means that all may.
-    """
-    xp = array_module(x, weight)
-    open_weight = weight if mask is None else weight * xp.asarray(mask)
-    rows = math.prod(x.shape[:-1])  # not -1: there may be no channel at all, and then -1 could be any number
-    flat_x = x.reshape(rows, x.shape[-1])  # one large product, not a small one for each row of pixels
-
-    def vjp(g):
-        flat_g = g.reshape(-1, g.shape[-1])
-        weight_g = flat_x.T @ flat_g
-        return (
-            lambda: (flat_g @ open_weight.T).reshape(x.shape),
-            weight_g if mask is None else weight_g * xp.asarray(mask),
-            lambda: flat_g.sum(axis=0),
-        )
-
-    y = flat_x @ open_weight if bias is None else flat_x @ open_weight + bias
-    return y.reshape(*x.shape[:-1], -1), vjp
-
-
-@op(local=_local_conv2d)
-def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
-    """A masked convolution: (H, W, N, K_in), (kh, kw, K_in, K_out), (K_out,) -> (H, W, N, K_out).
-
-    Past the border every tap reads zero. `mask`, boolean and of the weight's shape, says which channels each tap lets
-    through; one that lets nothing through is never touched: it costs no time and gets no gradient. None opens all.
-    With `dilation` d the taps lie d pixels apart; with `stride` s only every s-th row and column is computed, from the
-    first on: (h, w, N, K_out), h = ceil(H / s), w = ceil(W / s).
-    """
-    if mask is not None and mask.shape != weight.shape:
-        raise ValueError(f"conv2d: got a mask of shape {mask.shape}, wanted {weight.shape}, the shape of the weight")
-    for name, number in (("dilation", dilation), ("stride", stride)):
-        if number < 1:  # a dilation of 0 or less would turn taps before the centre into the centre, or into later ones
-            raise ValueError(f"conv2d: got {name} {number}, wanted 1, for neighbours side by side, or more")
-    (H, W, N, K_in), K_out = x.shape, weight.shape[-1]
-    taps, open_weight, spread = _open_part(weight, mask, centre)
-    offsets = [(r * dilation, c * dilation) for r, c in taps]  # how far from a pixel each tap looks
-    open_weight = open_weight.reshape(len(taps) * K_in, K_out)
-    columns = kernels.im2col(x, offsets, stride)
-    h, w = columns.shape[:2]
-    flat = columns.reshape(h * w * N, len(taps) * K_in)
-
-    def vjp(g):
-        flat_g = g.reshape(-1, K_out)
-        return (
-            lambda: kernels.col2im((flat_g @ open_weight.T).reshape(columns.shape), offsets, K_in, stride, (H, W)),
-            spread(flat.T @ flat_g),
-            flat_g.sum(axis=0),
-        )
-
-    return (flat @ open_weight + bias).reshape(h, w, N, K_out), vjp
-
-
-@op(local=_local_transposed_conv2d)
-def transposed_conv2d(x, weight, bias, *, size, stride=1, centre=None):
-    """The way back from a strided convolution: (h, w, N, K_in), (kh, kw, K_in, K_out), (K_out,) -> (H, W, N, K_out).
-
-    Each tap *writes* to the pixel at its offset from (stride * r, stride * c), where a convolution would read; what
-    falls beyond `size`, (H, W), is dropped. As a linear map it is the transpose of a `conv2d` from there to here.
-    """
-    (h, w, N, K_in), (H, W), K_out = x.shape, size, weight.shape[-1]
-    if (h, w) != (-(-H // stride), -(-W // stride)):
-        raise ValueError(
-            f"transposed_conv2d: got a map of {h}x{w} to enlarge {stride} times to {H}x{W}, wanted a size that "
-            f"a stride of {stride} cuts down to {h}x{w}"
-        )
-    taps, open_weight, spread = _open_part(weight, None, centre)
-    out_of = open_weight.transpose(1, 0, 2).reshape(K_in, len(taps) * K_out)
-    flat_x = x.reshape(-1, K_in)
-    columns = (flat_x @ out_of).reshape(h, w, N, len(taps) * K_out)
-
-    def vjp(g):
-        flat_g = kernels.im2col(g, taps, stride).reshape(-1, len(taps) * K_out)
-        weight_g = (flat_x.T @ flat_g).reshape(K_in, len(taps), K_out).transpose(1, 0, 2)
-        return (
-            lambda: (flat_g @ out_of.T).reshape(x.shape),
-            spread(weight_g),
-            g.reshape(-1, K_out).sum(axis=0),
-        )
-
-    return kernels.col2im(columns, taps, K_out, stride, (H, W)) + bias, vjp
-
-
-def _open_part(weight, mask, centre):
-    """The T open taps of a kernel as offsets, their weights (T, K_in, K_out), and the way back for gradients of those.
-
-    That way back takes T*K_in*K_out numbers to the shape of the weight, with zeros wherever the mask is shut.
-    """
-    kh, kw, K_in, K_out = weight.shape
-    if mask is None:
-        taps = open_taps(np.ones((kh, kw, 1, 1), bool), centre)
-        return taps, weight.reshape(kh * kw, K_in, K_out), lambda g: g.reshape(weight.shape)
-    xp = array_module(weight)
-    places = xp.asarray(np.flatnonzero(mask.any(axis=(2, 3))))
-    open_mask = xp.asarray(mask).reshape(kh * kw, K_in, K_out)[places]
-
-    def spread(g):
-        whole = xp.zeros((kh * kw, K_in, K_out), g.dtype)
-        whole[places] = g.reshape(open_mask.shape) * open_mask
-        return whole.reshape(weight.shape)
-
-    return open_taps(mask, centre), weight.reshape(kh * kw, K_in, K_out)[places] * open_mask, spread
-
-
-def open_taps(mask, centre=None):
-    """The taps of a mask (kh, kw, K_in, K_out) that let anything through, as T offsets (dr, dc) from the centre."""
-    kh, kw = mask.shape[:2]
-    centre_r, centre_c = (kh // 2, kw // 2) if centre is None else centre
-    return [(int(r) - centre_r, int(c) - centre_c) for r, c in np.argwhere(mask.any(axis=(2, 3)))]
+linear.local, conv2d.local, transposed_conv2d.local = _local_linear, _local_conv2d, _local_transposed_conv2d

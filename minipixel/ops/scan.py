@@ -24,35 +24,7 @@ def _stretch(gates):
     return s, 1 - s
 
 
-def _local(function, z, weight, h0, c0, *, taps, spans=None):
-    """A cell reads z at its own pixel, and states in the row before, where the start state stands above the first."""
-    (H, W), (T, K, _) = z.shape[:2], weight.shape
-    spans = [(0, W)] * H if spans is None else spans
-    inside = np.zeros((H, W), bool)
-    for r, (first, last) in enumerate(spans):
-        inside[r, first:last] = True
-    numbers = np.where(inside, np.arange(H * W).reshape(H, W), START)
-    before = np.concatenate([np.full((1, W), START), numbers[:-1]])
-    left, right = max(0, -min(taps)), max(0, *taps)
-    before = np.pad(before, [(0, 0), (left, right)], constant_values=ZERO)
-    around = [before[:, left + tap : left + tap + W].ravel() for tap in taps]
-    above = before[:, left : left + W].ravel()
-    own = Own(np.stack(around, axis=-1), above, np.repeat(np.arange(H), W), inside.ravel())
-
-    def compute(z, weight, h0, c0, own_h, own_c):
-        return lstm_cell(z + own_h @ weight, own_c)[:2]
-
-    of_unit = np.tile(np.eye(K, dtype=bool), (4, 1))
-    start = [Whole(() if state is None else ("out",)) for state in (h0, c0)]
-    inputs = (
-        Look(np.arange(H * W)[:, None], of_unit),
-        Whole(("", "in"), lambda weight: weight.reshape(T * K, 4 * K)),
-        *start,
-    )
-    return Local("lstm_scan", (H, W), inputs, compute, own)
-
-
-@op(local=_local)
+@op
 def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
     """An LSTM down the rows of a map: (H, W, N, 4K), (T, K, 4K), (K,) or None, (K,) or None -> states h (H, W, N, K).
 
@@ -123,3 +95,34 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
 def diagonal_spans(H, W):
     """Which rows of a map (H, W) have a pixel on each diagonal: the `spans` of a skewed map, H+W-1 pairs."""
     return [(max(0, d - W + 1), min(H, d + 1)) for d in range(H + W - 1)]
+
+
+def _local(function, z, weight, h0, c0, *, taps, spans=None):
+    """A cell reads z at its own pixel, and states in the row before, where the start state stands above the first."""
+    (H, W), (T, K, _) = z.shape[:2], weight.shape
+    spans = [(0, W)] * H if spans is None else spans
+    inside = np.zeros((H, W), bool)
+    for r, (first, last) in enumerate(spans):
+        inside[r, first:last] = True
+    numbers = np.where(inside, np.arange(H * W).reshape(H, W), START)
+    before = np.concatenate([np.full((1, W), START), numbers[:-1]])
+    left, right = max(0, -min(taps)), max(0, *taps)
+    before = np.pad(before, [(0, 0), (left, right)], constant_values=ZERO)
+    around = [before[:, left + tap : left + tap + W].ravel() for tap in taps]
+    above = before[:, left : left + W].ravel()
+    own = Own(np.stack(around, axis=-1), above, np.repeat(np.arange(H), W), inside.ravel())
+
+    def compute(z, weight, h0, c0, own_h, own_c):
+        return lstm_cell(z + own_h @ weight, own_c)[:2]
+
+    of_unit = np.tile(np.eye(K, dtype=bool), (4, 1))
+    start = [Whole(() if state is None else ("out",)) for state in (h0, c0)]
+    inputs = (
+        Look(np.arange(H * W)[:, None], of_unit),
+        Whole(("", "in"), lambda weight: weight.reshape(T * K, 4 * K)),
+        *start,
+    )
+    return Local("lstm_scan", (H, W), inputs, compute, own)
+
+
+lstm_scan.local = _local
