@@ -110,7 +110,7 @@ class _Check:
         try:
             trace = Trace(subject.model)
         except ValueError as error:
-            self.witnesses.append(Witness("structure", True, f"not to be had, nor a proof by the clock: {error}"))
+            self.witnesses.append(Witness("structure", None, f"not to be had, nor a proof by the clock: {error}"))
             return False
         whole = np.arange(subject.size) if subject.size <= WHOLE else self.few
         rows = whole if self.picked is None else self.picked

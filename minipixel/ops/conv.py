@@ -4,6 +4,8 @@ A kernel has kh x kw taps, one of which is its centre: tap (kh // 2, kw // 2), u
 outside the kernel. The offsets of the taps from it say which neighbours a pixel reads.
 """
 
+import math
+
 import numpy as np
 
 from minipixel import kernels
@@ -77,7 +79,9 @@ def linear(x, weight, bias, *, mask=None):
     """
     xp = array_module(x, weight)
     open_weight = weight if mask is None else weight * xp.asarray(mask)
-    flat_x = x.reshape(-1, x.shape[-1])  # one large product, not a small one for each row of pixels
+    flat_x = x.reshape(
+        math.prod(x.shape[:-1]), x.shape[-1]
+    )  # one large product, not a small one for each row of pixels
 
     def vjp(g):
         flat_g = g.reshape(-1, g.shape[-1])

@@ -54,7 +54,7 @@ CAUSES = {
     "the next pixel": (lambda x: np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0)))[:, :, 1:], "a kernel one column too wide"),
     "the row below": (
         lambda x: np.pad(x, ((0, 0), (0, 1), (0, 0), (0, 0)))[:, 1:],
-        "zeros are appended at the wrong end",
+        "zeros appended at the wrong end",
     ),
     "wrapped around": (lambda x: np.roll(x, 1, axis=1), "a roll instead of a shift"),
     "the whole image": (lambda x: x - x.mean(axis=(1, 2, 3), keepdims=True), "a statistic over the whole image"),
