@@ -15,7 +15,7 @@ from minipixel.clock import Clock, Trace
 from minipixel.errors import CausalityError
 from minipixel.models.checks import check_count
 
-ALL, MANY, FEW = 256, 1024, 64
+ALL, MANY, FEW = 256, 1024, 32
 """Up to ALL sub-pixels everything is tried on each; above, what takes long on FEW of them, and changing them one by one
 on one image up to MANY, or further if nothing else tells what depends on what."""
 WHOLE = 4096

@@ -79,9 +79,8 @@ def linear(x, weight, bias, *, mask=None):
     """
     xp = array_module(x, weight)
     open_weight = weight if mask is None else weight * xp.asarray(mask)
-    flat_x = x.reshape(
-        math.prod(x.shape[:-1]), x.shape[-1]
-    )  # one large product, not a small one for each row of pixels
+    pixels = math.prod(x.shape[:-1])  # not -1, which is no number where there are no channels
+    flat_x = x.reshape(pixels, x.shape[-1])  # one large product, not a small one for each row of pixels
 
     def vjp(g):
         flat_g = g.reshape(-1, g.shape[-1])
