@@ -2,6 +2,9 @@
 
 import numpy as np
 
+BATCH = "batch normalisation, or another statistic over the batch; normalise each image, or each pixel, by itself"
+"""What usually causes an image to see another one of its batch."""
+
 
 def usual_cause(order: np.ndarray, pairs: np.ndarray) -> str:
     """What leaks like these come from: the order (H, W, C), and pairs of positions (pairs, 2, 3), the output's first.
@@ -10,35 +13,25 @@ def usual_cause(order: np.ndarray, pairs: np.ndarray) -> str:
     its own pixel and the row below.
     """
     H, W, C = order.shape
-    (dr, dc, dk) = (pairs[:, 1] - pairs[:, 0]).T
-    raster = np.array_equal(order, np.arange(order.size).reshape(order.shape))
-    same_pixel = (dr == 0) & (dc == 0)
-    if (same_pixel & (dk == 0)).any() and same_pixel.all() and not (dk > 0).any():
-        if C == 1 or ((dk == 0).all() and {tuple(pair[0]) for pair in pairs} >= set(np.ndindex(order.shape))):
+    dr, dc, dk = (pairs[:, 1] - pairs[:, 0]).T
+    here = (dr == 0) & (dc == 0)
+    if here.all():
+        if (dk == 0).all() and len(np.unique(pairs[:, 0, 2])) == C:
             return "mask B, or none, in the first layer, where the image comes in: mask A shuts the centre"
-        return "a colour mask: groups of channels that got mixed up in one layer, at a gate or at a concatenation"
-    if same_pixel.all():
-        return (
-            "a colour mask: red may not see green or blue, green not blue; look at the groups of channels of each layer"
-        )
-    if not raster:
+        return "a colour mask: a colour may see those before it alone; look at the groups of channels of every layer"
+    if not np.array_equal(order.ravel(), np.arange(order.size)):
         return "masks made for another order than the one that is checked"
-    if (dr[~same_pixel] > 0).all() and (dr < H - 1).all():
-        if (dr > 0).any() and (dr <= 1).all() and not same_pixel.any():
-            return "a vertical stack whose zeros are appended at the wrong end, or a shift down that is missing"
-        return "rows below left open: a mask that shuts the centre row alone, or padding at the wrong end"
+    if _wraps(dr[~here], H) or _wraps(dc[~here], W):
+        return "a roll instead of a shift: what leaves at one side of the image comes in at the other"
     if (dr == 0).all():
-        if (dc <= 1).all():
-            return (
-                "a kernel one column too wide, a centred kernel where one should end at its pixel, or a missing shift"
-            )
-        return "columns to the right left open in a mask, a mirrored pass that is not mirrored back, or a missing shift"
-    if (np.abs(dr) == H - 1).any() and (np.abs(dc) == W - 1).any():
-        return "a statistic over the whole image (a normalisation, a pooling, attention without a mask), or np.roll"
-    if (np.abs(dr) == H - 1).any() or (np.abs(dc) == W - 1).any():
-        return "a roll instead of a shift, which wraps around the border; or no mask at all"
-    return "a convolution without a mask: centred kernels see what is to the right and below"
+        return "a kernel one column too wide, one that is centred and has no mask, or a missing shift to the right"
+    if (dr > 0).all():
+        return "zeros appended at the wrong end, a shift down that is missing, or a mask that leaves rows below open"
+    if ((dr == H - 1) & (np.abs(dc) == W - 1)).any():
+        return "a statistic over the whole image: a normalisation, a pooling, attention without a mask"
+    return "a convolution without a mask: a centred kernel sees what is to the right and below"
 
 
-BATCH = "batch normalisation, or another statistic over the batch; normalise each image, or each pixel, by itself"
-"""What usually causes an image to see another one of its batch."""
+def _wraps(steps: np.ndarray, size: int) -> bool:
+    """Whether steps lead from one side of the image to the other, and none to a neighbour."""
+    return size > 2 and bool((np.abs(steps) == size - 1).any() and not (np.abs(steps) == 1).any())

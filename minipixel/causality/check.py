@@ -15,7 +15,7 @@ from minipixel.clock import Clock, Trace
 from minipixel.errors import CausalityError
 from minipixel.models.checks import check_count
 
-ALL, MANY, FEW = 256, 1024, 64
+ALL, MANY, FEW = 256, 1024, 32
 """Up to ALL sub-pixels everything is tried on each; above, what takes long on FEW of them, and changing them one by one
 on one image up to MANY, or further if nothing else tells what depends on what."""
 WHOLE = 4096
@@ -110,7 +110,7 @@ class _Check:
         try:
             trace = Trace(subject.model)
         except ValueError as error:
-            self.witnesses.append(Witness("structure", True, f"not to be had, nor a proof by the clock: {error}"))
+            self.witnesses.append(Witness("structure", None, f"not to be had, nor a proof by the clock: {error}"))
             return False
         whole = np.arange(subject.size) if subject.size <= WHOLE else self.few
         rows = whole if self.picked is None else self.picked

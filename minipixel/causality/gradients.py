@@ -26,6 +26,8 @@ def dependencies(
     `outputs` picks rows, as places in raster order: then (len(outputs), S).
     """
     subject = subject_of(model)
+    if not subject.has_gradients:
+        raise ValueError(f"dependencies: got {subject.name}, without gradients, wanted one with; see perturbed")
     generator = np.random.default_rng(rng)
     places = np.arange(subject.size) if outputs is None else np.asarray(outputs)
     found = np.zeros((len(places), subject.size), bool)
@@ -49,7 +51,7 @@ def _rows_of_jacobian(
     """Where the rows `places[part]` of the Jacobian at an image (H, W, C) are not zero: -> boolean (n, S)."""
     n = len(places[part])
     r, c, channel = np.unravel_index(places[part], subject.image_shape)
-    seeds = np.zeros((n, *subject.image_shape[:2], len(weights)))
+    seeds = np.zeros((n, *subject.image_shape[:2], len(weights)), np.float32)
     for k in range(n):
         seeds[k, r[k], c[k]] = weights * belongs(subject.groups, channel[k], subject.joins)
     gradient = subject.gradient(np.repeat(image[None], n, axis=0), seeds, context)

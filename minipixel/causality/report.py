@@ -32,7 +32,7 @@ class CausalityReport:
     @property
     def ok(self) -> bool:
         """Whether nothing leaks, by any witness. Blind spots make a model weaker, not wrong."""
-        return len(self.leaks) == 0 and all(witness.holds for witness in self.witnesses)
+        return len(self.leaks) == 0 and all(witness.holds is not False for witness in self.witnesses)
 
     @cached_property
     def leaks(self) -> np.ndarray:
@@ -63,7 +63,7 @@ class CausalityReport:
     @property
     def why(self) -> str:
         """What is wrong, and what usually causes it, in a sentence; "" if nothing leaks."""
-        refusing = {witness.name: witness for witness in self.witnesses if not witness.holds}
+        refusing = {witness.name: witness for witness in self.witnesses if witness.holds is False}
         if len(self.leaks):
             output, read = self.leaks[0]
             itself = " (its own value)" if tuple(output) == tuple(read) else ", which is drawn later"

@@ -27,10 +27,13 @@ MOST_IMAGES = 2**16
 
 @dataclass(frozen=True)
 class Witness:
-    """What one witness has to say: its name, whether it found the model causal, and what it did and saw in one line."""
+    """What one witness has to say: its name, whether it found the model causal, and what it did and saw in one line.
+
+    `holds` is None where it could not be heard, and the line says why.
+    """
 
     name: str
-    holds: bool
+    holds: bool | None
     line: str
 
     def __str__(self) -> str:
