@@ -58,7 +58,7 @@ def test_gradients_and_perturbation_find_the_same():
 def test_mask_b_in_the_first_layer_is_refused_with_the_first_pair():
     with pytest.raises(mp.CausalityError, match=r"^Sequential: sub-pixel \(0, 0\) depends on \(0, 0\)") as error:
         mp.assert_causal(pixelcnn("B"), (1, 5, 6))
-    assert "the usual cause: mask B, or none, in the first layer" in str(error.value)
+    assert "the usual cause: mask B, or none, where the image comes in" in str(error.value)
     assert "\n" not in str(error.value)
 
 
