@@ -17,7 +17,7 @@ def usual_cause(order: np.ndarray, pairs: np.ndarray) -> str:
     here = (dr == 0) & (dc == 0)
     if here.all():
         if (dk == 0).all() and len(np.unique(pairs[:, 0, 2])) == C:
-            return "mask B, or none, where the image comes in (mask A shuts the centre), or a later kernel a tap too wide"
+            return "mask B, or none, where the image comes in (there mask A), or a later kernel that is a tap too wide"
         return "a colour mask: a colour may see those before it alone; look at the groups of channels of every layer"
     if not np.array_equal(order.ravel(), np.arange(order.size)):
         return "masks made for another order than the one that is checked"
