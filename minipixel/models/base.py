@@ -155,7 +155,9 @@ class Model(Network):
         scales of mixtures; the log-likelihoods are the untempered ones. Methods: "naive", a forward pass a sub-pixel;
         "cached", each value of each layer computed once; "wavefront", the same for all pixels of a slanted line at
         once, where the model allows it (else it warns, and goes pixel by pixel); "auto", the fastest that holds. The
-        last three first prove the model causal, and raise CausalityError if it is not.
+        last three first prove the model causal, and raise CausalityError if it is not; that is done once, so after an
+        exchange of layers or masks by hand draw from a copy.deepcopy of the model. Memory: a few rows of each map, a
+        few hundred KB an image for images of 28x28; batches are cut so that no shard takes more than 256 MiB.
         """
         method = check_choice("method", method, tuple(SAMPLERS))
         n = check_count("n", n, 1, MANY)
