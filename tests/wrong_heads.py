@@ -110,9 +110,7 @@ def levels_before_colours(head, parameters, images):
 @_scored
 def one_level_off(head, parameters, images):
     """The logit of the next level, and of the highest once more."""
-    return _picked(
-        _log_softmax(parameters.reshape(*images.shape, head.Q)), np.minimum(images + 1, head.Q - 1)
-    )
+    return _picked(_log_softmax(parameters.reshape(*images.shape, head.Q)), np.minimum(images + 1, head.Q - 1))
 
 
 @_scored
