@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from random_models import assert_causal_by_all, configurations
 
-EXAMPLES = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+EXAMPLES = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
 
 
 @seed(0)
