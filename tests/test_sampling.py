@@ -10,7 +10,7 @@ import minipixel as mp
 from minipixel import ops
 from minipixel.heads import Bernoulli
 from minipixel.kernels import numba_enabled
-from minipixel.sampling import SAMPLERS, Cached, machine, program_of
+from minipixel.sampling import SAMPLERS, Cached, Naive, machine, program_of
 from minipixel.sampling import program as programs
 
 
@@ -183,3 +183,20 @@ def test_a_model_that_leaks_is_not_drawn_from():
     for method in ("cached", "wavefront", "auto"):
         with pytest.raises(mp.CausalityError):
             model.sample(2, rng=0, method=method)
+
+
+class WithAShutImage(mp.models.PixelCNN):
+    """A PixelCNN that adds a 1x1 of the grey image under mask A, which shuts all of it: only the bias is left."""
+
+    def forward(self, x, condition=None, rng=None):
+        weight, bias = np.ones((1, 1), self.dtype), np.full(1, 0.3, self.dtype)
+        return super().forward(x, condition, rng) + ops.linear(x, weight, bias, mask=np.zeros((1, 1), bool))
+
+
+@pytest.mark.parametrize("executor", [Cached, machine.Machine])
+def test_a_layer_that_reads_no_channel_of_one(executor):
+    model = WithAShutImage((3, 4, 1), 2, hidden=4, blocks=1, dtype="float64")
+    shape, uniforms = (5, 3, 4, 1), np.random.default_rng(0).random((5, 3, 4, 1))
+    task = uniforms, None, 1.0, np.zeros(shape, np.uint8), np.zeros(shape[:3], bool)
+    drawn = executor(program_of(model, False)[0], model)(*task)
+    np.testing.assert_array_equal(drawn, Naive(model)(*task))

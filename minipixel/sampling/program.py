@@ -65,7 +65,7 @@ class Program:
             if value is not None:
                 value = kind.shaped(value)
                 for axis, along in enumerate(kind.axes):
-                    if along and value.shape[axis] > 1:
+                    if along == "in" or (along == "out" and value.shape[axis] > 1):  # one for all channels stays one
                         value = value[(slice(None),) * axis + (on(array_module(value), picked[along]),)]
             values.append(value)
         return values
