@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from minipixel.arena import open_arena
+
 T = TypeVar("T")
 
 
@@ -26,7 +28,7 @@ class Workers:
 
     def __enter__(self) -> "Workers":
         self._blas = _blas_libraries(len(sys.modules)).limit(limits=1, user_api="blas")
-        self._pool = ThreadPoolExecutor(self.count, "minipixel")
+        self._pool = ThreadPoolExecutor(self.count, "minipixel", initializer=open_arena)
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from minipixel import kernels
 from minipixel.backend import array_module
 
 _local = threading.local()
@@ -72,7 +73,9 @@ class Tensor:
         return f"Tensor({self.data!r}, op={self.op!r})"
 
 
-def op(function: Callable[..., Any] | None = None, *, local: Callable[..., Any] | None = None) -> Any:
+def op(
+    function: Callable[..., Any] | None = None, *, local: Callable[..., Any] | None = None, compiled: bool = False
+) -> Any:
     """Lift `function(*arrays, **static) -> (value, vjp)` to Tensors.
 
     Positional inputs may be Tensors or constant arrays, of which alone it makes a constant array; keyword arguments are
@@ -80,14 +83,16 @@ def op(function: Callable[..., Any] | None = None, *, local: Callable[..., Any] 
     `vjp(g)` returns one gradient for each positional input. A costly one may be given as a function of no arguments,
     which is called only if that input is a Tensor, so that a constant costs nothing.
     The plain function stays at hand as `.arrays`; `local`, for an op on maps, says what it reads and computes at a
-    single pixel (see ops/local.py).
+    single pixel (see ops/local.py); `compiled` ones have, besides, a faster body of their name (see kernels).
     """
     if function is None:
-        return functools.partial(op, local=local)
+        return functools.partial(op, local=local, compiled=compiled)
 
     @functools.wraps(function)
     def lifted(*inputs: Any, **static: Any) -> Tensor:
-        value, vjp = function(*[x.data if isinstance(x, Tensor) else x for x in inputs], **static)
+        arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
+        body = kernels.compiled(function.__name__, arrays) if compiled else None
+        value, vjp = (body and body(*arrays, **static)) or function(*arrays, **static)
         if not any(isinstance(x, Tensor) for x in inputs):
             return value
         if not recording():
@@ -98,6 +103,30 @@ def op(function: Callable[..., Any] | None = None, *, local: Callable[..., Any] 
 
     lifted.arrays, lifted.local = function, local  # type: ignore[attr-defined]
     return lifted
+
+
+def composite(inputs: Callable[..., Any]) -> Any:
+    """A layer that has a compiled body, too: for a method that makes one map, and that says itself what it makes of it.
+
+    `inputs(layer, *arguments)` gives the name of the body (see kernels), the Tensors that it takes and its keyword
+    arguments, or None where the body does not do what is asked for. Then, and wherever it does not suit, the method
+    runs as it is written.
+    """
+
+    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def call(layer: Any, *arguments: Any) -> Any:
+            asked = inputs(layer, *arguments)
+            if asked is not None:
+                name, tensors, static = asked
+                body = kernels.compiled(name, [x.data if isinstance(x, Tensor) else x for x in tensors])
+                if body is not None:
+                    return op(body)(*tensors, **static)
+            return method(layer, *arguments)
+
+        return call
+
+    return decorate
 
 
 def recording() -> bool:

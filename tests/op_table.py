@@ -7,7 +7,7 @@ import numpy as np
 
 from minipixel import nn, ops
 
-GREY, RGB = nn.colour_groups(4, 1), nn.colour_groups(6, 3)
+GREY, RGB, WIDE = nn.colour_groups(4, 1), nn.colour_groups(6, 3), nn.colour_groups(10, 3)
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,9 @@ TABLE = [
     conv_row((2, 3, 2), (1, 1), np.arange(1), np.arange(1), "A", "no-open-tap"),
     conv_row((5, 4, 2), (2, 3), GREY, GREY, "B", "strided", stride=2),
     conv_row((5, 7, 2), (2, 2), GREY, GREY, "B", "strided-3", stride=3),
+    conv_row((4, 5, 3), (3, 3), WIDE, WIDE, "B", "wide"),
+    conv_row((1, 2, 2), (5, 5), WIDE, WIDE, "A", "wide-beyond-the-border", dilation=2),
+    conv_row((5, 4, 2), (3, 3), WIDE, WIDE, "B", "wide-strided", stride=2),
     Row(ops.conv2d, ((4, 5, 2, 3), (3, 3, 3, 2), (2,)), case="no-mask"),
     Row(ops.conv2d, ((5, 4, 2, 3), (3, 2, 3, 2), (2,)), {"centre": (2, 1), "stride": 2}, case="centre"),
     transposed_row((2, 3, 2), (2, 3), (4, 6), "doubled", stride=2, centre=(0, 1)),

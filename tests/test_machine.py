@@ -10,7 +10,7 @@ numba = pytest.importorskip("numba")
 if not numba_enabled():
     pytest.skip("Numba is switched off", allow_module_level=True)
 
-from minipixel.kernels import machine  # noqa: E402
+from minipixel.kernels import functions, jit, machine  # noqa: E402
 from minipixel.kernels.blas import constants, product  # noqa: E402
 
 SMALL = 1e-35
@@ -20,7 +20,7 @@ SMALL = 1e-35
 def elementwise(function):
     """One of the loop's functions over an array, compiled as it is there."""
 
-    @numba.njit(fastmath=machine.FAST, error_model="numpy")
+    @numba.njit(fastmath=jit.FAST, error_model="numpy")
     def loop(x, y):
         for i in range(len(x)):
             y[i] = function(x[i])
@@ -33,7 +33,7 @@ def elementwise(function):
     return call
 
 
-TANH, SIGMOID, EXPM1 = (elementwise(f) for f in (machine._tanh, machine._sigmoid, machine._expm1))
+TANH, SIGMOID, EXPM1 = (elementwise(f) for f in (functions.tanh, functions.sigmoid, functions.expm1))
 
 
 def sigmoid(x):

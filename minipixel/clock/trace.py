@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minipixel import kernels
 from minipixel.ops.local import START, ZERO, Look, Own
 from minipixel.tensor import Tensor, inputs_first
 
@@ -68,7 +69,8 @@ class Trace:
         x = Tensor(model.xp.zeros((H, W, 1, C), model.dtype))
         condition = model.condition_map(model.conditions.random(1, rng))
         self.condition = None if condition is None else Tensor(condition)
-        output = model.forward(x, self.condition)
+        with kernels.as_written():
+            output = model.forward(x, self.condition)
 
         self.image = Node("the image", "the image", (H, W), C, x)
         self.nodes = [self.image]

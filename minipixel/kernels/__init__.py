@@ -1,22 +1,29 @@
-"""Kernels: loops over pixels that NumPy has no single word for, each with a readable reference.
+"""Kernels: loops over pixels that NumPy has no single word for, and compiled bodies of whole ops and layers.
 
 A kernel is one name with one definition, in `reference.py`, which runs on NumPy and on CuPy. Where a measurement
 asked for it, a faster body in `numba_cpu.py` overrides the definition for float32 and float64 arrays on the host.
-Nothing above this package can tell which of the two ran, except by the clock.
+
+An op or a layer, too, may have a compiled body: arrays in, (value, vjp) out, as an op has it. The op or layer as it is
+written stays the definition: it runs without Numba, on other arrays and on a GPU, it is what the body is tested
+against, and what the clock reads. Nothing above this package can tell which of the two ran, except by the clock.
 """
 
+import contextlib
 import functools
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from minipixel.kernels import reference
 
-__all__ = ["KERNELS", "Kernel", "col2im", "im2col", "numba_enabled"]
+__all__ = ["COMPILED", "KERNELS", "Kernel", "as_written", "col2im", "compiled", "im2col", "numba_enabled"]
+
+_local = threading.local()
 
 
 class Kernel:
@@ -56,3 +63,38 @@ col2im = Kernel(reference.col2im)
 
 # The one table of kernels: a row here buys the tests of tests/test_kernels.py.
 KERNELS = {kernel.__name__: kernel for kernel in (im2col, col2im)}
+
+# The one table of ops and layers with a compiled body, and the file in which it stands: a row here buys the tests of
+# tests/test_compiled.py.
+COMPILED = {
+    "linear": "convolution",
+    "conv2d": "convolution",
+    "transposed_conv2d": "convolution",
+    "relu": "elementwise",
+    "residual_block": "residual",
+}
+
+
+def compiled(name: str, inputs: Sequence[Any]) -> Callable[..., Any] | None:
+    """The compiled body of an op or layer, if Numba is on and all inputs are host arrays of one of its two dtypes.
+
+    Inputs that are None are left out of account. The body returns None for what it does not do, or not faster.
+    """
+    if getattr(_local, "as_written", False) or not numba_enabled():
+        return None
+    arrays = [x for x in inputs if x is not None]
+    dtype = getattr(arrays[0], "dtype", None)
+    if dtype not in (np.float32, np.float64) or not all(type(x) is np.ndarray and x.dtype == dtype for x in arrays):
+        return None
+    return getattr(importlib.import_module(f"minipixel.kernels.{COMPILED[name]}"), name)
+
+
+@contextlib.contextmanager
+def as_written() -> Iterator[None]:
+    """Within this block, in this thread, ops and layers run as they are written, for somebody who looks at each op."""
+    before = getattr(_local, "as_written", False)
+    _local.as_written = True
+    try:
+        yield
+    finally:
+        _local.as_written = before

@@ -21,30 +21,37 @@ _sgemm, _dgemm = _external("sgemm"), _external("dgemm")
 
 @numba.njit(nogil=True)
 def constants(dtype_like):
-    """What `product` needs at every call: the flag "not transposed", room for sizes, 0 and 1 in the arrays' dtype."""
-    zero_one = np.zeros(2, dtype_like.dtype)
-    zero_one[1] = 1
-    return np.full(1, ord("N"), np.int8), np.zeros(3, np.int32), zero_one
+    """What `gemm` needs at every call: the flags "as it is", "transposed", room for sizes, 0 and 1 in that dtype."""
+    flags, zero_one = np.empty(2, np.int8), np.zeros(2, dtype_like.dtype)
+    flags[0], flags[1], zero_one[1] = ord("N"), ord("T"), 1
+    return flags, np.zeros(5, np.int32), zero_one
+
+
+@numba.njit(nogil=True)
+def gemm(M, N, K, a, a0, a_across, b, b0, b_across, y, y0, add, blas):
+    """y = a b, or y += a b if `add`: (M, K), (K, N) -> (M, N), row after row from a0, b0, y0 on.
+
+    With `a_across` a is stored as (K, M), with `b_across` b as (N, K). All three lie in flat arrays of one dtype,
+    float32 or float64; `blas` is what `constants` gives. BLAS wants columns first, which for it makes this y' = b' a'.
+    Addresses are plain numbers: a slice would be counted, in and out.
+    """
+    if K == 0:  # BLAS takes no matrix without columns
+        y[y0 : y0 + (0 if add else M * N)] = 0
+        return
+    flags, sizes, zero_one = blas
+    sizes[0], sizes[1], sizes[2], sizes[3], sizes[4] = M, N, K, M if a_across else K, K if b_across else N
+    flag, m, zero = flags.ctypes.data, sizes.ctypes.data, zero_one.ctypes.data
+    n, k, a_row, b_row, one = m + 4, m + 8, m + 12, m + 16, zero + a.itemsize
+    of_a, of_b = flag + (1 if a_across else 0), flag + (1 if b_across else 0)
+    from_a, from_b = a.ctypes.data + a0 * a.itemsize, b.ctypes.data + b0 * a.itemsize
+    to_y, scale = y.ctypes.data + y0 * a.itemsize, one if add else zero
+    if a.itemsize == 4:
+        _sgemm(of_b, of_a, n, m, k, one, from_b, b_row, from_a, a_row, scale, to_y, n)
+    else:
+        _dgemm(of_b, of_a, n, m, k, one, from_b, b_row, from_a, a_row, scale, to_y, n)
 
 
 @numba.njit(nogil=True)
 def product(M, K_in, K_out, x, x0, w, w0, y, y0, add, blas):
-    """y = x w, or y += x w if `add`: (M, K_in), (K_in, K_out) -> (M, K_out), row after row from x0, w0, y0 on.
-
-    All three lie in flat arrays of one dtype, float32 or float64; `blas` is what `constants` gives. BLAS wants columns
-    first, which for it makes this y' = w' x'. Addresses are plain numbers: a slice would be counted, in and out.
-    """
-    if K_in == 0:  # BLAS takes no matrix without columns
-        y[y0 : y0 + (0 if add else M * K_out)] = 0
-        return
-    plain, sizes, zero_one = blas
-    sizes[0], sizes[1], sizes[2] = K_out, M, K_in
-    flag, k_out, beta = plain.ctypes.data, sizes.ctypes.data, zero_one.ctypes.data
-    m, k_in, one = k_out + 4, k_out + 8, beta + x.itemsize
-    a, b, c = w.ctypes.data + w0 * x.itemsize, x.ctypes.data + x0 * x.itemsize, y.ctypes.data + y0 * x.itemsize
-    if add:
-        beta = one
-    if x.itemsize == 4:
-        _sgemm(flag, flag, k_out, m, k_in, one, a, k_out, b, k_in, beta, c, k_out)
-    else:
-        _dgemm(flag, flag, k_out, m, k_in, one, a, k_out, b, k_in, beta, c, k_out)
+    """y = x w, or y += x w if `add`: (M, K_in), (K_in, K_out) -> (M, K_out), as `gemm`."""
+    gemm(M, K_out, K_in, x, x0, False, w, w0, False, y, y0, add, blas)

@@ -4,9 +4,6 @@ A schedule is data here: a table with a row of numbers for each unit, a list of 
 The maps stand there as (slots, N, K), so that what a step reads and writes at a pixel, for all N images, is a block.
 Everything else is a loop over the steps, with an `if` for each op; sums of products go to BLAS.
 
-Everything stands in one file, though it is long: Numba's cache of a compiled function does not see that another file,
-which it calls into, has been edited.
-
 How many times faster than the plain executor (`python benchmarks/sampling.py --executors`; 28x28, one thread, float32,
 two cores of an Intel Xeon with other work beside, medians of 5; along slanted lines where there are some):
 
@@ -20,11 +17,11 @@ two cores of an Intel Xeon with other work beside, medians of 5; along slanted l
 
 import math
 
-import numba
 import numpy as np
-from numba.extending import overload
 
 from minipixel.kernels.blas import constants, product
+from minipixel.kernels.functions import expm1, sigmoid, tanh
+from minipixel.kernels.jit import inline, jit
 
 OPS = (
     "linear",
@@ -56,22 +53,10 @@ READS_B = READS_A + 6
 ROW = READS_B + 6
 
 U = np.uint64
-ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)  # beside float64 they are float64, too
-FAST = {"contract", "nsz", "arcp", "reassoc"}  # all but the flags that would let NaN and infinity be forgotten
+ZERO = np.float32(0)  # beside float64 it is float64, too
 
 
-def _jit(body):
-    """Compile lazily and without the GIL; cache on disk, or not where no folder can be written."""
-    try:
-        return numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")(body)
-    except RuntimeError:
-        return numba.njit(nogil=True, fastmath=FAST, error_model="numpy")(body)
-
-
-_inline = numba.njit(nogil=True, fastmath=FAST, error_model="numpy", inline="always")
-
-
-@_jit
+@jit
 def walk(first, last, step_from, steps, table, ints, weights, work, N, rooms, chunk):
     """Compute all steps of the moments from `first` to `last`, the last excluded, in `work`.
 
@@ -84,7 +69,7 @@ def walk(first, last, step_from, steps, table, ints, weights, work, N, rooms, ch
             _compute(steps, s, begin, end, table, ints, weights, work, N, rooms, blas)
 
 
-@_jit
+@jit
 def _compute(steps, s, begin, end, table, ints, weights, work, N, rooms, blas):
     """Step s at its pixels from `begin` to `end`, the end excluded: R rows of k numbers, to place y."""
     u, done = steps[s, UNIT], begin - steps[s, FIRST]
@@ -117,7 +102,7 @@ def _compute(steps, s, begin, end, table, ints, weights, work, N, rooms, blas):
         _scatter(table, u, begin, end, ints, work, N, y)
 
 
-@_jit
+@jit
 def _pointwise(op, R, k, work, a, b, y, weights, w0):
     """R rows of k numbers to place y, from rows at a, and at b where there are two inputs.
 
@@ -133,13 +118,13 @@ def _pointwise(op, R, k, work, a, b, y, weights, w0):
             work[y + i] = max(work[a + i], ZERO)
     elif op == TANH:
         for i in range(n):
-            work[y + i] = _tanh(work[a + i])
+            work[y + i] = tanh(work[a + i])
     elif op == SIGMOID:
         for i in range(n):
-            work[y + i] = _sigmoid(work[a + i])
+            work[y + i] = sigmoid(work[a + i])
     elif op == ELU:
         for i in range(n):
-            work[y + i] = max(work[a + i], ZERO) + _expm1(min(work[a + i], ZERO))
+            work[y + i] = max(work[a + i], ZERO) + expm1(min(work[a + i], ZERO))
     elif op == PRELU:
         for r in range(R):
             for j in range(k):
@@ -150,22 +135,22 @@ def _pointwise(op, R, k, work, a, b, y, weights, w0):
         for r in range(R):
             for j in range(h):
                 x = work[a + r * h + j]
-                bent = _expm1(-abs(x))  # of x and -x, for the one that is not positive
+                bent = expm1(-abs(x))  # of x and -x, for the one that is not positive
                 work[y + r * k + j] = x if x > ZERO else bent
                 work[y + r * k + h + j] = bent if x > ZERO else -x
     elif op == GATE:
         for r in range(R):
             t, s = a + (r + r) * k, a + (r + r) * k + k
             for j in range(k):
-                work[y + r * k + j] = _tanh(work[t + j]) * _sigmoid(work[s + j])
+                work[y + r * k + j] = tanh(work[t + j]) * sigmoid(work[s + j])
     else:
         for r in range(R):
             t, s = a + (r + r) * k, a + (r + r) * k + k
             for j in range(k):
-                work[y + r * k + j] = work[t + j] * _sigmoid(work[s + j])
+                work[y + r * k + j] = work[t + j] * sigmoid(work[s + j])
 
 
-@_jit
+@jit
 def _lstm(table, u, begin, end, ints, weights, work, N, z, y, room, blas):
     """A step of a scan: z, rows of 4k, gets what the own states say, and becomes new states; the kept ones too."""
     k, K, T, columns = table[u, COUNT], table[u, K_NODE], table[u, OWN_T], table[u, COLUMNS]
@@ -186,22 +171,22 @@ def _lstm(table, u, begin, end, ints, weights, work, N, z, y, room, blas):
             before, after = U(kept + n * K), U(put + n * K)
             if columns < 0:
                 for j in range(count):
-                    c = _sigmoid(work[f + j]) * work[before + j] + _sigmoid(work[i + j]) * _tanh(work[g + j])
+                    c = sigmoid(work[f + j]) * work[before + j] + sigmoid(work[i + j]) * tanh(work[g + j])
                     work[after + j] = c
-                    work[h + j] = _sigmoid(work[o + j]) * _tanh(c)
+                    work[h + j] = sigmoid(work[o + j]) * tanh(c)
             else:
                 for j in range(count):
                     column = ints[columns + np.int64(j)]
-                    c = _sigmoid(work[f + j]) * work[kept + n * K + column]
-                    c += _sigmoid(work[i + j]) * _tanh(work[g + j])
+                    c = sigmoid(work[f + j]) * work[kept + n * K + column]
+                    c += sigmoid(work[i + j]) * tanh(work[g + j])
                     work[put + n * K + column] = c
-                    work[h + j] = _sigmoid(work[o + j]) * _tanh(c)
+                    work[h + j] = sigmoid(work[o + j]) * tanh(c)
 
 
 # --- drawing ----------------------------------------------------------------------------------------------------------
 
 
-@_jit
+@jit
 def play(step_from, steps, table, ints, weights, work, N, rooms, chunk, draw_from, draws, head, image, output):
     """Walk all moments, and draw what is due at the end of each.
 
@@ -225,7 +210,7 @@ def play(step_from, steps, table, ints, weights, work, N, rooms, chunk, draw_fro
                 work[((image_base + (pixel + 2) * C) * N) + n * C + channel] = scaled[levels[pixel, n, channel]]
 
 
-@_jit
+@jit
 def _draw(parameters, pixel, channel, u, head, scores):
     """The level whose slice of the CDF holds u, given the parameters (P, ...) and the earlier channels of a pixel."""
     code, Q, _, temperature = head
@@ -237,7 +222,7 @@ def _draw(parameters, pixel, channel, u, head, scores):
     return _of_mixture(parameters, pixel, channel, u, head, scores)
 
 
-@_jit
+@jit
 def _of_logits(logits, u, temperature, weights):
     """How many levels have their whole slice of the CDF below u: (Q,) -> 0..Q-1."""
     Q = len(logits)
@@ -252,7 +237,7 @@ def _of_logits(logits, u, temperature, weights):
     return level
 
 
-@_jit
+@jit
 def _of_mixture(parameters, pixel, channel, u, head, weights):
     """How many bins end below u, in the CDF of a mixture given the earlier channels of the pixel."""
     code, Q, M, temperature = head
@@ -283,7 +268,7 @@ def _of_mixture(parameters, pixel, channel, u, head, weights):
     return level
 
 
-@_jit
+@jit
 def _component(parameters, pixel, channel, m, head):
     """The mean, moved by the earlier channels of the pixel, and 1 / scale of component m: see ops/mixture.py."""
     _, Q, M, temperature = head
@@ -298,7 +283,7 @@ def _component(parameters, pixel, channel, m, head):
     return mean, math.exp(-max(log_scale, -7.0)) / temperature
 
 
-@_jit
+@jit
 def _logistic_log_mass(m, d, lowest, highest):
     """The log of the mass of a bin d wide around m, or of a tail: see ops/mixture.py."""
     d = max(d, 2.2250738585072014e-308)
@@ -306,12 +291,12 @@ def _logistic_log_mass(m, d, lowest, highest):
     return inside + (0.0 if highest else _log_expit(m + d / 2)) + (0.0 if lowest else _log_expit(d / 2 - m))
 
 
-@_inline
+@inline
 def _expit(z):
     return 1 / (1 + math.exp(-z)) if z > 0 else math.exp(z) / (1 + math.exp(z))
 
 
-@_inline
+@inline
 def _log_expit(z):
     return min(z, 0.0) - math.log1p(math.exp(-abs(z)))
 
@@ -319,7 +304,7 @@ def _log_expit(z):
 # --- reading and writing ----------------------------------------------------------------------------------------------
 
 
-@_jit
+@jit
 def _copy(source, there, target, here, count):
     """Copy `count` numbers from one place to another."""
     i0, i1 = U(there), U(here)
@@ -327,7 +312,7 @@ def _copy(source, there, target, here, count):
         target[i1 + i] = source[i0 + i]
 
 
-@_jit
+@jit
 def _gather(table, u, which, begin, end, ints, work, N, room):
     """An input's rows side by side in `room`: (end - begin) pixels of N images each, of READ_WIDTH numbers."""
     base, K, T = table[u, which + READ_BASE], table[u, which + READ_K], table[u, which + READ_T]
@@ -352,7 +337,7 @@ def _gather(table, u, which, begin, end, ints, work, N, room):
     return room
 
 
-@_jit
+@jit
 def _scatter(table, u, begin, end, ints, work, N, y):
     """Rows of a unit's channels, from y on, to where they belong in the unit's map."""
     k, K, columns = table[u, COUNT], table[u, K_NODE], table[u, COLUMNS]
@@ -365,48 +350,3 @@ def _scatter(table, u, begin, end, ints, work, N, y):
             else:
                 for j in range(k):
                     work[to + n * K + ints[columns + j]] = work[row + j]
-
-
-# --- functions that loops can be vectorised over ----------------------------------------------------------------------
-
-
-def _tanh(x):
-    """tanh, for float32 by a quotient of polynomials, for float64 by the C library.
-
-    The quotient is right to 5 ulp from 1e-35 on; of smaller numbers, whose products have fewer digits, to 2e-40.
-    """
-
-
-@overload(_tanh, jit_options={"fastmath": FAST, "error_model": "numpy"}, inline="always")
-def _tanh_of(x):
-    if x != numba.float32:
-        return lambda x: math.tanh(x)
-    return _tanh_quotient
-
-
-def _tanh_quotient(x):
-    # The coefficients are those of the Eigen library (Eigen/src/Core/MathFunctionsImpl.h); past the bound tanh is 1.
-    x = min(max(x, np.float32(-7.90531110763549805)), np.float32(7.90531110763549805))
-    s = x * x
-    p = np.float32(-2.76076847742355e-16) * s + np.float32(2.00018790482477e-13)
-    p = p * s + np.float32(-8.60467152213735e-11)
-    p = p * s + np.float32(5.12229709037114e-08)
-    p = p * s + np.float32(1.48572235717979e-05)
-    p = p * s + np.float32(6.37261928875436e-04)
-    p = p * s + np.float32(4.89352455891786e-03)
-    q = np.float32(1.19825839466702e-06) * s + np.float32(1.18534705686654e-04)
-    q = q * s + np.float32(2.26843463243900e-03)
-    q = q * s + np.float32(4.89352518554385e-03)
-    return x * p / q
-
-
-@_inline
-def _sigmoid(x):
-    return HALF * _tanh(HALF * x) + HALF
-
-
-@_inline
-def _expm1(x):
-    """e ** x - 1 for x <= 0, by way of tanh: nothing cancels there."""
-    t = _tanh(HALF * x)
-    return (t + t) / (ONE - t)

@@ -64,7 +64,8 @@ class Network(Module):
         """
         if self.xp is not np:
             return 1024
-        return int(np.clip(2**18 // self._numbers_a_map, 1, np.clip(2**14 // self._numbers_a_map, 16, 32)))
+        size = int(np.clip(2**18 // self._numbers_a_map, 1, np.clip(2**14 // self._numbers_a_map, 16, 32)))
+        return 2 ** (size.bit_length() - 1)
 
     @property
     def wide_shard_size(self) -> int:

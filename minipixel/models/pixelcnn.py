@@ -15,7 +15,7 @@ import numpy as np
 from minipixel.models.base import Model
 from minipixel.models.checks import check_choice, check_count, check_rate, check_shape
 from minipixel.nn import ACTIVATIONS, Conditioning, Conv2d, Dropout, Init, Module, Pointwise, Top, colour_groups
-from minipixel.tensor import Tensor
+from minipixel.tensor import Tensor, composite
 
 
 class ResidualBlock(Module):
@@ -33,6 +33,15 @@ class ResidualBlock(Module):
         self.drop = Dropout(dropout)
         self.widen = Pointwise(narrow, wide, init)
 
+    def _compiled(self, x: Tensor, condition: Any, rng: np.random.Generator | None = None) -> Any:
+        if condition is not None or (rng is not None and self.drop.rate) or isinstance(self.activations[0], Module):
+            return None
+        layers = self.narrow, self.look, self.widen
+        weights = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
+        masks = {f"{name}_mask": layer.mask for name, layer in zip(("narrow", "look", "widen"), layers, strict=True)}
+        return "residual_block", (x, *weights), masks
+
+    @composite(_compiled)
     def __call__(self, x: Tensor, condition: Any, rng: np.random.Generator | None = None) -> Tensor:
         """(H, W, N, 2h) -> (H, W, N, 2h)."""
         first, second, third = self.activations

@@ -1,7 +1,6 @@
 """Matrix products over channels: at one pixel alone, or over the open taps of a kernel, and the way back from those.
 
-A kernel has kh x kw taps, one of which is its centre: tap (kh // 2, kw // 2), unless `centre` names another, even one
-outside the kernel. The offsets of the taps from it say which neighbours a pixel reads.
+A kernel has kh x kw taps, one of which is its centre: see kernels/taps.py.
 """
 
 import math
@@ -10,11 +9,12 @@ import numpy as np
 
 from minipixel import kernels
 from minipixel.backend import array_module
+from minipixel.kernels.taps import open_part
 from minipixel.ops.local import Local, Look, Whole, numbered
 from minipixel.tensor import op
 
 
-@op
+@op(compiled=True)
 def linear(x, weight, bias, *, mask=None):
     """A 1x1 convolution: (..., K_in), (K_in, K_out), (K_out,) or None -> (..., K_out).
 
@@ -38,7 +38,7 @@ def linear(x, weight, bias, *, mask=None):
     return y.reshape(*x.shape[:-1], -1), vjp
 
 
-@op
+@op(compiled=True)
 def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
     """A masked convolution: (H, W, N, K_in), (kh, kw, K_in, K_out), (K_out,) -> (H, W, N, K_out).
 
@@ -53,7 +53,7 @@ def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
         if number < 1:  # a dilation of 0 or less would turn taps before the centre into the centre, or into later ones
             raise ValueError(f"conv2d: got {name} {number}, wanted 1, for neighbours side by side, or more")
     (H, W, N, K_in), K_out = x.shape, weight.shape[-1]
-    taps, open_weight, spread = _open_part(weight, mask, centre)
+    taps, open_weight, spread = open_part(weight, mask, centre)
     offsets = [(r * dilation, c * dilation) for r, c in taps]  # how far from a pixel each tap looks
     open_weight = open_weight.reshape(len(taps) * K_in, K_out)
     columns = kernels.im2col(x, offsets, stride)
@@ -71,7 +71,7 @@ def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
     return (flat @ open_weight + bias).reshape(h, w, N, K_out), vjp
 
 
-@op
+@op(compiled=True)
 def transposed_conv2d(x, weight, bias, *, size, stride=1, centre=None):
     """The way back from a strided convolution: (h, w, N, K_in), (kh, kw, K_in, K_out), (K_out,) -> (H, W, N, K_out).
 
@@ -84,7 +84,7 @@ def transposed_conv2d(x, weight, bias, *, size, stride=1, centre=None):
             f"transposed_conv2d: got a map of {h}x{w} to enlarge {stride} times to {H}x{W}, wanted a size that "
             f"a stride of {stride} cuts down to {h}x{w}"
         )
-    taps, open_weight, spread = _open_part(weight, None, centre)
+    taps, open_weight, spread = open_part(weight, None, centre)
     out_of = open_weight.transpose(1, 0, 2).reshape(K_in, len(taps) * K_out)
     flat_x = x.reshape(-1, K_in)
     columns = (flat_x @ out_of).reshape(h, w, N, len(taps) * K_out)
@@ -99,34 +99,6 @@ def transposed_conv2d(x, weight, bias, *, size, stride=1, centre=None):
         )
 
     return kernels.col2im(columns, taps, K_out, stride, (H, W)) + bias, vjp
-
-
-def _open_part(weight, mask, centre):
-    """The T open taps of a kernel as offsets, their weights (T, K_in, K_out), and the way back for gradients of those.
-
-    That way back takes T*K_in*K_out numbers to the shape of the weight, with zeros wherever the mask is shut.
-    """
-    kh, kw, K_in, K_out = weight.shape
-    if mask is None:
-        taps = open_taps(np.ones((kh, kw, 1, 1), bool), centre)
-        return taps, weight.reshape(kh * kw, K_in, K_out), lambda g: g.reshape(weight.shape)
-    xp = array_module(weight)
-    places = xp.asarray(np.flatnonzero(mask.any(axis=(2, 3))))
-    open_mask = xp.asarray(mask).reshape(kh * kw, K_in, K_out)[places]
-
-    def spread(g):
-        whole = xp.zeros((kh * kw, K_in, K_out), g.dtype)
-        whole[places] = g.reshape(open_mask.shape) * open_mask
-        return whole.reshape(weight.shape)
-
-    return open_taps(mask, centre), weight.reshape(kh * kw, K_in, K_out)[places] * open_mask, spread
-
-
-def open_taps(mask, centre=None):
-    """The taps of a mask (kh, kw, K_in, K_out) that let anything through, as T offsets (dr, dc) from the centre."""
-    kh, kw = mask.shape[:2]
-    centre_r, centre_c = (kh // 2, kw // 2) if centre is None else centre
-    return [(int(r) - centre_r, int(c) - centre_c) for r, c in np.argwhere(mask.any(axis=(2, 3)))]
 
 
 # --- what they do at one pixel: see local.py --------------------------------------------------------------------------
@@ -153,7 +125,7 @@ def _local_linear(function, x, weight, bias, *, mask=None):
 def _local_conv2d(function, x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
     """The taps of each pixel, as im2col would lay them out."""
     H, W = x.shape[:2]
-    taps, _, _ = _open_part(weight, mask, centre)
+    taps, _, _ = open_part(weight, mask, centre)
     offsets = [(r * dilation, c * dilation) for r, c in taps]
     came_from = kernels.im2col(numbered(H, W), offsets, stride)
     return _product(
@@ -162,13 +134,13 @@ def _local_conv2d(function, x, weight, bias, *, mask=None, dilation=1, stride=1,
         weight,
         bias,
         _open_channels(weight, mask),
-        lambda weight: _open_part(weight, mask, centre)[1].reshape(-1, weight.shape[-1]),
+        lambda weight: open_part(weight, mask, centre)[1].reshape(-1, weight.shape[-1]),
     )
 
 
 def _local_transposed_conv2d(function, x, weight, bias, *, size, stride=1, centre=None):
     """Which pixel, if any, each tap writes from: the taps of a convolution whose map has zeros in between."""
-    taps, _, _ = _open_part(weight, None, centre)
+    taps, _, _ = open_part(weight, None, centre)
     numbers = numbered(*x.shape[:2])
     came_from = [kernels.col2im(numbers, [tap], 1, stride, size).reshape(-1) for tap in taps]
     return _product(

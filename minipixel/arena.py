@@ -1,0 +1,79 @@
+"""Memory that a worker uses over and over again.
+
+The system hands out large blocks of memory page by page, each cleared and mapped when it is first touched, and takes
+them back when they are let go of: for feature maps that costs as much time as the arithmetic on them. So a worker keeps
+what it has let go of. An array from here is an ordinary array; when nobody refers to it any more, its block is free for
+the next one of that size. Nothing is shared between threads, and all of it goes when the worker ends.
+"""
+
+import contextlib
+import math
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+SMALL = 2**16
+"""Arrays of fewer bytes than this come from NumPy, which reuses small blocks by itself."""
+
+LINE = 64
+"""The bytes of a cache line."""
+
+_local = threading.local()
+
+
+class _Block:
+    """Memory of a fixed size, from the start of a cache line on."""
+
+    __slots__ = ("address", "memory")
+
+    def __init__(self, size: int) -> None:
+        self.memory = np.empty(size + LINE, np.uint8)
+        self.address = -(-self.memory.ctypes.data // LINE) * LINE
+
+
+class _Lease:
+    """What an array from the arena stands on: returns the block when the array, and all views of it, are gone."""
+
+    __slots__ = ("__array_interface__", "_block", "_free")
+
+    def __init__(self, block: "_Block", free: list["_Block"], shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self._block, self._free = block, free
+        self.__array_interface__ = {"version": 3, "shape": shape, "typestr": dtype.str, "data": (block.address, False)}
+
+    def __del__(self) -> None:
+        self._free.append(self._block)
+
+
+def open_arena() -> None:
+    """From now on this thread keeps what it lets go of."""
+    _local.blocks = {}
+
+
+@contextlib.contextmanager
+def arena() -> Iterator[None]:
+    """Within this block this thread keeps what it lets go of; after it nothing is kept."""
+    before = getattr(_local, "blocks", None)
+    _local.blocks = {}
+    try:
+        yield
+    finally:
+        _local.blocks = before
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """An array that holds anything, as `np.empty`; from this thread's own memory if it has opened an arena."""
+    blocks, dtype = getattr(_local, "blocks", None), np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    if blocks is None or size < SMALL:
+        return np.empty(shape, dtype)
+    free = blocks.setdefault(size, [])
+    return np.asarray(_Lease(free.pop() if free else _Block(size), free, shape, dtype))
+
+
+def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """An array of zeros, from the same memory."""
+    array = empty(shape, dtype)
+    array.fill(0)
+    return array

@@ -1,0 +1,285 @@
+"""Convolution and 1x1 without laying what pixels read side by side: a product a tap, added up in place.
+
+With pixels first, what a tap sees from a row of pixels is a shifted block of the map, ready for BLAS; and going row by
+row, what the taps of a row read and write stays in the cache. A thin map, such as the image, is still laid side by
+side, a row at a time, since BLAS is slow at narrow products; so is one that is read with a stride.
+"""
+
+import numpy as np
+
+from minipixel.arena import empty, zeros
+from minipixel.kernels.blas import constants, gemm
+from minipixel.kernels.jit import jit
+from minipixel.kernels.rows import add_to_sums, fill_rows
+from minipixel.kernels.taps import open_part
+
+THIN = 8
+"""Maps of fewer channels are laid side by side."""
+
+BLOCK = 1_000_000
+"""How many multiply-adds OpenBLAS does at once without copying its matrices first, which is faster."""
+
+
+def linear(x, weight, bias, *, mask=None):
+    """The override of `ops.linear`."""
+    opened = weight if mask is None else weight * mask
+    K_in, K_out = weight.shape
+    x = np.ascontiguousarray(x)
+    y = empty((*x.shape[:-1], K_out), x.dtype)
+    _linear(x, opened, np.zeros(K_out, x.dtype) if bias is None else bias, y)
+
+    def vjp(g):
+        g = np.ascontiguousarray(g)
+        weight_g, bias_g = np.zeros_like(opened), np.zeros(K_out, x.dtype)
+        _linear_weight_back(x, g, weight_g, bias_g)
+
+        def x_back():
+            x_g = empty(x.shape, x.dtype)
+            _linear(g, turned(opened), np.zeros(K_in, x.dtype), x_g)
+            return x_g
+
+        return x_back, weight_g if mask is None else weight_g * mask, bias_g
+
+    return y, vjp
+
+
+def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
+    """The override of `ops.conv2d`."""
+    if (mask is not None and mask.shape != weight.shape) or dilation < 1 or stride < 1:
+        return None  # the definition says what is wrong
+    (H, W, N, K_in), K_out = x.shape, weight.shape[-1]
+    taps, opened, spread = open_part(weight, mask, centre)
+    offsets = np.asarray(taps, np.int64).reshape(len(taps), 2) * dilation
+    x, opened = np.ascontiguousarray(x), np.ascontiguousarray(opened)
+    side_by_side = stride > 1 or K_in < THIN
+    y = empty((-(-H // stride), -(-W // stride), N, K_out), x.dtype)
+    forward = _side_by_side if side_by_side else _by_taps
+    forward(x, opened, bias, offsets, stride, y)
+
+    def vjp(g):
+        g = np.ascontiguousarray(g)
+        weight_g, bias_g = np.zeros_like(opened), np.zeros(K_out, x.dtype)
+        (_side_by_side_weight_back if side_by_side else _by_taps_weight_back)(x, g, offsets, stride, weight_g, bias_g)
+
+        def x_back():
+            x_g = zeros(x.shape, x.dtype)
+            _scatter(g, turned(opened), offsets, stride, x_g)
+            return x_g
+
+        return x_back, spread(weight_g), bias_g
+
+    return y, vjp
+
+
+def transposed_conv2d(x, weight, bias, *, size, stride=1, centre=None):
+    """The override of `ops.transposed_conv2d`."""
+    (h, w, N, K_in), (H, W), K_out = x.shape, size, weight.shape[-1]
+    if (h, w) != (-(-H // stride), -(-W // stride)):
+        return None  # the definition says what is wrong
+    taps, opened, spread = open_part(weight, None, centre)
+    offsets = np.asarray(taps, np.int64).reshape(len(taps), 2)
+    x, opened = np.ascontiguousarray(x), np.ascontiguousarray(opened)
+    y = empty((H, W, N, K_out), x.dtype)
+    y[...] = bias
+    _scatter(x, opened, offsets, stride, y)
+
+    def vjp(g):
+        g = np.ascontiguousarray(g)
+        weight_g, sums = np.zeros((len(taps), K_out, K_in), x.dtype), np.zeros(K_in, x.dtype)
+        _side_by_side_weight_back(g, x, offsets, stride, weight_g, sums)
+        bias_g = np.zeros(K_out, x.dtype)
+        _sums(g, bias_g)
+
+        def x_back():
+            x_g = empty(x.shape, x.dtype)
+            _side_by_side(g, turned(opened), np.zeros(K_in, x.dtype), offsets, stride, x_g)
+            return x_g
+
+        return x_back, spread(turned(weight_g)), bias_g
+
+    return y, vjp
+
+
+def turned(weight):
+    """Weights (..., K_in, K_out) as (..., K_out, K_in): BLAS multiplies small matrices faster as they are."""
+    return np.ascontiguousarray(weight.swapaxes(-2, -1))
+
+
+# --- 1x1 --------------------------------------------------------------------------------------------------------------
+
+
+@jit
+def _linear(x, weight, bias, y):
+    """y = x w + b, in blocks of rows."""
+    K_in, K_out = weight.shape
+    blas, block, rows = constants(x), _block(K_in, K_out), y.size // K_out
+    x, weight, y = x.reshape(x.size), weight.reshape(weight.size), y.reshape(y.size)
+    for r in range(0, rows, block):
+        R = min(block, rows - r)
+        fill_rows(y, r * K_out, bias, R, K_out)
+        gemm(R, K_out, K_in, x, r * K_in, False, weight, 0, False, y, r * K_out, True, blas)
+
+
+@jit
+def _linear_weight_back(x, g, weight_g, bias_g):
+    """weight_g += x' g and bias_g += the sums of g, in blocks of rows."""
+    K_in, K_out = weight_g.shape
+    blas, block, rows = constants(g), _block(K_in, K_out), g.size // K_out
+    x, g, weight_g = x.reshape(x.size), g.reshape(g.size), weight_g.reshape(weight_g.size)
+    for r in range(0, rows, block):
+        R = min(block, rows - r)
+        gemm(K_in, K_out, R, x, r * K_in, True, g, r * K_out, False, weight_g, 0, True, blas)
+        add_to_sums(g, r * K_out, bias_g, R, K_out)
+
+
+@jit
+def _block(K_in, K_out):
+    """How many rows to multiply at once."""
+    return max(16, BLOCK // max(1, K_in * K_out))
+
+
+@jit
+def _sums(g, sums):
+    """The sums of g, channel by channel."""
+    K = len(sums)
+    add_to_sums(g.reshape(g.size), 0, sums, g.size // K, K)
+
+
+# --- tap by tap -------------------------------------------------------------------------------------------------------
+
+
+@jit
+def seen(size, shift):
+    """Which computed positions read inside a map of `size` when they look `shift` further: the first, and how many."""
+    first = max(0, -shift)
+    return first, max(0, min(size, size - shift) - first)
+
+
+@jit
+def add_taps(r, x, weight, taps, H, W, N, K_in, K_out, y, blas):
+    """What all taps see from row r of a map (H, W, N, K_in), through their weights, is added to row r of y."""
+    for t in range(len(taps)):
+        q, dc = r + taps[t, 0], taps[t, 1]
+        c, count = seen(W, dc)
+        if 0 <= q < H and count > 0:
+            there, here = ((q * W + c + dc) * N) * K_in, ((r * W + c) * N) * K_out
+            gemm(count * N, K_out, K_in, x, there, False, weight, t * K_in * K_out, False, y, here, True, blas)
+
+
+@jit
+def add_taps_back(r, g, g0, weight, taps, H, W, N, K_in, K_out, x_g, blas):
+    """The gradient of row r, from g0 on, goes back through every tap to what it saw, and is added there.
+
+    The weights are `turned`: (T, K_out, K_in).
+    """
+    for t in range(len(taps)):
+        q, dc = r + taps[t, 0], taps[t, 1]
+        c, count = seen(W, dc)
+        if 0 <= q < H and count > 0:
+            there, here = ((q * W + c + dc) * N) * K_in, g0 + c * N * K_out
+            gemm(count * N, K_in, K_out, g, here, False, weight, t * K_in * K_out, False, x_g, there, True, blas)
+
+
+@jit
+def add_taps_weight_back(r, x, g, g0, taps, H, W, N, K_in, K_out, weight_g, blas):
+    """What each tap saw from row r times the row's gradient, from g0 on, is added to the gradient of its weight."""
+    for t in range(len(taps)):
+        q, dc = r + taps[t, 0], taps[t, 1]
+        c, count = seen(W, dc)
+        if 0 <= q < H and count > 0:
+            there, here = ((q * W + c + dc) * N) * K_in, g0 + c * N * K_out
+            gemm(K_in, K_out, count * N, x, there, True, g, here, False, weight_g, t * K_in * K_out, True, blas)
+
+
+@jit
+def _by_taps(x, weight, bias, taps, stride, y):
+    H, W, N, K_in = x.shape
+    K_out, blas = y.shape[3], constants(x)
+    x, weight, y = x.reshape(x.size), weight.reshape(weight.size), y.reshape(y.size)
+    for r in range(H):
+        fill_rows(y, r * W * N * K_out, bias, W * N, K_out)
+        add_taps(r, x, weight, taps, H, W, N, K_in, K_out, y, blas)
+
+
+@jit
+def _by_taps_weight_back(x, g, taps, stride, weight_g, bias_g):
+    H, W, N, K_in = x.shape
+    K_out, blas = g.shape[3], constants(x)
+    x, g, weight_g = x.reshape(x.size), g.reshape(g.size), weight_g.reshape(weight_g.size)
+    for r in range(H):
+        add_taps_weight_back(r, x, g, r * W * N * K_out, taps, H, W, N, K_in, K_out, weight_g, blas)
+        add_to_sums(g, r * W * N * K_out, bias_g, W * N, K_out)
+
+
+# --- side by side -----------------------------------------------------------------------------------------------------
+
+
+@jit
+def _lay(r, x, taps, stride, w, columns):
+    """What the pixels of row r read, a row for each tap and channel: (H, W, N, K) -> (T, K, w, N)."""
+    H, W, N, K = x.shape
+    for t in range(len(taps)):
+        q = r * stride + taps[t, 0]
+        for k in range(K):
+            for c in range(w):
+                p = c * stride + taps[t, 1]
+                if 0 <= q < H and 0 <= p < W:
+                    for n in range(np.uint64(N)):
+                        columns[t, k, c, n] = x[q, p, n, k]
+                else:
+                    columns[t, k, c] = 0
+
+
+@jit
+def _side_by_side(x, weight, bias, taps, stride, y):
+    K, T = x.shape[3], len(taps)
+    h, w, N, K_out = y.shape
+    columns, blas = np.empty((T, K, w, N), x.dtype), constants(x)
+    flat, weight, y = columns.reshape(columns.size), weight.reshape(weight.size), y.reshape(y.size)
+    for r in range(h):
+        _lay(r, x, taps, stride, w, columns)
+        fill_rows(y, r * w * N * K_out, bias, w * N, K_out)
+        gemm(w * N, K_out, T * K, flat, 0, True, weight, 0, False, y, r * w * N * K_out, True, blas)
+
+
+@jit
+def _side_by_side_weight_back(x, g, taps, stride, weight_g, bias_g):
+    K, T = x.shape[3], len(taps)
+    h, w, N, K_out = g.shape
+    columns, blas = np.empty((T, K, w, N), x.dtype), constants(x)
+    flat, g, weight_g = columns.reshape(columns.size), g.reshape(g.size), weight_g.reshape(weight_g.size)
+    for r in range(h):
+        _lay(r, x, taps, stride, w, columns)
+        gemm(T * K, K_out, w * N, flat, 0, False, g, r * w * N * K_out, False, weight_g, 0, True, blas)
+        add_to_sums(g, r * w * N * K_out, bias_g, w * N, K_out)
+
+
+# --- every tap writes -------------------------------------------------------------------------------------------------
+
+
+@jit
+def _scatter(g, weight, taps, stride, x):
+    """Each pixel of g (h, w, N, L), through each tap's weight (L, K), is added to x where the tap would read."""
+    H, W, N, K = x.shape
+    h, w, N, L = g.shape
+    blas, room = constants(g), np.empty(w * N * K, g.dtype)
+    flat_g, weight, flat = g.reshape(g.size), weight.reshape(weight.size), x.reshape(x.size)
+    for r in range(h):
+        if stride == 1:
+            add_taps_back(r, flat_g, r * w * N * L, weight, taps, H, W, N, K, L, flat, blas)
+            continue
+        for t in range(len(taps)):
+            q = r * stride + taps[t, 0]
+            if 0 <= q < H:
+                gemm(w * N, K, L, flat_g, r * w * N * L, False, weight, t * K * L, False, room, 0, False, blas)
+                for c in range(w):
+                    p = c * stride + taps[t, 1]
+                    if 0 <= p < W:
+                        _add(room, c * N * K, flat, (q * W + p) * N * K, N * K)
+
+
+@jit
+def _add(source, there, target, here, n):
+    a, b = np.uint64(there), np.uint64(here)
+    for i in range(np.uint64(n)):
+        target[b + i] += source[a + i]

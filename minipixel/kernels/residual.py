@@ -1,0 +1,95 @@
+"""A residual block of PixelCNN, forward and backward in one call each.
+
+Row by row: all that a row of pixels needs on the way is at hand, in the cache. Of the block's five maps between input
+and output two are kept for the way back, the rectified narrow ones; nothing else is stored.
+"""
+
+import numpy as np
+
+from minipixel.arena import empty, zeros
+from minipixel.kernels.blas import constants, gemm
+from minipixel.kernels.convolution import add_taps, add_taps_back, add_taps_weight_back, turned
+from minipixel.kernels.jit import jit
+from minipixel.kernels.rows import ZERO, U, add_to_sums, fill_rows, rectify, through_rectifier
+from minipixel.kernels.taps import open_part
+
+
+def residual_block(x, narrow, narrow_bias, look, look_bias, widen, widen_bias, *, narrow_mask, look_mask, widen_mask):
+    """The override of `nn`'s ResidualBlock, with relu, and without condition and dropout."""
+    H, W, N, D = x.shape
+    h = narrow.shape[1]
+    x = np.ascontiguousarray(x)
+    taps, opened, spread = open_part(look, look_mask, None)
+    taps = np.asarray(taps, np.int64)
+    weights = narrow * narrow_mask, narrow_bias, opened, look_bias, widen * widen_mask, widen_bias
+    a, b, y = empty((H, W, N, h), x.dtype), empty((H, W, N, h), x.dtype), empty(x.shape, x.dtype)
+    _forward(x, *weights, taps, a, b, y)
+
+    def vjp(g):
+        x_g, a_g = empty(x.shape, x.dtype), zeros(a.shape, x.dtype)
+        found = [np.zeros_like(weight) for weight in weights]
+        back = [turned(weight) for weight in weights[::2]]
+        _backward(np.ascontiguousarray(g), x, a, b, *back, taps, x_g, a_g, *found)
+        found[0] *= narrow_mask
+        found[2] = spread(found[2])
+        found[4] *= widen_mask
+        return x_g, *found
+
+    return y, vjp
+
+
+@jit
+def _forward(x, narrow, narrow_bias, look, look_bias, widen, widen_bias, taps, a, b, y):
+    H, W, N, D = x.shape
+    h, R, blas = a.shape[3], W * N, constants(x)
+    x, a, b, y = x.reshape(x.size), a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
+    narrow, look, widen = narrow.reshape(D * h), look.reshape(look.size), widen.reshape(h * D)
+    rectified = np.empty(R * D, x.dtype)
+    for r in range(H):
+        wide, thin = r * R * D, r * R * h
+        rectify(x, wide, rectified, 0, R * D)
+        fill_rows(a, thin, narrow_bias, R, h)
+        gemm(R, h, D, rectified, 0, False, narrow, 0, False, a, thin, True, blas)
+        rectify(a, thin, a, thin, R * h)
+        fill_rows(b, thin, look_bias, R, h)
+        add_taps(r, a, look, taps, H, W, N, h, h, b, blas)
+        rectify(b, thin, b, thin, R * h)
+        for i in range(U(R)):
+            o = U(wide) + i * U(D)
+            for k in range(U(D)):
+                y[o + k] = x[o + k] + widen_bias[k]
+        gemm(R, D, h, b, thin, False, widen, 0, False, y, wide, True, blas)
+
+
+@jit
+def _backward(g, x, a, b, narrow, look, widen, taps, x_g, a_g, narrow_g, narrow_s, look_g, look_s, widen_g, widen_s):
+    """From the last row to the first: what a row's taps ask of rows above is complete when these are reached.
+
+    The three weights are `turned`.
+    """
+    H, W, N, D = x.shape
+    h, R, blas = a.shape[3], W * N, constants(x)
+    g, x, a, b, x_g = g.reshape(g.size), x.reshape(x.size), a.reshape(a.size), b.reshape(b.size), x_g.reshape(x_g.size)
+    a_g, narrow, look, widen = (
+        a_g.reshape(a_g.size),
+        narrow.reshape(D * h),
+        look.reshape(look.size),
+        widen.reshape(h * D),
+    )
+    narrow_g, look_g, widen_g = narrow_g.reshape(D * h), look_g.reshape(look_g.size), widen_g.reshape(h * D)
+    rectified, b_g, back = np.empty(R * D, x.dtype), np.empty(R * h, x.dtype), np.empty(R * D, x.dtype)
+    for r in range(H - 1, -1, -1):
+        wide, thin = r * R * D, r * R * h
+        add_to_sums(g, wide, widen_s, R, D)
+        gemm(h, D, R, b, thin, True, g, wide, False, widen_g, 0, True, blas)
+        gemm(R, h, D, g, wide, False, widen, 0, False, b_g, 0, False, blas)
+        through_rectifier(b_g, 0, b, thin, look_s, R, h)
+        add_taps_weight_back(r, a, b_g, 0, taps, H, W, N, h, h, look_g, blas)
+        add_taps_back(r, b_g, 0, look, taps, H, W, N, h, h, a_g, blas)
+        through_rectifier(a_g, thin, a, thin, narrow_s, R, h)
+        rectify(x, wide, rectified, 0, R * D)
+        gemm(D, h, R, rectified, 0, True, a_g, thin, False, narrow_g, 0, True, blas)
+        gemm(R, D, h, a_g, thin, False, narrow, 0, False, back, 0, False, blas)
+        for i in range(U(R * D)):
+            o = U(wide) + i
+            x_g[o] = g[o] + (back[i] if x[o] > ZERO else ZERO)

@@ -1,0 +1,73 @@
+"""Every layer with a compiled body: the body against the layer as it is written. (Ops have theirs in test_ops.py.)"""
+
+import numpy as np
+import pytest
+
+from minipixel import kernels, models, ops
+from minipixel.kernels import COMPILED
+from minipixel.tensor import gradients
+
+if not kernels.numba_enabled():
+    pytest.skip("Numba is missing or switched off", allow_module_level=True)
+
+# Of each layer with a compiled body: models that have it.
+LAYERS = {
+    "residual_block": [
+        ("pixelcnn", (6, 7, 1), {"hidden": 5, "blocks": 2}),
+        ("pixelcnn", (5, 4, 3), {"hidden": 7, "blocks": 1}),
+        ("pixelcnn", (1, 1, 1), {"hidden": 3, "blocks": 1}),
+    ],
+}
+CASES = [(name, *case) for name, cases in LAYERS.items() for case in cases]
+
+
+def loss_and_gradients(model, images):
+    loss = model.loss(images)
+    return [loss.data, *gradients(loss, model.parameters())]
+
+
+@pytest.fixture
+def used(monkeypatch):
+    """The names of compiled bodies that are asked for."""
+    names, lookup = [], kernels.compiled
+
+    def compiled(name, inputs):
+        body = lookup(name, inputs)
+        names.extend([name] if body else [])
+        return body
+
+    monkeypatch.setattr(kernels, "compiled", compiled)
+    return names
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-10), ("float32", 1e-5)])
+@pytest.mark.parametrize(("name", "model", "shape", "options"), CASES)
+def test_a_layer_equals_its_definition(used, dtype, bound, name, model, shape, options):
+    """Loss and gradients within `bound` of the largest number of each."""
+    model = models.MODELS[model](shape, 4, **options, dtype=dtype, rng=0)
+    images = np.random.default_rng(0).integers(0, 4, (3, *shape), dtype=np.uint8)
+    if not model.initialized:
+        model.initialize(images)
+    found = loss_and_gradients(model, images)
+    assert name in used
+    with kernels.as_written():
+        used.clear()
+        wanted = loss_and_gradients(model, images)
+        assert not used
+    for a, b in zip(found, wanted, strict=True):
+        assert a.dtype == b.dtype
+        assert np.abs(a - b).max(initial=0) <= bound * np.abs(b).max(initial=0)
+
+
+def test_every_compiled_body_is_tested():
+    assert set(COMPILED) == set(LAYERS) | {name for name in COMPILED if name in ops.OPS}
+
+
+def test_nothing_is_compiled_when_numba_is_off(monkeypatch):
+    monkeypatch.setenv("MINIPIXEL_NUMBA", "0")
+    assert kernels.compiled("relu", [np.zeros(3)]) is None
+
+
+@pytest.mark.parametrize("inputs", [[np.zeros(3, complex)], [np.zeros(3, np.float16)], [np.zeros(3), np.zeros(3, "f")]])
+def test_other_inputs_take_the_definition(inputs):
+    assert kernels.compiled("relu", inputs) is None
