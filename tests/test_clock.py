@@ -50,7 +50,8 @@ def what_values_depend_on(model, nodes, draws):
         x = Tensor(np.ascontiguousarray(images.reshape(-1, *model.image_shape).transpose(1, 2, 0, 3)))
         condition = model.conditions.random(1, rng)
         told = None if condition is None else model.condition_map(np.repeat(condition, 1 + S, axis=0))
-        tensors = computed(model.forward(x, told), x)
+        with kernels.as_written():
+            tensors = computed(model.forward(x, told), x)
         assert [tensor.op for tensor in tensors] == [node.tensor.op for node in nodes]
         for i, tensor in enumerate(tensors):
             values = tensor.data.reshape(-1, 1 + S, tensor.shape[-1])

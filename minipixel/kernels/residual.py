@@ -16,7 +16,7 @@ from minipixel.kernels.taps import open_part
 
 def residual_block(x, narrow, narrow_bias, look, look_bias, widen, widen_bias, *, narrow_mask, look_mask, widen_mask):
     """The override of `nn`'s ResidualBlock, with relu, and without condition and dropout."""
-    H, W, N, D = x.shape
+    H, W, N, _ = x.shape
     h = narrow.shape[1]
     x = np.ascontiguousarray(x)
     taps, opened, spread = open_part(look, look_mask, None)

@@ -36,7 +36,7 @@ class ResidualBlock(Module):
     def _compiled(self, x: Tensor, condition: Any, rng: np.random.Generator | None = None) -> Any:
         if condition is not None or (rng is not None and self.drop.rate) or isinstance(self.activations[0], Module):
             return None
-        layers = self.narrow, self.look, self.widen
+        layers: list[Any] = [self.narrow, self.look, self.widen]
         weights = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
         masks = {f"{name}_mask": layer.mask for name, layer in zip(("narrow", "look", "widen"), layers, strict=True)}
         return "residual_block", (x, *weights), masks
