@@ -5,7 +5,7 @@ import pytest
 from model_table import CASES, CONDITIONS, KINDS, SMALL, WIDE, Case, shaken
 
 import minipixel as mp
-from minipixel import op
+from minipixel import kernels, op
 from minipixel.causality import dependencies
 from minipixel.clock import Clock, Trace, prove, raster, smallest_slope
 from minipixel.clock.times import walk
