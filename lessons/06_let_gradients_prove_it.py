@@ -135,7 +135,7 @@ def planted(shape, name):
     if name == "batch norm":
         model.blocks[0] = lambda x, *rest: off_mean(block(x, *rest))
     if name in ("one tap too many", "asleep: weight 0", "asleep: rectifier"):
-        look.mask[1, 2] = True
+        look.mask = look.mask | (np.arange(9).reshape(3, 3, 1, 1) == 5)  # masks are values: a new one takes its place
         look.weight.data[1, 2] *= name != "asleep: weight 0"
         look.bias.data -= 100 * (name == "asleep: rectifier")
     return model

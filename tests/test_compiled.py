@@ -12,6 +12,11 @@ if not kernels.numba_enabled():
 
 # Of each layer with a compiled body: models that have it.
 LAYERS = {
+    "top": [
+        ("pixelcnn", (5, 6, 1), {"hidden": 5, "blocks": 1, "head_width": 9}),
+        ("gated", (4, 5, 3), {"filters": 6, "layers": 1}),
+        ("pixelcnn", (18, 10, 1), {"hidden": 3, "blocks": 1}),
+    ],
     "residual_block": [
         ("pixelcnn", (6, 7, 1), {"hidden": 5, "blocks": 2}),
         ("pixelcnn", (5, 4, 3), {"hidden": 7, "blocks": 1}),
@@ -57,6 +62,22 @@ def test_a_layer_equals_its_definition(used, dtype, bound, name, model, shape, o
     for a, b in zip(found, wanted, strict=True):
         assert a.dtype == b.dtype
         assert np.abs(a - b).max(initial=0) <= bound * np.abs(b).max(initial=0)
+
+
+@pytest.mark.parametrize("tap", [(1, 2), (2, 0), (2, 2)])
+def test_a_tampered_mask_is_computed_as_it_is(tap):
+    """A leak is not hidden, nor made, by a compiled body that relies on the past being past."""
+    model = models.PixelCNN((5, 4, 1), 2, hidden=9, blocks=2, dtype="float64")
+    look = model.blocks[0].look
+    look.mask = look.mask.copy()
+    look.mask[tap] = True
+    look.weight.data[tap] = 1
+    images = np.random.default_rng(0).integers(0, 2, (3, 5, 4, 1), dtype=np.uint8)
+    found = loss_and_gradients(model, images)
+    with kernels.as_written():
+        wanted = loss_and_gradients(model, images)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
 
 
 def test_every_compiled_body_is_tested():

@@ -72,6 +72,7 @@ COMPILED = {
     "transposed_conv2d": "convolution",
     "relu": "elementwise",
     "residual_block": "residual",
+    "top": "top",
 }
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from minipixel.arena import empty, zeros
 from minipixel.kernels.blas import constants, gemm
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import add_to_sums, fill_rows
-from minipixel.kernels.taps import open_part
+from minipixel.kernels.rows import add_to_sums, fill, fold, wide_zeros, widened
+from minipixel.kernels.taps import masked, open_part, shuts
 
 THIN = 8
 """Maps of fewer channels are laid side by side."""
@@ -22,8 +22,8 @@ BLOCK = 1_000_000
 
 def linear(x, weight, bias, *, mask=None):
     """The override of `ops.linear`."""
-    opened = weight if mask is None else weight * mask
-    K_in, K_out = weight.shape
+    mask = shuts(mask)
+    opened, (K_in, K_out) = masked(weight, mask), weight.shape
     x = np.ascontiguousarray(x)
     y = empty((*x.shape[:-1], K_out), x.dtype)
     _linear(x, opened, np.zeros(K_out, x.dtype) if bias is None else bias, y)
@@ -38,7 +38,7 @@ def linear(x, weight, bias, *, mask=None):
             _linear(g, turned(opened), np.zeros(K_in, x.dtype), x_g)
             return x_g
 
-        return x_back, weight_g if mask is None else weight_g * mask, bias_g
+        return x_back, masked(weight_g, mask), bias_g
 
     return y, vjp
 
@@ -113,10 +113,10 @@ def _linear(x, weight, bias, y):
     """y = x w + b, in blocks of rows."""
     K_in, K_out = weight.shape
     blas, block, rows = constants(x), _block(K_in, K_out), y.size // K_out
-    x, weight, y = x.reshape(x.size), weight.reshape(weight.size), y.reshape(y.size)
+    x, weight, bias, y = x.reshape(x.size), weight.reshape(weight.size), widened(bias), y.reshape(y.size)
     for r in range(0, rows, block):
         R = min(block, rows - r)
-        fill_rows(y, r * K_out, bias, R, K_out)
+        fill(y, r * K_out, bias, R * K_out)
         gemm(R, K_out, K_in, x, r * K_in, False, weight, 0, False, y, r * K_out, True, blas)
 
 
@@ -125,11 +125,12 @@ def _linear_weight_back(x, g, weight_g, bias_g):
     """weight_g += x' g and bias_g += the sums of g, in blocks of rows."""
     K_in, K_out = weight_g.shape
     blas, block, rows = constants(g), _block(K_in, K_out), g.size // K_out
-    x, g, weight_g = x.reshape(x.size), g.reshape(g.size), weight_g.reshape(weight_g.size)
+    x, g, weight_g, sums = x.reshape(x.size), g.reshape(g.size), weight_g.reshape(weight_g.size), wide_zeros(bias_g)
     for r in range(0, rows, block):
         R = min(block, rows - r)
         gemm(K_in, K_out, R, x, r * K_in, True, g, r * K_out, False, weight_g, 0, True, blas)
-        add_to_sums(g, r * K_out, bias_g, R, K_out)
+        add_to_sums(g, r * K_out, sums, R * K_out)
+    fold(sums, bias_g)
 
 
 @jit
@@ -141,8 +142,9 @@ def _block(K_in, K_out):
 @jit
 def _sums(g, sums):
     """The sums of g, channel by channel."""
-    K = len(sums)
-    add_to_sums(g.reshape(g.size), 0, sums, g.size // K, K)
+    wide = wide_zeros(sums)
+    add_to_sums(g.reshape(g.size), 0, wide, g.size)
+    fold(wide, sums)
 
 
 # --- tap by tap -------------------------------------------------------------------------------------------------------
@@ -195,9 +197,9 @@ def add_taps_weight_back(r, x, g, g0, taps, H, W, N, K_in, K_out, weight_g, blas
 def _by_taps(x, weight, bias, taps, stride, y):
     H, W, N, K_in = x.shape
     K_out, blas = y.shape[3], constants(x)
-    x, weight, y = x.reshape(x.size), weight.reshape(weight.size), y.reshape(y.size)
+    x, weight, bias, y = x.reshape(x.size), weight.reshape(weight.size), widened(bias), y.reshape(y.size)
     for r in range(H):
-        fill_rows(y, r * W * N * K_out, bias, W * N, K_out)
+        fill(y, r * W * N * K_out, bias, W * N * K_out)
         add_taps(r, x, weight, taps, H, W, N, K_in, K_out, y, blas)
 
 
@@ -205,10 +207,11 @@ def _by_taps(x, weight, bias, taps, stride, y):
 def _by_taps_weight_back(x, g, taps, stride, weight_g, bias_g):
     H, W, N, K_in = x.shape
     K_out, blas = g.shape[3], constants(x)
-    x, g, weight_g = x.reshape(x.size), g.reshape(g.size), weight_g.reshape(weight_g.size)
+    x, g, weight_g, sums = x.reshape(x.size), g.reshape(g.size), weight_g.reshape(weight_g.size), wide_zeros(bias_g)
     for r in range(H):
         add_taps_weight_back(r, x, g, r * W * N * K_out, taps, H, W, N, K_in, K_out, weight_g, blas)
-        add_to_sums(g, r * W * N * K_out, bias_g, W * N, K_out)
+        add_to_sums(g, r * W * N * K_out, sums, W * N * K_out)
+    fold(sums, bias_g)
 
 
 # --- side by side -----------------------------------------------------------------------------------------------------
@@ -235,10 +238,10 @@ def _side_by_side(x, weight, bias, taps, stride, y):
     K, T = x.shape[3], len(taps)
     h, w, N, K_out = y.shape
     columns, blas = np.empty((T, K, w, N), x.dtype), constants(x)
-    flat, weight, y = columns.reshape(columns.size), weight.reshape(weight.size), y.reshape(y.size)
+    flat, weight, y, bias = columns.reshape(columns.size), weight.reshape(weight.size), y.reshape(y.size), widened(bias)
     for r in range(h):
         _lay(r, x, taps, stride, w, columns)
-        fill_rows(y, r * w * N * K_out, bias, w * N, K_out)
+        fill(y, r * w * N * K_out, bias, w * N * K_out)
         gemm(w * N, K_out, T * K, flat, 0, True, weight, 0, False, y, r * w * N * K_out, True, blas)
 
 
@@ -248,10 +251,12 @@ def _side_by_side_weight_back(x, g, taps, stride, weight_g, bias_g):
     h, w, N, K_out = g.shape
     columns, blas = np.empty((T, K, w, N), x.dtype), constants(x)
     flat, g, weight_g = columns.reshape(columns.size), g.reshape(g.size), weight_g.reshape(weight_g.size)
+    sums = wide_zeros(bias_g)
     for r in range(h):
         _lay(r, x, taps, stride, w, columns)
         gemm(T * K, K_out, w * N, flat, 0, False, g, r * w * N * K_out, False, weight_g, 0, True, blas)
-        add_to_sums(g, r * w * N * K_out, bias_g, w * N, K_out)
+        add_to_sums(g, r * w * N * K_out, sums, w * N * K_out)
+    fold(sums, bias_g)
 
 
 # --- every tap writes -------------------------------------------------------------------------------------------------

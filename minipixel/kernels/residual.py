@@ -10,8 +10,20 @@ from minipixel.arena import empty, zeros
 from minipixel.kernels.blas import constants, gemm
 from minipixel.kernels.convolution import add_taps, add_taps_back, add_taps_weight_back, turned
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import ZERO, U, add_to_sums, fill_rows, rectify, through_rectifier
-from minipixel.kernels.taps import open_part
+from minipixel.kernels.rows import (
+    ZERO,
+    U,
+    add_bias,
+    add_to_sums,
+    bias_and_rectify,
+    fill,
+    fold,
+    rectify,
+    through_rectifier,
+    wide_zeros,
+    widened,
+)
+from minipixel.kernels.taps import masked, open_part, shuts
 
 
 def residual_block(x, narrow, narrow_bias, look, look_bias, widen, widen_bias, *, narrow_mask, look_mask, widen_mask):
@@ -20,8 +32,11 @@ def residual_block(x, narrow, narrow_bias, look, look_bias, widen, widen_bias, *
     h = narrow.shape[1]
     x = np.ascontiguousarray(x)
     taps, opened, spread = open_part(look, look_mask, None)
+    if not taps or max(taps)[0] > 0:  # a mask that was tampered with; the way back relies on no row below being read
+        return None
     taps = np.asarray(taps, np.int64)
-    weights = narrow * narrow_mask, narrow_bias, opened, look_bias, widen * widen_mask, widen_bias
+    narrow_mask, widen_mask = shuts(narrow_mask), shuts(widen_mask)
+    weights = masked(narrow, narrow_mask), narrow_bias, opened, look_bias, masked(widen, widen_mask), widen_bias
     a, b, y = empty((H, W, N, h), x.dtype), empty((H, W, N, h), x.dtype), empty(x.shape, x.dtype)
     _forward(x, *weights, taps, a, b, y)
 
@@ -30,9 +45,7 @@ def residual_block(x, narrow, narrow_bias, look, look_bias, widen, widen_bias, *
         found = [np.zeros_like(weight) for weight in weights]
         back = [turned(weight) for weight in weights[::2]]
         _backward(np.ascontiguousarray(g), x, a, b, *back, taps, x_g, a_g, *found)
-        found[0] *= narrow_mask
-        found[2] = spread(found[2])
-        found[4] *= widen_mask
+        found[0], found[2], found[4] = masked(found[0], narrow_mask), spread(found[2]), masked(found[4], widen_mask)
         return x_g, *found
 
     return y, vjp
@@ -44,20 +57,17 @@ def _forward(x, narrow, narrow_bias, look, look_bias, widen, widen_bias, taps, a
     h, R, blas = a.shape[3], W * N, constants(x)
     x, a, b, y = x.reshape(x.size), a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
     narrow, look, widen = narrow.reshape(D * h), look.reshape(look.size), widen.reshape(h * D)
+    narrow_bias, look_bias, widen_bias = widened(narrow_bias), widened(look_bias), widened(widen_bias)
     rectified = np.empty(R * D, x.dtype)
     for r in range(H):
         wide, thin = r * R * D, r * R * h
         rectify(x, wide, rectified, 0, R * D)
-        fill_rows(a, thin, narrow_bias, R, h)
-        gemm(R, h, D, rectified, 0, False, narrow, 0, False, a, thin, True, blas)
-        rectify(a, thin, a, thin, R * h)
-        fill_rows(b, thin, look_bias, R, h)
+        gemm(R, h, D, rectified, 0, False, narrow, 0, False, a, thin, False, blas)
+        bias_and_rectify(a, thin, narrow_bias, R * h)
+        fill(b, thin, look_bias, R * h)
         add_taps(r, a, look, taps, H, W, N, h, h, b, blas)
         rectify(b, thin, b, thin, R * h)
-        for i in range(U(R)):
-            o = U(wide) + i * U(D)
-            for k in range(U(D)):
-                y[o + k] = x[o + k] + widen_bias[k]
+        add_bias(x, wide, y, wide, widen_bias, R * D)
         gemm(R, D, h, b, thin, False, widen, 0, False, y, wide, True, blas)
 
 
@@ -78,18 +88,22 @@ def _backward(g, x, a, b, narrow, look, widen, taps, x_g, a_g, narrow_g, narrow_
     )
     narrow_g, look_g, widen_g = narrow_g.reshape(D * h), look_g.reshape(look_g.size), widen_g.reshape(h * D)
     rectified, b_g, back = np.empty(R * D, x.dtype), np.empty(R * h, x.dtype), np.empty(R * D, x.dtype)
+    narrow_sums, look_sums, widen_sums = wide_zeros(narrow_s), wide_zeros(look_s), wide_zeros(widen_s)
     for r in range(H - 1, -1, -1):
         wide, thin = r * R * D, r * R * h
-        add_to_sums(g, wide, widen_s, R, D)
+        add_to_sums(g, wide, widen_sums, R * D)
         gemm(h, D, R, b, thin, True, g, wide, False, widen_g, 0, True, blas)
         gemm(R, h, D, g, wide, False, widen, 0, False, b_g, 0, False, blas)
-        through_rectifier(b_g, 0, b, thin, look_s, R, h)
+        through_rectifier(b_g, 0, b, thin, look_sums, R * h)
         add_taps_weight_back(r, a, b_g, 0, taps, H, W, N, h, h, look_g, blas)
         add_taps_back(r, b_g, 0, look, taps, H, W, N, h, h, a_g, blas)
-        through_rectifier(a_g, thin, a, thin, narrow_s, R, h)
+        through_rectifier(a_g, thin, a, thin, narrow_sums, R * h)
         rectify(x, wide, rectified, 0, R * D)
         gemm(D, h, R, rectified, 0, True, a_g, thin, False, narrow_g, 0, True, blas)
         gemm(R, D, h, a_g, thin, False, narrow, 0, False, back, 0, False, blas)
         for i in range(U(R * D)):
             o = U(wide) + i
             x_g[o] = g[o] + (back[i] if x[o] > ZERO else ZERO)
+    fold(narrow_sums, narrow_s)
+    fold(look_sums, look_s)
+    fold(widen_sums, widen_s)

@@ -4,16 +4,18 @@ A kernel has kh x kw taps, one of which is its centre: tap (kh // 2, kw // 2), u
 outside the kernel. The offsets of the taps from it say which neighbours a pixel reads.
 """
 
+import weakref
+
 import numpy as np
 
 from minipixel.backend import array_module
 
+_known: dict = {}  # of a mask's id and a centre: a weak reference to the mask, and what `_plan` found
+
 
 def open_taps(mask, centre=None):
     """The taps of a mask (kh, kw, K_in, K_out) that let anything through, as T offsets (dr, dc) from the centre."""
-    kh, kw = mask.shape[:2]
-    centre_r, centre_c = (kh // 2, kw // 2) if centre is None else centre
-    return [(int(r) - centre_r, int(c) - centre_c) for r, c in np.argwhere(mask.any(axis=(2, 3)))]
+    return _plan(mask, centre)[0]
 
 
 def open_part(weight, mask, centre):
@@ -22,16 +24,51 @@ def open_part(weight, mask, centre):
     That way back takes T*K_in*K_out numbers to the shape of the weight, with zeros wherever the mask is shut.
     """
     kh, kw, K_in, K_out = weight.shape
+    flat = weight.reshape(kh * kw, K_in, K_out)
     if mask is None:
-        taps = open_taps(np.ones((kh, kw, 1, 1), bool), centre)
-        return taps, weight.reshape(kh * kw, K_in, K_out), lambda g: g.reshape(weight.shape)
+        return open_taps(np.ones((kh, kw, 1, 1), bool), centre), flat, lambda g: g.reshape(weight.shape)
     xp = array_module(weight)
-    places = xp.asarray(np.flatnonzero(mask.any(axis=(2, 3))))
-    open_mask = xp.asarray(mask).reshape(kh * kw, K_in, K_out)[places]
+    taps, places, open_mask = _plan(mask, centre)
+    places = xp.asarray(places)
+    opened = masked(flat[places], open_mask)
 
     def spread(g):
         whole = xp.zeros((kh * kw, K_in, K_out), g.dtype)
-        whole[places] = g.reshape(open_mask.shape) * open_mask
+        whole[places] = masked(g.reshape(opened.shape), open_mask)
         return whole.reshape(weight.shape)
 
-    return open_taps(mask, centre), weight.reshape(kh * kw, K_in, K_out)[places] * open_mask, spread
+    return taps, opened, spread
+
+
+def masked(weight, mask):
+    """The weight with zeros wherever the mask is shut; None shuts nothing."""
+    return weight if mask is None else weight * array_module(weight).asarray(mask)
+
+
+def shuts(mask):
+    """The mask (K_in, K_out) of a 1x1, or None if it shuts nothing."""
+    return None if mask is None or _shuts_nothing(mask) else mask
+
+
+def _shuts_nothing(mask):
+    taps, _, open_mask = _plan(mask, None)
+    return bool(taps) and open_mask is None
+
+
+def _plan(mask, centre):
+    """The open taps of a mask, their places among all taps, and what it shuts of these, None if nothing.
+
+    To find these takes as long as a small convolution: of a mask that nobody can write to they are kept.
+    """
+    key = id(mask), centre
+    if key in _known and _known[key][0]() is mask:
+        return _known[key][1]
+    kh, kw = mask.shape[:-2] or (1, 1)
+    centre_r, centre_c = (kh // 2, kw // 2) if centre is None else centre
+    flat = mask.reshape(kh * kw, *mask.shape[-2:])
+    places = np.flatnonzero(flat.any(axis=(1, 2)))
+    taps = [(place // kw - centre_r, place % kw - centre_c) for place in places.tolist()]
+    plan = taps, places, None if flat[places].all() else flat[places]
+    if not mask.flags.writeable:
+        _known[key] = weakref.ref(mask, lambda _: _known.pop(key, None)), plan
+    return plan

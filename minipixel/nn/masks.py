@@ -2,8 +2,8 @@
 
 `causal_mask` is that of raster order; `vertical_mask` goes by whole rows.
 
-A mask is a value, built once by a pure function; the convolution multiplies by it in every forward pass, so a model
-is causal from its construction on, whatever is done to its weights.
+A mask is a value, built once by a pure function, and read-only; the convolution multiplies by it in every forward pass,
+so a model is causal from its construction on, whatever is done to its weights.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def causal_mask(kernel: tuple[int, int], groups_in: np.ndarray, groups_out: np.n
     mask = np.array(np.broadcast_to(before_or_at[:, :, None, None], (kh, kw, len(groups_in), len(groups_out))))
     reads = np.less if kind == "A" else np.less_equal
     mask[kh // 2, kw // 2] = reads.outer(groups_in, groups_out)
-    return mask
+    return _as_a_value(mask)
 
 
 def vertical_mask(kernel: tuple[int, int], K_in: int, K_out: int, kind: str) -> np.ndarray:
@@ -43,7 +43,13 @@ def vertical_mask(kernel: tuple[int, int], K_in: int, K_out: int, kind: str) -> 
     _check_kind(kind)
     kh, kw = kernel
     open_rows = np.arange(kh) < kh // 2 + (kind == "B")
-    return np.array(np.broadcast_to(open_rows[:, None, None, None], (kh, kw, K_in, K_out)))
+    return _as_a_value(np.array(np.broadcast_to(open_rows[:, None, None, None], (kh, kw, K_in, K_out))))
+
+
+def _as_a_value(mask: np.ndarray) -> np.ndarray:
+    """The mask, as one that nobody can write to."""
+    mask.flags.writeable = False
+    return mask
 
 
 def _check_kind(kind: str) -> None:

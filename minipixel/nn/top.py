@@ -10,7 +10,7 @@ from minipixel.nn.conv import Pointwise
 from minipixel.nn.init import Init
 from minipixel.nn.masks import colour_groups
 from minipixel.nn.module import Module
-from minipixel.tensor import Tensor
+from minipixel.tensor import Tensor, composite
 
 
 class Top(Module):
@@ -28,6 +28,13 @@ class Top(Module):
         self.activations = [ACTIVATIONS[activation](len(groups), init) for groups in widths[:-1]]
         self.layers = [Pointwise(a, b, init) for a, b in itertools.pairwise(widths)]
 
+    def _compiled(self, x: Any) -> Any:
+        if isinstance(self.activations[0], Module):
+            return None
+        weights = [parameter for layer in self.layers for parameter in (layer.weight, layer.bias)]
+        return "top", (x, *weights), {"masks": [layer.mask for layer in self.layers]}
+
+    @composite(_compiled)
     def __call__(self, x: Any) -> Tensor:
         """(H, W, N, K_in) -> (H, W, N, K_out)."""
         for activation, layer in zip(self.activations, self.layers, strict=True):
