@@ -92,17 +92,23 @@ def op(
     def lifted(*inputs: Any, **static: Any) -> Tensor:
         arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
         body = kernels.compiled(function.__name__, arrays) if compiled else None
-        value, vjp = (body and body(*arrays, **static)) or function(*arrays, **static)
-        if not any(isinstance(x, Tensor) for x in inputs):
-            return value
-        if not recording():
-            return Tensor(value, op=function.__name__)
-        node = Tensor(value, inputs, vjp, function.__name__)
-        node.call = lifted, static
-        return node
+        made = (body and body(*arrays, **static)) or function(*arrays, **static)
+        return _record(function.__name__, made, inputs, (lifted, static))
 
     lifted.arrays, lifted.local = function, local  # type: ignore[attr-defined]
     return lifted
+
+
+def _record(name: str, made: tuple[Any, Any], inputs: Sequence[Any], call: Any) -> Any:
+    """The value of an op as a Tensor that remembers how it was made, if any input is a Tensor; else as it is."""
+    value, vjp = made
+    if not any(isinstance(x, Tensor) for x in inputs):
+        return value
+    if not recording():
+        return Tensor(value, op=name)
+    node = Tensor(value, tuple(inputs), vjp, name)
+    node.call = call
+    return node
 
 
 def composite(inputs: Callable[..., Any]) -> Any:
@@ -115,14 +121,16 @@ def composite(inputs: Callable[..., Any]) -> Any:
 
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
-        def call(layer: Any, *arguments: Any) -> Any:
-            asked = inputs(layer, *arguments)
+        def call(layer: Any, *arguments: Any, **named: Any) -> Any:
+            asked = inputs(layer, *arguments, **named)
             if asked is not None:
                 name, tensors, static = asked
-                body = kernels.compiled(name, [x.data if isinstance(x, Tensor) else x for x in tensors])
-                if body is not None:
-                    return op(body)(*tensors, **static)
-            return method(layer, *arguments)
+                arrays = [x.data if isinstance(x, Tensor) else x for x in tensors]
+                body = kernels.compiled(name, arrays)
+                made = body and body(*arrays, **static)
+                if made is not None:
+                    return _record(name, made, tensors, None)
+            return method(layer, *arguments, **named)
 
         return call
 
