@@ -1,11 +1,11 @@
-"""The command line: `minipixel demo | train | sample | complete | evaluate | check | info`."""
+"""The command line: `minipixel demo | train | sample | complete | evaluate | check | info | warmup`."""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
 
-from minipixel.cli import architecture, check, train, use
+from minipixel.cli import architecture, check, train, use, warmup
 from minipixel.datasets import DATASETS
 from minipixel.heads import HEADS
 from minipixel.models import MODELS
@@ -127,6 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="what is in a model file, or what minipixel runs on")
     info.add_argument("file", nargs="?", help="a model.safetensors")
     info.set_defaults(command=use.info)
+
+    warm = commands.add_parser("warmup", help="compile everything now, so that no first step has to wait for it")
+    warm.set_defaults(command=warmup.warmup)
     return parser
 
 
