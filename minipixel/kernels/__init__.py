@@ -71,7 +71,11 @@ COMPILED = {
     "conv2d": "convolution",
     "transposed_conv2d": "convolution",
     "relu": "elementwise",
+    "elu": "elu",
+    "concat_elu": "elu",
+    "weight_norm": "weights",
     "residual_block": "residual",
+    "gated_residual": "gated_residual",
     "top": "top",
 }
 

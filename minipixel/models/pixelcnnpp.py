@@ -15,6 +15,7 @@ enlarged; and on the way back each layer is told what its twin on the way in had
 No colour of the pixel itself enters either stream. Mixture heads join colours on their own; for others, see ColourTop.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -32,8 +33,9 @@ from minipixel.nn import (
     NormedPointwise,
     ShiftedConv2d,
     colour_groups,
+    fitting,
 )
-from minipixel.tensor import Tensor
+from minipixel.tensor import Tensor, composite
 
 # By the names of TensorFlow Probability: the activation, and how many channels it makes of one.
 ACTIVATIONS: dict[str, tuple[Callable[[Any], Tensor], int]] = {
@@ -74,6 +76,19 @@ class GatedResidual(Module):
         self.second = plan.conv(wide * F, 2 * F, shift, init)
         self.told = Conditioning(plan.K_condition, 2 * F, init)
 
+    def _compiled(self, x: Tensor, skip: Any, condition: Any, rng: np.random.Generator | None) -> Any:
+        if condition is not None or self.activate is not ops.concat_elu or fitting():
+            return None
+        layers = [self.first, self.second] if self.skip is None else [self.first, self.second, self.skip]
+        parameters = [parameter for layer in layers for parameter in (layer.v, layer.gain, layer.bias)]
+        keep = None if rng is None or not self.drop.rate else functools.partial(self.drop.keep, rng)
+        return (
+            "gated_residual",
+            (x, skip, *parameters),
+            {"centre": self.first.centre, "keep": keep, "rate": self.drop.rate},
+        )
+
+    @composite(_compiled)
     def __call__(self, x: Tensor, skip: Any, condition: Any, rng: np.random.Generator | None) -> Tensor:
         """(H, W, N, F), None or (H, W, N, K_skip) -> (H, W, N, F)."""
         y = self.first(self.activate(x))

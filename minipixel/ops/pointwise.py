@@ -123,7 +123,7 @@ def prelu(x, slope):
     return xp.where(positive, x, slope * x), vjp
 
 
-@op(local=pointwise(each))
+@op(local=pointwise(each), compiled=True)
 def elu(x):
     """x where it is positive, e ** x - 1 elsewhere: smooth at 0, bounded below by -1 (1511.07289, equation 15)."""
     xp = array_module(x)
@@ -135,7 +135,7 @@ def elu(x):
     return xp.maximum(x, 0) + bent, vjp
 
 
-@op(local=pointwise(doubled))
+@op(local=pointwise(doubled), compiled=True)
 def concat_elu(x):
     """elu of x and of -x, side by side, so that nothing is lost on either side: (..., K) -> (..., 2K).
 
