@@ -71,6 +71,8 @@ COMPILED = {
     "conv2d": "convolution",
     "transposed_conv2d": "convolution",
     "relu": "elementwise",
+    "linear_gate": "elementwise",
+    "dropout": "elementwise",
     "elu": "elu",
     "concat_elu": "elu",
     "weight_norm": "weights",

@@ -151,7 +151,7 @@ def concat_elu(x):
     return xp.concatenate([above, below], axis=-1), vjp
 
 
-@op(local=pointwise(halves))
+@op(local=pointwise(halves), compiled=True)
 def linear_gate(x):
     """a * sigmoid(b) with x = [a, b] along the channels: (..., 2K) -> (..., K).
 
@@ -180,7 +180,7 @@ def concat(x, y):
     return array_module(x, y).concatenate([x, y], axis=-1), vjp
 
 
-@op  # no local: what it keeps is drawn for a whole map, and while an image is drawn it is off
+@op(compiled=True)  # no local: what it keeps is drawn for a whole map, and while an image is drawn it is off
 def dropout(x, *, keep, rate):
     """x / (1 - rate) where `keep`, 0 elsewhere: any shape -> that shape.
 
