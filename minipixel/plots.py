@@ -1,5 +1,6 @@
 """Arrays in, matplotlib Figures out: nothing is shown, no global state is touched; save one with `.savefig(path)`."""
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,18 @@ def figure(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=120, layout="constrained")
+
+
+def png(figure: Any) -> bytes:
+    """A Figure as the bytes of a PNG file."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()
+
+
+def mosaic(images: np.ndarray, levels: int, *, columns: int = 10) -> np.ndarray:
+    """Images row by row, a gap between them, as one: integers (N, H, W, C) in 0..Q-1 -> (height, width, 3) in 0..1."""
+    return _mosaic(_colours(images, levels), columns)
 
 
 def image_grid(images: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:

@@ -1,0 +1,73 @@
+"""The numbers of each epoch as a table in a file."""
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minipixel.errors import FormatError
+from minipixel.files import write_atomically
+from minipixel.models.checks import check_flag
+from minipixel.training.callbacks.callback import Callback
+from minipixel.training.callbacks.logs import training_goes_on
+
+
+class CSVLogger(Callback):
+    """Writes `path` anew after each epoch, whole or not at all: a column "epoch", from 1, and one for each number.
+
+    A number has as many digits as bring back the same bits; an epoch without one, as when Ctrl-C cuts it short, has an
+    empty cell. A file that is there already is overwritten; with `append` its rows stay in front (FormatError if it is
+    no such table). A folder that cannot be written to raises OSError before the first step; later, on a full disk say,
+    there is a warning, and the rows wait for the next epoch. A checkpoint holds the rows, so that a training which is
+    resumed has each of them once.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, append: bool = False) -> None:
+        self.path, self.append = Path(path), check_flag("append", append)
+
+    def on_train_begin(self, model: Any, images_in_all: int) -> None:
+        """Read what is to be kept, and try to write."""
+        keep = self.append and self.path.exists()
+        self._rows = _read(self.path.read_bytes(), self.path) if keep else []
+        self._older = len(self._rows)  # how many rows are not of this training
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path, self._table())
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Add a row, in the place of one that this epoch has already, if training was resumed in the midst of it."""
+        older, ours = self._rows[: self._older], self._rows[self._older :]
+        before = [row for row in ours if int(row["epoch"]) <= epoch]
+        self._rows = [*older, *before, {"epoch": epoch + 1, **logs}]
+        with training_goes_on("CSVLogger", "the rows wait for the next epoch"):
+            write_atomically(self.path, self._table())
+
+    def state(self) -> dict[str, Any]:
+        """The table as bytes, and how many of its rows are older than this training."""
+        return {"table": np.frombuffer(self._table().encode(), np.uint8), "older": self._older}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on with the table as it was then, whatever the file has by now."""
+        self._rows, self._older = _read(state["table"].tobytes(), "checkpoint"), int(state["older"])
+
+    def _table(self) -> str:
+        text = io.StringIO()
+        columns = dict.fromkeys(name for row in self._rows for name in row)
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        if self._rows:
+            writer.writeheader()
+            writer.writerows(self._rows)
+        return text.getvalue()
+
+
+def _read(content: bytes, source: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The rows of such a table, each cell as the text it is; FormatError if it is another kind of file."""
+    try:
+        header, *rows = list(csv.reader(io.StringIO(content.decode(), newline=""), strict=True)) or [["epoch"]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(f"{source}: got no table ({error}), expected one that CSVLogger wrote") from error
+    if header[:1] != ["epoch"] or any(len(row) != len(header) or not row[0].isdecimal() for row in rows):
+        raise FormatError(f"{source}: got another table, expected one that CSVLogger wrote; append=False overwrites")
+    return [dict(zip(header, row, strict=True)) for row in rows]
