@@ -71,7 +71,7 @@ class EarlyStopping(Callback):
         return {
             **{"best": self.best, "wait": self.wait},
             **{name: epoch for name, epoch in epochs.items() if epoch is not None},
-            **{f"weights.{name}": weight for name, weight in self._weights.items()},
+            **{f"best/{name}": weight for name, weight in self._weights.items()},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -79,7 +79,5 @@ class EarlyStopping(Callback):
         self.best, self.wait = float(state["best"]), int(state["wait"])
         self.best_epoch = int(state["best_epoch"]) if "best_epoch" in state else None
         self.stopped_epoch = int(state["stopped_epoch"]) if "stopped_epoch" in state else None
-        self._weights = {
-            name.removeprefix("weights."): weight for name, weight in state.items() if name.startswith("weights.")
-        }
+        self._weights = {name[5:]: weight for name, weight in state.items() if name.startswith("best/")}
         self.stop_training = self.stopped_epoch is not None
