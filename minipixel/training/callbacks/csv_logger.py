@@ -31,7 +31,7 @@ class CSVLogger(Callback):
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Read what is to be kept, and try to write."""
         keep = self.append and self.path.exists()
-        self._rows = _read(self.path.read_bytes(), self.path) if keep else []
+        self._rows = read_table(self.path.read_bytes(), self.path) if keep else []
         self._older = len(self._rows)  # how many rows are not of this training
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path, self._table())
@@ -50,7 +50,7 @@ class CSVLogger(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on with the table as it was then, whatever the file has by now."""
-        self._rows, self._older = _read(state["table"].tobytes(), "checkpoint"), int(state["older"])
+        self._rows, self._older = read_table(state["table"].tobytes(), "checkpoint"), int(state["older"])
 
     def _table(self) -> str:
         text = io.StringIO()
@@ -62,12 +62,20 @@ class CSVLogger(Callback):
         return text.getvalue()
 
 
-def _read(content: bytes, source: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The rows of such a table, each cell as the text it is; FormatError if it is another kind of file."""
+def read_table(content: bytes, source: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The rows of such a table: "epoch", digits, and cells of numbers, or empty, each as the text it is.
+
+    Raises FormatError, naming the `source`, if it is another kind of file.
+    """
     try:
         header, *rows = list(csv.reader(io.StringIO(content.decode(), newline=""), strict=True)) or [["epoch"]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{source}: got no table ({error}), expected one that CSVLogger wrote") from error
-    if header[:1] != ["epoch"] or any(len(row) != len(header) or not row[0].isdecimal() for row in rows):
-        raise FormatError(f"{source}: got another table, expected one that CSVLogger wrote; append=False overwrites")
-    return [dict(zip(header, row, strict=True)) for row in rows]
+        table = [dict(zip(header, row, strict=True)) for row in rows]
+        for row in table:
+            int(row["epoch"])
+            for cell in filter(None, row.values()):
+                float(cell)
+    except KeyError:
+        raise FormatError(f"{source}: got a table without epochs, expected one by CSVLogger") from None
+    except (ValueError, csv.Error) as error:
+        raise FormatError(f"{source}: got no table of numbers ({error!s:.80}), expected one by CSVLogger") from error
+    return table
