@@ -50,7 +50,8 @@ class CSVLogger(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on with the table as it was then, whatever the file has by now."""
-        self._rows, self._older = read_table(state["table"].tobytes(), "checkpoint"), int(state["older"])
+        table = np.asarray(state["table"], np.uint8).tobytes()
+        self._rows, self._older = read_table(table, "checkpoint"), int(state["older"])
 
     def _table(self) -> str:
         text = io.StringIO()

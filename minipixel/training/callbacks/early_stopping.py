@@ -67,16 +67,17 @@ class EarlyStopping(Callback):
 
     def state(self) -> dict[str, Any]:
         """The best so far and its weights, and how long ago that was."""
-        epochs = {"best_epoch": self.best_epoch, "stopped_epoch": self.stopped_epoch}
+        best = None if self.best_epoch is None else self.best
+        known = {"best": best, "best_epoch": self.best_epoch, "stopped_epoch": self.stopped_epoch}
         return {
-            **{"best": self.best, "wait": self.wait},
-            **{name: epoch for name, epoch in epochs.items() if epoch is not None},
+            "wait": self.wait,
+            **{name: value for name, value in known.items() if value is not None},
             **{f"best/{name}": weight for name, weight in self._weights.items()},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on counting; a training that was stopped stays so."""
-        self.best, self.wait = float(state["best"]), int(state["wait"])
+        self.wait, self.best = int(state["wait"]), float(state.get("best", math.inf))
         self.best_epoch = int(state["best_epoch"]) if "best_epoch" in state else None
         self.stopped_epoch = int(state["stopped_epoch"]) if "stopped_epoch" in state else None
         self._weights = {name[5:]: weight for name, weight in state.items() if name.startswith("best/")}
