@@ -261,10 +261,11 @@ def test_a_resumed_log_has_no_row_twice(tmp_path, append):
     train(small(), log, Checkpoint())
     whole = path.read_bytes()
     assert len(table(path)) == 3 + 2 * append
-    for state, epochs in [(states[0], [1, 2]), (states[1], [1, 2]), (states[2], [2])]:
+    for state, rows, epochs in [(states[0], 1, [1, 2]), (states[1], 2, [1, 2]), (states[2], 3, [2])]:
         again = CSVLogger(path, append=append)
         again.on_train_begin(small(), 150)
         again.restore(state)
+        assert len(table(path)) == rows + 2 * append
         for epoch in epochs:
             again.on_epoch_end(epoch, told[epoch])
         assert path.read_bytes() == whole

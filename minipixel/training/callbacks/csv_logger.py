@@ -41,8 +41,7 @@ class CSVLogger(Callback):
         older, ours = self._rows[: self._older], self._rows[self._older :]
         before = [row for row in ours if int(row["epoch"]) <= epoch]
         self._rows = [*older, *before, {"epoch": epoch + 1, **logs}]
-        with training_goes_on("CSVLogger", "the rows wait for the next epoch"):
-            write_atomically(self.path, self._table())
+        self._write()
 
     def state(self) -> dict[str, Any]:
         """The table as bytes, and how many of its rows are older than this training."""
@@ -52,6 +51,11 @@ class CSVLogger(Callback):
         """Go on with the table as it was then, whatever the file has by now."""
         table = np.asarray(state["table"], np.uint8).tobytes()
         self._rows, self._older = read_table(table, "checkpoint"), int(state["older"])
+        self._write()
+
+    def _write(self) -> None:
+        with training_goes_on("CSVLogger", "the rows wait for the next epoch"):
+            write_atomically(self.path, self._table())
 
     def _table(self) -> str:
         text = io.StringIO()
