@@ -43,7 +43,7 @@ def test_demo(here, capsys):
     assert main(["demo", "--epochs", "1"]) == 0
     said = capsys.readouterr()
     folder = here / "minipixel-demo"
-    files = {"samples.png", "loss.png", "model.safetensors", "figures.json"}
+    files = {"config.toml", "log.csv", "samples.png", "loss.png", "model.safetensors", "figures.json"}
     assert {path.name for path in folder.iterdir()} == files
     assert "minipixel-demo" in said.out and all(name in said.out for name in files)
     assert "1438 train + 359 test images" in said.out and "epoch 1/1" in said.err
@@ -205,7 +205,7 @@ def test_an_embedding_network_is_no_model(here, capsys):
     ("command", "text"),
     [
         (["info", "nothing.safetensors"], "nothing.safetensors: No such file or directory"),
-        (["info", "."], ".: Is a directory"),
+        (["info", "."], ".: got a folder without config.toml, wanted one that minipixel train left"),
         (["info", "junk"], "junk: got 4 bytes that are no safetensors file, expected a model"),
         (["sample", "TRAINED", "-n", "0"], "n: got 0, wanted"),
         (["sample", "TRAINED", "--temperature", "-1"], "temperature: got -1.0"),

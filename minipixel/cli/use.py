@@ -8,7 +8,6 @@ import platform
 import sys
 import warnings
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,9 @@ import numpy as np
 
 import minipixel
 from minipixel import datasets, plots
-from minipixel.cli.data import describe, in_turn, prepare
+from minipixel.cli.data import describe, prepare
+from minipixel.cli.run_folder import describe as describe_run
+from minipixel.cli.run_folder import installed
 from minipixel.files import write_atomically
 from minipixel.kernels import numba_enabled
 from minipixel.models import Model, load
@@ -27,7 +28,9 @@ from minipixel.shards import Workers
 def sample(arguments: argparse.Namespace) -> int:
     """Draw images and write them as a picture or as an array."""
     out, model = output_file(arguments.out), read_model(arguments.file)
-    condition = in_turn(model, arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
+    condition = (
+        model.conditions.in_turn(arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
+    )
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
         images = model.sample(
@@ -72,13 +75,16 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def info(arguments: argparse.Namespace) -> int:
-    """Describe a model file; without one, the installation."""
+    """Describe a model file or the folder of a run; without one, the installation."""
+    if arguments.file and Path(arguments.file).is_dir():
+        print(describe_run(Path(arguments.file)))
+        return 0
     if arguments.file:
         print(load(arguments.file).summary())
         return 0
     print(f"minipixel {minipixel.__version__} on Python {platform.python_version()}, {platform.machine()}")
     for name in ("numpy", "scipy", "numba", "safetensors", "matplotlib", "cupy-cuda12x", "cupy-cuda13x"):
-        print(f"  {name:13}{_version(name)}")
+        print(f"  {name:13}{installed(name)}")
     print(f"kernels       {'Numba' if numba_enabled() else 'plain NumPy (Numba is missing, or MINIPIXEL_NUMBA=0)'}")
     print(f"threads       {Workers().count}")
     print(f"data          {os.environ.get('MINIPIXEL_DATA', 'a cache folder (MINIPIXEL_DATA is not set)')}")
@@ -109,9 +115,7 @@ def _write(out: Path, images: np.ndarray, picture: Callable[[], Any]) -> None:
 
 def write_picture(out: Path, figure: Any) -> None:
     """A Figure as a picture, whole or not at all."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    write_atomically(out, content.getvalue())
+    write_atomically(out, plots.png(figure))
 
 
 def read_model(path: str) -> Model:
@@ -132,10 +136,3 @@ def _data(arguments: argparse.Namespace, model: Model) -> datasets.Dataset:
             "trained on"
         )
     return ds
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"

@@ -20,7 +20,7 @@ from minipixel.models.checks import MANY, check_count
 from minipixel.optim import Adam, Optimizer
 from minipixel.shards import Workers
 from minipixel.tensor import gradients
-from minipixel.training.callbacks import Callback, Progress
+from minipixel.training.callbacks import EMA, Callback, Progress
 from minipixel.training.history import History
 from minipixel.training.streams import DROPOUT, SHUFFLE, TRANSFORM, Streams
 
@@ -83,10 +83,17 @@ def fit(
 
     optimizer, streams, history = optimizer or Adam(), Streams(rng), History()
     watchers = [*([Progress(epochs)] if progress else []), *callbacks]
+    watchers.sort(key=lambda watcher: not isinstance(watcher, EMA))  # first: all others see, save, restore averages
+    for watcher in watchers:
+        watcher.stop_training = False
 
     def tell(event: str, *arguments: Any) -> None:
         for watcher in watchers:
             getattr(watcher, event)(*arguments)
+
+    def stopped() -> bool:
+        """Whether a callback asks to end after the step at hand."""
+        return any(watcher.stop_training for watcher in watchers)
 
     def batches(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """The images in a new order, cut into batches, each transformed; and their conditions."""
@@ -99,14 +106,14 @@ def fit(
             yield batch, rows(condition, chosen)
 
     def train_epoch(epoch: int) -> dict[str, float]:
-        """One pass over the images, or as far as Ctrl-C lets it come; the means over what was seen."""
+        """One pass over the images, or as far as Ctrl-C or a callback lets it come; the means over what was seen."""
         seen, nats = 0, 0.0
         for step, (batch, told) in enumerate(batches(epoch)):
             nats += len(batch) * _step(model, batch, told, optimizer, pool, streams, (epoch, step))
             seen += len(batch)
             logs = {"loss": nats / seen, "bits_per_dim": model.bits(nats / seen)}
             tell("on_batch_end", epoch, len(batch), logs)
-            if interrupted():
+            if interrupted() or stopped():
                 break
         return logs
 
@@ -121,12 +128,15 @@ def fit(
         tell("on_train_begin", model, epochs * len(images))
         try:
             for epoch in range(epochs):
+                if stopped():
+                    break
                 began = time.perf_counter()
                 tell("on_epoch_begin", epoch, optimizer)
                 logs = train_epoch(epoch)
                 tell("on_evaluation_begin")
-                if validation is not None and not interrupted():
+                if validation is not None and not (interrupted() or stopped()):
                     logs |= validate()
+                logs["learning_rate"] = optimizer.rate
                 logs["seconds"] = time.perf_counter() - began
                 history.append(logs)
                 tell("on_epoch_end", epoch, logs)

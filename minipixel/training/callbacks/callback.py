@@ -6,7 +6,13 @@ from minipixel.optim import Optimizer
 
 
 class Callback:
-    """Something that training tells what it does. Override what you need; `logs` are the numbers to report."""
+    """Something that training tells what it does. Override what you need; `logs` are the numbers to report.
+
+    One that sets its `stop_training` ends training after the step at hand. One that has something to remember from
+    epoch to epoch gives it to checkpoints by `state`, and takes it back by `restore`.
+    """
+
+    stop_training = False
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Before the first step; `images_in_all` is epochs * N."""
@@ -28,3 +34,10 @@ class Callback:
 
     def on_train_end(self) -> None:
         """After the last step, or after an interruption, which may have come between any two of the above."""
+
+    def state(self) -> dict[str, Any]:
+        """What a training that is resumed needs to know, by name: numbers, and arrays of numbers."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what `state` gave, after `on_train_begin`, when training is resumed."""

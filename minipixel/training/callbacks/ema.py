@@ -14,7 +14,7 @@ class EMA(Callback):
     ExponentialMovingAverage does when it is told the step). PixelCNN++ (arXiv:1701.05517) has decay 0.9995.
 
     Training itself goes on with its own weights. Between `on_evaluation_begin` and `on_evaluation_end` the model has
-    the averaged ones; put this callback before those that save, draw or restore weights.
+    the averaged ones. `fit` tells this callback everything first, so those that save, draw or restore see averages.
     """
 
     def __init__(self, decay: float = 0.9995) -> None:
