@@ -106,7 +106,7 @@ def test_every_flipped_byte_is_noticed_or_means_nothing(file, packer, flip):
 MEMBERS = {
     "not npy": (b"PK", "b'PK'", "npy magic"),
     "version 3": (npy(magic=b"\x93NUMPY\x03\x00"), "NUMPY\\x03", "version 1.0 or 2.0"),
-    "no header": (b"\x93NUMPY\x01\x00", "unpack requires", "a sound npz file"),
+    "no header": (b"\x93NUMPY\x01\x00", "ends after 8 bytes", "a header"),
     "long header": (npy(header="{" + " " * 2000), "2001 bytes", "at most 1024"),
     "no Python": (npy(header="{'descr': '|u1"), "the header", "a dict of descr"),
     "no dict": (npy(header="[1, 2]"), "[1, 2]", "a dict of descr"),
@@ -124,8 +124,8 @@ MEMBERS = {
     "too few data": (npy(shape="(4,)"), "is of", "for uint8 of shape (4,)"),
     "too many data": (npy(shape="(2,)"), "is of", "for uint8 of shape (2,)"),
     "huge": (npy(shape=f"({2**40}, {2**40})"), "is of", str(2**80)[:4]),
-    "empty with a huge side": (npy(shape=f"(0, {2**70})", data=b""), "", "a sound npz file"),
-    "too many dimensions": (npy(shape=f"({'1, ' * 70})", data=b"a"), "dimension", "a sound npz file"),
+    "empty with a huge side": (npy(shape=f"(0, {2**70})", data=b""), "(0, 1180591620717411303424)", "NumPy can hold"),
+    "too many dimensions": (npy(shape=f"({'1, ' * 70})", data=b"a"), "dimension", "NumPy can hold"),
     "no characters": (npy("'<U1'", shape="(1,)", data=b"\xff" * 4), "character 4294967295", "at most 1114111"),
 }
 
