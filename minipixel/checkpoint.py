@@ -85,8 +85,10 @@ def _decode(name: str, file: IO[bytes], size: int) -> tuple[dict[str, Any], dict
 
 def _metadata(name: str, metadata: Any) -> tuple[dict[str, Any], str]:
     """The configuration and the digest, from the safetensors metadata."""
-    if not isinstance(metadata, dict) or "minipixel" not in metadata:
-        raise FormatError(f"{name}: got a safetensors file without a digest, expected a model written by model.save")
+    if not isinstance(metadata, dict) or set(metadata) != {"minipixel"}:
+        raise FormatError(
+            f"{name}: got a safetensors file without a digest, or with notes, expected a model written by model.save"
+        )
     ours = _json(name, "metadata entry", metadata["minipixel"])
     config, digest = ours.get("config"), ours.get("sha256")
     if not isinstance(config, dict) or not isinstance(digest, str):

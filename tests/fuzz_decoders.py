@@ -88,7 +88,7 @@ def model_metadata(content):
 
 
 def model_digest(config, tensors):
-    """As docs/decisions/0005-model-files.md has it: canonical JSON, then name, dtype, shape and bytes of each tensor."""
+    """As docs/decisions/0005-model-files.md has it: canonical JSON, then name, dtype, shape, bytes of each tensor."""
     parts = [json.dumps(config, sort_keys=True, separators=(",", ":")).encode()]
     for name, array in sorted(tensors.items()):
         parts += [json.dumps([name, array.dtype.str, list(array.shape)]).encode(), array.tobytes()]

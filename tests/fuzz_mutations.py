@@ -7,7 +7,25 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-NUMBERS = [0, 1, 2, 3, 127, 128, 255, 256, 32767, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**53, 2**63 - 1, 2**64 - 1]
+NUMBERS = [
+    0,
+    1,
+    2,
+    3,
+    127,
+    128,
+    255,
+    256,
+    32767,
+    65535,
+    65536,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**53,
+    2**63 - 1,
+    2**64 - 1,
+]
 
 
 class Field(NamedTuple):

@@ -24,7 +24,7 @@ MAX_BYTES = 1 << 28  # of the unpacked numbers; MNIST's training images are 47 M
 
 _UNSIGNED_BYTE = 0x08
 _GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # gzip takes the memory for what it is asked for, whether or not so much is there
 
 
 def read_idx(

@@ -79,7 +79,7 @@ def _read_header(what: str, stream: IO[bytes]) -> tuple[np.dtype[Any], bool, tup
     content = stream.read(length)
     if len(content) != length:
         raise FormatError(f"{what} ends inside its header, expected {length} bytes of it")
-    descr, fortran_order, shape = _parse(what, content.decode("latin-1"))
+    descr, fortran_order, shape = _parse(what, content)
     if not (isinstance(descr, str) and _NUMBERS_OR_TEXT.fullmatch(descr)):
         raise FormatError(f"{what} has type {descr!r}, expected numbers or text such as '|u1', '<f8', '<U9'")
     if not isinstance(fortran_order, bool):
@@ -93,16 +93,17 @@ def _read_header(what: str, stream: IO[bytes]) -> tuple[np.dtype[Any], bool, tup
     return dtype, fortran_order, shape, 8 + len(field) + length
 
 
-def _parse(what: str, text: str) -> tuple[Any, Any, Any]:
-    """Read the three entries of a header, which is a literal of Python's; none may be missing, doubled or unknown."""
+def _parse(what: str, content: bytes) -> tuple[Any, Any, Any]:
+    """Read the three entries of a header, a literal of Python's on one line; none missing, doubled or unknown."""
     try:
+        text = content.decode("ascii").removesuffix("\n")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the parser's, about escapes and the like
-            node = ast.parse(text.strip(), mode="eval").body
+            node = ast.parse(text.strip(" "), mode="eval").body
             header = ast.literal_eval(node)
         descr, fortran_order, shape = (header[key] for key in ("descr", "fortran_order", "shape"))
-        if isinstance(node, ast.Dict) and len(node.keys) == 3:
+        if text.isprintable() and isinstance(node, ast.Dict) and len(node.keys) == 3:
             return descr, fortran_order, shape
     except (ValueError, SyntaxError, TypeError, KeyError, IndexError, MemoryError, RecursionError):
         pass
-    raise FormatError(f"{what} has the header {text[:80]!r}, expected a dict of descr, fortran_order and shape")
+    raise FormatError(f"{what} has the header {content[:80]!r}, expected a dict of descr, fortran_order and shape")

@@ -48,7 +48,8 @@ def decode_npz(path: str, content: bytes, *names: str, max_bytes: int = MAX_BYTE
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
     except _NONSENSE as error:
-        raise FormatError(f"{path}: {str(error) or 'ends too soon'}, expected a sound npz file") from error
+        # Python's message may quote a name that is 64 KB long.
+        raise FormatError(f"{path}: {str(error)[:120] or 'ends too soon'}, expected a sound npz file") from error
 
 
 def _check_end(path: str, content: bytes) -> None:
@@ -67,7 +68,7 @@ def _find(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     entries = archive.infolist()
     found = [entry for entry in entries if entry.filename == f"{name}.npy"]
     if len(found) != 1:
-        listed = ", ".join(repr(entry.filename) for entry in entries[:8]) or "nothing"
+        listed = ", ".join(f"{entry.filename!r:.30}" for entry in entries[:8]) or "nothing"
         raise FormatError(f"{len(found)} members named '{name}.npy', expected one; the file holds {listed}")
     if found[0].flag_bits & _ENCRYPTED:
         raise FormatError(f"member '{name}.npy' is encrypted, expected no password")
@@ -80,4 +81,4 @@ def _find(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
 def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
     """Read one array; the last byte read also checks the CRC."""
     with archive.open(entry) as member:
-        return read_array(f"member {entry.filename!r}", member, entry.file_size)
+        return read_array(f"member {entry.filename!r:.60}", member, entry.file_size)
