@@ -35,10 +35,11 @@ def write(path: str | os.PathLike[str], config: Mapping[str, Any], tensors: Mapp
     """Write a model file, whole or not at all. Raises OSError (no such folder, no permission, disk full)."""
     from safetensors.numpy import save
 
+    # Numbers as safetensors stores them; np.ascontiguousarray would give a dimension to an array that has none.
+    stored = {name: np.asarray(tensor, tensor.dtype.newbyteorder("<"), "C") for name, tensor in tensors.items()}
     # one entry, because safetensors writes several in an order that changes from run to run
-    metadata = {"minipixel": _canonical({"config": config, "sha256": _digest(config, tensors)})}
-    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    write_atomically(path, save(contiguous, metadata))
+    metadata = {"minipixel": _canonical({"config": config, "sha256": _digest(config, stored)})}
+    write_atomically(path, save(stored, metadata))
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

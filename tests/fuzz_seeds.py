@@ -8,6 +8,7 @@ import gzip
 import io
 import itertools
 import json
+import math
 import random
 import struct
 import warnings
@@ -30,6 +31,15 @@ def idx(array):
 
 IDX = [idx(noise.integers(256, size=shape, dtype=np.uint8)) for shape in [(3, 4, 5), (2, 7, 3), (0, 4, 4)]]
 IDX_FIELDS = [Field(2, 1), Field(3, 1), Field(4, 4), Field(8, 4), Field(12, 4)]
+
+
+def idx_again(rng, content):
+    """Other sizes, of all dimensions at once, and as many numbers as these ask for if those are few."""
+    shape = [rng.choice([0, 1, 2, 3, 4, 5, rng.choice(NUMBERS) % 2**32]) for _ in range(3)]
+    size = math.prod(shape) if math.prod(shape) < 1000 else rng.choice([0, 60, 1000])
+    return content[:4] + struct.pack(">3I", *shape) + rng.randbytes(size)
+
+
 GZIPS = [gzip.compress(content, 9 - 9 * (n == 1), mtime=0) for n, content in enumerate(IDX)]
 GZIP_FIELDS = [Field(2, 1), Field(3, 1), Field(4, 4, "little")]
 
@@ -37,7 +47,7 @@ GZIP_FIELDS = [Field(2, 1), Field(3, 1), Field(4, 4, "little")]
 def gzip_again(rng, content):
     """What is inside is broken, the gzip around it is sound; or there are several, one after the other."""
     inside = gzip.decompress(content)
-    changed = blindly(rng, inside, IDX_FIELDS)
+    changed = blindly(rng, inside, IDX_FIELDS) if rng.random() < 0.5 else idx_again(rng, inside)
     place = rng.randrange(len(changed) + 1)
     parts = rng.choice([[changed], [changed], [inside[:place], inside[place:]], [inside, b""], [changed, bytes(9)]])
     return b"".join(gzip.compress(part, rng.choice([0, 6]), mtime=0) for part in parts)
@@ -62,8 +72,8 @@ BITMAPS = [npy(noise.integers(256, size=(N, 784), dtype=np.uint8)) for N in (2, 
 
 DESCRS = ["|u1", "<u1", "<i4", ">f8", "<f2", "<U1", "<U3", ">U2", "|O", "|b1", "<c8", "|V4", "|S4", "<M8[s]", "O", ""]
 VALUES = [
-    "True", "False", "1", "None", "()", "(3,)", "(15, 12)", "(12, 15, 1)", "(-1,)", "(0, 18446744073709551616)", "(True,)",
-    "(3", "((3,),)", "[3]", "(1.5,)", "('x',)", "{}", "exit()", "[('x', '<i4')]", "1e400", "(2**40,)",
+    "True", "False", "1", "None", "()", "(3,)", "(15, 12)", "(12, 15, 1)", "(-1,)", "(True,)", "(3", "((3,),)", "[3]",
+    "(0, 18446744073709551616)", "(1.5,)", "('x',)", "{}", "exit()", "[('x', '<i4')]", "1e400", "(2**40,)",
 ]  # fmt: skip
 
 

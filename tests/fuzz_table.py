@@ -92,7 +92,7 @@ def _at(*fields):
 
 
 FORMATS = [
-    Format("IDX", _idx, seeds.IDX, _at(*seeds.IDX_FIELDS), None, says.idx),
+    Format("IDX", _idx, seeds.IDX, _at(*seeds.IDX_FIELDS), seeds.idx_again, says.idx),
     Format("IDX, gzipped", _idx, seeds.GZIPS, _at(*seeds.GZIP_FIELDS), seeds.gzip_again, says.idx),
     Format(
         "IDX, gzipped, with a digest",

@@ -56,7 +56,8 @@ def _decode(name: str, file: IO[bytes], dims: int, sha256: str | None, max_bytes
         header = _read_up_to(stream, 4 + 4 * dims)
         shape = _parse_header(header, dims, name)
         size = math.prod(shape)
-        if size > max_bytes:
+        # Beside a dimension of 0 the others cost nothing, but NumPy refuses them when they are too large.
+        if math.prod(max(n, 1) for n in shape) > max_bytes:
             raise FormatError(f"{name}: the header declares {shape}, {size} bytes, expected at most {max_bytes}")
         # One byte more than there should be: it shows a tail without unpacking all of it, and where there is none
         # the reader meets the end of the gzip stream, where the check sum is.

@@ -1,5 +1,6 @@
 import io
 import struct
+import warnings
 import zipfile
 
 import numpy as np
@@ -217,3 +218,42 @@ def test_the_cap_is_an_argument_for_the_file_and_for_what_it_unpacks_to(file, re
 def test_a_missing_file(tmp_path, refused):
     with refused(FileNotFoundError, tmp_path / "none.npz"):
         read_npz(tmp_path / "none.npz", "a")
+
+
+def test_a_header_with_an_entry_too_many(file, refused):
+    header = "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), 'x': 1}"
+    path = file(zipped(("a.npy", npy(header=header))))
+    with refused(FormatError, path, "the header", "expected a dict of descr, fortran_order and shape"):
+        read_npz(path, "a")
+
+
+def test_a_header_that_the_parser_would_warn_of(file, refused):
+    for value in ("3or 4", "'\\d'", "[1][2]"):
+        path = file(zipped(("a.npy", npy(shape=value))))
+        with warnings.catch_warnings(record=True) as notes, refused(FormatError, path, "member 'a.npy' has"):
+            warnings.simplefilter("always")
+            read_npz(path, "a")
+        assert not notes
+
+
+def test_a_name_of_a_wrong_length_makes_no_long_message(file, refused):
+    content = bytearray(zipped(("a.npy", npy()), ("b.npy", bytes(70_000)), method=zipfile.ZIP_STORED))
+    struct.pack_into("<H", content, 26, 65_000)  # the length of the first name
+    path = file(bytes(content))
+    with pytest.raises(FormatError, match="File name in directory") as caught:
+        read_npz(path, "a")
+    assert len(str(caught.value).removeprefix(str(path))) < 200
+
+
+def test_bytes_before_and_after_the_archive(file, refused):
+    sound = packed(**ARRAYS)
+    for content in (b"\0" + sound, sound + b"\0", sound + sound[-22:], sound + sound):
+        path = file(content)
+        with refused(FormatError, path, "does not end as a zip file does", "nothing after it"):
+            read_npz(path, "a")
+
+
+def test_a_zip_directory_that_is_too_large(file, refused, little_memory):
+    path = file(bytes(1 << 21) + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0, 0, 1 << 21, 0, 0))
+    with little_memory(), refused(FormatError, path, "the zip directory is of 2097152 bytes, expected at most 1048576"):
+        read_npz(path, "a")
