@@ -56,4 +56,9 @@ BUGS = [
         "a few bytes of configuration could ask for 65,536 layers, and a minute and 500 MB went by before the refusal",
         "test_a_configuration_of_many_layers_is_refused_at_once",
     ),
+    (
+        "model file, signed anew",
+        'a head named "" was read as the default of PixelCNN++',
+        "test_configurations_of_signed_models",
+    ),
 ]

@@ -72,7 +72,7 @@ VALUES = [
     0, 1, -1, 2, 3, 7, 65536, 2**31 - 1, 10**12, 10**400, 0.5, 1.5, float("nan"), None, True, "", "x", "relu",
     "float64", [], [1], [2, 2, 1], [8192, 8192, 1], [65536] * 3, [1] * 500, [[]], {},
 ]  # fmt: skip
-CONFIGURATIONS = 4_000
+CONFIGURATIONS = 2_000
 
 
 def test_configurations_of_signed_models(tmp_path):
