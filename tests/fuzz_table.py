@@ -115,6 +115,8 @@ FORMATS = [
     ),
 ]
 
+BY_NAME = {format.name: format for format in FORMATS}
+
 
 @functools.cache
 def fuzz(format: Format) -> Outcome:

@@ -14,14 +14,13 @@ import fuzz_seeds as seeds
 import numpy as np
 import pytest
 from fuzz_bugs import BUGS
-from fuzz_table import FORMATS, MUTATIONS, SLACK, fuzz
+from fuzz_table import BY_NAME, FORMATS, MUTATIONS, SLACK, fuzz
 
 import minipixel as mp
 from minipixel import checkpoint
 
 PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 BEGIN, END = "<!-- the table: made by tests/test_fuzz.py -->\n", "<!-- the end of the table -->\n"
-BY_NAME = {format.name: format for format in FORMATS}
 
 
 @pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)

@@ -71,10 +71,6 @@ def decode_png(name: str, content: bytes) -> NDArray[np.uint8]:
     pixels = _undo_filters(name, header, _rows(name, header, pieces))
     if header.kind == _PALETTE:
         return _look_up(name, pixels, next(data for kind, data in chunks if kind == b"PLTE"))
-    if header.kind in (_GREY_ALPHA, _COLOUR_ALPHA):
-        if pixels[..., -1].min() < 255:
-            raise FormatError(f"{name}: has transparent pixels, expected an opaque picture; put it on a background")
-        return pixels[..., :-1].copy()
     return pixels
 
 
@@ -163,14 +159,15 @@ def _rows(name: str, header: _Header, pieces: list[memoryview]) -> Iterator[byte
 
 
 def _undo_filters(name: str, header: _Header, blocks: Iterator[bytes]) -> NDArray[np.uint8]:
-    """Undo the filters of all rows: uint8 (H, W, C).
+    """Undo the filters of all rows, and leave an opaque alpha out: uint8 (H, W, C).
 
     Pillow is given a block of rows at a time, not the file: so it is not asked to read a header, and the picture is
     never held twice. A row is filtered by the row above, which is put before each block, with filter 0, "as it is".
     """
     from PIL import Image
 
-    pixels = np.empty((header.height, header.width, header.channels), np.uint8)
+    alpha = header.kind in (_GREY_ALPHA, _COLOUR_ALPHA)
+    pixels = np.empty((header.height, header.width, header.channels - alpha), np.uint8)
     mode, above, done = _MODES[header.kind], bytes(header.stride), 0
     for block in blocks:
         used = np.frombuffer(block, np.uint8)[:: header.stride]
@@ -181,9 +178,12 @@ def _undo_filters(name: str, header: _Header, blocks: Iterator[bytes]) -> NDArra
             image = Image.frombytes(mode, size, zlib.compress(above + block, 0), "zip", mode)
         except (ValueError, OSError) as error:
             raise FormatError(f"{name}: rows that Pillow cannot read ({error}), expected a PNG picture") from error
-        pixels[done : done + len(used)] = np.asarray(image).reshape(1 + len(used), header.width, -1)[1:]
-        done += len(used)
-        above = b"\0" + pixels[done - 1].tobytes()
+        rows = np.asarray(image).reshape(*size[::-1], header.channels)[1:]
+        if alpha and rows[..., -1].min() < 255:
+            raise FormatError(f"{name}: has transparent pixels, expected an opaque picture; put it on a background")
+        pixels[done : done + len(rows)] = rows[..., : pixels.shape[-1]]
+        done += len(rows)
+        above = b"\0" + rows[-1].tobytes()
     return pixels
 
 
