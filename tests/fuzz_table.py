@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import fuzz_decoders as says
+import fuzz_models as models
 import fuzz_seeds as seeds
 import numpy as np
 from fuzz_mutations import Field
@@ -109,9 +110,14 @@ FORMATS = [
     Format("npz", _npz, seeds.NPZS, seeds.npz_fields, seeds.npz_again, says.npz),
     Format("CIFAR-10, binary", _cifar10, seeds.CIFARS, _at(*seeds.CIFAR_FIELDS), None, says.cifar10),
     Format("PNG", _png, seeds.PNGS, _at(*seeds.PNG_FIELDS), seeds.png_again, says.png),
-    Format("model file", _model, seeds.MODELS, _at(*seeds.MODEL_FIELDS), seeds.model_again, None),
+    Format("model file", _model, models.MODELS, _at(*models.MODEL_FIELDS), models.model_again, None),
     Format(
-        "model file, signed anew", _model, seeds.MODELS, _at(*seeds.MODEL_FIELDS), seeds.model_signed_again, says.model
+        "model file, signed anew",
+        _model,
+        models.MODELS,
+        _at(*models.MODEL_FIELDS),
+        models.model_signed_again,
+        says.model,
     ),
 ]
 

@@ -1,9 +1,13 @@
 """Reading a file of some size takes at most twice the memory of what is in it; the bytes of the file itself aside."""
 
 import gzip
+import io
+import struct
 import tracemalloc
+import zipfile
 import zlib
 
+import fuzz_models
 import fuzz_seeds as seeds
 import numpy as np
 import pytest
@@ -16,13 +20,13 @@ noise = np.random.default_rng(0)
 def palette():
     rows = np.zeros((1500, 2001), np.uint8)
     rows[:, 1:] = noise.integers(7, size=(1500, 2000))
-    header = (b"IHDR", seeds.struct.pack(">2I5B", 2000, 1500, 8, 3, 0, 0, 0))
+    header = (b"IHDR", struct.pack(">2I5B", 2000, 1500, 8, 3, 0, 0, 0))
     pixels = (b"IDAT", zlib.compress(rows.tobytes(), 1))
     return seeds.png([header, (b"PLTE", bytes(range(21))), pixels, (b"IEND", b"")])
 
 
 def png(C):
-    buffer = seeds.io.BytesIO()
+    buffer = io.BytesIO()
     values = noise.integers(8, size=(2500, 2000, C), dtype=np.uint8)
     values[..., -1] = 255 if C == 4 else values[..., -1]
     Image.fromarray(values.squeeze()).save(buffer, "PNG", compress_level=1)
@@ -39,13 +43,13 @@ FILES = {
     "npy": lambda: seeds.npy(numbers(3000, 4000)),
     "npy of big endian": lambda: seeds.npy(numbers(3000, 500).astype(">f8")),
     "npy in the order of Fortran": lambda: seeds.npy(np.asfortranarray(numbers(3000, 4000))),
-    "npz": lambda: seeds.npz(seeds.zipfile.ZIP_DEFLATED, [(f"{n}.npy", seeds.npy(numbers(3000, 2000))) for n in "ab"]),
+    "npz": lambda: seeds.npz(zipfile.ZIP_DEFLATED, [(f"{n}.npy", seeds.npy(numbers(3000, 2000))) for n in "ab"]),
     "CIFAR-10, binary": lambda: bytes(3073 * 4000),
     "PNG": lambda: png(1),
     "PNG of colours": lambda: png(3),
     "PNG with alpha": lambda: png(4),
     "PNG with a palette": palette,
-    "model file": lambda: seeds.model({}, {"w": noise.random((1500, 1000)), "b": noise.random(1000)}),
+    "model file": lambda: fuzz_models.model({}, {"w": noise.random((1500, 1000)), "b": noise.random(1000)}),
 }
 
 

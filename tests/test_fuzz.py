@@ -10,6 +10,8 @@ import random
 import re
 from pathlib import Path
 
+import fuzz_decoders as says
+import fuzz_models
 import fuzz_seeds as seeds
 import numpy as np
 import pytest
@@ -37,7 +39,7 @@ def careless_of_the_end(name, content):
 
 
 def careless_of_exceptions(name, content):
-    return {"": seeds.says.idx(content)[""]}
+    return {"": says.idx(content)[""]}
 
 
 def careless_of_memory(name, content):
@@ -46,7 +48,7 @@ def careless_of_memory(name, content):
 
 
 def careless_of_the_digest(name, content):
-    return seeds.says.model(content) if seeds.sign(content) != content else BY_NAME["model file"].decode(name, content)
+    return says.model(content) if fuzz_models.sign(content) != content else BY_NAME["model file"].decode(name, content)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_configurations_of_signed_models(tmp_path):
             config[key] = rng.choice([*VALUES, rng.choice(list(model.config.values()))])
         if rng.random() < 0.2:
             config.pop(rng.choice(list(config)))
-        path.write_bytes(seeds.model(config, state))
+        path.write_bytes(fuzz_models.model(config, state))
         try:
             got = mp.load(path)
         except mp.FormatError as error:
@@ -110,8 +112,8 @@ def test_configurations_of_signed_models(tmp_path):
 
 
 def test_the_files_are_those_that_minipixel_writes(tmp_path):
-    checkpoint.write(tmp_path / "model", seeds.CONFIG, seeds.TENSORS)
-    assert (tmp_path / "model").read_bytes() == seeds.MODELS[0]
+    checkpoint.write(tmp_path / "model", fuzz_models.CONFIG, fuzz_models.TENSORS)
+    assert (tmp_path / "model").read_bytes() == fuzz_models.MODELS[0]
 
 
 def test_every_bug_has_its_test():
