@@ -40,6 +40,7 @@ def cifar10(content):
     records = [content[i : i + 3073] for i in range(0, len(content), 3073)]
     images = np.zeros((len(records), 32, 32, 3), np.uint8)
     for n, record in enumerate(records):
+        assert len(record) == 3073 and record[0] < 10
         for colour in range(3):
             images[n, :, :, colour] = np.reshape(list(record[1 + 1024 * colour : 1025 + 1024 * colour]), (32, 32))
     return {"images": images, "labels": np.array([record[0] for record in records], np.int64)}
