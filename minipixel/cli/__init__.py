@@ -106,22 +106,29 @@ def _parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
 
     complete = commands.add_parser(
         "complete",
-        help="keep the upper rows of some test images, and draw the rest",
-        description="Keep the upper rows of some test images, and draw the rest several times. The picture has a "
+        help="keep the upper rows of pictures, and draw the rest",
+        description="Keep the upper rows of one's own pictures, else of some test images, and draw the rest several "
+        "times. The picture has a "
         "column for each: what was kept, the completions, the real image. Only earlier pixels, in the model's order, "
         "steer a drawn one; a kept pixel that comes later in that order stays, but nothing is drawn to suit it.",
     )
     complete.add_argument("file", help="a model.safetensors")
+    complete.add_argument("pictures", nargs="*", help="PNG files, or folders of them, of the size that the model draws")
+    complete.add_argument("--label", type=int, help="the class of one's own pictures, for a conditional model")
     _add_data(complete)
-    complete.add_argument("-n", type=int, default=10, help="how many images (default: %(default)s)")
+    complete.add_argument("-n", type=int, help="how many (default: 10 test images, or all the pictures)")
     complete.add_argument("--rows", type=int, help="how many rows to keep (default: half of them)")
     complete.add_argument("--times", type=int, default=4, help="completions of each image (default: %(default)s)")
     complete.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     complete.add_argument("--out", default="completed.png", help="picture .png or numbers .npy (default: %(default)s)")
-    complete.set_defaults(command=use.complete)
+    complete.set_defaults(command=use.complete, split="test")
 
     evaluate = commands.add_parser("evaluate", help="nats an image and bits/dim of a trained model on a data set")
     evaluate.add_argument("file", help="a model.safetensors")
+    evaluate.add_argument(
+        "--images", nargs="+", metavar="PNG", help="PNG files, or folders of them, in place of --data"
+    )
+    evaluate.add_argument("--label", type=int, help="the class of --images, for a conditional model")
     _add_data(evaluate)
     evaluate.add_argument("--split", choices=("train", "test"), default="test", help="default: %(default)s")
     evaluate.set_defaults(command=use.evaluate)
