@@ -15,19 +15,18 @@ that one is a suspect as well.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minipixel.clock.late import NEVER, Read, deadlines, late_reads
-from minipixel.clock.times import Clock, walk
+from minipixel.clock.mend import Losses, before, causal, inputs, moved, without
+from minipixel.clock.times import Clock
 from minipixel.clock.trace import Node
 from minipixel.errors import CausalityError
-from minipixel.ops.local import ZERO, Look
+from minipixel.ops.local import Look
 
-TRACKED = 1024
-"""How many sub-pixels, spread over the image, are followed to the output to see which suspects lose the least."""
 COLOURS = {1: ("",), 3: (" red", " green", " blue")}
 
 
@@ -40,8 +39,10 @@ class Suspect:
     """
 
     reads: dict[Node, list[Read]]
+    mend: dict[Node, Node]
     loss: int
     ahead: bool
+    keeps: bool = True
 
     @property
     def name(self) -> str:
@@ -109,31 +110,63 @@ def suspects(clock: Clock) -> list[Suspect]:
     deadline = deadlines(clock)
     reads = {node: late_reads(clock, node, deadline[node]) for node in deadline}
     late = {node: found for node, found in reads.items() if found}
-    found = _candidates(clock, late)
+    losses = Losses(clock, deadline, late)
+    found = _candidates(losses, late)
     best = min((suspect.rank for suspect in found), default=None)
     found = [suspect for suspect in found if suspect.rank == best]
-    for node in [node for suspect in found for node in suspect.reads]:
-        readers = [r for r in reads if (deadline[r] < NEVER).any() and any(source is node for source, _ in r.reads)]
-        too_late = [r for r in readers if any(read.i is not None and r.reads[read.i][0] is node for read in reads[r])]
-        if len(too_late) == 1 < len(readers):
-            found.append(Suspect({too_late[0]: reads[too_late[0]]}, found[0].loss, False))
+    found += [shift for node in late for shift in _shifted(losses, late, node) if _as_good(losses, shift, found)]
+    for late_too in (False, True):
+        found = _least(losses, found, late_too)
     found.sort(key=lambda suspect: list(reads).index(next(iter(suspect.reads))))
     return list({suspect.layer: suspect for suspect in reversed(found)}.values())[::-1]  # the first of each layer
 
 
-def _candidates(clock: Clock, late: dict[Node, list[Read]]) -> list[Suspect]:
+def _least(losses: Losses, found: list[Suspect], late_too: bool) -> list[Suspect]:
+    """The suspects but for those that lose all that another does, and more; where all inputs are read on."""
+    kept = [suspect for suspect in found if suspect.keeps]
+    worse = [suspect for suspect in kept if any(losses.fewer(other.mend, suspect.mend, late_too) for other in kept)]
+    return [suspect for suspect in found if suspect not in worse]
+
+
+def _as_good(losses: Losses, shift: Suspect, found: list[Suspect]) -> bool:
+    """Whether a shift costs the output less than what was found, or as much, and the values no more than a mask would.
+
+    That mask is of a layer further up: its mistake may be that what it says goes on without a shift.
+    """
+    if all(shift.rank[:2] < suspect.rank[:2] for suspect in found):
+        return shift.convincing
+    earlier = before(shift.reads)
+    masks = [suspect.mend for suspect in found if suspect.keeps and earlier.issuperset(suspect.reads)]
+    return shift.rank[:2] == found[0].rank[:2] and any(
+        losses.fewer(shift.mend, mask, late_too=False) or losses.no_more(shift.mend, mask, late_too=True)
+        for mask in masks
+    )
+
+
+def _shifted(losses: Losses, late: dict[Node, list[Read]], node: Node) -> list[Suspect]:
+    """A layer as a suspect, if all would be well had one of the maps that it reads been shifted by a pixel."""
+    found = []
+    for source in {node.reads[read.i][0]: None for read in late[node] if node.weighted and read.i is not None}:
+        for by in ((1, 0), (0, 1)):
+            mend = {node: moved(node, {source}, *by)}
+            if causal(losses.clock, mend):
+                found.append(Suspect({node: late[node]}, mend, losses.at_output(mend), False))
+    return found
+
+
+def _candidates(losses: Losses, late: dict[Node, list[Read]]) -> list[Suspect]:
     """All that would make the model causal: single nodes, or kinds of nodes where no single one is convincing."""
     kinds: dict[str, list[Node]] = {}
     for node in late:
         kinds.setdefault(_kind(node.name), []).append(node)
-    single = [[node] for node in late if _passed_by_all(clock, late, node)]
+    single = [[node] for node in late if _passed_by_all(losses.clock, late, node)]
     several = [nodes for nodes in kinds.values() if len(nodes) > 1]
+    blind = [[node] for (node,) in single if node.weighted and all(_looks_ahead(losses.clock, node, read) for read in late[node])]
     found: list[Suspect] = []
-    for enough in (np.all, np.any):
-        for alike in (single, several):
-            if not any(suspect.convincing for suspect in found):
-                found += [suspect for nodes in alike if (suspect := _mended(clock, late, nodes, enough))]
-    return found
+    for alike, enough in ((single, np.all), (several, np.all), (single, np.any), (several, np.any), (blind, _every)):
+        if not any(suspect.convincing for suspect in found):
+            found += [suspect for nodes in alike if (suspect := _mended(losses, late, nodes, enough))]
+    return found + [cut for (node,) in single for cut in _cut_elsewhere(losses, late, node)]
 
 
 def _kind(name: str) -> str:
@@ -152,31 +185,51 @@ def _passed_by_all(clock: Clock, late: dict[Node, list[Read]], node: Node) -> bo
 
 
 def _mended(
-    clock: Clock, late: dict[Node, list[Read]], nodes: list[Node], enough: Callable[..., Any]
+    losses: Losses, late: dict[Node, list[Read]], nodes: list[Node], enough: Callable[..., Any]
 ) -> Suspect | None:
     """The suspect that nodes are, if some of their late reads, shut from the latest on, make the model causal.
 
-    `enough` says which of the inputs through which a channel reads something it has to go on reading: np.all or np.any.
+    `enough` says which of the inputs through which a channel reads something it has to go on reading.
     """
-    mended = {node: node for node in nodes}
+    clock = losses.clock
+    mend: dict[Node, Node] = {node: node for node in nodes}
     shut: dict[Node, list[Read]] = {node: [] for node in nodes}
     taps = dict.fromkeys((read.i, read.t) for node in nodes for read in late[node])
     for tap in taps:
-        before = dict(mended)
+        before = dict(mend)
         for node in nodes:
             for read in (read for read in late[node] if (read.i, read.t) == tap):
-                without, inputs = _without(mended[node], read), _inputs(node)
-                if (enough(_inputs(without), axis=0, where=inputs) >= inputs.any(axis=0)).all():
-                    mended[node] = without
+                mended, open_ = without(mend[node], read), inputs(node)
+                if (enough(inputs(mended), axis=0, where=open_) >= open_.any(axis=0)).all():
+                    mend[node] = mended
                     shut[node].append(read)
-        if mended == before:
-            continue
-        ready = walk(clock.trace, clock.times + 1, np.maximum, mended)[clock.output.node]
-        if (ready.at(clock.output.index)[:, ready.of] <= clock.times[:, clock.groups]).all():
-            loss = int((_rightful(clock, {}) & ~_rightful(clock, mended)).sum())
+        if mend != before and causal(clock, mend):
             ahead = any(_looks_ahead(clock, node, read) for node in nodes for read in shut[node])
-            return Suspect({node: shut[node] for node in nodes if shut[node]}, loss, ahead)
+            return Suspect({node: shut[node] for node in nodes if shut[node]}, mend, losses.at_output(mend), ahead, enough is np.all)
     return None
+
+
+def _cut_elsewhere(losses: Losses, late: dict[Node, list[Read]], node: Node) -> list[Suspect]:
+    """A node as a suspect, if all would be well had other rows or columns been cut off from its map."""
+    cuts = [reader for reader in losses.due if any(read[0] is node and _is_cut(reader, *read) for read in reader.reads)]
+    found = []
+    for by in ((1, 0), (0, 1)):
+        mend = {reader: moved(reader, {node}, *by) for reader in cuts}
+        if mend and causal(losses.clock, mend):
+            found.append(Suspect({node: late[node]}, mend, losses.at_output(mend), False))
+    return found
+
+
+def _is_cut(node: Node, source: Node, look: Look) -> bool:
+    """Whether a node reads a part of a map, each pixel its own."""
+    (H, W), width = node.size, source.size[1]
+    part = np.arange(H)[:, None] * width + np.arange(W)
+    return node.pixels < source.pixels and bool((look.index - look.index[0] == part.reshape(-1, 1)).all())
+
+
+def _every(open_: np.ndarray, **_: Any) -> np.ndarray:
+    """No input has to be read on."""
+    return np.ones(open_.shape[1], bool)
 
 
 def _looks_ahead(clock: Clock, node: Node, read: Read) -> bool:
@@ -193,41 +246,11 @@ def _looks_ahead(clock: Clock, node: Node, read: Read) -> bool:
         place = clock.times.max(axis=1) if node.size == image.size else np.arange(node.pixels)
         itself = source is image and image.K == 1 and read.there == read.at
         return bool(place[read.there] > place[read.at]) or itself
-    stride = node.tensor.call[1].get("stride", 1)  # pixel (r, c) of the smaller map stands at (stride * r, stride * c)
+    stride = _stride(node)  # pixel (r, c) of the smaller map stands at (stride * r, stride * c)
     of_source, of_node = (stride, 1) if source.pixels < node.pixels else (1, stride)
     there, at = divmod(read.there, source.size[1]), divmod(read.at, node.size[1])
     return stride > 1 and [of_source * x for x in there] > [of_node * x for x in at]
 
 
-def _rightful(clock: Clock, instead: dict[Node, Node]) -> np.ndarray:
-    """Which of the tracked sub-pixels the parameters of a colour know and may know: boolean (P, colours, tracked)."""
-    times, groups = clock.times, clock.groups
-    tracked = np.unique(np.linspace(0, times.size - 1, TRACKED).astype(int))
-    itself = np.arange(times.size)[:, None] == tracked
-    sets = np.packbits(itself, axis=1).reshape(*times.shape, -1)
-    known = walk(clock.trace, sets, np.bitwise_or, instead)[clock.output.node]
-    of_class, colours = known.at(clock.output.index), np.unique(groups)
-    of_colour = [np.bitwise_or.reduce(of_class[:, np.unique(known.of[groups == k])], axis=1) for k in colours]
-    knows = np.unpackbits(np.stack(of_colour, axis=1), axis=2, count=len(tracked)).astype(bool)
-    return knows & (times.ravel()[tracked] < times[:, colours][:, :, None])
-
-
-def _without(node: Node, read: Read) -> Node:
-    """The same node, had it not that read: a mask shut there."""
-    if read.i is None:
-        own = node.local.own
-        index, above = own.index.copy(), np.where(own.above == own.index[:, read.t], ZERO, own.above)
-        index[:, read.t] = ZERO
-        return replace(node, local=replace(node.local, own=replace(own, index=index, above=above)))
-    looks = list(node.reads)
-    source, look = looks[read.i]
-    channels = look.channels.reshape(-1, *read.pairs.shape).copy()
-    channels[read.t] &= ~read.pairs
-    looks[read.i] = source, Look(look.index, channels.reshape(look.channels.shape))
-    return replace(node, reads=looks)
-
-
-def _inputs(node: Node) -> np.ndarray:
-    """Through which of its inputs, its own states the last, each channel reads something: boolean (inputs, K)."""
-    inputs = [look.channels.any(axis=0) for _, look in node.reads]
-    return np.stack(inputs if node.own is None else [*inputs, np.full(node.K, (node.own.index >= 0).any())])
+def _stride(node: Node) -> int:
+    return node.tensor.call[1].get("stride", 1)
