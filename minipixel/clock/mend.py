@@ -37,10 +37,18 @@ class Losses:
         self.sets = np.packbits(itself, axis=1).reshape(*times.shape, -1)
         self.known = self._known({})
         self.at_best = self._at_output(self.known)
+        self.kept: dict[tuple[Node, ...], dict[Node, Known]] = {}
 
     def _known(self, mend: Instead) -> dict[Node, Known]:
         """Which of the tracked sub-pixels each value knows, as bits."""
         return walk(self.clock.trace, self.sets, np.bitwise_or, mend)
+
+    def _kept(self, mend: Instead) -> dict[Node, Known]:
+        """The same after a mend that is compared with others, worked out once."""
+        key = tuple(mend.values())
+        if key not in self.kept:
+            self.kept[key] = self._known(mend)
+        return self.kept[key]
 
     def _in_time(self, deadline: np.ndarray) -> np.ndarray:
         """Which of the tracked sub-pixels are drawn before a deadline, as bits: (...) -> (..., bytes)."""
@@ -64,7 +72,7 @@ class Losses:
         Values that come too late are asked only if `late_too`, and not those before one of the two: who mends there has
         to take something from them.
         """
-        ours, theirs = self._known(mend), self._known(other)
+        ours, theirs = self._kept(mend), self._kept(other)
         left_out = self.late & (before(mend) | before(other)) if late_too else self.late
         for node in (node for node in self.due if node not in left_out):
             known, due = [self.known[node], ours[node], theirs[node]], self.due[node]
