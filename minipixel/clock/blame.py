@@ -75,8 +75,8 @@ def suspects(clock: Clock) -> list[Suspect]:
     best = min((suspect.rank for suspect in found), default=None)
     found = [suspect for suspect in found if suspect.rank == best]
     found += [shift for node in late for shift in shifted(losses, late[node], node) if _as_good(losses, shift, found)]
-    best = min((suspect.cost for suspect in found), default=None)
-    found = [suspect for suspect in found if suspect.cost == best]
+    cheapest = min((suspect.cost for suspect in found), default=None)
+    found = [suspect for suspect in found if suspect.cost == cheapest]
     for late_too in (False, True):
         found = _least(losses, found, late_too)
     found += [reader for suspect in found for reader in _one_too_late(losses, late, suspect)]
