@@ -1,0 +1,75 @@
+"""What benchmarks/training.py found, as a table.
+
+Run: python benchmarks/training_report.py runs/training.json [--write]      once more, from its file
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from sampling_report import DOCS, describe, digits, table
+
+START, END = "<!-- made by benchmarks/training.py -->\n", "<!-- end of training.py -->"
+HEADER = ["model", "batch", "floor, ms", "ours, ms", "PyTorch NCHW, ms", "PyTorch channels last, ms"]
+HEADER += ["PyTorch / ours", "of rounds", "ours / floor", "ours, MiB", "PyTorch, MiB"]
+
+
+def report(path, write):
+    """Print the table of a JSON file; with `write` it goes into docs/results.md, too."""
+    found = json.loads(path.read_text())
+    text = "\n".join(
+        [describe(found["machine"]), f"Peak of `sgemm`: {found['peak'] / 1e9:.0f} GFLOP/s.", "", *rows(found), ""]
+    )
+    print(text)
+    if write:
+        page = DOCS / "results.md"
+        before, rest = page.read_text().split(START)
+        page.write_text(before + START + text + END + rest.split(END)[1])
+
+
+def summary(row):
+    """Medians in ms, the time of PyTorch's fastest setting over ours, and the range of that over the rounds.
+
+    A round's time is the median of its steps, a setting's the median of its rounds.
+    """
+    rounds = {who: 1e3 * np.median(steps, axis=1) for who, steps in row["seconds"].items()}
+    medians = {who: float(np.median(times)) for who, times in rounds.items()}
+    best = min((who for who in medians if who != "ours"), key=medians.get)
+    ratios = rounds[best] / rounds["ours"]
+    return medians, medians[best] / medians["ours"], (ratios.min(), ratios.max())
+
+
+def fastest(medians, layout):
+    """The setting, layout and threads, that is fastest with this layout."""
+    return min((who for who in medians if who.startswith(layout)), key=medians.get)
+
+
+def line(row):
+    """A row of the table as a line of progress."""
+    medians, ratio, (least, most) = summary(row)
+    times = "; ".join(f"{who} {digits(ms)}" for who, ms in medians.items())
+    return f"{row['model']:16} floor {digits(row['floor'])}; {times} ms; {ratio:.2f}x ({least:.2f} to {most:.2f})"
+
+
+def rows(found):
+    """A row a model."""
+    cells = []
+    for row in found["rows"]:
+        medians, ratio, (least, most) = summary(row)
+        theirs = [medians[fastest(medians, layout)] for layout in ("contiguous_format", "channels_last")]
+        times = [row["floor"], medians["ours"], *theirs]
+        memory = row["memory"] or {}
+        cells.append(
+            [
+                *(row["model"], str(row["batch"]), *map(digits, times)),
+                *(f"{ratio:.2f}", f"{least:.2f} to {most:.2f}", f"{medians['ours'] / row['floor']:.2f}"),
+                f"{memory['ours']:.0f}" if memory else "",
+                f"{min(mib for whose, mib in memory.items() if whose != 'ours'):.0f}" if memory else "",
+            ]
+        )
+    return table(HEADER, cells)
+
+
+if __name__ == "__main__":
+    report(Path(sys.argv[1]), "--write" in sys.argv[2:])
