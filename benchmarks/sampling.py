@@ -25,8 +25,8 @@ import time
 import warnings
 from pathlib import Path
 
+import accounts
 import numpy as np
-import process_memory
 import sampling_report
 import torch
 import torch_twins
@@ -130,7 +130,7 @@ def growth(name, n, side, method):
     """
     run = functools.partial(ours(name, side).sample, rng=0, method=method) if method in METHODS else loop(name, side)
     run(1)
-    return process_memory.peak_growth(lambda: run(n))
+    return accounts.peak_growth(lambda: run(n))
 
 
 def loop(name, side):
@@ -147,7 +147,7 @@ def loop(name, side):
 
 def memory(names, n, side):
     """A fresh process for every figure; nothing where the system keeps no such account."""
-    if not process_memory.KNOWN:
+    if not accounts.KNOWN:
         return []
     rows = []
     for name in names:

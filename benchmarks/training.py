@@ -16,8 +16,10 @@ lies ready as floats in its own memory layout. Both layouts take part, with a th
 
 Both start from the same weights, and before anything is timed their losses must agree. All take turns: some steps of
 ours, some of each twin, and again. A round's time is the median of its steps; the table has the medians of the rounds,
-their ratio, and the smallest and the largest ratio within a round. The floor: see training_floor.py. Memory: see
-training_memory.py; PyTorch's is that of the layout which needs less.
+their ratio, the smallest and the largest ratio within a round, and the ratio of the fastest steps. Other work on the
+same cores slows several threads of PyTorch, which wait for each other many times a step, more than ours: so how much
+of the cores it took is measured, too. The floor: see training_floor.py. Memory: see training_memory.py; PyTorch's is
+that of the layout which needs less.
 """
 
 import argparse
@@ -28,6 +30,7 @@ import os
 import time
 from pathlib import Path
 
+import accounts
 import numpy as np
 import sampling_report
 import torch
@@ -68,19 +71,19 @@ def theirs(step, threads, steps):
 
 
 def measure(row, peak, rounds, steps, threads, side=28, batch=None):
-    """Seconds of each step of each round, by contestant, and the floor in milliseconds."""
+    """Seconds of each step of each round, by contestant; the floor in milliseconds; what else the cores had to do."""
     batch = batch or ROWS[row][2]
     work = batch * flop(ours(row, side))
     runs = contestants(row, threads, steps, side, batch)
     for run in runs.values():
         run()  # compiles, and fills caches
-    seconds = {who: [] for who in runs}
+    seconds, others = {who: [] for who in runs}, accounts.Others() if accounts.KNOWN else None
     for _ in range(rounds):
         for who, run in runs.items():
             seconds[who].append(run().tolist())
     return {
         **{"model": row, "batch": batch, "side": side, "flop": work, "floor": 1e3 * work / peak},
-        **{"seconds": seconds, "memory": None},
+        **{"seconds": seconds, "memory": None, "other work": others and others.share()},
     }
 
 

@@ -10,7 +10,7 @@ what the optimiser remembers, and whatever workers keep for themselves.
 import subprocess
 import sys
 
-import process_memory
+import accounts
 from training_models import ROWS, fit, noise, ours
 
 import minipixel as mp
@@ -21,7 +21,7 @@ STEPS = 3
 def growth(row, whose):
     """MiB, in this process."""
     steps_of(row, whose, side=8, n=2)()
-    return process_memory.peak_growth(steps_of(row, whose, side=28, n=ROWS[row][2]))
+    return accounts.peak_growth(steps_of(row, whose, side=28, n=ROWS[row][2]))
 
 
 def steps_of(row, whose, side, n):
@@ -38,7 +38,7 @@ def steps_of(row, whose, side, n):
 
 def in_fresh_process(row, whose):
     """MiB; None where the system keeps no such account."""
-    if not process_memory.KNOWN:
+    if not accounts.KNOWN:
         return None
     found = subprocess.run([sys.executable, __file__, row, whose], check=True, capture_output=True, text=True)
     return float(found.stdout)

@@ -12,15 +12,17 @@ from sampling_report import DOCS, describe, digits, table
 
 START, END = "<!-- made by benchmarks/training.py -->\n", "<!-- end of training.py -->"
 HEADER = ["model", "batch", "floor, ms", "ours, ms", "PyTorch NCHW, ms", "PyTorch channels last, ms"]
-HEADER += ["PyTorch / ours", "of rounds", "ours / floor", "ours, MiB", "PyTorch, MiB"]
+HEADER += ["PyTorch / ours", "of rounds", "of fastest steps", "ours / floor", "ours, MiB", "PyTorch, MiB"]
 
 
 def report(path, write):
     """Print the table of a JSON file; with `write` it goes into docs/results.md, too."""
     found = json.loads(path.read_text())
-    text = "\n".join(
-        [describe(found["machine"]), f"Peak of `sgemm`: {found['peak'] / 1e9:.0f} GFLOP/s.", "", *rows(found), ""]
-    )
+    peak = f"Peak of `sgemm`: {found['peak'] / 1e9:.0f} GFLOP/s."
+    others = [row["other work"] for row in found["rows"] if row["other work"] is not None]
+    if others:
+        peak += f" Other work took {min(others):.0%} to {max(others):.0%} of the cores."
+    text = "\n".join([describe(found["machine"]), peak, "", *rows(found), ""])
     print(text)
     if write:
         page = DOCS / "results.md"
@@ -29,7 +31,7 @@ def report(path, write):
 
 
 def summary(row):
-    """Medians in ms, the time of PyTorch's fastest setting over ours, and the range of that over the rounds.
+    """Medians in ms; and of PyTorch's fastest setting over ours: the ratio, its range over rounds, of fastest steps.
 
     A round's time is the median of its steps, a setting's the median of its rounds.
     """
@@ -37,7 +39,9 @@ def summary(row):
     medians = {who: float(np.median(times)) for who, times in rounds.items()}
     best = min((who for who in medians if who != "ours"), key=medians.get)
     ratios = rounds[best] / rounds["ours"]
-    return medians, medians[best] / medians["ours"], (ratios.min(), ratios.max())
+    fastest_step = {who: np.min(steps) for who, steps in row["seconds"].items()}
+    of_fastest = min(fastest_step[who] for who in medians if who != "ours") / fastest_step["ours"]
+    return medians, medians[best] / medians["ours"], (ratios.min(), ratios.max()), of_fastest
 
 
 def fastest(medians, layout):
@@ -47,23 +51,26 @@ def fastest(medians, layout):
 
 def line(row):
     """A row of the table as a line of progress."""
-    medians, ratio, (least, most) = summary(row)
+    medians, ratio, (least, most), of_fastest = summary(row)
     times = "; ".join(f"{who} {digits(ms)}" for who, ms in medians.items())
-    return f"{row['model']:16} floor {digits(row['floor'])}; {times} ms; {ratio:.2f}x ({least:.2f} to {most:.2f})"
+    ratios = f"{ratio:.2f}x ({least:.2f} to {most:.2f}; fastest steps {of_fastest:.2f})"
+    others = "" if row["other work"] is None else f"; other work on the cores {row['other work']:.0%}"
+    return f"{row['model']:16} floor {digits(row['floor'])}; {times} ms; {ratios}{others}"
 
 
 def rows(found):
     """A row a model."""
     cells = []
     for row in found["rows"]:
-        medians, ratio, (least, most) = summary(row)
+        medians, ratio, (least, most), of_fastest = summary(row)
         theirs = [medians[fastest(medians, layout)] for layout in ("contiguous_format", "channels_last")]
         times = [row["floor"], medians["ours"], *theirs]
         memory = row["memory"] or {}
         cells.append(
             [
                 *(row["model"], str(row["batch"]), *map(digits, times)),
-                *(f"{ratio:.2f}", f"{least:.2f} to {most:.2f}", f"{medians['ours'] / row['floor']:.2f}"),
+                *(f"{ratio:.2f}", f"{least:.2f} to {most:.2f}", f"{of_fastest:.2f}"),
+                f"{medians['ours'] / row['floor']:.2f}",
                 f"{memory['ours']:.0f}" if memory else "",
                 f"{min(mib for whose, mib in memory.items() if whose != 'ours'):.0f}" if memory else "",
             ]

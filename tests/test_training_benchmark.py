@@ -1,5 +1,7 @@
 """The pieces of benchmarks/training.py, on small images: that it times what it says, and counts right."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -148,26 +150,49 @@ def test_profile_gives_an_inner_op_its_own_time(bench):
     assert watch.calls["outer", "backward"] == 1 and ("inner", "backward") not in watch.calls
 
 
-def test_summary_and_table(bench):
+@pytest.fixture
+def row():
+    """What three rounds of three steps might have found."""
     seconds = {
         "ours": [[0.1, 0.1, 0.9], [0.2, 0.2, 0.2], [0.1, 0.1, 0.1]],
         "contiguous_format, 2 threads": [[0.5] * 3] * 3,
         "channels_last, 2 threads": [[0.3, 0.3, 0.3], [0.4, 0.4, 0.4], [0.3, 0.3, 0.3]],
     }
     row = {"model": "gated", "batch": 64, "side": 28, "flop": 1e9, "floor": 50.0, "seconds": seconds}
-    row["memory"] = {"ours": 10.0, "contiguous_format": 30.0, "channels_last": 20.0}
+    row |= {"other work": 0.25, "memory": {"ours": 10.0, "contiguous_format": 30.0, "channels_last": 20.0}}
+    return row
+
+
+def test_summary_and_table(bench, row):
     report = bench.training_report
-    medians, ratio, (least, most) = report.summary(row)
+    medians, ratio, (least, most), of_fastest = report.summary(row)
     assert medians["ours"] == pytest.approx(100) and ratio == pytest.approx(3)
-    assert (least, most) == (pytest.approx(2), pytest.approx(3))
+    assert (least, most) == (pytest.approx(2), pytest.approx(3)) and of_fastest == pytest.approx(3)
     cells = report.rows({"rows": [row]})[2].strip("| ").split(" | ")
-    assert cells == ["gated", "64", "50.0", "100", "500", "300", "3.00", "2.00 to 3.00", "2.00", "10", "20"]
+    assert "25%" in report.line(row)
+    assert cells == ["gated", "64", "50.0", "100", "500", "300", "3.00", "2.00 to 3.00", "3.00", "2.00", "10", "20"]
+
+
+def test_write_replaces_the_table_and_nothing_else(bench, row, tmp_path, monkeypatch, capsys):
+    report = bench.training_report
+    page = (report.DOCS / "results.md").read_text()
+    (tmp_path / "results.md").write_text(page)
+    monkeypatch.setattr(report, "DOCS", tmp_path)
+    found = {"machine": {"cpu": "A CPU", "cores": 2, "load before": 0.1, "versions": {"torch": "2"}}, "peak": 1e11}
+    (tmp_path / "training.json").write_text(json.dumps(found | {"rows": [row]}))
+    report.report(tmp_path / "training.json", write=True)
+    written = (tmp_path / "results.md").read_text()
+    before, table = written.split(report.START)
+    table, after = table.split(report.END)
+    assert table == capsys.readouterr().out[:-1] and "| gated | 64 |" in table and "A CPU, 2 cores" in table
+    assert before == page[: page.index(report.START)]
+    assert after == page[page.index(report.END) + len(report.END) :]
 
 
 @pytest.mark.parametrize("whose", ["ours", "contiguous_format"])
 def test_memory(bench, whose):
     """Of a real batch: more than its images, less than a GiB; and ours in a process without PyTorch."""
-    if not bench.training_memory.process_memory.KNOWN:
+    if not bench.training_memory.accounts.KNOWN:
         pytest.skip("this system keeps no account of a process's peak memory")
     assert 10 < bench.training_memory.in_fresh_process("pixelcnn-h16", whose) < 1024
 
@@ -176,3 +201,14 @@ def test_our_memory_is_measured_without_pytorch():
     code = "import sys; import training_memory as t; t.steps_of('gated', 'ours', 8, 2)(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=BENCHMARKS, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_other_work_on_the_cores_is_noticed(bench):
+    """While another process is busy, its share is at least half a core's; this one's own work does not count."""
+    accounts = bench.accounts
+    if not accounts.KNOWN:
+        pytest.skip("this system does not say what its cores do")
+    watched = accounts.Others()
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 1: pass"], check=True)
+    cores = os.cpu_count()
+    assert watched.share() > 0.2 / cores
