@@ -1,5 +1,6 @@
 """The memory of this process, and the cores that other ones took from it, as Linux accounts for them."""
 
+import math
 import os
 import time
 from pathlib import Path
@@ -23,7 +24,7 @@ def peak_growth(call):
 
 
 class Others:
-    """How much of the cores other work takes: make one, and ask for its `share` later. Needs /proc/stat, as `KNOWN`."""
+    """How much of the cores other work takes: make one, and ask for its `share` later. NaN where nobody knows."""
 
     def __init__(self):
         self._start = self._now()
@@ -36,6 +37,8 @@ class Others:
     @staticmethod
     def _now():
         """Seconds so far: of all cores at work, of this process at work, of the clock on the wall."""
+        if not KNOWN:
+            return math.nan, math.nan, math.nan
         user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
         busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
         return busy, time.process_time(), time.perf_counter()

@@ -17,9 +17,10 @@ lies ready as floats in its own memory layout. Both layouts take part, with a th
 Both start from the same weights, and before anything is timed their losses must agree. All take turns: some steps of
 ours, some of each twin, and again. A round's time is the median of its steps; the table has the medians of the rounds,
 their ratio, the smallest and the largest ratio within a round, and the ratio of the fastest steps. Other work on the
-same cores slows several threads of PyTorch, which wait for each other many times a step, more than ours: so how much
-of the cores it took is measured, too. The floor: see training_floor.py. Memory: see training_memory.py; PyTorch's is
-that of the layout which needs less.
+same cores slows several threads of PyTorch, which wait for each other many times a step, far more than ours: so how
+much of the cores it took is measured with every round, and with --patience the quietest rounds count.
+
+The floor: see training_floor.py. Memory: see training_memory.py; PyTorch's is that of the layout which needs less.
 """
 
 import argparse
@@ -44,6 +45,7 @@ from training_models import ROWS, fit, noise, ours
 import minipixel as mp
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+QUIET = 0.1  # of the cores: what other work may take of them in a round that is worth having
 AGREE = 1e-4  # of the loss: float32, and the twin's mixture loses digits in narrow bins
 
 
@@ -70,20 +72,26 @@ def theirs(step, threads, steps):
     return seconds
 
 
-def measure(row, peak, rounds, steps, threads, side=28, batch=None):
-    """Seconds of each step of each round, by contestant; the floor in milliseconds; what else the cores had to do."""
+def measure(row, rounds, steps, threads, patience=0, side=28, batch=None):
+    """Seconds of each step of each round, by contestant; the FLOP of a step; what else the cores had to do.
+
+    Of all rounds the quietest count; there are no more than these, unless `patience`, in seconds, is left for others.
+    """
     batch = batch or ROWS[row][2]
-    work = batch * flop(ours(row, side))
     runs = contestants(row, threads, steps, side, batch)
     for run in runs.values():
         run()  # compiles, and fills caches
-    seconds, others = {who: [] for who in runs}, accounts.Others() if accounts.KNOWN else None
-    for _ in range(rounds):
-        for who, run in runs.items():
-            seconds[who].append(run().tolist())
+    found, give_up = [], time.monotonic() + patience
+    while len(found) < rounds or (sum(other < QUIET for other, _ in found) < rounds and time.monotonic() < give_up):
+        others = accounts.Others()
+        seconds = {who: run().tolist() for who, run in runs.items()}
+        found.append((others.share(), seconds))
+    quietest = sorted(found, key=lambda pair: pair[0])[:rounds]
     return {
-        **{"model": row, "batch": batch, "side": side, "flop": work, "floor": 1e3 * work / peak},
-        **{"seconds": seconds, "memory": None, "other work": others and others.share()},
+        **{"model": row, "batch": batch, "side": side, "flop": batch * flop(ours(row, side))},
+        "seconds": {who: [seconds[who] for _, seconds in quietest] for who in runs},
+        **{"other work": float(np.mean([other for other, _ in quietest])), "rounds in all": len(found)},
+        "memory": None,
     }
 
 
@@ -92,6 +100,7 @@ def main():
     parser.add_argument("--models", nargs="+", choices=ROWS, default=list(ROWS), metavar="model", help=", ".join(ROWS))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=3, help="steps of each in a round")
+    parser.add_argument("--patience", type=float, default=0, help="seconds a model to wait for quiet rounds")
     parser.add_argument("--threads", nargs="+", type=int, default=[CORES], help="of PyTorch: the fastest counts")
     parser.add_argument("--json", type=Path, default=Path("runs/training.json"))
     parser.add_argument("--quick", action="store_true", help="2 rounds of 2 steps, no memory")
@@ -106,11 +115,13 @@ def main():
     if options.quick:
         options.rounds, options.steps = 2, 2
 
-    found = {"machine": sampling_report.machine(CORES), "peak": sgemm_peak(), "rows": []}
+    found = {"machine": sampling_report.machine(CORES), "peak": 0.0, "rows": []}
     print(sampling_report.describe(found["machine"]), flush=True)
     for row in options.models:
-        found["rows"].append(measure(row, found["peak"], options.rounds, options.steps, options.threads))
-        print(training_report.line(found["rows"][-1]), flush=True)
+        settings = options.rounds, options.steps, options.threads, options.patience
+        found["peak"] = max(found["peak"], sgemm_peak())
+        found["rows"].append(measure(row, *settings))
+        print(training_report.line(found["rows"][-1], found["peak"]), flush=True)
     if not options.quick:
         for row in found["rows"]:
             kinds = ("ours", *torch_training.LAYOUTS)

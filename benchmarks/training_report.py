@@ -19,8 +19,8 @@ def report(path, write):
     """Print the table of a JSON file; with `write` it goes into docs/results.md, too."""
     found = json.loads(path.read_text())
     peak = f"Peak of `sgemm`: {found['peak'] / 1e9:.0f} GFLOP/s."
-    others = [row["other work"] for row in found["rows"] if row["other work"] is not None]
-    if others:
+    others = [row["other work"] for row in found["rows"]]
+    if not np.isnan(others).any():
         peak += f" Other work took {min(others):.0%} to {max(others):.0%} of the cores."
     text = "\n".join([describe(found["machine"]), peak, "", *rows(found), ""])
     print(text)
@@ -49,13 +49,13 @@ def fastest(medians, layout):
     return min((who for who in medians if who.startswith(layout)), key=medians.get)
 
 
-def line(row):
+def line(row, peak):
     """A row of the table as a line of progress."""
     medians, ratio, (least, most), of_fastest = summary(row)
     times = "; ".join(f"{who} {digits(ms)}" for who, ms in medians.items())
     ratios = f"{ratio:.2f}x ({least:.2f} to {most:.2f}; fastest steps {of_fastest:.2f})"
-    others = "" if row["other work"] is None else f"; other work on the cores {row['other work']:.0%}"
-    return f"{row['model']:16} floor {digits(row['floor'])}; {times} ms; {ratios}{others}"
+    others = f"other work on the cores {row['other work']:.0%}"
+    return f"{row['model']:16} floor {digits(1e3 * row['flop'] / peak)}; {times} ms; {ratios}; {others}"
 
 
 def rows(found):
@@ -63,14 +63,15 @@ def rows(found):
     cells = []
     for row in found["rows"]:
         medians, ratio, (least, most), of_fastest = summary(row)
+        floor = 1e3 * row["flop"] / found["peak"]
         theirs = [medians[fastest(medians, layout)] for layout in ("contiguous_format", "channels_last")]
-        times = [row["floor"], medians["ours"], *theirs]
+        times = [floor, medians["ours"], *theirs]
         memory = row["memory"] or {}
         cells.append(
             [
                 *(row["model"], str(row["batch"]), *map(digits, times)),
                 *(f"{ratio:.2f}", f"{least:.2f} to {most:.2f}", f"{of_fastest:.2f}"),
-                f"{medians['ours'] / row['floor']:.2f}",
+                f"{medians['ours'] / floor:.2f}",
                 f"{memory['ours']:.0f}" if memory else "",
                 f"{min(mib for whose, mib in memory.items() if whose != 'ours'):.0f}" if memory else "",
             ]
