@@ -50,6 +50,16 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nda
     return config, tensors
 
 
+def weights(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The model's own tensors in a checkpoint of training: averaged ones, where there are any.
+
+    All that belongs to training has a slash in its name; `.../average/NAME` is what stands for the weight NAME.
+    """
+    own = {name: tensor for name, tensor in tensors.items() if "/" not in name}
+    averaged = {name.rpartition("/average/")[2]: tensor for name, tensor in tensors.items() if "/average/" in name}
+    return own | averaged
+
+
 def _metadata(path: str | os.PathLike[str], content: bytes) -> tuple[dict[str, Any], str]:
     """The configuration and the digest; every size is checked against the length of the file before it is believed."""
     length = int.from_bytes(content[:8], "little")

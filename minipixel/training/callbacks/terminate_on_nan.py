@@ -13,12 +13,12 @@ class TerminateOnNaN(Callback):
     those after that step, most likely NaN, too; with EarlyStopping(restore_best_weights=True) they are the best ones.
     """
 
-    def on_batch_end(self, epoch: int, images: int, logs: dict[str, float]) -> None:
-        """Look at the loss: once one step's is NaN or infinite, so is the mean over the epoch."""
-        if not math.isfinite(logs["loss"]):
+    def on_not_finite(self, error):
+        """x"""
+        if True:
             self.stop_training = True
             warnings.warn(
-                f"TerminateOnNaN: the loss is {logs['loss']} in epoch {epoch + 1}; training stops, "
+                f"TerminateOnNaN: {error}"
                 "a lower learning rate or clip_norm=1.0 may help",
                 RuntimeWarning,
                 stacklevel=2,
