@@ -18,11 +18,11 @@ from minipixel.training.callbacks.logs import training_goes_on
 class CSVLogger(Callback):
     """Writes `path` anew after each epoch, whole or not at all: a column "epoch", from 1, and one for each number.
 
-    A number has as many digits as bring back the same bits; an epoch without one, as when Ctrl-C cuts it short, has an
-    empty cell. A file that is there already is overwritten; with `append` its rows stay in front (FormatError if it is
-    no such table). A folder that cannot be written to raises OSError before the first step; later, on a full disk say,
-    there is a warning, and the rows wait for the next epoch. A checkpoint holds the rows, so that a training which is
-    resumed has each of them once.
+    A number has as many digits as bring back the same bits; where an epoch does not report it, the cell is empty. A
+    file that is there already is overwritten; with `append` its rows stay in front (FormatError if it is no such
+    table). A folder that cannot be written to raises OSError before the first step; later, on a full disk say, there is
+    a warning, and the rows wait for the next epoch. A checkpoint holds the rows, so that a training which is resumed
+    has each of them once.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, append: bool = False) -> None:
@@ -41,8 +41,7 @@ class CSVLogger(Callback):
         older, ours = self._rows[: self._older], self._rows[self._older :]
         before = [row for row in ours if int(row["epoch"]) <= epoch]
         self._rows = [*older, *before, {"epoch": epoch + 1, **logs}]
-        with training_goes_on("CSVLogger", "the rows wait for the next epoch"):
-            write_atomically(self.path, self._table())
+        self._write()
 
     def state(self) -> dict[str, Any]:
         """The table as bytes, and how many of its rows are older than this training."""
@@ -52,6 +51,11 @@ class CSVLogger(Callback):
         """Go on with the table as it was then, whatever the file has by now."""
         table = np.asarray(state["table"], np.uint8).tobytes()
         self._rows, self._older = read_table(table, "checkpoint"), int(state["older"])
+        self._write()
+
+    def _write(self) -> None:
+        with training_goes_on("CSVLogger", "the rows wait for the next epoch"):
+            write_atomically(self.path, self._table())
 
     def _table(self) -> str:
         text = io.StringIO()
