@@ -19,7 +19,7 @@ from minipixel.training.callbacks import (
 IMAGES = np.random.default_rng(0).integers(0, 4, (50, 6, 5, 1)).astype(np.uint8)
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -30,7 +30,7 @@ class Kill(Callback):
     def on_batch_end(self, epoch, images, logs):
         self.taken += 1
         if self.taken == self.step:
-            raise Killed
+            raise KilledError
 
 
 def run(folder, kill=None, resume=None):
@@ -58,7 +58,7 @@ def test_a_kill_makes_no_difference(tmp_path, whole):
     assert 4 < len(rows) == decided[2] + 1 < 30  # it was stopped, and not at once
     for kill in (1, 2, 5, 3 * decided[1] + 1, 3 * len(rows)):
         folder = tmp_path / str(kill)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             run(folder, kill)
         again = run(folder, resume=folder / "checkpoints")
         assert again[1:] == (rows, history, decided)
