@@ -105,6 +105,7 @@ def test_what_is_in_the_folder(here, capsys):
     assert {path.name for path in Path("run").iterdir()} == {*files, "samples", "tensorboard"}
     assert [path.name for path in Path("run/samples").iterdir()] == ["epoch-0002.png"]
     assert len(list(Path("run/tensorboard").iterdir())) == 1
+    assert tuple(tomllib.loads(Path("run/config.toml").read_text())["made_with"]) == config.MADE_WITH
     capsys.readouterr()
     assert main(["info", "run"]) == 0
     said = capsys.readouterr().out
@@ -169,6 +170,7 @@ def test_the_table_is_that_of_the_command_line():
         (b"", None),
         (b"epoch = 3", "settings.toml: got a setting 'epoch', expected one of model, data, root, binarize, levels, ep"),
         (b'"a\\nb" = 3', r"got a setting 'a\nb'"),
+        (b"hiden = 3", "weight_norm; did you mean hidden?"),
         (b"out = 'elsewhere'", "got a setting 'out'"),
         (b"command = 'rm'", "got a setting 'command'"),
         (b"[train]\nepochs = 3", "got a setting 'train'"),

@@ -1,5 +1,6 @@
 """The settings of a training as TOML: left beside its results, and read back by `minipixel train --config`."""
 
+import difflib
 import os
 import re
 import tomllib
@@ -83,8 +84,10 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, str]]:
 def _checked(path: str | os.PathLike[str], name: str, value: Any) -> Any:
     of_models = {key for model in MODELS for key in architecture.parameters(model)}
     if name not in OPTIONS and name not in of_models:
-        known = ", ".join([*OPTIONS, *sorted(of_models)])
-        raise FormatError(f"{path}: got a setting {name!r:.60}, expected one of {known}")
+        known = [*OPTIONS, *sorted(of_models)]
+        close = difflib.get_close_matches(name[:60], known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise FormatError(f"{path}: got a setting {name!r:.60}, expected one of {', '.join(known)}{hint}")
     kind = OPTIONS.get(name)
     if kind is None:
         fits, wanted = _is_architecture(value), "a number, true or false, a word, or a list of whole numbers"

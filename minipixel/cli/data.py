@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from minipixel import datasets
-from minipixel.models import Model
 
 Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -32,11 +31,6 @@ def batch_transform(levels: int, to: int, binarize: str) -> Transform | None:
         return datasets.binarize(images, levels, "dynamic", rng)
 
     return draw
-
-
-def in_turn(model: Model, n: int) -> np.ndarray | None:
-    """Labels to draw n images by, all classes in turn: (n,); None for a model without classes."""
-    return np.arange(n) % model.conditions.num_classes if model.conditions.num_classes else None
 
 
 def histogram_bits_per_dim(train: np.ndarray, test: np.ndarray, levels: int) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 
 from minipixel import datasets, plots
 from minipixel.cli import architecture, config
-from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, in_turn, prepare
+from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
 from minipixel.cli.run_folder import RunFolder, made_with, repeat_command
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
@@ -160,5 +160,5 @@ def _last(history: History) -> dict[str, Any]:
 
 def _draw(model: Model, real: np.ndarray, path: Path, seed: int) -> None:
     print(f"drawing {SAMPLES} images", flush=True)
-    generated = model.sample(SAMPLES, in_turn(model, SAMPLES), rng=seed)
+    generated = model.sample(SAMPLES, model.conditions.in_turn(SAMPLES), rng=seed)
     write_atomically(path, plots.png(plots.sample_grid(real, generated, model.levels)))

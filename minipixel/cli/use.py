@@ -15,7 +15,7 @@ import numpy as np
 
 import minipixel
 from minipixel import datasets, plots
-from minipixel.cli.data import describe, in_turn, prepare
+from minipixel.cli.data import describe, prepare
 from minipixel.cli.run_folder import describe as describe_run
 from minipixel.cli.run_folder import installed
 from minipixel.files import write_atomically
@@ -28,7 +28,9 @@ from minipixel.shards import Workers
 def sample(arguments: argparse.Namespace) -> int:
     """Draw images and write them as a picture or as an array."""
     out, model = output_file(arguments.out), read_model(arguments.file)
-    condition = in_turn(model, arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
+    condition = (
+        model.conditions.in_turn(arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
+    )
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
         images = model.sample(

@@ -28,9 +28,8 @@ class Samples:
 
     def begin(self, model: Any) -> None:
         """Raise ValueError if it is not a condition for this model."""
-        classes = model.conditions.num_classes
         self._model = model
-        self._condition = np.arange(self.n) % classes if classes and self.condition is None else self.condition
+        self._condition = model.conditions.in_turn(self.n) if self.condition is None else self.condition
         if self.every is not None:
             model.conditions.checked(self._condition, self.n)
 
