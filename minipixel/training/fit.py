@@ -19,7 +19,7 @@ from minipixel.models.checks import MANY, check_count, check_flag
 from minipixel.optim import Adam, Optimizer
 from minipixel.shards import Workers
 from minipixel.tensor import Tensor, gradients
-from minipixel.training.anomaly import StepError, check_finite, first_op, report
+from minipixel.training.anomaly import StepError, check_step, first_op, kept_finite, report
 from minipixel.training.callbacks import Callback, Progress
 from minipixel.training.checkpoints import Position, find
 from minipixel.training.history import History
@@ -213,8 +213,9 @@ def _step(
     for loss, found in pool.map(shard, len(batch), model.shard_size):
         total += loss
         summed = found if summed is None else [a + b for a, b in zip(summed, found, strict=True)]
-    check_finite(total, summed or ())
+    check_step(total, summed or (), optimizer.clip_norm is not None)
     for parameter, gradient in zip(parameters, summed or (), strict=True):
         parameter.grad = gradient
-    optimizer.step(model)
+    with kept_finite(parameters):
+        optimizer.step(model)
     return total
