@@ -169,12 +169,15 @@ def fit(
                     break
                 end_epoch(at)
                 at = training.position = Position(at.epoch + 1)
-                stop = interrupted()
-                tell("on_pause", training, stop or stopped() or at.epoch == epochs)
-                if stop:
+                enough = interrupted()
+                tell("on_pause", training, enough or stopped() or at.epoch == epochs)
+                if enough:
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
-            raise Interrupted(history, training.saved) from None
+            stop = Interrupted(history, training.saved)
+            if progress:
+                print(stop, file=sys.stderr)
+            raise stop from None
         finally:
             tell("on_train_end")
     return history

@@ -88,7 +88,7 @@ def kill_writers(folder, kills, rng, half):
     training = Training(model, trained.mp.optim.Adam(), [], (trained.IMAGES, None), {"batch_size": 1})
     saving.on_train_begin(model, 0)
     found = {"kills": 0, "while_writing": 0, "unreadable": 0, "newest_gone": 0, "files": 0}
-    newest = 0
+    newest, begun = 0, "checkpoint-*" if half else ".checkpoint-*.part"
 
     def write():
         for epoch in range(newest + 1, newest + 1000):
@@ -99,9 +99,11 @@ def kill_writers(folder, kills, rng, half):
 
     def soon():
         """Some time while a file is being written, or just after."""
-        pattern, deadline = "checkpoint-*" if half else ".checkpoint-*.part", time.monotonic() + 30
-        while not any(folder.glob(pattern)) and time.monotonic() < deadline:
-            time.sleep(2e-4)
+        whole = newest + rng.randrange(3)  # so many files are there, and the next one is begun
+        for pattern in (f"checkpoint-{whole:05d}*",) * (whole > newest) + (begun,):
+            deadline = time.monotonic() + 30
+            while not any(folder.glob(pattern)) and time.monotonic() < deadline:
+                time.sleep(2e-4)
         time.sleep(rng.uniform(0, 5e-3))
 
     while found["while_writing"] < kills:
