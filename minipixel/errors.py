@@ -14,13 +14,13 @@ class CausalityError(ValueError):
 class NonFiniteError(FloatingPointError):
     """A loss, a gradient or a weight became NaN or infinite in training.
 
-    A step whose loss or gradient is so is not taken. `epoch` and `step`, its number in that epoch, count from 0;
-    `images` are the places of its images in the training data (None if weights were found so, after a step); `first`,
-    with `fit(..., anomaly=True)`, names the first op whose result was not finite; `history` is what was seen before.
+    The model then has the weights from before that step. `epoch` and `step`, its number in that epoch, count from 0;
+    `images` are the places of its images in the training data; `first`, with `fit(..., anomaly=True)`, names the first
+    op whose result was not finite, and is None without; `history` is what was seen of whole epochs before.
     """
 
     history: Any = None
 
-    def __init__(self, message: str, epoch: int, step: int, images: Any = None, first: str | None = None) -> None:
+    def __init__(self, message: str, epoch: int, step: int, images: Any, first: str | None) -> None:
         super().__init__(message)
         self.epoch, self.step, self.images, self.first = epoch, step, images, first

@@ -5,7 +5,8 @@ same bits, and training that goes well pays nothing but a look at the loss and t
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,26 @@ class StepError(Exception):
     """What is not finite about a step, in words."""
 
 
-def check_finite(loss: float, summed: Sequence[Any]) -> None:
-    """Raise StepError unless the loss of a step and all of its gradients are finite numbers."""
+def check_step(loss: float, summed: Sequence[Any], clipped: bool) -> None:
+    """Raise StepError unless the loss of a step and all of its gradients are finite, and not too large to square.
+
+    Optimisers square them: infinity there would stop a weight for good. Those that are to be `clipped` may be larger.
+    """
     if not np.isfinite(loss):
         raise StepError(f"loss: got {loss}")
-    if not all(map(_finite, summed)):
-        raise StepError(f"gradient: got NaN or infinity, of a loss of {loss:.6g},")
+    if not all(_finite(g if clipped else array_module(g).vdot(g, g)) for g in summed):
+        raise StepError(f"gradient: got NaN, infinity or squares beyond its dtype, of a loss of {loss:.6g},")
+
+
+@contextmanager
+def kept_finite(parameters: Sequence[Tensor]) -> Iterator[None]:
+    """Raise StepError if weights are not finite after this block, and put back those from before it."""
+    before = [parameter.data for parameter in parameters]
+    yield
+    if not all(_finite(parameter.data) for parameter in parameters):
+        for parameter, data in zip(parameters, before, strict=True):
+            parameter.data = data
+        raise StepError("weights: got NaN or infinity by a step of the optimizer,")
 
 
 def report(what: StepError, key: tuple[int, int], images: np.ndarray, first: str | None) -> NonFiniteError:
@@ -44,11 +59,12 @@ def report(what: StepError, key: tuple[int, int], images: np.ndarray, first: str
 def first_op(model: Model, losses: Iterable[Tensor]) -> str:
     """The first op of a training step, shard by shard, that makes something not finite, and its layer."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    for loss in losses:
-        found = _forward(loss, names) or _backward(loss, model, names)
-        if found is not None:
-            return found
-    return "the sum over shards, each of which is finite"
+    with np.errstate(all="ignore"):  # all of this has been warned of
+        for loss in losses:
+            found = _forward(loss, names) or _backward(loss, model, names)
+            if found is not None:
+                return found
+    return "no op, only in what became of the gradients after them"
 
 
 def _forward(loss: Tensor, names: dict[int, str]) -> str | None:
@@ -67,7 +83,7 @@ class _OpError(Exception):
 def _backward(loss: Tensor, model: Model, names: dict[int, str]) -> str | None:
     for node in inputs_first(loss):
         if node.vjp is not None:
-            node.vjp = _watched(node.vjp, f"{node.op}{_layer(node, names)}, in the backward pass")
+            node.vjp = _watched(node, _layer(node, names))
     try:
         gradients(loss, model.parameters())
     except _OpError as found:
@@ -75,19 +91,20 @@ def _backward(loss: Tensor, model: Model, names: dict[int, str]) -> str | None:
     return None
 
 
-def _watched(vjp: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """The same vjp, which raises if a gradient that it gives is not finite."""
+def _watched(node: Tensor, layer: str) -> Callable[..., Any]:
+    """The vjp of a node, which now raises _OpError if a gradient that it gives to a Tensor is not finite."""
+    vjp, inputs, name = node.vjp, node.inputs, node.op
 
     def looked_at(part: Any) -> Any:
+        part = part() if callable(part) else part
         if not _finite(part):
-            raise _OpError(name)
+            raise _OpError(f"{name}{layer}, in the backward pass")
         return part
 
     def watched(g: Any) -> list[Any]:
-        return [
-            (lambda part=part: looked_at(part())) if callable(part) else part if part is None else looked_at(part)
-            for part in vjp(g)
-        ]
+        assert vjp is not None
+        parts = zip(inputs, vjp(g), strict=True)
+        return [looked_at(part) if isinstance(x, Tensor) else part for x, part in parts]
 
     return watched
 

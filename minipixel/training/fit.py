@@ -19,7 +19,7 @@ from minipixel.models.checks import MANY, check_count, check_flag
 from minipixel.optim import Adam, Optimizer
 from minipixel.shards import Workers
 from minipixel.tensor import Tensor, gradients
-from minipixel.training.anomaly import StepError, check_finite, first_op, report
+from minipixel.training.anomaly import StepError, check_step, first_op, kept_finite, report
 from minipixel.training.callbacks import EMA, Callback, Progress
 from minipixel.training.checkpoints import Position, find
 from minipixel.training.history import History
@@ -170,12 +170,15 @@ def fit(
                     break
                 end_epoch(at)
                 at = training.position = Position(at.epoch + 1)
-                stop = interrupted()
-                tell("on_pause", training, stop or stopped() or at.epoch == epochs)
-                if stop:
+                enough = interrupted()
+                tell("on_pause", training, enough or stopped() or at.epoch == epochs)
+                if enough:
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
-            raise Interrupted(history, training.saved) from None
+            stop = Interrupted(history, training.saved)
+            if progress:
+                print(stop, file=sys.stderr)
+            raise stop from None
         finally:
             tell("on_train_end")
     return history
@@ -214,8 +217,9 @@ def _step(
     for loss, found in pool.map(shard, len(batch), model.shard_size):
         total += loss
         summed = found if summed is None else [a + b for a, b in zip(summed, found, strict=True)]
-    check_finite(total, summed or ())
+    check_step(total, summed or (), optimizer.clip_norm is not None)
     for parameter, gradient in zip(parameters, summed or (), strict=True):
         parameter.grad = gradient
-    optimizer.step(model)
+    with kept_finite(parameters):
+        optimizer.step(model)
     return total

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import checkpoint
-from minipixel.errors import FormatError, NonFiniteError
+from minipixel.errors import FormatError
 from minipixel.models import Model
 from minipixel.optim import Optimizer
 from minipixel.training.callbacks import Callback
@@ -62,20 +62,7 @@ class Training:
         return self.settings | {"images": images, "condition": condition}
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write all of it, whole or not at all, to be resumed from.
-
-        Raises OSError (no such folder, no permission, disk full), and NonFiniteError rather than write weights that
-        are not finite.
-        """
-        weights = self.model.state_dict()
-        for name, weight in weights.items():
-            if not np.isfinite(weight).all():
-                at = self.position
-                raise NonFiniteError(
-                    f"weights: got NaN or infinity in {name} after {at}, wanted finite numbers; lower the learning "
-                    "rate, and resume from a checkpoint before this",
-                    *(at.epoch, at.step),
-                )
+        """Write all of it, whole or not at all, to be resumed from. Raises OSError (no permission, disk full ...)."""
         optimizer, tensors = _apart(self.optimizer.state_dict(), "optimizer/")
         callbacks = {}
         for key, callback in _named(self.callbacks):
@@ -91,7 +78,7 @@ class Training:
             "callbacks": callbacks,
             "history": list(self.history.history),
         }
-        checkpoint.write(path, {**self.model.config, "training": training}, weights | tensors | history)
+        checkpoint.write(path, {**self.model.config, "training": training}, self.model.state_dict() | tensors | history)
         self.saved = Path(path)
         return self.saved
 

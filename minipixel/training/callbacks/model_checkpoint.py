@@ -105,8 +105,11 @@ class ModelCheckpoint(Callback):
         except OSError as error:
             rescued = self._rescue(training, name) if stopping else "; training goes on without it"
             warnings.warn(f"checkpoint: {path} could not be written: {error.strerror}{rescued}", stacklevel=2)
-        else:
+            return
+        try:
             self._forget(path)
+        except OSError as error:
+            warnings.warn(f"checkpoint: {path} is written, older ones remain: {error.strerror}", stacklevel=2)
 
     def _rescue(self, training: "Training", name: str) -> str:
         """Save elsewhere, and say where."""
@@ -119,10 +122,7 @@ class ModelCheckpoint(Callback):
         """Remove all but the last few up to the newest; what lies beyond it is not of this training."""
         files = self._files()
         for old in files[files.index(newest) + self.keep :] if newest in files else ():
-            try:
-                old.unlink(missing_ok=True)
-            except OSError as error:
-                warnings.warn(f"checkpoint: {old} could not be removed: {error.strerror}", stacklevel=2)
+            old.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
         """The checkpoints in the folder, newest first; none if there is one file for all."""
