@@ -84,6 +84,16 @@ def _decode(name: str, file: IO[bytes], size: int) -> tuple[dict[str, Any], dict
     return config, tensors
 
 
+def weights(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The model's own tensors in a checkpoint of training: averaged ones, where there are any.
+
+    All that belongs to training has a slash in its name; `.../average/NAME` is what stands for the weight NAME.
+    """
+    own = {name: tensor for name, tensor in tensors.items() if "/" not in name}
+    averaged = {name.rpartition("/average/")[2]: tensor for name, tensor in tensors.items() if "/average/" in name}
+    return own | averaged
+
+
 def _metadata(name: str, metadata: Any) -> tuple[dict[str, Any], str]:
     """The configuration and the digest, from the safetensors metadata."""
     if not isinstance(metadata, dict) or set(metadata) != {"minipixel"}:

@@ -36,10 +36,13 @@ __all__ = [
 def load(path: str | os.PathLike[str]) -> Model | EmbeddingNet:
     """The model, or the embedding network, that its `save(path)` wrote, weights and all.
 
+    Of a checkpoint of training: the model as it was then, with averaged weights if there are any (callbacks.EMA).
     Raises FormatError for a file that is damaged, or is not such a model; FileNotFoundError if there is none.
     """
     config, tensors = checkpoint.read(path)
     arguments = dict(config)
+    if arguments.pop("training", None) is not None:
+        tensors = checkpoint.weights(tensors)
     name = arguments.pop("model", None)
     known: dict[str, Callable[..., Model | EmbeddingNet]] = {**MODELS, EmbeddingNet.name: EmbeddingNet}
     if name not in tuple(known):

@@ -6,14 +6,16 @@ from minipixel.training.callbacks import (
     CSVLogger,
     EarlyStopping,
     LearningRate,
+    ModelCheckpoint,
     Progress,
     SampleImages,
     TensorBoard,
     TerminateOnNaN,
 )
-from minipixel.training.fit import Interrupted, fit
+from minipixel.training.fit import fit
 from minipixel.training.fit_embedding import fit_embedding
 from minipixel.training.history import History
+from minipixel.training.interrupt import Interrupted
 
 __all__ = [
     "EMA",
@@ -23,6 +25,7 @@ __all__ = [
     "History",
     "Interrupted",
     "LearningRate",
+    "ModelCheckpoint",
     "Progress",
     "SampleImages",
     "TensorBoard",

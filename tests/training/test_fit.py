@@ -215,8 +215,7 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch):
         ({"validation": IMAGES[:, :5]}, "images: got shape .50, 5, 5, 1."),
         ({"validation": (IMAGES, np.zeros(50, int))}, "condition: got one"),
         ({"condition": np.zeros(50, int)}, "condition: got one"),
-        ({"resume": "somewhere"}, "got resume="),
-        ({"anomaly": True}, "got resume= or anomaly="),
+        ({"anomaly": 1}, "anomaly: got 1, wanted True or False"),
     ],
 )
 def test_bad_arguments(options, match):

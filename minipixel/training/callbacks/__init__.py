@@ -5,6 +5,7 @@ from minipixel.training.callbacks.csv_logger import CSVLogger
 from minipixel.training.callbacks.early_stopping import EarlyStopping
 from minipixel.training.callbacks.ema import EMA
 from minipixel.training.callbacks.learning_rate import LearningRate
+from minipixel.training.callbacks.model_checkpoint import ModelCheckpoint
 from minipixel.training.callbacks.progress import Progress
 from minipixel.training.callbacks.sample_images import SampleImages
 from minipixel.training.callbacks.tensorboard import TensorBoard
@@ -16,6 +17,7 @@ __all__ = [
     "Callback",
     "EarlyStopping",
     "LearningRate",
+    "ModelCheckpoint",
     "Progress",
     "SampleImages",
     "TensorBoard",

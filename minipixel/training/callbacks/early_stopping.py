@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from minipixel.models.checks import MANY, check_count, check_flag
-from minipixel.optim import Optimizer
 from minipixel.training.callbacks.callback import Callback
 
 
@@ -35,23 +34,18 @@ class EarlyStopping(Callback):
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Forget any training before this one."""
-        self._model, self._missing = model, ""
+        self._model = model
         self._weights: dict[str, np.ndarray] = {}  # of the best epoch
         self.best, self.wait = math.inf, 0
         self.best_epoch: int | None = None
         self.stopped_epoch: int | None = None
 
-    def on_epoch_begin(self, epoch: int, optimizer: Optimizer) -> None:
-        """Raise ValueError if the epoch before did not report the number to watch."""
-        if self._missing:
-            raise ValueError(self._missing)
-
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Compare; keep the weights of a new best, else count up."""
-        if self.monitor not in logs:  # said when training goes on: an epoch that Ctrl-C cut short has no validation
+        """Compare; keep the weights of a new best, else count up. ValueError if there is no number to compare."""
+        if self.monitor not in logs:
             hint = "; val_ numbers need fit(validation=...)" if self.monitor.startswith("val_") else ""
-            self._missing = f"monitor: got {self.monitor!r}, wanted one of {', '.join(logs)}{hint}"
-        elif logs[self.monitor] < self.best - self.min_delta:
+            raise ValueError(f"monitor: got {self.monitor!r}, wanted one of {', '.join(logs)}{hint}")
+        if logs[self.monitor] < self.best - self.min_delta:
             self.best, self.best_epoch, self.wait = logs[self.monitor], epoch, 0
             self._weights = self._model.state_dict() if self.restore_best_weights else {}
         else:

@@ -1,25 +1,19 @@
 """Ending a training that has gone wrong."""
 
-import math
 import warnings
 
+from minipixel.errors import NonFiniteError
 from minipixel.training.callbacks.callback import Callback
 
 
 class TerminateOnNaN(Callback):
-    """Stops training, with a warning of one line, at the first step after which the loss is NaN or infinite.
+    """Ends training, with a warning of one line, at a loss or gradient that is not finite; else `fit` raises there.
 
-    The epoch counts as it is, without validation, so the last "loss" of the History is that number. The weights are
-    those after that step, most likely NaN, too; with EarlyStopping(restore_best_weights=True) they are the best ones.
+    That step is not taken, so the weights are those from before it; with EarlyStopping(restore_best_weights=True) they
+    are the best ones. The epoch counts as far as it came, without validation.
     """
 
-    def on_batch_end(self, epoch: int, images: int, logs: dict[str, float]) -> None:
-        """Look at the loss: once one step's is NaN or infinite, so is the mean over the epoch."""
-        if not math.isfinite(logs["loss"]):
-            self.stop_training = True
-            warnings.warn(
-                f"TerminateOnNaN: the loss is {logs['loss']} in epoch {epoch + 1}; training stops, "
-                "a lower learning rate or clip_norm=1.0 may help",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+    def on_not_finite(self, error: NonFiniteError) -> None:
+        """Stop, and say why."""
+        self.stop_training = True
+        warnings.warn(f"TerminateOnNaN: training stops; {error}", RuntimeWarning, stacklevel=2)
