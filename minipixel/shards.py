@@ -39,7 +39,12 @@ class Workers:
         """`function(shard)` for every shard of N images, `size` a shard (the last may be smaller), in shard order."""
         if size >= N:  # a thread for a single shard would only take its time to start
             return iter([function(slice(0, N))])
-        return self._pool.map(function, [slice(start, min(start + size, N)) for start in range(0, N, size)])
+        return self._pool.map(function, self.parts(N, size))
+
+    @staticmethod
+    def parts(N: int, size: int) -> list[slice]:
+        """The shards of N images."""
+        return [slice(start, min(start + size, N)) for start in range(0, N, size)]
 
 
 @functools.lru_cache(maxsize=1)

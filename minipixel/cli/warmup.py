@@ -3,6 +3,8 @@
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -27,17 +29,19 @@ def warmup(arguments: argparse.Namespace) -> int:
 def _works() -> Iterator[tuple[str, Callable[[], None]]]:
     """By name, what to do so that everything is compiled."""
     for name, kind in MODELS.items():
-        yield name, lambda kind=kind: _train_and_draw(kind((8, 8, 1), 2))
+        yield name, partial(_train_and_draw, kind, (8, 8, 1), 2)
     for head in ("categorical", "normal_mixture"):  # Bernoulli and logistic mixtures have had their turn
-        yield f"pixelcnn, {head}", lambda head=head: _train_and_draw(MODELS["pixelcnn"]((8, 8, 3), 4, head=head))
-    yield "embedding", lambda: _embed(EmbeddingNet((8, 8, 1), 2))
+        yield f"pixelcnn, {head}", partial(_train_and_draw, MODELS["pixelcnn"], (8, 8, 3), 4, head=head)
+    yield "embedding", _embed
 
 
-def _train_and_draw(model: Model) -> None:
+def _train_and_draw(kind: Callable[..., Model], *arguments: Any, **options: Any) -> None:
+    model = kind(*arguments, **options)
     images = np.zeros((2, *model.image_shape), np.uint8)
     fit(model, images, epochs=1, progress=False)
     model.sample(1)
 
 
-def _embed(net: EmbeddingNet) -> None:
+def _embed() -> None:
+    net = EmbeddingNet((8, 8, 1), 2)
     fit_embedding(net, np.zeros((4, *net.image_shape), np.uint8), [0, 0, 1, 1], steps=1, progress=False)
