@@ -168,7 +168,9 @@ optimizer = mp.optim.Adam()
 for parameter, gradient in zip(model.parameters(), by_body[1:], strict=True):
     parameter.grad = gradient
 update = milliseconds(lambda: optimizer.step(model))
-print(f"Adam: {update:.2f} ms for {model.num_parameters:,} weights, {100 * update / (fast * BATCH / 8):.1f} % of a batch")
+print(
+    f"Adam: {update:.2f} ms for {model.num_parameters:,} weights, {100 * update / (fast * BATCH / 8):.1f} % of a batch"
+)
 
 # %% [markdown]
 # Nor is faster always allowed. For tanh a loop can have a quotient of polynomials, which processors evaluate for many

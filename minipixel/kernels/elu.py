@@ -64,7 +64,7 @@ def _concat_elu_back(g, x, x_g):
 
 @jit
 def bend(x, x0, R, K, y, y0):
-    """R rows of K numbers, from x0 on, become rows of 2K: elu of each number, then elu of minus each.
+    """R rows of K numbers, from x0 on, go to rows of 2K from y0 on: elu of each number, then elu of minus each.
 
     Only one of the two is bent.
     """
@@ -80,7 +80,7 @@ def bend(x, x0, R, K, y, y0):
 
 @jit
 def unbend(g, g0, x, x0, R, K, x_g, x_g0):
-    """Back through `bend`: rows of 2K gradients, from g0 on, become rows of K."""
+    """Back through `bend`: from rows of 2K gradients, from g0 on, to rows of K."""
     g0, x0, x_g0, K = U(g0), U(x0), U(x_g0), U(K)
     for r in range(U(R)):
         a, b, c = g0 + (r + r) * K, x0 + r * K, x_g0 + r * K

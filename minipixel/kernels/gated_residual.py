@@ -18,148 +18,131 @@ from minipixel.kernels.taps import open_part
 from minipixel.kernels.weights import weight_norm
 
 
-def gated_residual(x, skip, *layers, centre, keep, rate):
+def gated_residual(x, skip, more_skip, *layers, centre, keep, rate):
     """The override of PixelCNN++'s GatedResidual with concat_elu, without a condition.
 
-    `layers` are v, gain and bias of both convolutions and of the 1x1 of the skip, which is None where there is none,
-    as is a gain where v is the weight itself. `keep(shape)` draws what dropout keeps of a map; None keeps all.
+    The skip may come in two parts, or not at all; a part that is not there is None. `layers` are v, gain and bias of
+    both convolutions and, where there is a skip, of its 1x1; a gain is None where v is the weight itself. `keep(shape)`
+    draws what dropout keeps of a map; None keeps all.
     """
-    (H, W, N, F), told = x.shape, skip is not None
-    wide, kept_shape = (W, N, 2 * F), (H, W, N, 2 * F if keep else 0)
-    vs, gains, biases = layers[::3], layers[1::3], layers[2::3]
-    if not told:
-        vs, gains, biases = (*vs, np.empty((0, F), x.dtype)), (*gains, None), (*biases, np.zeros(F, x.dtype))
-    normed = [(v, None) if gain is None else weight_norm(v, gain) for v, gain in zip(vs, gains, strict=True)]
+    (H, W, N, F), dtype, asked = x.shape, x.dtype, len(layers)
+    if asked == 6:
+        layers = (*layers, np.empty((0, F), dtype), None, np.zeros(F, dtype))
+    normed = [
+        (v, None) if gain is None else weight_norm(v, gain) for v, gain in zip(layers[::3], layers[1::3], strict=True)
+    ]
     taps, first, spread_first = open_part(normed[0][0], None, centre)
     _, second, spread_second = open_part(normed[1][0], None, centre)
     if max(taps)[0] > 0:  # the way back relies on no row below being read
         return None
     rows, taps = 1 - min(taps)[0], np.asarray(taps, np.int64)
-    x, skip = np.ascontiguousarray(x), np.ascontiguousarray(skip) if told else np.empty((H, W, N, 0), x.dtype)
-    kept, scale = (
-        keep(kept_shape).view(np.uint8) if keep else np.empty(kept_shape, np.uint8),
-        x.dtype.type(1 / (1 - rate)),
-    )
-    h, ab, y = empty((H, W, N, F), x.dtype), empty((H, *wide), x.dtype), empty(x.shape, x.dtype)
-    bent, dropped, bent_skip = (
-        empty(shape, x.dtype) for shape in ((rows, *wide), (rows, *wide), (W, N, 2 * skip.shape[3]))
-    )
-    weights = first, second, normed[2][0], biases[0] + biases[2], biases[1]
-    _forward(x, skip, kept, scale, *weights, taps, bent, dropped, bent_skip, h, ab, y)
+    maps = [
+        np.empty((H, W, N, 0), dtype) if part is None else np.ascontiguousarray(part) for part in (x, skip, more_skip)
+    ]
+    L, more_L = maps[1].shape[3], maps[2].shape[3]
+    told = normed[2][0].reshape(2, L + more_L, F)  # of what is bent upwards, then of what is bent downwards
+    weights = first, second, told[:, :L].reshape(-1, F), told[:, L:].reshape(-1, F)
+    biases = layers[2] + layers[8], layers[5]
+    kept = keep((H, W, N, 2 * F)).view(np.uint8) if keep else np.empty(0, np.uint8)
+    sizes = H, W, N, F, L, more_L, rows
+
+    h, ab, y = empty(x.shape, dtype), empty((H, W, N, 2 * F), dtype), empty(x.shape, dtype)
+    rooms = [empty((size, W, N), dtype) for size in (rows * 2 * F, rows * 2 * F, 2 * max(L, more_L))]
+    kept, scale = kept.reshape(-1), dtype.type(1 / (1 - rate))
+    _forward(sizes, taps, *_flat(maps, weights), biases, kept, scale, *_flat((h, ab, y), rooms))
 
     def vjp(g):
-        x_g, skip_g = empty(x.shape, x.dtype), empty(skip.shape, x.dtype)
-        rooms = [empty((rows, *wide), x.dtype) for _ in range(4)]
-        rooms += [empty(shape, x.dtype) for shape in ((W, N, 2 * skip.shape[3]), (W, N, F), wide)]
-        back, found = [turned(weight) for weight in weights[:3]], [np.zeros_like(weight) for weight in weights]
-        _backward(np.ascontiguousarray(g), x, skip, kept, scale, h, ab, *back, taps, *rooms, x_g, skip_g, *found)
-        weights_g = spread_first(found[0]), spread_second(found[1]), found[2]
-        of_layers = []
-        for (_, of_weight), weight_g, bias_g in zip(normed, weights_g, (*found[3:], found[3]), strict=True):
-            of_layers += [*(of_weight(weight_g) if of_weight else (weight_g, None)), bias_g]
-        return x_g, skip_g, *of_layers[: len(layers)]
+        maps_g, g = [empty(part.shape, dtype) for part in maps], np.ascontiguousarray(g)
+        rooms = [empty((size, W, N), dtype) for size in (*[rows * 2 * F] * 4, 2 * max(L, more_L), F, 2 * F)]
+        back, weights_g = [turned(weight) for weight in weights], [np.zeros_like(weight) for weight in weights]
+        first_g, second_g = (np.zeros_like(bias) for bias in biases)
+        flat, flat_g = _flat(maps, back), _flat((h, ab, g), rooms, maps_g, weights_g)
+        _backward(sizes, taps, *flat, kept, scale, *flat_g, (first_g, second_g))
+        told_g = np.concatenate([g.reshape(2, -1, F) for g in weights_g[2:]], axis=1).reshape(-1, F)
+        weights_g = spread_first(weights_g[0]), spread_second(weights_g[1]), told_g
+        found = []
+        for (_, of_weight), weight_g, bias_g in zip(normed, weights_g, (first_g, second_g, first_g), strict=True):
+            found += [*(of_weight(weight_g) if of_weight else (weight_g, None)), bias_g]
+        return *maps_g, *found[:asked]
 
     return y, vjp
 
 
+def _flat(*groups):
+    """Groups of arrays as tuples of flat ones, which is what loops over places in rows want."""
+    return [tuple(array.reshape(-1) for array in arrays) for arrays in groups]
+
+
 @jit
-def _forward(
-    x, skip, kept, scale, first, second, told, first_bias, second_bias, taps, bent, dropped, bent_skip, h, ab, y
-):
-    H, W, N, F = x.shape
-    rows, L, R, blas = len(bent), skip.shape[3], W * N, constants(x)
-    wide = R * 2 * F
-    x, skip, kept, h, ab, y = _flat(x), _flat(skip), _flat(kept), _flat(h), _flat(ab), _flat(y)
-    first, second, told, first_bias, second_bias = (
-        _flat(first),
-        _flat(second),
-        _flat(told),
-        widened(first_bias),
-        widened(second_bias),
-    )
-    bent, dropped, bent_skip = _flat(bent), _flat(dropped), _flat(bent_skip)
+def _forward(sizes, taps, maps, weights, biases, kept, scale, made, rooms):
+    H, W, N, F, L, more_L, rows = sizes
+    (x, skip, more_skip), (first, second, told, more_told), (h, ab, y) = maps, weights, made
+    bent, dropped, bent_skip = rooms
+    first_bias, second_bias, blas = widened(biases[0]), widened(biases[1]), constants(x)
+    R = W * N
+    narrow, wide = R * F, R * 2 * F
     for r in range(H):
-        row, place = r * R * F, (r % rows) * wide
-        bend(x, row, R, F, bent, place)
-        fill(h, row, first_bias, R * F)
-        _look(r, bent, rows, first, taps, H, W, N, 2 * F, F, h, row, blas)
-        if L > 0:
-            bend(skip, r * R * L, R, L, bent_skip, 0)
-            gemm(R, F, 2 * L, bent_skip, 0, False, told, 0, False, h, row, True, blas)
-        bend(h, row, R, F, dropped, place)
-        _drop(dropped, place, kept, r * wide, scale, wide)
-        fill(ab, r * wide, second_bias, wide)
-        _look(r, dropped, rows, second, taps, H, W, N, 2 * F, 2 * F, ab, r * wide, blas)
-        _gate(x, row, ab, r * wide, R, F, y)
+        at, wide_at, place = r * narrow, r * wide, (r % rows) * wide
+        bend(x, at, R, F, bent, place)
+        fill(h, at, first_bias, narrow)
+        _look(r, bent, rows, first, taps, H, W, N, 2 * F, F, h, at, blas)
+        for part, K, weight in ((skip, L, told), (more_skip, more_L, more_told)):
+            if K > 0:
+                bend(part, r * R * K, R, K, bent_skip, 0)
+                gemm(R, F, 2 * K, bent_skip, 0, False, weight, 0, False, h, at, True, blas)
+        bend(h, at, R, F, dropped, place)
+        _drop(dropped, place, kept, wide_at, scale, wide)
+        fill(ab, wide_at, second_bias, wide)
+        _look(r, dropped, rows, second, taps, H, W, N, 2 * F, 2 * F, ab, wide_at, blas)
+        _gate(x, at, ab, wide_at, R, F, y)
 
 
 @jit
-def _backward(
-    g, x, skip, kept, scale, h, ab, first, second, told, taps, bent, dropped, bent_g, dropped_g, bent_skip, h_g, ab_g,
-    x_g, skip_g, first_g, second_g, told_g, first_s, second_s,
-):  # fmt: skip
+def _backward(sizes, taps, maps, weights, kept, scale, made, rooms, maps_g, weights_g, biases_g):
     """From the last row to the first, so that a row has all its gradients when it is reached.
 
-    The three weights are `turned`.
+    The weights are `turned`; `made` are the two maps of the way forward, and the gradient of the result.
     """
-    H, W, N, F = x.shape
-    rows, L, R, blas = len(bent), skip.shape[3], W * N, constants(x)
-    wide = R * 2 * F
-    g, x, skip, kept, h, ab, x_g, skip_g = (
-        _flat(g),
-        _flat(x),
-        _flat(skip),
-        _flat(kept),
-        _flat(h),
-        _flat(ab),
-        _flat(x_g),
-        _flat(skip_g),
-    )
-    first, second, told, first_g, second_g, told_g = (
-        _flat(first),
-        _flat(second),
-        _flat(told),
-        _flat(first_g),
-        _flat(second_g),
-        _flat(told_g),
-    )
-    bent, dropped, bent_g, dropped_g = _flat(bent), _flat(dropped), _flat(bent_g), _flat(dropped_g)
-    bent_skip, h_g, ab_g = _flat(bent_skip), _flat(h_g), _flat(ab_g)
-    first_sums, second_sums = wide_zeros(first_s), wide_zeros(second_s)
+    H, W, N, F, L, more_L, rows = sizes
+    (x, skip, more_skip), (first, second, told, more_told), (h, ab, g) = maps, weights, made
+    bent, dropped, bent_g, dropped_g, bent_skip, h_g, ab_g = rooms
+    (x_g, skip_g, more_skip_g), (first_g, second_g, told_g, more_told_g) = maps_g, weights_g
+    first_sums, second_sums, blas = wide_zeros(biases_g[0]), wide_zeros(biases_g[1]), constants(x)
+    R = W * N
+    narrow, wide = R * F, R * 2 * F
     for r in range(H - 1, -1, -1):
-        row, place = r * R * F, (r % rows) * wide
-        for q in range(r if r == H - 1 else r - rows + 1, r - rows, -1):  # those that are met for the first time
-            if q >= 0:
-                there = (q % rows) * wide
-                bend(x, q * R * F, R, F, bent, there)
-                bend(h, q * R * F, R, F, dropped, there)
-                _drop(dropped, there, kept, q * wide, scale, wide)
-                bent_g[there : there + wide] = 0
-                dropped_g[there : there + wide] = 0
-        _gate_back(g, row, ab, r * wide, R, F, ab_g)
+        at, wide_at, place = r * narrow, r * wide, (r % rows) * wide
+        newest = r if r == H - 1 else r - rows + 1
+        for q in range(newest, max(-1, r - rows), -1):  # rows that this one is the first to look at
+            there = (q % rows) * wide
+            bend(x, q * narrow, R, F, bent, there)
+            bend(h, q * narrow, R, F, dropped, there)
+            _drop(dropped, there, kept, q * wide, scale, wide)
+            bent_g[there : there + wide] = 0
+            dropped_g[there : there + wide] = 0
+        _gate_back(g, at, ab, wide_at, R, F, ab_g)
         add_to_sums(ab_g, 0, second_sums, wide)
         _look_weight_back(r, dropped, rows, ab_g, taps, H, W, N, 2 * F, 2 * F, second_g, blas)
         _look_back(r, ab_g, second, taps, H, W, N, 2 * F, 2 * F, dropped_g, rows, blas)
-        _drop(dropped_g, place, kept, r * wide, scale, wide)
-        unbend(dropped_g, place, h, row, R, F, h_g, 0)
-        add_to_sums(h_g, 0, first_sums, R * F)
-        if L > 0:
-            bend(skip, r * R * L, R, L, bent_skip, 0)
-            gemm(2 * L, F, R, bent_skip, 0, True, h_g, 0, False, told_g, 0, True, blas)
-            gemm(R, 2 * L, F, h_g, 0, False, told, 0, False, bent_skip, 0, False, blas)
-            unbend(bent_skip, 0, skip, r * R * L, R, L, skip_g, r * R * L)
+        _drop(dropped_g, place, kept, wide_at, scale, wide)
+        unbend(dropped_g, place, h, at, R, F, h_g, 0)
+        add_to_sums(h_g, 0, first_sums, narrow)
+        for part, K, weight, part_g, weight_g in (
+            (skip, L, told, skip_g, told_g),
+            (more_skip, more_L, more_told, more_skip_g, more_told_g),
+        ):
+            if K > 0:
+                bend(part, r * R * K, R, K, bent_skip, 0)
+                gemm(2 * K, F, R, bent_skip, 0, True, h_g, 0, False, weight_g, 0, True, blas)
+                gemm(R, 2 * K, F, h_g, 0, False, weight, 0, False, bent_skip, 0, False, blas)
+                unbend(bent_skip, 0, part, r * R * K, R, K, part_g, r * R * K)
         _look_weight_back(r, bent, rows, h_g, taps, H, W, N, 2 * F, F, first_g, blas)
         _look_back(r, h_g, first, taps, H, W, N, 2 * F, F, bent_g, rows, blas)
-        unbend(bent_g, place, x, row, R, F, x_g, row)
-        for i in range(U(row), U(row + R * F)):
+        unbend(bent_g, place, x, at, R, F, x_g, at)
+        for i in range(U(at), U(at + narrow)):
             x_g[i] += g[i]
-    fold(first_sums, first_s)
-    fold(second_sums, second_s)
-
-
-@jit
-def _flat(x):
-    return x.reshape(x.size)
+    fold(first_sums, biases_g[0])
+    fold(second_sums, biases_g[1])
 
 
 # --- elementwise ------------------------------------------------------------------------------------------------------

@@ -19,7 +19,9 @@ BLOCK = 64
 """How many pixels go at once."""
 
 # The rows of a component, for one channel: what it is given, whether the bin has these parts, what comes of it.
-MEAN, LOG_SCALE, VALUE, WIDTH_COUNTS, UPPER_COUNTS, LOWER_COUNTS, LOG_MASS, M, D, PRECISION = range(0, 10 * BLOCK, BLOCK)
+MEAN, LOG_SCALE, VALUE, WIDTH_COUNTS, UPPER_COUNTS, LOWER_COUNTS, LOG_MASS, M, D, PRECISION = range(
+    0, 10 * BLOCK, BLOCK
+)
 ROOM = 10 * BLOCK
 
 
@@ -99,7 +101,7 @@ def _lay(x, first, i, w, row):
 
 @jit
 def _lay_bin(q, c, highest, unit, first, w):
-    """Of channel c: its value in [-1, 1], and what of a bin counts. The lowest and the highest level own a whole tail."""
+    """Of channel c: its value in [-1, 1], and what of a bin counts: the lowest and the highest own a whole tail."""
     for p in range(BLOCK):
         level = q[min(first + p, len(q) - 1), c]
         w[VALUE + p] = unit * level - ONE

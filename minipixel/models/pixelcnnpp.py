@@ -76,23 +76,21 @@ class GatedResidual(Module):
         self.second = plan.conv(wide * F, 2 * F, shift, init)
         self.told = Conditioning(plan.K_condition, 2 * F, init)
 
-    def _compiled(self, x: Tensor, skip: Any, condition: Any, rng: np.random.Generator | None) -> Any:
+    def _compiled(self, x: Tensor, skips: tuple[Any, ...], condition: Any, rng: np.random.Generator | None) -> Any:
         if condition is not None or self.activate is not ops.concat_elu or fitting():
             return None
         layers = [self.first, self.second] if self.skip is None else [self.first, self.second, self.skip]
         parameters = [parameter for layer in layers for parameter in (layer.v, layer.gain, layer.bias)]
         keep = None if rng is None or not self.drop.rate else functools.partial(self.drop.keep, rng)
-        return (
-            "gated_residual",
-            (x, skip, *parameters),
-            {"centre": self.first.centre, "keep": keep, "rate": self.drop.rate},
-        )
+        static = {"centre": self.first.centre, "keep": keep, "rate": self.drop.rate}
+        return "gated_residual", (x, *skips, *[None] * (2 - len(skips)), *parameters), static
 
     @composite(_compiled)
-    def __call__(self, x: Tensor, skip: Any, condition: Any, rng: np.random.Generator | None) -> Tensor:
-        """(H, W, N, F), None or (H, W, N, K_skip) -> (H, W, N, F)."""
+    def __call__(self, x: Tensor, skips: tuple[Any, ...], condition: Any, rng: np.random.Generator | None) -> Tensor:
+        """(H, W, N, F), and no skip, or one or two maps that together have K_skip channels -> (H, W, N, F)."""
         y = self.first(self.activate(x))
         if self.skip is not None:
+            skip = ops.concat(*skips) if len(skips) == 2 else skips[0]
             y = y + self.skip(self.activate(skip))
         y = self.drop(self.activate(y), rng)
         return x + ops.linear_gate(self.second(y, self.told, condition))
@@ -106,12 +104,11 @@ class Pair(Module):
         self.ul = GatedResidual(plan, "down-right", 2 * plan.F if on_the_way_back else plan.F, init)
 
     def __call__(
-        self, u: Tensor, ul: Tensor, twin: Any = None, condition: Any = None, rng: Any = None
+        self, u: Tensor, ul: Tensor, twin: tuple[Any, ...] = (), condition: Any = None, rng: Any = None
     ) -> tuple[Tensor, Tensor]:
         """Both streams one layer further, (H, W, N, F) twice; `twin`: on the way back, what both were at its twin."""
-        twin_u, twin_ul = twin or (None, None)
-        u = self.u(u, twin_u, condition, rng)
-        return u, self.ul(ul, u if twin is None else ops.concat(u, twin_ul), condition, rng)
+        u = self.u(u, twin[:1], condition, rng)
+        return u, self.ul(ul, (u, *twin[1:]), condition, rng)
 
 
 class Level(Module):
@@ -136,7 +133,7 @@ class Level(Module):
         """Both streams (H, W, N, F) through this level and all below it, -> (H, W, N, F) twice."""
         seen = [(u, ul)]
         for pair in self.way_in:
-            seen.append(pair(*seen[-1], None, condition, rng))
+            seen.append(pair(*seen[-1], (), condition, rng))
         if self.below is None:
             u, ul = seen.pop()
         else:
