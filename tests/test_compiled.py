@@ -92,6 +92,20 @@ def test_a_tampered_mask_is_computed_as_it_is(tap):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("layer", ["first", "second"])
+@pytest.mark.parametrize("centre", [(0, 1), (1, 0)])
+def test_a_kernel_out_of_place_is_computed_as_it_is(layer, centre):
+    """The same for PixelCNN++, of one convolution of a layer or of the other."""
+    model = models.PixelCNNpp((5, 4, 1), 2, filters=3, resnets=1, hierarchies=1, dtype="float64")
+    getattr(model.level.way_in[0].ul, layer).centre = centre
+    images = np.random.default_rng(0).integers(0, 2, (3, 5, 4, 1), dtype=np.uint8)
+    found = loss_and_gradients(model, images)
+    with kernels.as_written():
+        wanted = loss_and_gradients(model, images)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
+
+
 def test_every_compiled_body_is_tested():
     assert set(COMPILED) == set(LAYERS) | {name for name in COMPILED if name in ops.OPS}
 

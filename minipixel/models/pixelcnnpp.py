@@ -77,7 +77,9 @@ class GatedResidual(Module):
         self.told = Conditioning(plan.K_condition, 2 * F, init)
 
     def _compiled(self, x: Tensor, skips: tuple[Any, ...], condition: Any, rng: np.random.Generator | None) -> Any:
-        if condition is not None or self.activate is not ops.concat_elu or fitting():
+        kernels = [(type(layer), layer.v.shape[:2], layer.centre, layer.stride) for layer in (self.first, self.second)]
+        as_built = kernels[0] == kernels[1] and (ShiftedConv2d, 1) == (kernels[0][0], kernels[0][3])
+        if condition is not None or self.activate is not ops.concat_elu or fitting() or not as_built:
             return None
         layers = [self.first, self.second] if self.skip is None else [self.first, self.second, self.skip]
         parameters = [parameter for layer in layers for parameter in (layer.v, layer.gain, layer.bias)]
