@@ -247,9 +247,14 @@ def test_resumed_callbacks_hear_what_comes_next_and_no_more(tmp_path):
             self.heard.append(("end", epoch))
 
         def state(self):
-            return {"last": list(map(list, self.heard[-1:])), "where": np.array([len(self.heard)])}
+            return {
+                "last": list(map(list, self.heard[-1:])),
+                "where": np.array([len(self.heard)]),
+                "none": np.zeros((0, 2)),
+            }
 
         def restore(self, state):
+            assert state["none"].shape == (0, 2)
             self.heard.append(("restored", *state["last"][0], int(state["where"][0])))
 
     with pytest.raises(Interrupted):
