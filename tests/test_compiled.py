@@ -18,6 +18,13 @@ LAYERS = {
         ("gated", (4, 5, 3), {"filters": 6, "layers": 1}),
         ("pixelcnn", (18, 10, 1), {"hidden": 3, "blocks": 1}),
     ],
+    "along_the_row": [
+        ("gated", (6, 7, 1), {"filters": 5, "layers": 3, "dilations": (2, 1)}),
+        ("gated", (5, 4, 3), {"filters": 11, "layers": 2, "kernel": 5, "first_kernel": 3}),
+        ("gated", (4, 5, 1), {"filters": 4, "layers": 2, "num_classes": 3}),
+        ("gated", (4, 5, 3), {"filters": 6, "layers": 2, "condition_shape": (2,)}),
+        ("gated", (1, 1, 1), {"filters": 3, "layers": 2}),
+    ],
     "residual_block": [
         ("pixelcnn", (6, 7, 1), {"hidden": 5, "blocks": 2}),
         ("pixelcnn", (5, 4, 3), {"hidden": 7, "blocks": 1}),
@@ -28,19 +35,25 @@ CASES = [(name, *case) for name, cases in LAYERS.items() for case in cases]
 
 
 def loss_and_gradients(model, images):
-    loss = model.loss(images)
+    condition = model.conditions.random(len(images), np.random.default_rng(1)) if model.conditions.width else None
+    loss = model.loss(images, condition)
     return [loss.data, *gradients(loss, model.parameters())]
 
 
 @pytest.fixture
 def used(monkeypatch):
-    """The names of compiled bodies that are asked for."""
+    """The names of compiled bodies that have done what they were asked for."""
     names, lookup = [], kernels.compiled
 
     def compiled(name, inputs):
         body = lookup(name, inputs)
-        names.extend([name] if body else [])
-        return body
+
+        def heard(*arrays, **static):
+            made = body(*arrays, **static)
+            names.extend([] if made is None else [name])
+            return made
+
+        return body and heard
 
     monkeypatch.setattr(kernels, "compiled", compiled)
     return names
@@ -79,6 +92,15 @@ def test_a_tampered_mask_is_computed_as_it_is(tap):
         wanted = loss_and_gradients(model, images)
     for a, b in zip(found, wanted, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
+
+
+def test_a_gated_layer_runs_as_it_is_written_where_it_was_tampered_with(used):
+    model = models.GatedPixelCNN((5, 4, 1), 2, filters=4, layers=2, dtype="float64")
+    images = np.random.default_rng(0).integers(0, 2, (3, 5, 4, 1), dtype=np.uint8)
+    for layer in model.layers:
+        layer.link = lambda above: ops.multiply(above, 2.0)
+    model.loss(images)
+    assert "along_the_row" not in used and "gate" in used
 
 
 def test_every_compiled_body_is_tested():

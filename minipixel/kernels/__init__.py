@@ -73,6 +73,8 @@ COMPILED = {
     "relu": "elementwise",
     "residual_block": "residual",
     "top": "top",
+    "gate": "gated",
+    "along_the_row": "gated",
 }
 
 
