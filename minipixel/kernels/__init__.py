@@ -73,6 +73,7 @@ COMPILED = {
     "relu": "elementwise",
     "residual_block": "residual",
     "top": "top",
+    "lstm_scan": "scan",
 }
 
 
