@@ -74,6 +74,8 @@ COMPILED = {
     "residual_block": "residual",
     "top": "top",
     "lstm_scan": "scan",
+    "row_layer": "recurrent",
+    "diagonal_layer": "recurrent",
 }
 
 
