@@ -30,6 +30,19 @@ LAYERS = {
         ("pixelcnn", (5, 4, 3), {"hidden": 7, "blocks": 1}),
         ("pixelcnn", (1, 1, 1), {"hidden": 3, "blocks": 1}),
     ],
+    "row_layer": [
+        ("row-lstm", (6, 7, 1), {"hidden": 5, "layers": 2}),
+        ("row-lstm", (3, 30, 1), {"hidden": 19, "layers": 1}),
+        ("row-lstm", (5, 4, 3), {"hidden": 7, "layers": 2, "learned_state": True, "skip": True}),
+        ("row-lstm", (1, 1, 1), {"hidden": 3, "layers": 1}),
+    ],
+    "diagonal_layer": [
+        ("diagonal-bilstm", (6, 7, 1), {"hidden": 5, "layers": 2}),
+        ("diagonal-bilstm", (30, 5, 1), {"hidden": 19, "layers": 1, "phantom_column": False}),
+        ("diagonal-bilstm", (5, 4, 3), {"hidden": 7, "layers": 2, "learned_state": True, "skip": True}),
+        ("diagonal-bilstm", (1, 5, 1), {"hidden": 3, "layers": 2, "learned_state": True}),
+        ("diagonal-bilstm", (5, 1, 1), {"hidden": 3, "layers": 2, "learned_state": True, "phantom_column": False}),
+    ],
 }
 CASES = [(name, *case) for name, cases in LAYERS.items() for case in cases]
 

@@ -75,6 +75,9 @@ COMPILED = {
     "top": "top",
     "gate": "gated",
     "along_the_row": "gated",
+    "lstm_scan": "scan",
+    "row_layer": "recurrent",
+    "diagonal_layer": "recurrent",
 }
 
 
