@@ -33,7 +33,8 @@ class Route(NamedTuple):
 @functools.lru_cache(maxsize=64)
 def row_route(H, W, taps, spans=None, offsets=()):
     """Down the rows of a map. A cell sees the pixels at `offsets` (dr, dc), reads the row before at column offsets
-    `taps`; in row r only the columns of `spans[r]` are computed, the others hold the start state."""
+    `taps`; in row r only the columns of `spans[r]` are computed, the others hold the start state.
+    """
     r, c = np.mgrid[:H, :W]
     first, last = np.array(spans or [(0, W)] * H, np.int64).T
     inside = (c >= first[:, None]) & (c < last[:, None])
@@ -69,7 +70,7 @@ def _route(inside, taps, pixel, offsets, W):
         H = steps
         r, c = own // W, own % W
         seen = [(r + dr, c + dc) for dr, dc in offsets]
-        sees = [np.where((0 <= a) & (a < H) & (0 <= b) & (b < W), a * W + b, NOTHING) for a, b in seen]
+        sees = [np.where((a >= 0) & (a < H) & (b >= 0) & (b < W), a * W + b, NOTHING) for a, b in seen]
         sees = np.stack(sees, axis=-1) if sees else np.zeros((len(own), 0), np.int64)
     starts = np.concatenate([[0], np.cumsum(inside.sum(axis=1))])
     tables = starts, sees, np.stack(around, axis=-1), cell[:-1][inside], own
