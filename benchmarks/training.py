@@ -1,6 +1,6 @@
 """Milliseconds of a training step: ours beside the same model in PyTorch; the floor under both; peak memory.
 
-Run: python benchmarks/training.py                          all six models; two idle cores, ten minutes
+Run: python benchmarks/training.py                          all six models; two idle cores, since others spoil it
      python benchmarks/training.py --models gated --quick   some models, few rounds, no memory; --help for the rest
      python benchmarks/training.py --profile gated          where the time of ours goes, op by op; nothing else
 With --write the table goes into docs/results.md; all figures go into a JSON file.

@@ -6,6 +6,7 @@ import pytest
 from minipixel import kernels, models, ops
 from minipixel.kernels import COMPILED
 from minipixel.tensor import gradients
+from minipixel.training import fit
 
 if not kernels.numba_enabled():
     pytest.skip("Numba is missing or switched off", allow_module_level=True)
@@ -19,6 +20,13 @@ LAYERS = {
         ("pixelcnn", (5, 6, 1), {"hidden": 5, "blocks": 1, "head_width": 9}),
         ("gated", (4, 5, 3), {"filters": 6, "layers": 1}),
         ("pixelcnn", (18, 10, 1), {"hidden": 3, "blocks": 1}),
+    ],
+    "along_the_row": [
+        ("gated", (6, 7, 1), {"filters": 5, "layers": 3, "dilations": (2, 1)}),
+        ("gated", (5, 4, 3), {"filters": 11, "layers": 2, "kernel": 5, "first_kernel": 3}),
+        ("gated", (4, 5, 1), {"filters": 4, "layers": 2, "num_classes": 3}),
+        ("gated", (4, 5, 3), {"filters": 6, "layers": 2, "condition_shape": (2,)}),
+        ("gated", (1, 1, 1), {"filters": 3, "layers": 2}),
     ],
     "residual_block": [
         ("pixelcnn", (6, 7, 1), {"hidden": 5, "blocks": 2}),
@@ -34,24 +42,43 @@ LAYERS = {
         ("pixelcnnpp", (4, 6, 3), {"filters": 9, "resnets": 1, "hierarchies": 1, **TALL_KERNELS}),
         ("pixelcnnpp", (9, 8, 1), {"filters": 4, "resnets": 1, "weight_norm": False, **WIDE_KERNELS}),
     ],
+    "row_layer": [
+        ("row-lstm", (6, 7, 1), {"hidden": 5, "layers": 2}),
+        ("row-lstm", (3, 30, 1), {"hidden": 19, "layers": 1}),
+        ("row-lstm", (5, 4, 3), {"hidden": 7, "layers": 2, "learned_state": True, "skip": True}),
+        ("row-lstm", (1, 1, 1), {"hidden": 3, "layers": 1}),
+    ],
+    "diagonal_layer": [
+        ("diagonal-bilstm", (6, 7, 1), {"hidden": 5, "layers": 2}),
+        ("diagonal-bilstm", (30, 5, 1), {"hidden": 19, "layers": 1, "phantom_column": False}),
+        ("diagonal-bilstm", (5, 4, 3), {"hidden": 7, "layers": 2, "learned_state": True, "skip": True}),
+        ("diagonal-bilstm", (1, 5, 1), {"hidden": 3, "layers": 2, "learned_state": True}),
+        ("diagonal-bilstm", (5, 1, 1), {"hidden": 3, "layers": 2, "learned_state": True, "phantom_column": False}),
+    ],
 }
 CASES = [(name, *case) for name, cases in LAYERS.items() for case in cases]
 
 
 def loss_and_gradients(model, images):
-    loss = model.loss(images, rng=5)  # what is dropped is drawn in the same order
+    condition = model.conditions.random(len(images), np.random.default_rng(1)) if model.conditions.width else None
+    loss = model.loss(images, condition, rng=5)  # what is dropped is drawn in the same order
     return [loss.data, *gradients(loss, model.parameters())]
 
 
 @pytest.fixture
 def used(monkeypatch):
-    """The names of compiled bodies that are asked for."""
+    """The names of compiled bodies that have done what they were asked for."""
     names, lookup = [], kernels.compiled
 
     def compiled(name, inputs):
         body = lookup(name, inputs)
-        names.extend([name] if body else [])
-        return body
+
+        def heard(*arrays, **static):
+            made = body(*arrays, **static)
+            names.extend([] if made is None else [name])
+            return made
+
+        return body and heard
 
     monkeypatch.setattr(kernels, "compiled", compiled)
     return names
@@ -106,6 +133,15 @@ def test_a_kernel_out_of_place_is_computed_as_it_is(layer, centre):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
 
 
+def test_a_gated_layer_runs_as_it_is_written_where_it_was_tampered_with(used):
+    model = models.GatedPixelCNN((5, 4, 1), 2, filters=4, layers=2, dtype="float64")
+    images = np.random.default_rng(0).integers(0, 2, (3, 5, 4, 1), dtype=np.uint8)
+    for layer in model.layers:
+        layer.link = lambda above: ops.multiply(above, 2.0)
+    model.loss(images)
+    assert "along_the_row" not in used and "gate" in used
+
+
 def test_every_compiled_body_is_tested():
     assert set(COMPILED) == set(LAYERS) | {name for name in COMPILED if name in ops.OPS}
 
@@ -118,3 +154,20 @@ def test_nothing_is_compiled_when_numba_is_off(monkeypatch):
 @pytest.mark.parametrize("inputs", [[np.zeros(3, complex)], [np.zeros(3, np.float16)], [np.zeros(3), np.zeros(3, "f")]])
 def test_other_inputs_take_the_definition(inputs):
     assert kernels.compiled("relu", inputs) is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", models.MODELS)
+def test_an_epoch_is_the_same_for_any_number_of_workers(monkeypatch, name, dtype):
+    """Weights to the bit, for 1, 2, 3 and 4 workers and ragged shards, with dropout where there is any."""
+    options = {"pixelcnn": {"hidden": 8, "dropout": 0.3}, "pixelcnnpp": {"filters": 8}, "multi-scale": {"hidden": 8}}
+    images = np.random.default_rng(0).integers(0, 3, (23, 6, 8, 1), dtype=np.uint8)
+    monkeypatch.setattr(models.MODELS[name], "shard_size", 3)
+    states = []
+    for workers in (1, 2, 3, 4):
+        model = models.MODELS[name]((6, 8, 1), 3, **options.get(name, {}), dtype=dtype)
+        fit(model, images, epochs=1, batch_size=16, workers=workers, progress=False)
+        states.append(model.state_dict())
+    for state in states[1:]:
+        for key, weight in states[0].items():
+            np.testing.assert_array_equal(weight, state[key], err_msg=key)

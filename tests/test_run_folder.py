@@ -102,7 +102,7 @@ def test_what_is_in_the_folder(here, capsys):
     options = [*SMALL[2:], "--epochs", "2", "--sample-every", "2", "--tensorboard"]
     assert main(["train", *options, "--out", "run"]) == 0
     files = {"config.toml", "figures.json", "log.csv", "loss.png", "model.safetensors", "samples.png"}
-    assert {path.name for path in Path("run").iterdir()} == {*files, "samples", "tensorboard"}
+    assert {path.name for path in Path("run").iterdir()} == {*files, "checkpoints", "samples", "tensorboard"}
     assert [path.name for path in Path("run/samples").iterdir()] == ["epoch-0002.png"]
     assert len(list(Path("run/tensorboard").iterdir())) == 1
     assert tuple(tomllib.loads(Path("run/config.toml").read_text())["made_with"]) == config.MADE_WITH
@@ -161,7 +161,8 @@ def test_the_table_is_that_of_the_command_line():
         seen: list[argparse.Namespace] = []
         assert main(["train"]) == 0
     of_models = {key for model in MODELS for key in architecture.parameters(model)}
-    assert set(vars(seen[0])) == {*config.OPTIONS, *of_models, "config", "out", "command", "made_with"}
+    where = {"config", "resume", "out", "command", "made_with"}
+    assert set(vars(seen[0])) == {*config.OPTIONS, *of_models, *where}
 
 
 @pytest.mark.parametrize(

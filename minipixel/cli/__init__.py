@@ -21,8 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser({}).parse_args(argv)
     try:
-        if getattr(arguments, "config", None) is not None:
-            settings, made_with = config.read(arguments.config)
+        file = train.settings_file(arguments)
+        if file is not None:
+            settings, made_with = config.read(file)
             arguments = _parser({**settings, "made_with": made_with}).parse_args(argv)
         return arguments.command(arguments)
     except KeyboardInterrupt:
@@ -57,10 +58,15 @@ def _parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         help="train a model and draw from it",
         description="Train a model, and leave a folder that explains itself: config.toml, the settings in full and "
         "what they were run with; log.csv, a row an epoch; loss.png and samples.png; model.safetensors; figures.json. "
-        "minipixel info FOLDER prints it, minipixel train --config FOLDER/config.toml repeats it to the bit.",
+        "minipixel info FOLDER prints it, minipixel train --config FOLDER/config.toml repeats it to the bit; one that "
+        "was stopped or killed goes on to the same bits: minipixel train --resume FOLDER.",
     )
-    new.add_argument(
+    source = new.add_mutually_exclusive_group()
+    source.add_argument(
         "--config", metavar="FILE", help="take from this config.toml what is not given here (default: from nowhere)"
+    )
+    source.add_argument(
+        "--resume", metavar="FOLDER", help="go on with the run in this folder; --epochs may ask for more of them"
     )
     new.add_argument("--model", choices=MODELS, default="pixelcnn", help="default: %(default)s")
     _add_data(new)
@@ -78,6 +84,9 @@ def _parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     new.add_argument("--conditional", action="store_true", help="tell the model each image's class")
     new.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     new.add_argument("--workers", type=int, help="threads (default: one a core); the result does not depend on it")
+    new.add_argument(
+        "--save-freq", type=int, metavar="STEPS", help="a checkpoint this often, besides one an epoch (default: no)"
+    )
     new.add_argument("--sample-every", type=int, metavar="EPOCHS", help="draw images into OUT/samples this often")
     new.add_argument(
         "--tensorboard",

@@ -39,6 +39,7 @@ OPTIONS: dict[str, type | tuple[str, ...]] = {
     "conditional": bool,
     "seed": int,
     "workers": int,
+    "save_freq": int,
     "sample_every": int,
     "tensorboard": bool,
 }

@@ -31,12 +31,15 @@ REMARKS = (
 class RunFolder(Callback):
     """The folder for the results: made and tried once `fit` has accepted all else, before it takes its first step.
 
-    One that was asked for must not hold a run already (FileExistsError); else the next free name is taken. Its
-    config.toml has the settings, those that took their default included, and what the bits depend on besides.
+    One that was asked for must not hold a run already (FileExistsError), unless that is to be resumed; else the next
+    free name is taken. Its config.toml has the settings, those that took their default included, and what the bits
+    depend on besides.
     """
 
-    def __init__(self, wanted: str | None, default: str) -> None:
-        self.path = Path(wanted or default)
+    def __init__(self, wanted: str | None, default: str, resumed: str | None = None) -> None:
+        self.path = Path(resumed or wanted or default)
+        if resumed:
+            return
         number = 2
         while wanted is None and self.path.exists():
             self.path = Path(f"{default}-{number}")
@@ -45,6 +48,11 @@ class RunFolder(Callback):
             if (self.path / name).exists():
                 what = "a model" if name == "model.safetensors" else "a run"
                 raise FileExistsError(f"{self.path}: holds {what} already; give --out another folder, or remove that")
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where its checkpoints are."""
+        return self.path / "checkpoints"
 
     def explain(self, settings: Mapping[str, Any], made_with: Mapping[str, str]) -> None:
         """What is to stand in config.toml."""

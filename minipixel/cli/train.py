@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 import tempfile
 import time
@@ -18,7 +19,17 @@ from minipixel.cli.run_folder import RunFolder, made_with, repeat_command
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
 from minipixel.optim import OPTIMIZERS, Optimizer
-from minipixel.training import EMA, Callback, CSVLogger, History, Interrupted, SampleImages, TensorBoard, fit
+from minipixel.training import (
+    EMA,
+    Callback,
+    CSVLogger,
+    History,
+    Interrupted,
+    ModelCheckpoint,
+    SampleImages,
+    TensorBoard,
+    fit,
+)
 
 DEMO_EPOCHS = 20
 SAMPLES = 30
@@ -31,9 +42,27 @@ def demo(arguments: argparse.Namespace) -> int:
         "mixtures": 5,
         **{"hidden": 32, "blocks": 5, "conditional": False, "batch_size": 64},
         **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "ema": None},
-        **{"sample_every": None, "tensorboard": False, "made_with": {}, "default_out": "minipixel-demo"},
+        **{
+            "resume": None,
+            "save_freq": None,
+            "sample_every": None,
+            "tensorboard": False,
+            "made_with": {},
+            "default_out": "minipixel-demo",
+        },
     }
     return _run(argparse.Namespace(**{**vars(arguments), **settings}))
+
+
+def settings_file(arguments: argparse.Namespace) -> Path | None:
+    """Where the settings stand that are not on the command line: a file that was named, or that of a run to resume."""
+    if getattr(arguments, "config", None) is not None:
+        return Path(arguments.config)
+    if getattr(arguments, "resume", None) is not None:
+        if arguments.out is not None:
+            raise ValueError("--out: got a folder with --resume, wanted none; a run goes on in its own")
+        return Path(arguments.resume) / "config.toml"
+    return None
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -56,7 +85,7 @@ def _run(settings: argparse.Namespace) -> int:
     model = MODELS[settings.model](
         ds.image_shape, levels, num_classes=len(ds.classes) if settings.conditional else None, **options
     )
-    optimizer, folder = _optimizer(settings), RunFolder(settings.out, settings.default_out)
+    optimizer, folder = _optimizer(settings), RunFolder(settings.out, settings.default_out, settings.resume)
     now = made_with(ds)
     folder.explain(_in_full(settings, model, optimizer), now)
     watchers = _watchers(settings, folder)
@@ -82,6 +111,7 @@ def _run(settings: argparse.Namespace) -> int:
                 callbacks=watchers,
                 rng=settings.seed,
                 workers=settings.workers,
+                resume=settings.resume and folder.checkpoints,
             )
     except Interrupted as stop:
         history, interrupted = stop.history, True
@@ -97,6 +127,7 @@ def _run(settings: argparse.Namespace) -> int:
     write_atomically(path / "loss.png", plots.png(history.plot()))
     if interrupted:
         print(f"interrupted: the model so far is in {path / 'model.safetensors'}", file=sys.stderr)
+        print(f"go on   minipixel train --resume {shlex.quote(str(path))}", file=sys.stderr)
         return 130
     print(
         f"test    {figures['test_bits_per_dim']:.3f} bits/dim, {figures['test_nats_per_image']:.2f} nats an image "
@@ -118,7 +149,9 @@ def _in_full(settings: argparse.Namespace, model: Model, optimizer: Optimizer) -
 
 def _watchers(settings: argparse.Namespace, folder: RunFolder) -> list[Callback]:
     """What averages, and what writes into the folder, which comes first, since it is made by then."""
-    watchers: list[Callback] = [folder, CSVLogger(folder.path / "log.csv")]
+    watchers: list[Callback] = [folder, CSVLogger(folder.path / "log.csv"), ModelCheckpoint(folder.checkpoints)]
+    if settings.save_freq is not None:
+        watchers.append(ModelCheckpoint(folder.checkpoints, save_freq=settings.save_freq))
     if settings.ema is not None:
         watchers.append(EMA(settings.ema))
     if settings.sample_every is not None:

@@ -82,6 +82,11 @@ COMPILED = {
     "residual_block": "residual",
     "gated_residual": "gated_residual",
     "top": "top",
+    "gate": "gated",
+    "along_the_row": "gated",
+    "lstm_scan": "scan",
+    "row_layer": "recurrent",
+    "diagonal_layer": "recurrent",
 }
 
 

@@ -218,7 +218,7 @@ def _by_taps_weight_back(x, g, taps, stride, weight_g, bias_g):
 
 
 @jit
-def _lay(r, x, taps, stride, w, columns):
+def lay(r, x, taps, stride, w, columns):
     """What the pixels of row r read, a row for each tap and channel: (H, W, N, K) -> (T, K, w, N)."""
     H, W, N, K = x.shape
     for t in range(len(taps)):
@@ -240,7 +240,7 @@ def _side_by_side(x, weight, bias, taps, stride, y):
     columns, blas = np.empty((T, K, w, N), x.dtype), constants(x)
     flat, weight, y, bias = columns.reshape(columns.size), weight.reshape(weight.size), y.reshape(y.size), widened(bias)
     for r in range(h):
-        _lay(r, x, taps, stride, w, columns)
+        lay(r, x, taps, stride, w, columns)
         fill(y, r * w * N * K_out, bias, w * N * K_out)
         gemm(w * N, K_out, T * K, flat, 0, True, weight, 0, False, y, r * w * N * K_out, True, blas)
 
@@ -253,7 +253,7 @@ def _side_by_side_weight_back(x, g, taps, stride, weight_g, bias_g):
     flat, g, weight_g = columns.reshape(columns.size), g.reshape(g.size), weight_g.reshape(weight_g.size)
     sums = wide_zeros(bias_g)
     for r in range(h):
-        _lay(r, x, taps, stride, w, columns)
+        lay(r, x, taps, stride, w, columns)
         gemm(T * K, K_out, w * N, flat, 0, False, g, r * w * N * K_out, False, weight_g, 0, True, blas)
         add_to_sums(g, r * w * N * K_out, sums, w * N * K_out)
     fold(sums, bias_g)

@@ -38,7 +38,8 @@ def gated_residual(x, skip, more_skip, *layers, centre, keep, rate):
     ]
     L, more_L = maps[1].shape[3], maps[2].shape[3]
     wanted = [(2 * F, F), (2 * F, 2 * F), (2 * (L + more_L), F)]
-    if max(taps)[0] > 0 or [weight.shape[-2:] for weight, _ in normed] != wanted:
+    same_taps = layers[0].shape[:2] == layers[3].shape[:2]
+    if max(taps)[0] > 0 or not same_taps or [weight.shape[-2:] for weight, _ in normed] != wanted:
         return None  # other sizes; or rows below are read, of which the way back relies on there being none
     rows, taps = 1 - min(taps)[0], np.asarray(taps, np.int64)
     told = normed[2][0].reshape(2, L + more_L, F)  # of what is bent upwards, then of what is bent downwards
@@ -62,7 +63,9 @@ def gated_residual(x, skip, more_skip, *layers, centre, keep, rate):
         told_g = np.concatenate([g.reshape(2, -1, F) for g in weights_g[2:]], axis=1).reshape(-1, F)
         weights_g = spread_first(weights_g[0]), spread_second(weights_g[1]), told_g
         found = []
-        for (_, of_weight), weight_g, bias_g in zip(normed, weights_g, (first_g, second_g, first_g.copy()), strict=True):
+        for (_, of_weight), weight_g, bias_g in zip(
+            normed, weights_g, (first_g, second_g, first_g.copy()), strict=True
+        ):
             found += [*(of_weight(weight_g) if of_weight else (weight_g, None)), bias_g]
         return *maps_g, *found[:asked]
 

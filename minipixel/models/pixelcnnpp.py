@@ -77,11 +77,12 @@ class GatedResidual(Module):
         self.told = Conditioning(plan.K_condition, 2 * F, init)
 
     def _compiled(self, x: Tensor, skips: tuple[Any, ...], condition: Any, rng: np.random.Generator | None) -> Any:
-        kernels = [(type(layer), layer.v.shape[:2], layer.centre, layer.stride) for layer in (self.first, self.second)]
-        as_built = kernels[0] == kernels[1] and (ShiftedConv2d, 1) == (kernels[0][0], kernels[0][3])
+        layers = [self.first, self.second] if self.skip is None else [self.first, self.second, self.skip]
+        as_built = [type(layer) for layer in layers] == [ShiftedConv2d, ShiftedConv2d, NormedPointwise][: len(layers)]
         if condition is not None or self.activate is not ops.concat_elu or fitting() or not as_built:
             return None
-        layers = [self.first, self.second] if self.skip is None else [self.first, self.second, self.skip]
+        if [self.first.centre, 1, 1] != [self.second.centre, self.first.stride, self.second.stride]:
+            return None
         parameters = [parameter for layer in layers for parameter in (layer.v, layer.gain, layer.bias)]
         keep = None if rng is None or not self.drop.rate else functools.partial(self.drop.keep, rng)
         static = {"centre": self.first.centre, "keep": keep, "rate": self.drop.rate}

@@ -19,7 +19,7 @@ from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_count, check_flag, check_shape
 from minipixel.nn import Conditioning, Conv2d, Init, Module, Parameter, Pointwise, Top, colour_groups
-from minipixel.tensor import Tensor
+from minipixel.tensor import Tensor, composite
 
 
 class LSTM(Module):
@@ -49,6 +49,11 @@ class LSTM(Module):
         """The states, row after row: (H, W, N, 4h) -> (H, W, N, h)."""
         return ops.lstm_scan(gates, self.weight, self.h0, self.c0, taps=self.taps, spans=spans)
 
+    @property
+    def tensors(self) -> list[Any]:
+        """What a compiled body of a whole layer is given of it."""
+        return [self.see.weight, self.see.bias, self.weight, self.h0, self.c0]
+
     def __repr__(self) -> str:
         T, h, _ = self.weight.shape
         return f"LSTM({T} states, {h} -> 4x{h})"
@@ -66,6 +71,11 @@ class RowLayer(Module):
         see = Conv2d(colour_groups(2 * h, C), gate_groups(h, C), (1, 3), "B", init)
         self.lstm = LSTM(see, h, (-1, 0, 1), K_condition, learned_state, init)
 
+    def _compiled(self, x: Tensor, condition: Any) -> Any:
+        static = {"mask": self.lstm.see.mask, "taps": self.lstm.taps}
+        return ("row_layer", (x, *self.lstm.tensors), static) if condition is None else None
+
+    @composite(_compiled)
     def __call__(self, x: Tensor, condition: Any) -> Tensor:
         """(H, W, N, 2h) -> (H, W, N, h)."""
         return self.lstm.scan(self.lstm.gates(x, condition))
@@ -85,6 +95,13 @@ class DiagonalLayer(Module):
 
         self.left, self.right = half(), half()
 
+    def _compiled(self, x: Tensor, condition: Any) -> Any:
+        halves = self.left, self.right
+        static = {"masks": [half.see.mask for half in halves], "taps": [half.taps for half in halves]}
+        tensors = [tensor for half in halves for tensor in half.tensors]
+        return ("diagonal_layer", (x, *tensors), static) if condition is None else None
+
+    @composite(_compiled)
     def __call__(self, x: Tensor, condition: Any) -> Tensor:
         """(H, W, N, 2h) -> (H, W, N, h)."""
         from_left = _along_diagonals(self.left, self.left.gates(x, condition))

@@ -80,7 +80,7 @@ def sigmoid(x):
     return y, vjp
 
 
-@op(local=pointwise(halves))
+@op(local=pointwise(halves), compiled=True)
 def gate(x):
     """tanh(a) * sigmoid(b) with x = [a, b] along the channels: (..., 2K) -> (..., K).
 

@@ -102,18 +102,18 @@ def read(path: Path) -> Checkpoint:
     if training is None:
         raise FormatError(f"{path}: got a model without a training, expected a checkpoint; minipixel.load reads it")
     try:
-        at = training["position"]
+        at, optimizer = training["position"], training["optimizer"]
         return Checkpoint(
             path,
             config,
             Position(int(at["epoch"]), int(at["step"]), int(at["seen"]), float(at["nats"]), float(at["seconds"])),
-            training["same"],
-            training["optimizer"] | _below(tensors, "optimizer/"),
+            dict(training["same"]),
+            optimizer | {"steps": int(optimizer["steps"])} | _below(tensors, "optimizer/"),
             {key: kept | _below(tensors, f"callbacks/{key}/") for key, kept in training["callbacks"].items()},
             {name: tensors[f"history/{name}"].tolist() for name in training["history"]},
             {name: tensor for name, tensor in tensors.items() if "/" not in name},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise FormatError(f"{path}: got a training that does not fit ({error!r}), expected a checkpoint") from error
 
 

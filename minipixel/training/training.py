@@ -91,7 +91,7 @@ class Training:
         _check_same("", self.same, saved.same, saved.path)
         if done.epoch < 0 or not 0 <= done.step <= self.steps_an_epoch or done.seen != self._images_in(done.step):
             raise FormatError(f"{saved.path}: got {done}, of {done.seen} images, expected a place in this training")
-        rate, steps = self.optimizer.learning_rate, int(saved.optimizer["steps"])
+        rate, steps = self.optimizer.learning_rate, saved.optimizer["steps"]
         if callable(rate) and steps and rate(steps - 1) != saved.optimizer["rate"]:
             got, wanted = f"{rate(steps - 1)} for step {steps - 1}", saved.optimizer["rate"]
             raise ValueError(f"resume: got a schedule that gives {got}, wanted {wanted}, {_as_in(saved.path)}")

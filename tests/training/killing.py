@@ -58,6 +58,7 @@ def kill_trainings(folder, kills, rng):
     def outcome(where):
         return json.loads((where / "outcome.json").read_text())
 
+    trained.train()  # whatever is imported late is then there for all children
     began = time.perf_counter()
     in_a_child(lambda: run(folder / "whole", 1, workers=1))
     took = time.perf_counter() - began
@@ -84,7 +85,7 @@ def kill_writers(folder, kills, rng, half):
     """Writers of one checkpoint after the other, killed; then each file that has a checkpoint's name is read."""
     if half:
         checkpoint.write_atomically = lambda path, content: Path(path).write_bytes(content)
-    model, saving = trained.pixelcnnpp(filters=60), ModelCheckpoint(folder, keep=2)
+    model, saving = trained.pixelcnnpp(filters=40), ModelCheckpoint(folder, keep=2)
     training = Training(model, trained.mp.optim.Adam(), [], (trained.IMAGES, None), {"batch_size": 1})
     saving.on_train_begin(model, 0)
     found = {"kills": 0, "while_writing": 0, "unreadable": 0, "newest_gone": 0, "files": 0}

@@ -35,7 +35,7 @@ def two_shards_a_batch(monkeypatch):
 
 def every_checkpoint(folder, **options):
     """A whole training, its outcome, and a checkpoint of each step and of each epoch, oldest first."""
-    whole = train(None, callbacks=[ModelCheckpoint(folder, save_freq=1, keep=100)], **options)
+    whole = train(None, pixelcnnpp(), callbacks=[ModelCheckpoint(folder, save_freq=1, keep=100)], **options)
     for epoch in range(1, EPOCHS):  # what save_freq="epoch" saves: all of the epoch, its validation too
         step = folder / f"checkpoint-{epoch - 1:05d}-{STEPS:06d}.safetensors"
         assert find(step).position.step == STEPS
@@ -50,8 +50,8 @@ def test_from_every_step_to_the_same_bits(tmp_path):
         (EPOCHS, 0),
     ]
     for number, file in enumerate(files):
-        assert train(resume=file, workers=1 + number % 2) == whole, file.name
-    assert train(workers=1) == whole
+        assert train(None, pixelcnnpp(), resume=file, workers=1 + number % 2) == whole, file.name
+    assert train(None, pixelcnnpp(), workers=1) == whole
 
 
 def test_from_the_end_of_every_epoch_and_for_more_epochs(tmp_path):
@@ -82,7 +82,7 @@ def test_each_part_of_the_state_matters(tmp_path, monkeypatch):
     forgetful = [
         (mp.optim.Optimizer, "load_state_dict"),
         (EMA, "restore"),
-        (mp.models.PixelCNNpp, "load_state_dict"),
+        (mp.nn.Module, "load_state_dict"),
     ]
     for owner, name in forgetful:
         with monkeypatch.context() as patch:
@@ -163,20 +163,22 @@ class CtrlC(Callback):
                 os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.parametrize("event", ["on_batch_end", "on_evaluation_begin", "on_epoch_end", "on_evaluation_end"])
-@pytest.mark.parametrize("after", [1, 2])
+@pytest.mark.parametrize(
+    ("event", "after"),
+    [("on_batch_end", 1), ("on_batch_end", 3), *((f"on_{e}", 2) for e in ("evaluation_begin", "epoch_end", "pause"))],
+)
 def test_ctrl_c_saves_and_says_how_to_go_on(event, after, tmp_path, capsys):
     whole = train()
     with pytest.raises(Interrupted) as stop:
         train(tmp_path, callbacks=[CtrlC(event, after)], progress=True)
     assert stop.value.checkpoint == in_folder(tmp_path)[0]
-    step = after if event == "on_batch_end" else 0
+    step = {"on_batch_end": after, "on_pause": 3, "on_evaluation_begin": 0, "on_epoch_end": 0}[event]
     assert find(tmp_path).position.step == step
     said = capsys.readouterr().err
     assert f"resume={str(stop.value.checkpoint)!r}" in said and f"resume={str(stop.value.checkpoint)!r}" in str(
         stop.value
     )
-    assert stop.value.history.epochs == (1 if event == "on_batch_end" else after)
+    assert stop.value.history.epochs == (1 if step else after)
     assert train(tmp_path) == whole
     assert train(resume=tmp_path, callbacks=[]) == whole
 
@@ -245,9 +247,14 @@ def test_resumed_callbacks_hear_what_comes_next_and_no_more(tmp_path):
             self.heard.append(("end", epoch))
 
         def state(self):
-            return {"last": list(map(list, self.heard[-1:])), "where": np.array([len(self.heard)])}
+            return {
+                "last": list(map(list, self.heard[-1:])),
+                "where": np.array([len(self.heard)]),
+                "none": np.zeros((0, 2)),
+            }
 
         def restore(self, state):
+            assert state["none"].shape == (0, 2)
             self.heard.append(("restored", *state["last"][0], int(state["where"][0])))
 
     with pytest.raises(Interrupted):
@@ -354,14 +361,14 @@ def test_a_schedule_goes_on(tmp_path):
         ({"rng": 1}, "resume: got rng's entropy 1, wanted 0"),
         ({"transform": None}, "resume: got transform False, wanted True"),
         ({"epochs": 1}, "epochs: got 1, wanted more, since 2 epochs and 0 steps"),
-        ({"model": pixelcnnpp(filters=4)}, "resume: got the model's filters 4, wanted 3"),
-        ({"model": pixelcnnpp(dtype="float64")}, "resume: got the model's dtype 'float64', wanted 'float32'"),
-        ({"model": pixelcnn()}, "resume: got the model's "),
+        ({"model": pixelcnn(blocks=2)}, "resume: got the model's blocks 2, wanted 1"),
+        ({"model": pixelcnn(dtype="float64")}, "resume: got the model's dtype 'float64', wanted 'float32'"),
+        ({"model": pixelcnnpp()}, "resume: got the model's "),
     ],
 )
 def test_another_training_is_refused(options, match, tmp_path):
     train(tmp_path, epochs=2)
-    model = options.get("model") or pixelcnnpp()
+    model = options.get("model") or pixelcnn()
     before, files = model.state_dict(), sorted(tmp_path.iterdir())
     with pytest.raises(ValueError, match=f"^{match}") as error:
         train(tmp_path, **options | {"model": model})
@@ -384,7 +391,7 @@ def test_other_data_are_refused(images, labels, match, tmp_path):
     train(tmp_path, epochs=1)
     with pytest.raises(ValueError, match=f"^resume: got {match}"):
         mp.fit(
-            *(pixelcnnpp(), images, labels),
+            *(pixelcnn(), images, labels),
             **{"resume": tmp_path, "batch_size": BATCH, "optimizer": mp.optim.Nadam(4e-3), "transform": flip},
         )
 

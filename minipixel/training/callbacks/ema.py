@@ -61,10 +61,13 @@ class EMA(Callback):
         return {"steps": self._steps, **{f"average/{name}": np.array(to_cpu(array)) for name, array in averages}}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from averages taken before."""
+        """Go on from averages taken before. Raises ValueError for those of other weights."""
         self._steps = int(state["steps"])
         for name, average in zip(self._names, self._average, strict=True):
-            average[...] = array_module(average).asarray(state[f"average/{name}"])
+            stored = state[f"average/{name}"]
+            if stored.shape != average.shape:
+                raise ValueError(f"average/{name}: got shape {stored.shape}, wanted {average.shape}")
+            average[...] = array_module(average).asarray(stored)
 
     def _put(self, arrays: list[Any]) -> None:
         for parameter, array in zip(self._parameters, arrays, strict=True):
