@@ -11,7 +11,7 @@ import numpy as np
 from minipixel.arena import empty, zeros
 from minipixel.kernels.blas import constants, gemm
 from minipixel.kernels.convolution import turned
-from minipixel.kernels.functions import HALF, ONE, sigmoid, tanh
+from minipixel.kernels.functions import ONE, sigmoid, tanh
 from minipixel.kernels.jit import jit
 from minipixel.kernels.routes import NOTHING, START, row_route
 from minipixel.kernels.rows import U, add_to_sums, fill, fold, wide_zeros, widened
@@ -67,7 +67,9 @@ class Scan:
         `given` is what the pre-activations start from: a bias (4K,), or a map (H, W, N, 4K); then x is not looked at.
         """
         h = self.h[:-2]
-        _forward(x, given, self.weight, *self.route, self.gates, self.c, self.h, h if y is None else y, y is not None, add)
+        _forward(
+            x, given, self.weight, *self.route, self.gates, self.c, self.h, h if y is None else y, y is not None, add
+        )
         return h
 
     def backward(self, g, x, x_g, by_taps=True):
@@ -89,7 +91,12 @@ def _forward(x, given, weight, starts, sees, reads, follows, place, gates, c, h,
     (L, _), K, S, T = weight.shape, G // 4, sees.shape[1], reads.shape[1]
     K_in, block, blas = (L - T * K) // max(1, S), _block(L, G, N), constants(weight)
     bias = widened(given.reshape(given.size)[:G])
-    x, given, weight, gates = x.reshape(x.size), given.reshape(given.size), weight.reshape(L * G), gates.reshape(P * N * G)
+    x, given, weight, gates = (
+        x.reshape(x.size),
+        given.reshape(given.size),
+        weight.reshape(L * G),
+        gates.reshape(P * N * G),
+    )
     cells, c, h, y = P + 2, c.reshape(c.size), h.reshape(h.size), y.reshape(y.size)
     columns = np.empty(min(block, P) * N * L, x.dtype)
     for step in range(len(starts) - 1):
@@ -120,9 +127,7 @@ def _forward(x, given, weight, starts, sees, reads, follows, place, gates, c, h,
 
 
 @jit
-def _backward(
-    g, x, weight, starts, sees, reads, follows, place, gates, c, h, x_g, h_g, c_g, weight_g, bias_g, by_taps
-):
+def _backward(g, x, weight, starts, sees, reads, follows, place, gates, c, h, x_g, h_g, c_g, weight_g, bias_g, by_taps):
     """From the last step to the first. The weight is `turned`: (4K, S*K_in + T*K)."""
     P, N, G = gates.shape
     L, K, S, T = weight.shape[1], G // 4, sees.shape[1], reads.shape[1]
