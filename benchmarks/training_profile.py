@@ -19,8 +19,8 @@ from training_models import ROWS, fit, noise, ours
 import minipixel as mp
 from minipixel import tensor
 
-# What in the tape calls the bodies of ops: the wrapper of an op; that of a layer with a compiled body; the way back; and
-# a part of it that was put off.
+# What in the tape calls the bodies of ops: the wrapper of an op; that of a layer with a compiled body; the way back;
+# and a part of it that was put off.
 CALLERS = {"lifted": "forward", "call": "forward", "_pull_back": "backward", "gradients": "backward"}
 OPTIMIZER, REST = "(the optimizer)", "(everything else)"
 
@@ -56,8 +56,8 @@ class Watch:
             return OPTIMIZER, "forward"
         if caller is None or caller.f_code.co_name not in CALLERS or caller.f_code.co_filename != tensor.__file__:
             return None
-        if frame.f_code.co_filename == tensor.__file__:  # the tape minds its own business
-            return None
+        if frame.f_code.co_filename == tensor.__file__ or frame.f_code.co_name == "__del__":
+            return None  # the tape minds its own business, and lets go of memory
         direction = CALLERS[caller.f_code.co_name]
         known = caller.f_locals
         if caller.f_code.co_name == "call":

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minipixel import Tensor, gradcheck, gradcheck_model, models, op, ops
+from minipixel import Tensor, gradcheck, gradcheck_model, kernels, models, op, ops
 
 
 @op
