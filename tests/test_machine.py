@@ -1,4 +1,4 @@
-"""The parts of the compiled loop: functions over all float32 numbers, draws against the heads', products."""
+"""The parts of the compiled loop: draws against the heads', products."""
 
 import numpy as np
 import pytest
@@ -10,93 +10,8 @@ numba = pytest.importorskip("numba")
 if not numba_enabled():
     pytest.skip("Numba is switched off", allow_module_level=True)
 
-from minipixel.kernels import functions, jit, machine  # noqa: E402
+from minipixel.kernels import machine  # noqa: E402
 from minipixel.kernels.blas import constants, product  # noqa: E402
-
-SMALL = 1e-35
-"""Below it the quotient for tanh works with numbers too small for all their digits."""
-
-
-def elementwise(function):
-    """One of the loop's functions over an array, compiled as it is there."""
-
-    @numba.njit(fastmath=jit.FAST, error_model="numpy")
-    def loop(x, y):
-        for i in range(len(x)):
-            y[i] = function(x[i])
-
-    def call(x):
-        y = np.empty_like(x)
-        loop(x, y)
-        return y
-
-    return call
-
-
-TANH, SIGMOID, EXPM1 = (elementwise(f) for f in (functions.tanh, functions.sigmoid, functions.expm1))
-
-
-def sigmoid(x):
-    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
-
-
-def float32s(first, last, step):
-    """Every step-th float32 from bit pattern `first` to `last`, and the same in float64."""
-    x = np.arange(first, last, step, np.uint32).view(np.float32)
-    return x, x.astype(np.float64)
-
-
-def ulps(found, exact):
-    """How far float32 numbers are from exact ones, in steps between neighbouring float32 numbers there."""
-    return np.abs(found - exact) / np.spacing(np.abs(exact).astype(np.float32)).astype(np.float64)
-
-
-def check_functions(x, exact_x):
-    """tanh within 5 ulp, e ** x - 1 within 6 for x <= 0, both within 2e-40 of very small x; sigmoid within 2e-7."""
-    large = np.abs(x) > SMALL
-    for function, exact, numbers in ((TANH, np.tanh, large), (EXPM1, np.expm1, large & (x <= 0))):
-        assert ulps(function(x[numbers]), exact(exact_x[numbers])).max(initial=0) <= 6 - (function is TANH)
-        small = ~large & (x <= 0)
-        assert np.abs(function(x[small]) - x[small].astype(np.float64)).max(initial=0) <= 2e-40
-    assert np.abs(SIGMOID(x) - sigmoid(exact_x)).max(initial=0) <= 2e-7
-
-
-INFINITE = (
-    0x7F800000  # the bit pattern of infinity; those of all finite numbers lie below, negative ones from NEGATIVE on
-)
-NEGATIVE = 0x80000000
-
-
-@pytest.mark.parametrize("sign", [0, NEGATIVE])
-def test_functions_over_float32(sign):
-    """Every 997th number there is."""
-    check_functions(*float32s(sign, sign + INFINITE, 997))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("sign", [0, NEGATIVE])
-@pytest.mark.parametrize("part", range(16))
-def test_functions_over_all_of_float32(sign, part):
-    first, last = (INFINITE // 16 * i for i in (part, part + 1))
-    for begin in range(first, last, 2**22):
-        check_functions(*float32s(sign + begin, sign + min(begin + 2**22, last), 1))
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_infinities_and_nan(dtype):
-    """NaN stays NaN. At infinity the functions are within 3e-7 of what they should be, exact in float64."""
-    x = np.array([np.nan, -np.inf, -1e4, 0, 1e4, np.inf], dtype)
-    close = 3e-7 if dtype is np.float32 else 0
-    np.testing.assert_allclose(TANH(x), np.tanh(x), rtol=0, atol=close)
-    np.testing.assert_allclose(SIGMOID(x), [np.nan, 0, 0, 0.5, 1, 1], rtol=0, atol=close)
-    np.testing.assert_allclose(EXPM1(x[:4]), [np.nan, -1, -1, 0], rtol=0, atol=close)
-
-
-def test_functions_in_float64():
-    x = np.random.default_rng(0).normal(0, 10, 100_000)
-    np.testing.assert_allclose(TANH(x), np.tanh(x), rtol=1e-15)
-    np.testing.assert_allclose(SIGMOID(x), sigmoid(x), rtol=0, atol=3e-16)
-    np.testing.assert_allclose(EXPM1(-np.abs(x)), np.expm1(-np.abs(x)), rtol=1e-15)
 
 
 @numba.njit(error_model="numpy")

@@ -15,6 +15,7 @@ enlarged; and on the way back each layer is told what its twin on the way in had
 No colour of the pixel itself enters either stream. Mixture heads join colours on their own; for others, see ColourTop.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -32,8 +33,9 @@ from minipixel.nn import (
     NormedPointwise,
     ShiftedConv2d,
     colour_groups,
+    fitting,
 )
-from minipixel.tensor import Tensor
+from minipixel.tensor import Tensor, composite
 
 # By the names of TensorFlow Probability: the activation, and how many channels it makes of one.
 ACTIVATIONS: dict[str, tuple[Callable[[Any], Tensor], int]] = {
@@ -74,10 +76,24 @@ class GatedResidual(Module):
         self.second = plan.conv(wide * F, 2 * F, shift, init)
         self.told = Conditioning(plan.K_condition, 2 * F, init)
 
-    def __call__(self, x: Tensor, skip: Any, condition: Any, rng: np.random.Generator | None) -> Tensor:
-        """(H, W, N, F), None or (H, W, N, K_skip) -> (H, W, N, F)."""
+    def _compiled(self, x: Tensor, skips: tuple[Any, ...], condition: Any, rng: np.random.Generator | None) -> Any:
+        layers = [self.first, self.second] if self.skip is None else [self.first, self.second, self.skip]
+        as_built = [type(layer) for layer in layers] == [ShiftedConv2d, ShiftedConv2d, NormedPointwise][: len(layers)]
+        if condition is not None or self.activate is not ops.concat_elu or fitting() or not as_built:
+            return None
+        if [self.first.centre, 1, 1] != [self.second.centre, self.first.stride, self.second.stride]:
+            return None
+        parameters = [parameter for layer in layers for parameter in (layer.v, layer.gain, layer.bias)]
+        keep = None if rng is None or not self.drop.rate else functools.partial(self.drop.keep, rng)
+        static = {"centre": self.first.centre, "keep": keep, "rate": self.drop.rate}
+        return "gated_residual", (x, *skips, *[None] * (2 - len(skips)), *parameters), static
+
+    @composite(_compiled)
+    def __call__(self, x: Tensor, skips: tuple[Any, ...], condition: Any, rng: np.random.Generator | None) -> Tensor:
+        """(H, W, N, F), and no skip, or one or two maps that together have K_skip channels -> (H, W, N, F)."""
         y = self.first(self.activate(x))
         if self.skip is not None:
+            skip = ops.concat(*skips) if len(skips) == 2 else skips[0]
             y = y + self.skip(self.activate(skip))
         y = self.drop(self.activate(y), rng)
         return x + ops.linear_gate(self.second(y, self.told, condition))
@@ -91,12 +107,11 @@ class Pair(Module):
         self.ul = GatedResidual(plan, "down-right", 2 * plan.F if on_the_way_back else plan.F, init)
 
     def __call__(
-        self, u: Tensor, ul: Tensor, twin: Any = None, condition: Any = None, rng: Any = None
+        self, u: Tensor, ul: Tensor, twin: tuple[Any, ...] = (), condition: Any = None, rng: Any = None
     ) -> tuple[Tensor, Tensor]:
         """Both streams one layer further, (H, W, N, F) twice; `twin`: on the way back, what both were at its twin."""
-        twin_u, twin_ul = twin or (None, None)
-        u = self.u(u, twin_u, condition, rng)
-        return u, self.ul(ul, u if twin is None else ops.concat(u, twin_ul), condition, rng)
+        u = self.u(u, twin[:1], condition, rng)
+        return u, self.ul(ul, (u, *twin[1:]), condition, rng)
 
 
 class Level(Module):
@@ -121,7 +136,7 @@ class Level(Module):
         """Both streams (H, W, N, F) through this level and all below it, -> (H, W, N, F) twice."""
         seen = [(u, ul)]
         for pair in self.way_in:
-            seen.append(pair(*seen[-1], None, condition, rng))
+            seen.append(pair(*seen[-1], (), condition, rng))
         if self.below is None:
             u, ul = seen.pop()
         else:

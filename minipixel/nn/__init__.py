@@ -9,7 +9,7 @@ from minipixel.nn.masks import causal_mask, colour_groups, vertical_mask
 from minipixel.nn.module import Module, Parameter
 from minipixel.nn.shifted import EnlargingConv2d, ShiftedConv2d
 from minipixel.nn.top import Top
-from minipixel.nn.weight_norm import NormedPointwise, WeightNorm, fitting_scales
+from minipixel.nn.weight_norm import NormedPointwise, WeightNorm, fitting, fitting_scales
 
 __all__ = [
     "ACTIVATIONS",
@@ -33,6 +33,7 @@ __all__ = [
     "WeightNorm",
     "causal_mask",
     "colour_groups",
+    "fitting",
     "fitting_scales",
     "vertical_mask",
 ]

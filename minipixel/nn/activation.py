@@ -1,5 +1,6 @@
 """Nonlinearities that learn, or drop."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -50,4 +51,15 @@ class Dropout(Module):
         """x as it is if `rng` is None or the rate 0. What is kept is drawn on the host, the same on every device."""
         if rng is None or self.rate == 0:
             return x
-        return ops.dropout(x, keep=rng.random(x.shape, np.float32) >= self.rate, rate=self.rate)
+        return ops.dropout(x, keep=self.keep(rng, x.shape), rate=self.rate)
+
+    def keep(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """True with probability 1 - rate, each element alone: booleans of that shape.
+
+        Four elements share the 64 bits of one draw, so the rate is met to 2 ** -17 (at 0.5 exactly), in a quarter of
+        the time.
+        """
+        n = math.prod(shape)
+        draws = rng.integers(0, 2**64 - 1, -(-n // 4), np.uint64, endpoint=True)
+        sixteen_bits = draws.astype("<u8", copy=False).view("<u2")[:n]
+        return (sixteen_bits >= round(self.rate * 2**16)).reshape(shape)

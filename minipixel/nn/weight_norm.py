@@ -46,7 +46,7 @@ class WeightNorm(Module):
 
         With a condition h and `told`, its V: outputs W x + b + V h, and V gets the gain, too.
         """
-        if self.gain is not None and getattr(_local, "fitting", False):
+        if self.gain is not None and fitting():
             self._fit(x, told, condition)
         y = self.apply(x, self.v if self.gain is None else ops.weight_norm(self.v, self.gain), self.bias)
         return y if told is None else told(y, condition)
@@ -83,6 +83,11 @@ def fitting_scales() -> Iterator[None]:
         yield
     finally:
         _local.fitting = False
+
+
+def fitting() -> bool:
+    """Whether this thread is inside `fitting_scales`."""
+    return getattr(_local, "fitting", False)
 
 
 class NormedPointwise(WeightNorm):

@@ -4,7 +4,7 @@ from minipixel.backend import array_module
 from minipixel.tensor import op
 
 
-@op
+@op(compiled=True)
 def bernoulli_log_prob(logits, *, images):
     """log p of each sub-pixel under p(1) = sigmoid(logit): logits and images in {0, 1}, any one shape -> that shape."""
     xp = array_module(logits)
@@ -18,7 +18,7 @@ def bernoulli_log_prob(logits, *, images):
     return xp.minimum(odds, 0) - xp.log1p(decay), vjp
 
 
-@op
+@op(compiled=True)
 def categorical_log_prob(logits, *, images):
     """log p of each sub-pixel under a softmax over Q levels: logits (..., C*Q), images (..., C) -> (..., C)."""
     xp = array_module(logits)

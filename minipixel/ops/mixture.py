@@ -21,7 +21,7 @@ LOG_SCALE_FLOOR = -7.0
 NODES = [((1 + float(t)) / 2, float(w) / 2) for t, w in zip(*np.polynomial.legendre.leggauss(6), strict=True)]
 
 
-@op
+@op(compiled=True)
 def logistic_mixture_log_prob(parameters, *, images, levels):
     """log p of each sub-pixel given those before it: (..., M * (3 or 10)), integers (..., C) -> (..., C).
 

@@ -123,7 +123,7 @@ def prelu(x, slope):
     return xp.where(positive, x, slope * x), vjp
 
 
-@op(local=pointwise(each))
+@op(local=pointwise(each), compiled=True)
 def elu(x):
     """x where it is positive, e ** x - 1 elsewhere: smooth at 0, bounded below by -1 (1511.07289, equation 15)."""
     xp = array_module(x)
@@ -135,7 +135,7 @@ def elu(x):
     return xp.maximum(x, 0) + bent, vjp
 
 
-@op(local=pointwise(doubled))
+@op(local=pointwise(doubled), compiled=True)
 def concat_elu(x):
     """elu of x and of -x, side by side, so that nothing is lost on either side: (..., K) -> (..., 2K).
 
@@ -151,7 +151,7 @@ def concat_elu(x):
     return xp.concatenate([above, below], axis=-1), vjp
 
 
-@op(local=pointwise(halves))
+@op(local=pointwise(halves), compiled=True)
 def linear_gate(x):
     """a * sigmoid(b) with x = [a, b] along the channels: (..., 2K) -> (..., K).
 
@@ -180,7 +180,7 @@ def concat(x, y):
     return array_module(x, y).concatenate([x, y], axis=-1), vjp
 
 
-@op  # no local: what it keeps is drawn for a whole map, and while an image is drawn it is off
+@op(compiled=True)  # no local: what it keeps is drawn for a whole map, and while an image is drawn it is off
 def dropout(x, *, keep, rate):
     """x / (1 - rate) where `keep`, 0 elsewhere: any shape -> that shape.
 

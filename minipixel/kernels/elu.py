@@ -1,0 +1,91 @@
+"""elu and its relatives, in one pass each way; `bend` and `unbend` are their loops, parts of compiled layers, too."""
+
+import numpy as np
+
+from minipixel.arena import empty
+from minipixel.kernels.functions import exp, expm1
+from minipixel.kernels.jit import jit
+from minipixel.kernels.rows import ZERO, U
+
+
+def elu(x):
+    """The override of `ops.elu`."""
+    x = np.ascontiguousarray(x)
+    y = empty(x.shape, x.dtype)
+    _elu(x, y)
+
+    def vjp(g):
+        x_g = empty(x.shape, x.dtype)
+        _elu_back(np.ascontiguousarray(g), x, x_g)
+        return (x_g,)
+
+    return y, vjp
+
+
+def concat_elu(x):
+    """The override of `ops.concat_elu`."""
+    x = np.ascontiguousarray(x)
+    y = empty((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
+    _concat_elu(x, y)
+
+    def vjp(g):
+        x_g = empty(x.shape, x.dtype)
+        _concat_elu_back(np.ascontiguousarray(g), x, x_g)
+        return (x_g,)
+
+    return y, vjp
+
+
+@jit
+def _elu(x, y):
+    x, y = x.reshape(x.size), y.reshape(y.size)
+    for i in range(U(x.size)):
+        y[i] = max(x[i], ZERO) + expm1(min(x[i], ZERO))
+
+
+@jit
+def _elu_back(g, x, x_g):
+    g, x, x_g = g.reshape(g.size), x.reshape(x.size), x_g.reshape(x.size)
+    for i in range(U(x.size)):
+        x_g[i] = g[i] * exp(min(x[i], ZERO))
+
+
+@jit
+def _concat_elu(x, y):
+    K = x.shape[-1]
+    bend(x.reshape(x.size), 0, x.size // max(1, K), K, y.reshape(y.size), 0)
+
+
+@jit
+def _concat_elu_back(g, x, x_g):
+    K = x.shape[-1]
+    unbend(g.reshape(g.size), 0, x.reshape(x.size), 0, x.size // max(1, K), K, x_g.reshape(x.size), 0)
+
+
+@jit
+def bend(x, x0, R, K, y, y0):
+    """R rows of K numbers, from x0 on, go to rows of 2K from y0 on: elu of each number, then elu of minus each.
+
+    Only one of the two is bent.
+    """
+    x0, y0, K = U(x0), U(y0), U(K)
+    for r in range(U(R)):
+        a, b = x0 + r * K, y0 + (r + r) * K
+        for k in range(K):
+            v = x[a + k]
+            bent = expm1(-abs(v))
+            y[b + k] = v if v > ZERO else bent
+            y[b + K + k] = bent if v > ZERO else -v
+
+
+@jit
+def unbend(g, g0, x, x0, R, K, x_g, x_g0):
+    """Back through `bend`: from rows of 2K gradients, from g0 on, to rows of K."""
+    g0, x0, x_g0, K = U(g0), U(x0), U(x_g0), U(K)
+    for r in range(U(R)):
+        a, b, c = g0 + (r + r) * K, x0 + r * K, x_g0 + r * K
+        for k in range(K):
+            v = x[b + k]
+            slope = exp(-abs(v))
+            above, below = g[a + k], g[a + K + k]
+            x_g[c + k] = above - slope * below if v > ZERO else slope * above - below
