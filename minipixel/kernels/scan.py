@@ -6,17 +6,19 @@ gradients. No map of pre-activations is made, nor a skewed one. Kept for the way
 computed again.
 """
 
+import functools
+
 import numpy as np
 
 from minipixel.arena import empty, zeros
 from minipixel.kernels.blas import constants, gemm
 from minipixel.kernels.convolution import turned
-from minipixel.kernels.functions import HALF, ONE, sigmoid, tanh
-from minipixel.kernels.jit import jit
+from minipixel.kernels.functions import ONE, sigmoid, tanh
+from minipixel.kernels.jit import inline, jit
 from minipixel.kernels.routes import NOTHING, START, row_route
 from minipixel.kernels.rows import U, add_to_sums, fill, fold, wide_zeros, widened
 
-LANES = 16
+LANES = U(16)
 """Loops over channels go by so many at a time: a number that the compiler knows makes vectors of short loops."""
 
 BLOCK = 500_000
@@ -44,9 +46,33 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
             outside = np.ones(H * W, bool)
             outside[route.place] = False
             h0_g = h0_g + g.reshape(H * W, N, K)[outside].sum(axis=(0, 1))
-        return z_g, weight_g.reshape(weight.shape), h0_g, c0_g
+        return _as_they_were(z_g, K), weight_g.reshape(weight.shape), h0_g, c0_g
 
     return y, vjp
+
+
+@functools.cache
+def gate_order(K):
+    """Where in [o, f, i, g] (4K,) the pre-activations stand as they are stored here: 16 of each gate, then the next 16.
+
+    So each cell's four lie a fixed number of places apart: without that, no compiler would make vectors of the cells.
+    """
+    lanes = int(LANES)
+    return np.concatenate([np.arange(4 * K).reshape(4, K)[:, k : k + lanes].ravel() for k in range(0, K, lanes)])
+
+
+def _stored(gates, K):
+    """Numbers (..., 4K) of the four gates as they are stored here."""
+    return np.ascontiguousarray(gates if K <= LANES else gates[..., gate_order(K)])
+
+
+def _as_they_were(stored, K):
+    """The way back from `_stored`."""
+    if K <= LANES:
+        return stored
+    gates = empty(stored.shape, stored.dtype)
+    gates[..., gate_order(K)] = stored
+    return gates
 
 
 class Scan:
@@ -54,7 +80,7 @@ class Scan:
 
     def __init__(self, route, N, weight, h0, c0):
         P, K = len(route.place), weight.shape[1] // 4
-        self.route, self.weight = route, np.ascontiguousarray(weight)
+        self.route, self.weight = route, _stored(weight, K)
         self.gates = empty((P, N, 4 * K), weight.dtype)
         self.h, self.c = (empty((P + 2, N, K), weight.dtype) for _ in range(2))
         for states, start in ((self.h, h0), (self.c, c0)):
@@ -66,7 +92,7 @@ class Scan:
 
         `given` is what the pre-activations start from: a bias (4K,), or a map (H, W, N, 4K); then x is not looked at.
         """
-        h = self.h[:-2]
+        h, given = self.h[:-2], _stored(given, self.h.shape[-1])
         _forward(x, given, self.weight, *self.route, self.gates, self.c, self.h, h if y is None else y, y is not None, add)
         return h
 
@@ -80,6 +106,7 @@ class Scan:
         _backward(
             g, x, turned(self.weight), *self.route, self.gates, self.c, self.h, x_g, h_g, c_g, weight_g, bias_g, by_taps
         )
+        weight_g, bias_g = (_as_they_were(found, g.shape[-1]) for found in (weight_g, bias_g))
         return weight_g, bias_g, h_g[START].sum(axis=0), c_g[START].sum(axis=0)
 
 
@@ -166,51 +193,65 @@ def _block(L, G, N):
     return max(1, BLOCK // max(1, L * G * N))
 
 
+# The two loops over cells stand in their functions twice, for 16 channels and for fewer. To write the body once, as a
+# function of arrays, makes them 6 times slower: their references are then counted cell by cell.
 @jit
 def _cells(gates, gates0, c, before, h, here, N, K):
     """N cells: pre-activations become gates, from these and the c before comes the c here, and h."""
-    K, rest = U(K), U(K) % U(LANES)
     for n in range(U(N)):
-        o, b, a = U(gates0) + n * U(4) * K, U(before) + n * K, U(here) + n * K
-        for k in range(U(0), K - rest, U(LANES)):
-            for lane in range(U(LANES)):
-                _cell(gates, o + k + lane, c, b + k + lane, h, a + k + lane, K)
-        for k in range(K - rest, K):
-            _cell(gates, o + k, c, b + k, h, a + k, K)
+        for k in range(U(0), U(K) - U(K) % LANES, LANES):
+            o, b, a = U(gates0) + U(4) * (n * U(K) + k), U(before) + n * U(K) + k, U(here) + n * U(K) + k
+            for i in range(LANES):
+                f, j, g = o + LANES + i, o + LANES + LANES + i, o + LANES + LANES + LANES + i
+                gates[o + i], gates[f], gates[j], gates[g], c[a + i], h[a + i] = _cell(
+                    gates[o + i], gates[f], gates[j], gates[g], c[b + i]
+                )
+        k, L = U(K) - U(K) % LANES, U(K) % LANES
+        o, b, a = U(gates0) + U(4) * (n * U(K) + k), U(before) + n * U(K) + k, U(here) + n * U(K) + k
+        for i in range(L):
+            f, j, g = o + L + i, o + L + L + i, o + L + L + L + i
+            gates[o + i], gates[f], gates[j], gates[g], c[a + i], h[a + i] = _cell(
+                gates[o + i], gates[f], gates[j], gates[g], c[b + i]
+            )
 
 
-@jit
-def _cell(gates, o, c, b, h, a, K):
-    out, forget = sigmoid(gates[o]), sigmoid(gates[o + K])
-    let_in, new = sigmoid(gates[o + U(2) * K]), tanh(gates[o + U(3) * K])
-    state = forget * c[b] + let_in * new
-    gates[o], gates[o + K], gates[o + U(2) * K], gates[o + U(3) * K] = out, forget, let_in, new
-    c[a], h[a] = state, out * tanh(state)
+@inline
+def _cell(o, f, i, g, c):
+    o, f, i, g = sigmoid(o), sigmoid(f), sigmoid(i), tanh(g)
+    c = f * c + i * g
+    return o, f, i, g, c, o * tanh(c)
 
 
 @jit
 def _cells_back(gates, gates0, c, here, before, h_g, c_g, z_g, z0, N, K):
     """The gradients of N cells: those of h and c here become those of the pre-activations and of the c before."""
-    K, rest = U(K), U(K) % U(LANES)
     for n in range(U(N)):
-        o, a, b, z = U(gates0) + n * U(4) * K, U(here) + n * K, U(before) + n * K, U(z0) + n * U(4) * K
-        for k in range(U(0), K - rest, U(LANES)):
-            for lane in range(U(LANES)):
-                _cell_back(gates, o + k + lane, c, a + k + lane, b + k + lane, h_g, c_g, z_g, z + k + lane, K)
-        for k in range(K - rest, K):
-            _cell_back(gates, o + k, c, a + k, b + k, h_g, c_g, z_g, z + k, K)
+        for k in range(U(0), U(K) - U(K) % LANES, LANES):
+            o, b, a = U(gates0) + U(4) * (n * U(K) + k), U(before) + n * U(K) + k, U(here) + n * U(K) + k
+            z = U(z0) + U(4) * (n * U(K) + k)
+            for i in range(LANES):
+                f, j, g = LANES + i, LANES + LANES + i, LANES + LANES + LANES + i
+                z_g[z + i], z_g[z + f], z_g[z + j], z_g[z + g], asked = _cell_back(
+                    gates[o + i], gates[o + f], gates[o + j], gates[o + g], c[a + i], c[b + i], h_g[a + i], c_g[a + i]
+                )
+                c_g[b + i] += asked
+        k, L = U(K) - U(K) % LANES, U(K) % LANES
+        o, b, a = U(gates0) + U(4) * (n * U(K) + k), U(before) + n * U(K) + k, U(here) + n * U(K) + k
+        z = U(z0) + U(4) * (n * U(K) + k)
+        for i in range(L):
+            f, j, g = L + i, L + L + i, L + L + L + i
+            z_g[z + i], z_g[z + f], z_g[z + j], z_g[z + g], asked = _cell_back(
+                gates[o + i], gates[o + f], gates[o + j], gates[o + g], c[a + i], c[b + i], h_g[a + i], c_g[a + i]
+            )
+            c_g[b + i] += asked
 
 
-@jit
-def _cell_back(gates, o, c, a, b, h_g, c_g, z_g, z, K):
-    out, forget, let_in, new = gates[o], gates[o + K], gates[o + U(2) * K], gates[o + U(3) * K]
-    t = tanh(c[a])
-    own_h, own_c = h_g[a], c_g[a] + h_g[a] * out * (ONE - t * t)
-    z_g[z] = own_h * t * out * (ONE - out)
-    z_g[z + K] = own_c * c[b] * forget * (ONE - forget)
-    z_g[z + U(2) * K] = own_c * new * let_in * (ONE - let_in)
-    z_g[z + U(3) * K] = own_c * let_in * (ONE - new * new)
-    c_g[b] += own_c * forget
+@inline
+def _cell_back(o, f, i, g, c, c_before, h_g, c_g):
+    t = tanh(c)
+    c_g = c_g + h_g * o * (ONE - t * t)
+    pre = h_g * t * o * (ONE - o), c_g * c_before * f * (ONE - f), c_g * g * i * (ONE - i), c_g * i * (ONE - g * g)
+    return pre[0], pre[1], pre[2], pre[3], c_g * f
 
 
 @jit
@@ -219,7 +260,7 @@ def _lay(source, K, table, t, p, B, N, columns, place, L, cells):
 
     NOTHING reads as zeros; of a map of `cells`, it and START are its last two.
     """
-    K, rest = U(K), U(K) % U(LANES)
+    K, rest = U(K), U(K) % LANES
     for j in range(B):
         q = table[p + j, t]
         if q < 0:
@@ -231,8 +272,8 @@ def _lay(source, K, table, t, p, B, N, columns, place, L, cells):
                     columns[a + k] = 0
                 continue
             b = U(q * N) * K + n * K
-            for k in range(U(0), K - rest, U(LANES)):
-                for lane in range(U(LANES)):
+            for k in range(U(0), K - rest, LANES):
+                for lane in range(LANES):
                     columns[a + k + lane] = source[b + k + lane]
             for k in range(K - rest, K):
                 columns[a + k] = source[b + k]
@@ -241,7 +282,7 @@ def _lay(source, K, table, t, p, B, N, columns, place, L, cells):
 @jit
 def _give_back(columns, place, L, table, t, p, B, N, target, K, cells):
     """The way back from `_lay`: what stands there is added to what was read."""
-    K, rest = U(K), U(K) % U(LANES)
+    K, rest = U(K), U(K) % LANES
     for j in range(B):
         q = table[p + j, t]
         if q < 0:
@@ -250,8 +291,8 @@ def _give_back(columns, place, L, table, t, p, B, N, target, K, cells):
             continue
         for n in range(U(N)):
             a, b = U(j * N * L + place) + n * U(L), U(q * N) * K + n * K
-            for k in range(U(0), K - rest, U(LANES)):
-                for lane in range(U(LANES)):
+            for k in range(U(0), K - rest, LANES):
+                for lane in range(LANES):
                     target[b + k + lane] += columns[a + k + lane]
             for k in range(K - rest, K):
                 target[b + k] += columns[a + k]
