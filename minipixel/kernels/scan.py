@@ -21,7 +21,7 @@ from minipixel.kernels.rows import U, add_to_sums, fill, fold, wide_zeros, widen
 
 def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
     """The override of `ops.lstm_scan`."""
-    H, W, N, K = *z.shape[:3], weight.shape[1]
+    (H, W, N), K = z.shape[:3], weight.shape[1]
     z = _stored(z, K)
     route = row_route(H, W, tuple(taps), h0 is not None, None if spans is None else tuple(map(tuple, spans)))
     everywhere = len(route.pixels) == H * W
