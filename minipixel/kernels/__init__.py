@@ -70,7 +70,6 @@ COMPILED = {
     "linear": "convolution",
     "conv2d": "convolution",
     "transposed_conv2d": "convolution",
-    "relu": "elementwise",
     "linear_gate": "elementwise",
     "dropout": "elementwise",
     "elu": "elu",

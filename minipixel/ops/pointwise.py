@@ -98,7 +98,7 @@ def gate(x):
     return t * s, vjp
 
 
-@op(local=pointwise(each), compiled=True)
+@op(local=pointwise(each))
 def relu(x):
     """max(x, 0); the gradient at 0 is 0."""
 
