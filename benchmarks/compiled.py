@@ -1,87 +1,107 @@
-"""Compiled bodies of ops and layers beside what they stand for, forward and backward: the measurement that admits one.
+"""Compiled bodies of ops and layers against what is written: the measurement that admits a body.
 
 Run: python benchmarks/compiled.py
-Both take turns on the same data, one thread, float32, 4 images of 28x28; medians of 30 runs, after some that compile
-and fill the arena.
+Forward and backward of one shard, as training cuts it: 28x28, float32, one thread, in an arena. Both take turns;
+medians of 15 runs, after a warm-up that compiles. A layer is timed in a whole model, with its body and without: without
+it the ops inside the layer still have theirs, so that the ratio is what the body adds to those.
 """
 
+import sys
 import time
 
 import numpy as np
 import threadpoolctl
 
-import minipixel as mp
-from minipixel import Tensor, arena, kernels, ops
-from minipixel.tensor import gradients
+from minipixel import arena, kernels, models, ops
+from minipixel.kernels import COMPILED
+from minipixel.tensor import Tensor, gradients
 
-RNG = np.random.default_rng(0)
-PIXELS = 28, 28, 4
-GREY, BINARY = (RNG.integers(0, levels, (*PIXELS, 1), np.uint8) for levels in (256, 2))
+SIDE = 28
 
 
-def numbers(*shape):
-    return RNG.standard_normal(shape).astype(np.float32)
+def noise(*shape):
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
-def of_op(name, *shapes, **static):
-    """A call of an op on random numbers, and back."""
-    inputs = [Tensor(numbers(*shape)) for shape in shapes]
-
-    def call():
-        y = getattr(ops, name)(*inputs, **static)
-        gradients(y, inputs, y.data)
-
-    return call
+def of_op(op, *shapes, **static):
+    """An op on random inputs of these shapes, and its gradients."""
+    inputs = [Tensor(noise(*shape)) for shape in shapes]
+    seed = noise(*op(*inputs, **static).shape)
+    return lambda: gradients(op(*inputs, **static), inputs, seed)
 
 
-def of_residual():
-    """PixelCNN++'s layer of 32 features that looks up, told a skip of 32, with dropout."""
-    model = mp.models.PixelCNNpp((28, 28, 1), 256, filters=32)
-    layer, maps, rng = model.level.way_back[0].u, [Tensor(numbers(*PIXELS, 32)) for _ in range(2)], RNG
-
-    def call():
-        y = layer(maps[0], (maps[1],), None, rng)
-        gradients(y, [*maps, *layer.parameters()], y.data)
-
-    return call
+def of_model(kind, N, levels=2, rng=None, **options):
+    """A step of a model, all but the optimiser's."""
+    model = kind((SIDE, SIDE, 1), levels, **options)
+    images = np.random.default_rng(0).integers(0, levels, (N, SIDE, SIDE, 1), dtype=np.uint8)
+    if not model.initialized:
+        model.initialize(images)
+    return lambda: gradients(model.loss(images, rng=rng), model.parameters())
 
 
-ROWS = {
-    "elu, 32 channels": of_op("elu", (*PIXELS, 32)),
-    "concat_elu, 32 channels": of_op("concat_elu", (*PIXELS, 32)),
-    "linear_gate, 2 x 32 channels": of_op("linear_gate", (*PIXELS, 64)),
-    "dropout, 64 channels": of_op("dropout", (*PIXELS, 64), keep=RNG.random((*PIXELS, 64)) < 0.5, rate=0.5),
-    "weight_norm, 2x3, 64 -> 64": of_op("weight_norm", (2, 3, 64, 64), (64,)),
-    "bernoulli_log_prob": of_op("bernoulli_log_prob", (*PIXELS, 1), images=BINARY),
-    "categorical_log_prob, 256 levels": of_op("categorical_log_prob", (*PIXELS, 256), images=GREY),
-    "logistic_mixture_log_prob of 5": of_op("logistic_mixture_log_prob", (*PIXELS, 15), images=GREY, levels=256),
-    "gated_residual, 32 features": of_residual(),
+def image(levels, N=8):
+    return np.random.default_rng(0).integers(0, levels, (SIDE, SIDE, N, 1), dtype=np.uint8)
+
+
+def wide(N, K):
+    return SIDE, SIDE, N, K
+
+
+CASES = {
+    "linear": lambda: of_op(ops.linear, wide(8, 32), (32, 32), (32,)),
+    "conv2d": lambda: of_op(ops.conv2d, wide(8, 16), (3, 3, 16, 16), (16,), centre=(2, 1)),
+    "transposed_conv2d": lambda: of_op(
+        ops.transposed_conv2d, (14, 14, 8, 32), (2, 3, 32, 32), (32,), size=(SIDE, SIDE), stride=2, centre=(0, 1)
+    ),
+    "elu": lambda: of_op(ops.elu, wide(8, 32)),
+    "concat_elu": lambda: of_op(ops.concat_elu, wide(8, 32)),
+    "gate": lambda: of_op(ops.gate, wide(8, 64)),
+    "linear_gate": lambda: of_op(ops.linear_gate, wide(8, 64)),
+    "dropout": lambda: of_op(ops.dropout, wide(8, 64), keep=noise(*wide(8, 64)) > 0, rate=0.5),
+    "weight_norm": lambda: of_op(ops.weight_norm, (2, 3, 64, 64), (64,)),
+    "lstm_scan": lambda: of_op(ops.lstm_scan, wide(8, 64), (3, 16, 64), (16,), (16,), taps=(-1, 0, 1)),
+    "bernoulli_log_prob": lambda: of_op(ops.bernoulli_log_prob, wide(8, 1), images=image(2)),
+    "categorical_log_prob": lambda: of_op(ops.categorical_log_prob, wide(8, 256), images=image(256)),
+    "logistic_mixture_log_prob": lambda: of_op(
+        ops.logistic_mixture_log_prob, wide(8, 15), images=image(256), levels=256
+    ),
+    "residual_block": lambda: of_model(models.PixelCNN, 8, hidden=16, blocks=7),
+    "top": lambda: of_model(models.PixelCNN, 8, hidden=16, blocks=1),
+    "along_the_row": lambda: of_model(models.GatedPixelCNN, 4, filters=32, layers=7),
+    "row_layer": lambda: of_model(models.RowLSTM, 8, hidden=16, layers=7),
+    "diagonal_layer": lambda: of_model(models.DiagonalBiLSTM, 8, hidden=16, layers=7),
+    "gated_residual": lambda: of_model(models.PixelCNNpp, 4, 256, 0, filters=32, resnets=2, hierarchies=2),
 }
 
 
-def milliseconds(call):
-    start = time.perf_counter()
-    call()
-    return (time.perf_counter() - start) * 1e3
+def compare(name, runs=15):
+    """Median milliseconds as written and compiled, and the median of their ratios."""
+    run, lookup = CASES[name](), kernels.compiled
 
+    def without(asked, inputs):
+        """What is compiled when this body is not: the ops inside a layer still are."""
+        return None if asked == name else lookup(asked, inputs)
 
-def compare(call, runs=30):
-    """Milliseconds of a call as it is written and compiled, and the median of their ratios."""
-    times = np.empty((runs + 3, 2))
-    for run in times:
-        with kernels.as_written():
-            run[0] = milliseconds(call)
-        run[1] = milliseconds(call)
-    times = times[3:]
-    return *np.median(times, axis=0), np.median(times[:, 0] / times[:, 1])
+    times = []
+    for turn in range(2 * runs + 4):
+        kernels.compiled = lookup if turn % 2 else without
+        start = time.perf_counter()
+        run()
+        times.append(1e3 * (time.perf_counter() - start))
+    kernels.compiled = lookup
+    written, compiled = np.array(times[4::2]), np.array(times[5::2])
+    return np.median(written), np.median(compiled), np.median(written / compiled)
 
 
 def main():
-    print(f"{'':36}{'as written, ms':>16}{'compiled, ms':>14}{'ratio':>8}")
+    missing = set(COMPILED) - set(CASES)
+    if missing:
+        sys.exit(f"compiled: got no case for {', '.join(sorted(missing))}, wanted one for each row of the table")
+    print(f"{'':28}{'written ms':>12}{'compiled ms':>13}{'ratio':>8}")
     with threadpoolctl.threadpool_limits(1), arena.arena():
-        for name, call in ROWS.items():
-            written, compiled, ratio = compare(call)
-            print(f"{name:36}{written:16.2f}{compiled:14.2f}{ratio:8.1f}", flush=True)
+        for name in COMPILED:
+            written, compiled, ratio = compare(name)
+            print(f"{name:28}{written:12.2f}{compiled:13.2f}{ratio:8.1f}", flush=True)
 
 
 if __name__ == "__main__":

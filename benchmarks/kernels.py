@@ -10,8 +10,8 @@ import numpy as np
 import threadpoolctl
 
 from minipixel.kernels import KERNELS
+from minipixel.kernels.taps import open_taps
 from minipixel.nn import causal_mask, colour_groups
-from minipixel.ops.conv import open_taps
 
 
 def taps(size, kind):

@@ -19,8 +19,9 @@ from training_models import ROWS, fit, noise, ours
 import minipixel as mp
 from minipixel import tensor
 
-# What in the tape calls the bodies of ops: the wrapper of an op; the way back; and a part of it that was put off.
-CALLERS = {"lifted": "forward", "_pull_back": "backward", "gradients": "backward"}
+# What in the tape calls the bodies of ops: the wrapper of an op; that of a layer with a compiled body; the way back;
+# and a part of it that was put off.
+CALLERS = {"lifted": "forward", "call": "forward", "_pull_back": "backward", "gradients": "backward"}
 OPTIMIZER, REST = "(the optimizer)", "(everything else)"
 
 
@@ -55,10 +56,13 @@ class Watch:
             return OPTIMIZER, "forward"
         if caller is None or caller.f_code.co_name not in CALLERS or caller.f_code.co_filename != tensor.__file__:
             return None
-        if frame.f_code.co_filename == tensor.__file__:  # the tape minds its own business
-            return None
+        if frame.f_code.co_filename == tensor.__file__ or frame.f_code.co_name == "__del__":
+            return None  # the tape minds its own business, and lets go of memory
         direction = CALLERS[caller.f_code.co_name]
         known = caller.f_locals
+        if caller.f_code.co_name == "call":
+            body = known.get("body")
+            return (known["name"], direction) if body is not None and frame.f_code is body.__code__ else None
         if direction == "forward":
             return known["function"].__name__, direction
         return (known["node"].op, direction) if "node" in known else None

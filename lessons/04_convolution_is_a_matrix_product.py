@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 import minipixel as mp
 from minipixel.kernels import KERNELS, col2im, im2col
-from minipixel.ops.conv import open_taps
+from minipixel.kernels.taps import open_taps
 
 ROUNDS = 5 if os.environ.get("MINIPIXEL_QUICK") else 25  # how often each timing is repeated
 clock = time.perf_counter if os.name == "nt" else time.thread_time  # the time of this thread, not of its neighbours

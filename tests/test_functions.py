@@ -99,6 +99,14 @@ def test_over_float32(name, sign):
     check(name, float32s(sign + INFINITE, sign + INFINITE + 2, 1))
 
 
+@functions_of_float32
+@pytest.mark.parametrize("edge", [88.72283, -87.33655, -103.97, 17.0, -17.0, 7.905311, 2.0**23, -1.0, 1e-35, NORMAL])
+def test_around_edges(name, edge):
+    """A thousand neighbours on both sides of where results begin or end, or where a function takes another way."""
+    bits = int(np.array(edge, np.float32).view(np.uint32))
+    check(name, float32s(bits - 1000, bits + 1000, 1))
+
+
 @pytest.mark.slow
 @functions_of_float32
 @pytest.mark.parametrize("sign", [0, NEGATIVE])

@@ -125,7 +125,7 @@ def test_profile_sees_where_the_time_goes(bench, row):
     assert alone > 0
     assert sum(forward + backward for _, forward, backward in found.values()) == pytest.approx(watched)
     shares = {op: (forward + backward) / watched for op, (_, forward, backward) in found.items()}
-    assert min(shares.values()) >= 0 and shares[profile.REST] < 0.6
+    assert min(shares.values()) >= 0 and shares[profile.REST] < 0.8
     assert 0 < shares[profile.OPTIMIZER] < 0.5
     ops = {op: times for op, times in found.items() if not op.startswith("(")}
     assert any(op.endswith("log_prob") for op in ops)

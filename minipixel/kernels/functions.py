@@ -27,7 +27,7 @@ F, INT = np.float32, np.int32
 ZERO, HALF, ONE = F(0), F(0.5), F(1)  # beside float64 they are float64, too
 
 LOG2_E, LN_2_HIGH, LN_2_LOW = F(1.44269504088896341), F(0.693359375), F(-2.12194440e-4)
-LEAST, MOST = F(-87.3365402), F(88.7228394)
+LEAST, MOST = F(-87.3365402), F(88.7228317)
 """Beyond these the exponential is smaller than all normal numbers, or larger than all there are."""
 ROUNDER, ROUNDER_BITS = F(1.5 * 2**23), INT(0x4B400000)
 """A number that is added to this one is rounded to an integer, which then stands in its last bits."""

@@ -1,265 +1,218 @@
 """Scans of an LSTM, forward and backward in one call each, whatever their route through the map.
 
-All that the cells of a step read, pixels and states, is laid side by side in a scratch buffer that stays in the cache:
-one product with the weights of both gives the pre-activations of all gates, and on the way back two products give all
-gradients. No map of pre-activations is made, nor a skewed one. Kept for the way back are gates, c and h; tanh(c) is
-computed again.
+A step at a time: what its cells see and read goes straight into the pre-activations of their gates, which become gates
+where they stand, and on the way back the gradients of a step's pre-activations are at hand, in the cache, for all that
+is asked of them. No map of pre-activations is made, nor a skewed one. Kept for the way back are gates, c and h; tanh(c)
+is computed again.
 """
+
+import functools
 
 import numpy as np
 
 from minipixel.arena import empty, zeros
 from minipixel.kernels.blas import constants, gemm
+from minipixel.kernels.cells import LANES, cells, cells_back
 from minipixel.kernels.convolution import turned
-from minipixel.kernels.functions import HALF, ONE, sigmoid, tanh
 from minipixel.kernels.jit import jit
-from minipixel.kernels.routes import NOTHING, START, row_route
+from minipixel.kernels.routes import row_route
 from minipixel.kernels.rows import U, add_to_sums, fill, fold, wide_zeros, widened
-
-LANES = 16
-"""Loops over channels go by so many at a time: a number that the compiler knows makes vectors of short loops."""
-
-BLOCK = 500_000
-"""How many multiply-adds to do at once, so that what belongs to them stays in the innermost caches."""
 
 
 def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
     """The override of `ops.lstm_scan`."""
-    H, W, N, K = *z.shape[:3], weight.shape[1]
-    z = np.ascontiguousarray(z)
-    route = row_route(H, W, tuple(taps), None if spans is None else tuple(map(tuple, spans)))
-    states = Scan(route, N, weight.reshape(-1, 4 * K), h0, c0)
-    if len(route.place) == H * W:
-        y = states.forward(z, z).reshape(H, W, N, K)
+    (H, W, N), K = z.shape[:3], weight.shape[1]
+    z = _stored(z, K)
+    route = row_route(H, W, tuple(taps), h0 is not None, None if spans is None else tuple(map(tuple, spans)))
+    everywhere = len(route.pixels) == H * W
+    scan = Scan(route, N, np.empty((0, 0, 4 * K), z.dtype), weight, h0, c0)
+    if everywhere:
+        y = scan.forward(z, z).reshape(H, W, N, K)
     else:
         y = empty((H, W, N, K), z.dtype)
         y[...] = 0 if h0 is None else h0
-        states.forward(z, z, y)
+        scan.forward(z, z, y)
 
     def vjp(g):
-        g = np.ascontiguousarray(g)
-        z_g = (empty if len(route.place) == H * W else zeros)(z.shape, z.dtype)
-        weight_g, _, h0_g, c0_g = states.backward(g, z, z_g, False)
-        if len(route.place) < H * W:
+        z_g = (empty if everywhere else zeros)(z.shape, z.dtype)
+        _, _, weight_g, h0_g, c0_g = scan.backward(np.ascontiguousarray(g), z, z_g, True)
+        if not everywhere:
             outside = np.ones(H * W, bool)
-            outside[route.place] = False
+            outside[route.pixels] = False
             h0_g = h0_g + g.reshape(H * W, N, K)[outside].sum(axis=(0, 1))
-        return z_g, weight_g.reshape(weight.shape), h0_g, c0_g
+        return _as_they_were(z_g, K), weight_g, h0_g, c0_g
 
     return y, vjp
 
 
 class Scan:
-    """One scan: what is kept between forward and backward. `weight` (S*K_in + T*K, 4K): of pixels, then of states."""
+    """One scan, and what it keeps: weights of pixels (S, D, 4K) and of states (T, K, 4K), gates, c and h of all cells.
 
-    def __init__(self, route, N, weight, h0, c0):
-        P, K = len(route.place), weight.shape[1] // 4
-        self.route, self.weight = route, np.ascontiguousarray(weight)
-        self.gates = empty((P, N, 4 * K), weight.dtype)
-        self.h, self.c = (empty((P + 2, N, K), weight.dtype) for _ in range(2))
-        for states, start in ((self.h, h0), (self.c, c0)):
-            states[NOTHING] = 0
-            states[START] = 0 if start is None else start
+    After the P cells of c and h comes the start state, again and again.
+    """
+
+    def __init__(self, route, N, see, weight, h0, c0):
+        P, K = len(route.pixels), weight.shape[1]
+        self.route, self.see, self.weight = route, _stored(see, K), _stored(weight, K)
+        c, h = (empty((P + route.width, N, K), weight.dtype) for _ in range(2))
+        c[P:] = 0 if c0 is None else c0
+        h[P:] = 0 if h0 is None else h0
+        self.kept = empty((P, N, 4 * K), weight.dtype), c, h
 
     def forward(self, x, given, y=None, add=False):
-        """The states, cell by cell (P, N, K); set at their places in y (H, W, N, K), or added there.
+        """The states, cell by cell (P, N, K); if there is a map y (H, W, N, K), they are set in it or added to it.
 
-        `given` is what the pre-activations start from: a bias (4K,), or a map (H, W, N, 4K); then x is not looked at.
+        `given` is what pre-activations start from: a bias (4K,), or a map of them (H, W, N, 4K), as it is stored here.
         """
-        h = self.h[:-2]
-        _forward(
-            x, given, self.weight, *self.route, self.gates, self.c, self.h, h if y is None else y, y is not None, add
-        )
+        gates, _, h = self.kept
+        h = h[: len(gates)]
+        given = _stored(given, h.shape[-1]) if given.ndim == 1 else given
+        into = h if y is None else y
+        _forward(x, given, (self.see, self.weight), self.route, self.kept, into, y is not None, add)
         return h
 
-    def backward(self, g, x, x_g, by_taps=True):
-        """From the gradient of y (H, W, N, K) those of weight, bias, h0 and c0; that of x is added to x_g.
+    def backward(self, g, x, x_g, mapped=False):
+        """From the gradient of all states (H, W, N, K) those of pixel weights, bias, state weights, h0 and c0.
 
-        Without `by_taps` x_g is the gradient of the map of pre-activations, and set.
+        That of x is added to x_g; where pre-activations were given, `mapped`, theirs is written there instead.
         """
-        h_g, c_g = zeros(self.h.shape, g.dtype), zeros(self.c.shape, g.dtype)
-        weight_g, bias_g = np.zeros_like(self.weight), np.zeros(self.weight.shape[1], g.dtype)
-        _backward(
-            g, x, turned(self.weight), *self.route, self.gates, self.c, self.h, x_g, h_g, c_g, weight_g, bias_g, by_taps
-        )
-        return weight_g, bias_g, h_g[START].sum(axis=0), c_g[START].sum(axis=0)
+        K, found = g.shape[-1], [np.zeros_like(self.see), np.zeros(self.see.shape[-1], g.dtype)]
+        found += [np.zeros_like(self.weight), np.zeros(K, g.dtype), np.zeros(K, g.dtype)]
+        weights = turned(self.see), turned(self.weight)
+        _backward(g, x, weights, self.route, self.kept, x_g, tuple(found), mapped)
+        return [*[_as_they_were(gates_g, K) for gates_g in found[:3]], *found[3:]]
+
+
+@functools.cache
+def gate_order(K):
+    """Where in [o, f, i, g] (4K,) the pre-activations stand as they are stored here: LANES of each, then the next."""
+    lanes = int(LANES)
+    return np.concatenate([np.arange(4 * K).reshape(4, K)[:, k : k + lanes].ravel() for k in range(0, K, lanes)])
+
+
+def _stored(gates, K):
+    """Numbers (..., 4K) of the four gates in that order."""
+    return np.ascontiguousarray(gates if K <= LANES else gates[..., gate_order(K)])
+
+
+def _as_they_were(stored, K):
+    """The way back from `_stored`."""
+    if K <= LANES:
+        return stored
+    gates = empty(stored.shape, stored.dtype)
+    gates[..., gate_order(K)] = stored
+    return gates
 
 
 @jit
-def _forward(x, given, weight, starts, sees, reads, follows, place, gates, c, h, y, place_it, add):
-    P, N, G = gates.shape
-    (L, _), K, S, T = weight.shape, G // 4, sees.shape[1], reads.shape[1]
-    K_in, block, blas = (L - T * K) // max(1, S), _block(L, G, N), constants(weight)
-    bias = widened(given.reshape(given.size)[:G])
-    x, given, weight, gates = (
-        x.reshape(x.size),
-        given.reshape(given.size),
-        weight.reshape(L * G),
-        gates.reshape(P * N * G),
-    )
-    cells, c, h, y = P + 2, c.reshape(c.size), h.reshape(h.size), y.reshape(y.size)
-    columns = np.empty(min(block, P) * N * L, x.dtype)
-    for step in range(len(starts) - 1):
-        count = starts[step + 1] - starts[step]
-        parts = -(-count // block)
-        for part in range(parts):
-            p = starts[step] + part * count // parts
-            B = starts[step] + (part + 1) * count // parts - p
-            for s in range(S):
-                _lay(x, K_in, sees, s, p, B, N, columns, s * K_in, L, 0)
-            for t in range(T):
-                _lay(h, K, reads, t, p, B, N, columns, S * K_in + t * K, L, cells)
-            if given.size == G:
-                fill(gates, p * N * G, bias, B * N * G)
-            else:
-                for j in range(B):
-                    _copy(given, place[p + j] * N * G, gates, (p + j) * N * G, N * G)
-            gemm(B * N, G, L, columns, 0, False, weight, 0, False, gates, p * N * G, True, blas)
-            for j in range(B):
-                q = follows[p + j]
-                _cells(gates, (p + j) * N * G, c, (q if q >= 0 else cells + q) * N * K, h, (p + j) * N * K, N, K)
-            if place_it:
-                for j in range(B):
-                    if add:
-                        _add(h, (p + j) * N * K, y, place[p + j] * N * K, N * K)
-                    else:
-                        _copy(h, (p + j) * N * K, y, place[p + j] * N * K, N * K)
+def _forward(x, given, weights, route, kept, y, place, add):
+    (P, N, G), (S, D, _), K = kept[0].shape, weights[0].shape, weights[1].shape[1]
+    blas, bias, mapped = constants(x), widened(given.reshape(given.size)[:G]), given.ndim > 1
+    x, given, y = x.reshape(x.size), given.reshape(given.size), y.reshape(y.size)
+    see, weight = weights[0].reshape(S * D * G), weights[1].reshape(weights[1].size)
+    gates, c, h = kept[0].reshape(P * N * G), kept[1].reshape(kept[1].size), kept[2].reshape(kept[2].size)
+    seen = np.empty(route.width * N * D, x.dtype)
+    for step in range(len(route.starts) - 1):
+        p, count = route.starts[step], route.starts[step + 1] - route.starts[step]
+        if mapped:
+            _gather(given, route.pixels, p, count, N * G, gates, p * N * G)
+        else:
+            fill(gates, p * N * G, bias, count * N * G)
+        if route.jumps:
+            _gather(x, route.pixels, p, count, N * D, seen, 0)
+            gemm(count * N, G, D, seen, 0, False, see, 0, False, gates, p * N * G, True, blas)
+        for i in range(route.sees_at[step], route.sees_at[step + 1]):
+            tap, a, n, q = route.sees[i]
+            gemm(n * N, G, D, x, q * N * D, False, see, tap * D * G, False, gates, a * N * G, True, blas)
+        for i in range(route.reads_at[step], route.reads_at[step + 1]):
+            tap, a, n, q = route.reads[i]
+            gemm(n * N, G, K, h, q * N * K, False, weight, tap * K * G, False, gates, a * N * G, True, blas)
+        for i in range(route.follows_at[step], route.follows_at[step + 1]):
+            _, a, n, q = route.follows[i]
+            cells(gates, a * N * G, c, q * N * K, h, a * N * K, n * N, K)
+        if place:
+            for j in range(p, p + count):
+                pixel = route.pixels[j] + route.below
+                if add:
+                    _add(h, j * N * K, y, pixel * N * K, N * K)
+                else:
+                    _copy(h, j * N * K, y, pixel * N * K, N * K)
 
 
 @jit
-def _backward(g, x, weight, starts, sees, reads, follows, place, gates, c, h, x_g, h_g, c_g, weight_g, bias_g, by_taps):
-    """From the last step to the first. The weight is `turned`: (4K, S*K_in + T*K)."""
-    P, N, G = gates.shape
-    L, K, S, T = weight.shape[1], G // 4, sees.shape[1], reads.shape[1]
-    K_in, block, blas, sums = (L - T * K) // max(1, S), _block(L, G, N), constants(weight), wide_zeros(bias_g)
-    g, x, weight, gates = g.reshape(g.size), x.reshape(x.size), weight.reshape(L * G), gates.reshape(P * N * G)
-    cells, c, h, x_g = P + 2, c.reshape(c.size), h.reshape(h.size), x_g.reshape(x_g.size)
-    h_g, c_g, weight_g = h_g.reshape(h_g.size), c_g.reshape(c_g.size), weight_g.reshape(L * G)
-    columns, z_g = np.empty(min(block, P) * N * L, x.dtype), np.empty(min(block, P) * N * G, x.dtype)
-    for step in range(len(starts) - 2, -1, -1):
-        count = starts[step + 1] - starts[step]
-        parts = -(-count // block)
-        for part in range(parts):
-            p = starts[step] + part * count // parts
-            B = starts[step] + (part + 1) * count // parts - p
-            for j in range(B):
-                q, o = follows[p + j], (p + j) * N * K
-                _add(g, place[p + j] * N * K, h_g, o, N * K)
-                before = (q if q >= 0 else cells + q) * N * K
-                _cells_back(gates, (p + j) * N * G, c, o, before, h_g, c_g, z_g, j * N * G, N, K)
-            add_to_sums(z_g, 0, sums, B * N * G)
-            for s in range(S):
-                _lay(x, K_in, sees, s, p, B, N, columns, s * K_in, L, 0)
-            for t in range(T):
-                _lay(h, K, reads, t, p, B, N, columns, S * K_in + t * K, L, cells)
-            gemm(L, G, B * N, columns, 0, True, z_g, 0, False, weight_g, 0, True, blas)
-            gemm(B * N, L, G, z_g, 0, False, weight, 0, False, columns, 0, False, blas)
-            for t in range(T):
-                _give_back(columns, S * K_in + t * K, L, reads, t, p, B, N, h_g, K, cells)
-            if by_taps:
-                for s in range(S):
-                    _give_back(columns, s * K_in, L, sees, s, p, B, N, x_g, K_in, 0)
-            else:
-                for j in range(B):
-                    _copy(z_g, j * N * G, x_g, place[p + j] * N * G, N * G)
-    fold(sums, bias_g)
+def _backward(g, x, weights, route, kept, x_g, found, mapped):
+    """From the last step to the first. The weights are `turned`.
 
-
-@jit
-def _block(L, G, N):
-    """How many cells to compute at once."""
-    return max(1, BLOCK // max(1, L * G * N))
-
-
-@jit
-def _cells(gates, gates0, c, before, h, here, N, K):
-    """N cells: pre-activations become gates, from these and the c before comes the c here, and h."""
-    K, rest = U(K), U(K) % U(LANES)
-    for n in range(U(N)):
-        o, b, a = U(gates0) + n * U(4) * K, U(before) + n * K, U(here) + n * K
-        for k in range(U(0), K - rest, U(LANES)):
-            for lane in range(U(LANES)):
-                _cell(gates, o + k + lane, c, b + k + lane, h, a + k + lane, K)
-        for k in range(K - rest, K):
-            _cell(gates, o + k, c, b + k, h, a + k, K)
-
-
-@jit
-def _cell(gates, o, c, b, h, a, K):
-    out, forget = sigmoid(gates[o]), sigmoid(gates[o + K])
-    let_in, new = sigmoid(gates[o + U(2) * K]), tanh(gates[o + U(3) * K])
-    state = forget * c[b] + let_in * new
-    gates[o], gates[o + K], gates[o + U(2) * K], gates[o + U(3) * K] = out, forget, let_in, new
-    c[a], h[a] = state, out * tanh(state)
-
-
-@jit
-def _cells_back(gates, gates0, c, here, before, h_g, c_g, z_g, z0, N, K):
-    """The gradients of N cells: those of h and c here become those of the pre-activations and of the c before."""
-    K, rest = U(K), U(K) % U(LANES)
-    for n in range(U(N)):
-        o, a, b, z = U(gates0) + n * U(4) * K, U(here) + n * K, U(before) + n * K, U(z0) + n * U(4) * K
-        for k in range(U(0), K - rest, U(LANES)):
-            for lane in range(U(LANES)):
-                _cell_back(gates, o + k + lane, c, a + k + lane, b + k + lane, h_g, c_g, z_g, z + k + lane, K)
-        for k in range(K - rest, K):
-            _cell_back(gates, o + k, c, a + k, b + k, h_g, c_g, z_g, z + k, K)
-
-
-@jit
-def _cell_back(gates, o, c, a, b, h_g, c_g, z_g, z, K):
-    out, forget, let_in, new = gates[o], gates[o + K], gates[o + U(2) * K], gates[o + U(3) * K]
-    t = tanh(c[a])
-    own_h, own_c = h_g[a], c_g[a] + h_g[a] * out * (ONE - t * t)
-    z_g[z] = own_h * t * out * (ONE - out)
-    z_g[z + K] = own_c * c[b] * forget * (ONE - forget)
-    z_g[z + U(2) * K] = own_c * new * let_in * (ONE - let_in)
-    z_g[z + U(3) * K] = own_c * let_in * (ONE - new * new)
-    c_g[b] += own_c * forget
-
-
-@jit
-def _lay(source, K, table, t, p, B, N, columns, place, L, cells):
-    """What B cells from p on read, by column t of a table, goes into rows of length L from a place in the row on.
-
-    NOTHING reads as zeros; of a map of `cells`, it and START are its last two.
+    Gradients of h are at hand for the cells of this step and of the one before, and, last, for the start state; those
+    of c for each column of the scan, where each cell follows the one before it.
     """
-    K, rest = U(K), U(K) % U(LANES)
-    for j in range(B):
-        q = table[p + j, t]
-        if q < 0:
-            q += cells
-        for n in range(U(N)):
-            a = U(j * N * L + place) + n * U(L)
-            if q < 0:
-                for k in range(K):
-                    columns[a + k] = 0
-                continue
-            b = U(q * N) * K + n * K
-            for k in range(U(0), K - rest, U(LANES)):
-                for lane in range(U(LANES)):
-                    columns[a + k + lane] = source[b + k + lane]
-            for k in range(K - rest, K):
-                columns[a + k] = source[b + k]
+    (P, N, G), (S, _, D), K = kept[0].shape, weights[0].shape, weights[1].shape[2]
+    blas, row = constants(x), route.width * N * K
+    g, x, x_g = g.reshape(g.size), x.reshape(x.size), x_g.reshape(x_g.size)
+    see, weight = weights[0].reshape(S * D * G), weights[1].reshape(weights[1].size)
+    gates, c, h = kept[0].reshape(P * N * G), kept[1].reshape(kept[1].size), kept[2].reshape(kept[2].size)
+    see_g, weight_g, bias_sums = found[0].reshape(S * D * G), found[2].reshape(weight.size), wide_zeros(found[1])
+    h_g, c_g, h0_sums, c0_sums = (
+        np.zeros(3 * row, x.dtype),
+        np.zeros(row, x.dtype),
+        wide_zeros(found[3]),
+        wide_zeros(found[4]),
+    )
+    z_g, seen = np.empty(route.width * N * G, x.dtype), np.empty(route.width * N * D, x.dtype)
+    for step in range(len(route.starts) - 2, -1, -1):
+        p, count, here, before = (
+            route.starts[step],
+            route.starts[step + 1] - route.starts[step],
+            step % 2 * row,
+            (step + 1) % 2 * row,
+        )
+        h_g[before : before + row] = 0
+        for j in range(count):
+            _add(g, (route.pixels[p + j] + route.below) * N * K, h_g, here + j * N * K, N * K)
+        for i in range(route.follows_at[step], route.follows_at[step + 1]):
+            _, a, n, q = route.follows[i]
+            asked, column = here + (a - p) * N * K, (route.columns[step] + a - p) * N * K
+            cells_back(
+                gates, a * N * G, c, q * N * K, a * N * K, h_g, asked, c_g, column, z_g, (a - p) * N * G, n * N, K
+            )
+            if q >= P:
+                add_to_sums(c_g, column, c0_sums, n * N * K)
+                c_g[column : column + n * N * K] = 0
+        add_to_sums(z_g, 0, bias_sums, count * N * G)
+        for i in range(route.reads_at[step], route.reads_at[step + 1]):
+            tap, a, n, q = route.reads[i]
+            z, w, there = (
+                (a - p) * N * G,
+                tap * K * G,
+                2 * row if q >= P else before + (q - route.starts[step - 1]) * N * K,
+            )
+            gemm(K, G, n * N, h, q * N * K, True, z_g, z, False, weight_g, w, True, blas)
+            gemm(n * N, K, G, z_g, z, False, weight, w, False, h_g, there, True, blas)
+        for i in range(route.sees_at[step], route.sees_at[step + 1]):
+            tap, a, n, q = route.sees[i]
+            z, w, there = (a - p) * N * G, tap * D * G, q * N * D
+            gemm(D, G, n * N, x, there, True, z_g, z, False, see_g, w, True, blas)
+            gemm(n * N, D, G, z_g, z, False, see, w, False, x_g, there, True, blas)
+        if route.jumps:
+            _gather(x, route.pixels, p, count, N * D, seen, 0)
+            gemm(D, G, count * N, seen, 0, True, z_g, 0, False, see_g, 0, True, blas)
+            gemm(count * N, D, G, z_g, 0, False, see, 0, False, seen, 0, False, blas)
+            for j in range(count):
+                _add(seen, j * N * D, x_g, route.pixels[p + j] * N * D, N * D)
+        if mapped:
+            for j in range(count):
+                _copy(z_g, j * N * G, x_g, route.pixels[p + j] * N * G, N * G)
+    add_to_sums(h_g, 2 * row, h0_sums, row)
+    fold(bias_sums, found[1])
+    fold(h0_sums, found[3])
+    fold(c0_sums, found[4])
 
 
 @jit
-def _give_back(columns, place, L, table, t, p, B, N, target, K, cells):
-    """The way back from `_lay`: what stands there is added to what was read."""
-    K, rest = U(K), U(K) % U(LANES)
-    for j in range(B):
-        q = table[p + j, t]
-        if q < 0:
-            q += cells
-        if q < 0:
-            continue
-        for n in range(U(N)):
-            a, b = U(j * N * L + place) + n * U(L), U(q * N) * K + n * K
-            for k in range(U(0), K - rest, U(LANES)):
-                for lane in range(U(LANES)):
-                    target[b + k + lane] += columns[a + k + lane]
-            for k in range(K - rest, K):
-                target[b + k] += columns[a + k]
+def _gather(source, pixels, p, count, n, target, here):
+    """The pixels at `count` cells from p on, n numbers each, one after another."""
+    for j in range(count):
+        _copy(source, pixels[p + j] * n, target, here + j * n, n)
 
 
 @jit

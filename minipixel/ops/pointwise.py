@@ -98,7 +98,7 @@ def gate(x):
     return t * s, vjp
 
 
-@op(local=pointwise(each), compiled=True)
+@op(local=pointwise(each))
 def relu(x):
     """max(x, 0); the gradient at 0 is 0."""
 
@@ -123,7 +123,7 @@ def prelu(x, slope):
     return xp.where(positive, x, slope * x), vjp
 
 
-@op(local=pointwise(each), compiled=True)
+@op(local=pointwise(each))
 def elu(x):
     """x where it is positive, e ** x - 1 elsewhere: smooth at 0, bounded below by -1 (1511.07289, equation 15)."""
     xp = array_module(x)
