@@ -14,6 +14,9 @@ from minipixel.kernels.jit import jit
 from minipixel.kernels.rows import U, add_bias, add_to_sums, fill, fold, wide_zeros, widened
 from minipixel.kernels.taps import masked, open_part, shuts
 
+BLOCK = 64
+"""How many pixels pass the gate at once."""
+
 
 def gate(x):
     """The override of `ops.gate`."""
@@ -80,7 +83,13 @@ def along_the_row(
 @jit
 def _gate(x, factors, y):
     p = x.shape[-1] // 2
-    gate_rows(x.reshape(x.size), 0, factors.reshape(x.size), 0, y.reshape(y.size), 0, y.size // max(1, p), p)
+    R = y.size // max(1, p)
+    x, factors, y = x.reshape(x.size), factors.reshape(x.size), y.reshape(y.size)
+    for r in range(0, R, BLOCK):
+        count = min(BLOCK, R - r)
+        for i in range(U(r * 2 * p), U((r + count) * 2 * p)):
+            factors[i] = x[i]
+        gate_in_place(factors, r * 2 * p, y, r * p, count, p)
 
 
 @jit
@@ -92,13 +101,16 @@ def _gate_back(g, factors, x_g):
 
 
 @jit
-def gate_rows(x, x0, factors, factors0, y, y0, R, p):
-    """y = tanh(a) * sigmoid(b), R rows [a, b] of 2p numbers; the two factors may be put where x stood."""
+def gate_in_place(x, x0, y, y0, R, p):
+    """y = tanh(a) * sigmoid(b), R rows [a, b] of 2p numbers, which give way to the two factors.
+
+    Two arrays that might be one and the same would keep this loop from being vectorised.
+    """
     for i in range(U(R)):
-        a, f, o = U(x0) + i * U(2 * p), U(factors0) + i * U(2 * p), U(y0) + i * U(p)
+        a, o = U(x0) + i * U(2 * p), U(y0) + i * U(p)
         for k in range(U(p)):
             t, s = tanh(x[a + k]), sigmoid(x[a + U(p) + k])
-            factors[f + k], factors[f + U(p) + k] = t, s
+            x[a + k], x[a + U(p) + k] = t, s
             y[o + k] = t * s
 
 
@@ -144,7 +156,7 @@ def _forward(h, above, look, link, out, bias, out_bias, taps, adds, factors, y):
             lay(r, h, taps, 1, W, columns)
             gemm(R, 2 * p, T * K, side_by_side, 0, True, look, 0, False, factors, wide, True, blas)
         gemm(R, 2 * p, 2 * p, above, wide, False, link, 0, False, factors, wide, True, blas)
-        gate_rows(factors, wide, factors, wide, gated, 0, R, p)
+        gate_in_place(factors, wide, gated, 0, R, p)
         if adds:
             add_bias(flat, thin, y, thin, out_bias, R * p)
         else:
