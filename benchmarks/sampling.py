@@ -25,6 +25,7 @@ import time
 import warnings
 from pathlib import Path
 
+import accounts
 import numpy as np
 import sampling_report
 import torch
@@ -122,23 +123,14 @@ def measure(name, n, side, runs=RUNS, whole=False):
     return row
 
 
-def resident(what):
-    """Megabytes, now (VmRSS) or at the peak (VmHWM). Not getrusage: its peak is inherited from the parent process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024
-
-
 def growth(name, n, side, method):
-    """Megabytes that this process grows by at the peak of a run, once a run of one image has loaded and compiled all.
+    """MiB that this process grows by at the peak of a run, once a run of one image has loaded and compiled all.
 
     Memory that the first run has left free counts for nothing. Of the torch loop, three steps, all of them alike.
     """
     run = functools.partial(ours(name, side).sample, rng=0, method=method) if method in METHODS else loop(name, side)
     run(1)
-    Path("/proc/self/clear_refs").write_text("5")  # from here on a new peak
-    before = resident("VmRSS")
-    run(n)
-    return resident("VmHWM") - before
+    return accounts.peak_growth(lambda: run(n))
 
 
 def loop(name, side):
@@ -155,7 +147,7 @@ def loop(name, side):
 
 def memory(names, n, side):
     """A fresh process for every figure; nothing where the system keeps no such account."""
-    if not Path("/proc/self/clear_refs").exists():
+    if not accounts.KNOWN:
         return []
     rows = []
     for name in names:

@@ -2,7 +2,7 @@
 
 from minipixel import clock, datasets, distributions, kernels, models, nn, ops, optim, plots
 from minipixel.causality import assert_causal, check_causality
-from minipixel.errors import CausalityError, FormatError
+from minipixel.errors import CausalityError, FormatError, NonFiniteError
 from minipixel.gradcheck import gradcheck, gradcheck_model
 from minipixel.models import load
 from minipixel.tensor import Tensor, no_grad, op
@@ -14,6 +14,7 @@ __all__ = [
     "CausalityError",
     "FormatError",
     "History",
+    "NonFiniteError",
     "Tensor",
     "assert_causal",
     "callbacks",

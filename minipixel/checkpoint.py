@@ -5,11 +5,13 @@ and bytes, in order of names. A file without one, or with another, is refused.
 """
 
 import hashlib
+import io
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -19,15 +21,25 @@ from minipixel.files import write_atomically
 MAX_HEADER = 2**20
 """The longest safetensors header that is read, in bytes."""
 
+MAX_TENSORS, MAX_DIMENSIONS, MAX_SIZE = 10_000, 8, 2**50
+"""The most tensors of a file, the most dimensions of one, and the most elements."""
+
+# What safetensors calls the dtypes that NumPy has too; files of bfloat16 or of eight-bit floats are refused.
+_DTYPES = {
+    "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4", "U64": "<u8",
+    "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
+}  # fmt: skip
+
 
 def write(path: str | os.PathLike[str], config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
     """Write a model file, whole or not at all. Raises OSError (no such folder, no permission, disk full)."""
     from safetensors.numpy import save
 
+    # Numbers as safetensors stores them; np.ascontiguousarray would give a dimension to an array that has none.
+    stored = {name: np.asarray(tensor, tensor.dtype.newbyteorder("<"), "C") for name, tensor in tensors.items()}
     # one entry, because safetensors writes several in an order that changes from run to run
-    metadata = {"minipixel": _canonical({"config": config, "sha256": _digest(config, tensors)})}
-    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    write_atomically(path, save(contiguous, metadata))
+    metadata = {"minipixel": _canonical({"config": config, "sha256": _digest(config, stored)})}
+    write_atomically(path, save(stored, metadata))
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -36,45 +48,123 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nda
     Raises FormatError, naming the file, what was wrong and what was expected, for anything but an intact one;
     FileNotFoundError and other OSErrors as the system gives them.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
+    with Path(path).open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        return _decode(str(path), file, size)
 
-    content = Path(path).read_bytes()
-    config, digest = _metadata(path, content)
+
+def decode(name: str, content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The same of a model file that is in memory already; `name` is what to call it in an error."""
+    return _decode(name, io.BytesIO(content), len(content))
+
+
+def _decode(name: str, file: IO[bytes], size: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The header is believed when it accounts for every byte of the file, and only then memory is taken for them."""
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or not 2 <= length <= min(MAX_HEADER, size - 8):
+        raise FormatError(
+            f"{name}: got {size} bytes that are no safetensors file, expected a model written by model.save"
+        )
+    header = _json(name, "header", file.read(length))
+    config, digest = _metadata(name, header.pop("__metadata__", None))
+    entries = _entries(name, header, size - 8 - length)
+    tensors = {}
+    for tensor, (dtype, shape, count) in entries.items():
+        content = np.empty(count, np.uint8)
+        if file.readinto(content) != count:  # type: ignore[attr-defined]
+            raise FormatError(f"{name}: got fewer bytes than before, expected a file that nobody writes to")
+        tensors[tensor] = content.view(dtype).reshape(shape)
     try:
-        tensors = load(content)
-    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise FormatError(f"{path}: got tensors that cannot be read ({error}), expected safetensors") from error
-    if digest != _digest(config, tensors):
-        raise FormatError(f"{path}: got content that does not match its own SHA-256, expected {digest:.12}...")
+        intact = digest == _digest(config, tensors)
+    except RecursionError:  # a configuration nested so deeply that it can be read, but only just
+        intact = False
+    if not intact:
+        raise FormatError(f"{name}: got content that does not match its own SHA-256, expected {digest[:12]!r}...")
     return config, tensors
 
 
-def _metadata(path: str | os.PathLike[str], content: bytes) -> tuple[dict[str, Any], str]:
-    """The configuration and the digest; every size is checked against the length of the file before it is believed."""
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or not 2 <= length <= min(MAX_HEADER, len(content) - 8):
+def weights(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The model's own tensors in a checkpoint of training: averaged ones, where there are any.
+
+    All that belongs to training has a slash in its name; `.../average/NAME` is what stands for the weight NAME.
+    """
+    own = {name: tensor for name, tensor in tensors.items() if "/" not in name}
+    averaged = {name.rpartition("/average/")[2]: tensor for name, tensor in tensors.items() if "/average/" in name}
+    return own | averaged
+
+
+def _metadata(name: str, metadata: Any) -> tuple[dict[str, Any], str]:
+    """The configuration and the digest, from the safetensors metadata."""
+    if not isinstance(metadata, dict) or set(metadata) != {"minipixel"}:
         raise FormatError(
-            f"{path}: got {len(content)} bytes that are no safetensors file, expected a model written by model.save"
+            f"{name}: got a safetensors file without a digest, or with notes, expected a model written by model.save"
         )
-    header = _json(path, "header", content[8 : 8 + length].decode("utf-8", "replace"))
-    metadata = header.get("__metadata__")
-    if not isinstance(metadata, dict) or "minipixel" not in metadata:
-        raise FormatError(f"{path}: got a safetensors file without a digest, expected a model written by model.save")
-    ours = _json(path, "metadata entry", metadata["minipixel"])
+    ours = _json(name, "metadata entry", metadata["minipixel"])
     config, digest = ours.get("config"), ours.get("sha256")
     if not isinstance(config, dict) or not isinstance(digest, str):
-        raise FormatError(f"{path}: got metadata without configuration or digest, expected both")
+        raise FormatError(f"{name}: got metadata without configuration or digest, expected both")
     return config, digest
 
 
-def _json(path: str | os.PathLike[str], part: str, text: Any) -> dict[str, Any]:
+def _entries(name: str, header: Mapping[str, Any], size: int) -> dict[str, tuple[np.dtype, tuple[int, ...], int]]:
+    """Dtype, shape and bytes of each tensor, in the order of the file, once they fill its `size` without a gap."""
+    if len(header) > MAX_TENSORS:
+        raise FormatError(f"{name}: got {len(header)} tensors, expected at most {MAX_TENSORS}")
+    placed = []
+    for tensor, entry in header.items():
+        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+            raise FormatError(
+                f"{name}: got {tensor!r:.60} with an entry of its own kind, expected dtype, shape, data_offsets"
+            )
+        dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+        if not isinstance(dtype, str) or dtype not in _DTYPES:
+            raise FormatError(
+                f"{name}: got {tensor!r:.60} of dtype {dtype!r:.60}, expected one of {', '.join(_DTYPES)}"
+            )
+        if not _whole(shape, MAX_DIMENSIONS) or not _whole(offsets, 2) or len(offsets) != 2:
+            raise FormatError(
+                f"{name}: got {tensor!r:.60} of shape {shape!r:.60} at {offsets!r:.60}, expected whole numbers"
+            )
+        count = math.prod(shape) * np.dtype(_DTYPES[dtype]).itemsize
+        if offsets[1] - offsets[0] != count:
+            raise FormatError(
+                f"{name}: got {tensor!r:.60} at {offsets}, expected {count} bytes for {dtype} of shape {shape}"
+            )
+        placed.append((offsets[0], count, tensor, np.dtype(_DTYPES[dtype]), tuple(shape)))
+    end = 0
+    for start, count, tensor, *_ in sorted(placed, key=lambda place: place[:2]):
+        if start != end:
+            raise FormatError(f"{name}: got {tensor!r:.60} at byte {start}, expected it at {end}, after the one before")
+        end += count
+    if end != size:
+        raise FormatError(f"{name}: got {size} bytes of tensors, expected {end}, as the header declares")
+    return {tensor: (dtype, shape, count) for _, count, tensor, dtype, shape in sorted(placed, key=lambda p: p[:2])}
+
+
+def _whole(numbers: Any, most: int) -> bool:
+    """Whether these are at most so many whole numbers from 0 up, and not even their product is out of bounds."""
+    if not isinstance(numbers, list) or len(numbers) > most or any(type(n) is not int or n < 0 for n in numbers):
+        return False
+    return math.prod(max(n, 1) for n in numbers) <= MAX_SIZE
+
+
+def _json(name: str, part: str, text: Any) -> dict[str, Any]:
+    """A JSON object in which no key comes twice, at any depth; else FormatError."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            raise ValueError("a key comes twice")
+        return value
+
     try:
-        value = json.loads(text)
+        text = text.decode("utf-8") if isinstance(text, bytes) else text
+        value = json.loads(text, object_pairs_hook=once)
     except (TypeError, ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: got a {part} that is not JSON ({error}), expected a model file") from error
+        raise FormatError(f"{name}: got a {part} that is not JSON ({error}), expected a model file") from error
     if not isinstance(value, dict):
-        raise FormatError(f"{path}: got a {part} that is a {type(value).__name__}, expected a JSON object")
+        raise FormatError(f"{name}: got a {part} that is a {type(value).__name__}, expected a JSON object")
     return value
 
 
@@ -87,5 +177,5 @@ def _digest(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(json.dumps([name, tensor.dtype.str, list(tensor.shape)]).encode())
-        digest.update(np.ascontiguousarray(tensor).tobytes())
+        digest.update(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

@@ -1,4 +1,6 @@
-"""The two errors with a name of their own. Everything else that is wrong with an argument is a plain ValueError."""
+"""The errors with a name of their own. Everything else that is wrong with an argument is a plain ValueError."""
+
+from typing import Any
 
 
 class FormatError(ValueError):
@@ -7,3 +9,18 @@ class FormatError(ValueError):
 
 class CausalityError(ValueError):
     """A model reads a sub-pixel that is drawn later; the message names the first offending pair."""
+
+
+class NonFiniteError(FloatingPointError):
+    """A loss, a gradient or a weight became NaN or infinite in training.
+
+    The model then has the weights from before that step. `epoch` and `step`, its number in that epoch, count from 0;
+    `images` are the places of its images in the training data; `first`, with `fit(..., anomaly=True)`, names the first
+    op whose result was not finite, and is None without; `history` is what was seen of whole epochs before.
+    """
+
+    history: Any = None
+
+    def __init__(self, message: str, epoch: int, step: int, images: Any, first: str | None) -> None:
+        super().__init__(message)
+        self.epoch, self.step, self.images, self.first = epoch, step, images, first

@@ -1,5 +1,6 @@
 """Arrays in, matplotlib Figures out: nothing is shown, no global state is touched; save one with `.savefig(path)`."""
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,18 @@ def figure(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=120, layout="constrained")
+
+
+def png(figure: Any) -> bytes:
+    """A Figure as the bytes of a PNG file."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()
+
+
+def mosaic(images: np.ndarray, levels: int, *, columns: int = 10) -> np.ndarray:
+    """Images row by row, a gap between them, as one: integers (N, H, W, C) in 0..Q-1 -> (height, width, 3) in 0..1."""
+    return _mosaic(_colours(images, levels), columns)
 
 
 def image_grid(images: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:
@@ -59,26 +72,46 @@ def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarr
 def loss_curve(history: Mapping[str, list[float]]) -> Any:
     """Bits/dim after each epoch, in training and, where there was any, in validation -> Figure.
 
-    Of an embedding network, which has no bits, the triplet loss of each step.
+    A dot marks the best validation; the learning rate is drawn below, if it ever changed. Of an embedding network,
+    which has no bits, the triplet loss of each step.
     """
-    fig = figure(5.5, 3.4)
-    ax = fig.subplots()
+    rates = history.get("learning_rate", [])
+    panels = 2 if len(set(rates)) > 1 else 1
+    fig = figure(5.5, 3.4 + (panels - 1))
+    ax, *below = fig.subplots(panels, 1, sharex=True, squeeze=False, height_ratios=(3.4, 1)[:panels])[:, 0]
     bits = "bits_per_dim" in history
     names = ("bits_per_dim", "val_bits_per_dim") if bits else ("loss",)
-    for name, label, colour in zip(names, ("training", "validation"), (CENTRE, OPEN), strict=False):
-        values = history.get(name, [])
-        if values:
-            counts = np.arange(1, len(values) + 1)
-            ax.plot(counts, values, color=colour, linewidth=1.8, marker="o" if len(values) == 1 else None, label=label)
-            last = (counts[-1], values[-1])
-            ax.annotate(f"{values[-1]:.3f}", last, xytext=(4, 0), textcoords="offset points", color=colour)
-    ax.set_xlabel("epoch" if bits else "step")
+    curves = [
+        (label, colour, np.asarray(history[name], float))
+        for name, label, colour in zip(names, ("training", "validation"), (CENTRE, OPEN), strict=False)
+        if history.get(name)
+    ]
+    lowest = min((values[-1] for _, _, values in curves), default=0)
+    for label, colour, values in curves:
+        counts = np.arange(1, len(values) + 1)
+        ax.plot(counts, values, color=colour, linewidth=1.8, marker="o" if len(values) == 1 else None, label=label)
+        under = values[-1] == lowest and len(curves) > 1
+        ax.annotate(
+            *(f"{values[-1]:.3f}", (counts[-1], values[-1])),
+            **{"xytext": (4, -2 if under else 2), "textcoords": "offset points"},
+            **{"va": "top" if under else "bottom", "color": colour},
+        )
+        if label == "validation" and len(values) > 1 and np.isfinite(values).any():
+            best = int(np.nanargmin(values))
+            ax.plot(counts[best], values[best], "o", color=colour, label=f"best: {values[best]:.3f}, epoch {best + 1}")
     ax.set_ylabel("bits/dim" if bits else "triplet loss")
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.margins(x=0.08)
-    ax.grid(alpha=0.25)
-    ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False)
+    for panel in below:
+        panel.plot(np.arange(1, len(rates) + 1), rates, color=INK, linewidth=1.2)
+        panel.set_ylabel("learning rate")
+        panel.set_ylim(bottom=0)
+        panel.ticklabel_format(axis="y", scilimits=(-2, 3))
+    for panel in (ax, *below):
+        panel.xaxis.get_major_locator().set_params(integer=True)
+        panel.margins(x=0.1, y=0.1)
+        panel.grid(alpha=0.25)
+        panel.spines[["top", "right"]].set_visible(False)
+    fig.axes[-1].set_xlabel("epoch" if bits else "step")
     return fig
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from minipixel.arena import open_arena
+from minipixel.arena import arena, open_arena
 
 T = TypeVar("T")
 
@@ -29,9 +29,12 @@ class Workers:
     def __enter__(self) -> "Workers":
         self._blas = _blas_libraries(len(sys.modules)).limit(limits=1, user_api="blas")
         self._pool = ThreadPoolExecutor(self.count, "minipixel", initializer=open_arena)
+        self._own_arena = arena()  # for single shards, which the calling thread takes itself
+        self._own_arena.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._own_arena.__exit__(None, None, None)
         self._pool.shutdown(cancel_futures=True)
         self._blas.restore_original_limits()
 
@@ -39,7 +42,12 @@ class Workers:
         """`function(shard)` for every shard of N images, `size` a shard (the last may be smaller), in shard order."""
         if size >= N:  # a thread for a single shard would only take its time to start
             return iter([function(slice(0, N))])
-        return self._pool.map(function, [slice(start, min(start + size, N)) for start in range(0, N, size)])
+        return self._pool.map(function, self.parts(N, size))
+
+    @staticmethod
+    def parts(N: int, size: int) -> list[slice]:
+        """The shards of N images."""
+        return [slice(start, min(start + size, N)) for start in range(0, N, size)]
 
 
 @functools.lru_cache(maxsize=1)

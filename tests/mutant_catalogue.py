@@ -14,7 +14,7 @@ import numpy as np
 import wrong_heads as heads
 import wrong_samplers as samplers
 import wrong_statistics as hidden
-from mutant_table import IN_COLOUR, MISNAMED, MUTANTS, SMALL
+from mutant_table import IN_COLOUR, MUTANTS, SMALL
 from pytest import MonkeyPatch
 
 from minipixel import models
@@ -145,7 +145,7 @@ SAMPLERS = [
     planted("sampler", nothing, sampler=samplers.ColumnByColumn),
     planted("sampler", nothing, sampler=samplers.OneImageForAll),
 ]
-CATALOGUE = [in_the_graph(mutant) for mutant in MUTANTS + MISNAMED] + HIDDEN + LIKELIHOOD + SAMPLERS
+CATALOGUE = [in_the_graph(mutant) for mutant in MUTANTS] + HIDDEN + LIKELIHOOD + SAMPLERS
 
 
 # --- the witnesses ----------------------------------------------------------------------------------------------------

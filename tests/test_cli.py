@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import minipixel as mp
 from minipixel.cli import main
@@ -43,7 +44,7 @@ def test_demo(here, capsys):
     assert main(["demo", "--epochs", "1"]) == 0
     said = capsys.readouterr()
     folder = here / "minipixel-demo"
-    files = {"samples.png", "loss.png", "model.safetensors", "figures.json"}
+    files = {"config.toml", "log.csv", "samples.png", "loss.png", "model.safetensors", "figures.json"}
     assert {path.name for path in folder.iterdir()} == files
     assert "minipixel-demo" in said.out and all(name in said.out for name in files)
     assert "1438 train + 359 test images" in said.out and "epoch 1/1" in said.err
@@ -201,11 +202,105 @@ def test_an_embedding_network_is_no_model(here, capsys):
         assert "net: got an embedding network, which draws nothing" in capsys.readouterr().err
 
 
+def picture(path, seed=0, shape=(8, 8)):
+    """A PNG file of noise, and its numbers."""
+    values = np.random.default_rng(seed).integers(256, size=shape, dtype=np.uint8)
+    Image.fromarray(values).save(path)
+    return values
+
+
+def test_complete_and_evaluate_pictures_of_ones_own(here, trained, capsys):
+    """A file, or a folder: levels are reduced as for a data set, and nothing but the lower rows is drawn."""
+    (here / "mine").mkdir()
+    values = [picture(here / "mine" / f"{name}.png", name) for name in range(3)]
+    (here / "mine" / "notes.txt").write_text("not a picture")
+    images = np.stack(values)[..., None]
+    assert main(["complete", str(trained), "mine", "--times", "2", "--rows", "3", "--out", "done.npy"]) == 0
+    assert "3 images, 3 of 8 rows kept, 2 completions of each in done.npy" in capsys.readouterr().out
+    done, reduced = np.load("done.npy"), mp.datasets.quantize(images, 256, 17)
+    assert done.shape == (2, 3, 8, 8, 1) and (done[:, :, :3] == reduced[:, :3]).all()
+    model = mp.load(trained)
+    known = np.indices((8, 8))[0] < 3
+    np.testing.assert_array_equal(
+        done.reshape(6, 8, 8, 1), model.complete(np.tile(reduced, (2, 1, 1, 1)), known, rng=0)
+    )
+    assert main(["complete", str(trained), "mine/2.png", "mine/0.png", "-n", "1", "--out", "one.npy"]) == 0
+    assert (np.load("one.npy")[:, 0, :4] == reduced[2, :4]).all()
+    capsys.readouterr()
+    assert main(["evaluate", str(trained), "--images", "mine"]) == 0
+    said = capsys.readouterr().out
+    assert "3 pictures of 8x8x1, 17 levels" in said and f"{-model.log_prob(reduced).mean():.2f} nats an image" in said
+    assert main(["evaluate", str(trained), "--images", "mine/1.png"]) == 0
+    assert f"{-model.log_prob(reduced[1:2]).mean():.2f} nats an image" in capsys.readouterr().out
+    assert main(["complete", str(trained), "mine/1.png"]) == 0 and (here / "completed.png").stat().st_size > 1000
+
+
+def test_pictures_of_another_number_of_channels(here, trained, capsys):
+    """Grey in three channels is grey, and grey serves for colours; colours are not thrown away."""
+    grey = picture(here / "grey.png")
+    Image.fromarray(np.repeat(grey[..., None], 3, axis=2)).save("three.png")
+    for name in ("grey", "three"):
+        assert main(["complete", str(trained), f"{name}.png", "--out", f"{name}.npy"]) == 0
+    np.testing.assert_array_equal(np.load("grey.npy"), np.load("three.npy"))
+    mp.models.PixelCNN((8, 8, 3), 256, hidden=3, blocks=1, head="logistic_mixture").save("colour")
+    assert main(["complete", "colour", "grey.png", "--rows", "8", "--times", "1", "--out", "colour.npy"]) == 0
+    assert (np.load("colour.npy")[0, 0] == grey[..., None]).all()
+
+
+def test_pictures_for_a_model_that_is_told_a_class(here, capsys):
+    picture("my.png")
+    model = mp.models.PixelCNN((8, 8, 1), 256, hidden=2, blocks=1, num_classes=3)
+    model.save("told")
+    assert main(["evaluate", "told", "--images", "my.png", "--label", "2"]) == 0
+    nats = -model.log_prob(mp.datasets.read_png("my.png")[None], [2]).mean()
+    assert f"{nats:.2f} nats an image" in capsys.readouterr().out
+    assert main(["complete", "told", "my.png", "--label", "2"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "told", "--images", "my.png"]) == 2
+    assert "--label: got none, wanted the class of the pictures" in one_line(capsys)
+    assert main(["complete", "told", "my.png", "--label", "3"]) == 2
+    assert "condition: got labels 3..3, wanted 0..2" in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("none.png", "none.png: No such file or directory"),
+        ("empty", "empty: got a folder without PNG files"),
+        ("large.png", "large.png: got a picture of 9x8 pixels (height x width), wanted 8x8, as the model draws"),
+        ("colours.png", "colours.png: got a picture with colours, wanted shades of grey"),
+        ("page.png", "page.png: starts with 3c 68 74 6d 6c 3e, expected a PNG file"),
+        ("cut.png", "cut.png: chunk b'IDAT' declares 83 bytes, expected no more"),
+        ("picture.bmp", "picture.bmp: starts with 42 4d"),
+    ],
+)
+def test_pictures_that_are_refused(here, trained, capsys, name, text):
+    """Exit status 2 and one line that names the file."""
+    (here / "empty").mkdir()
+    for file, shape in {
+        "good.png": (8, 8),
+        "large.png": (9, 8),
+        "colours.png": (8, 8, 3),
+        "picture.bmp": (8, 8),
+    }.items():
+        picture(file, shape=shape)
+    (here / "page.png").write_bytes(b"<html>")
+    (here / "cut.png").write_bytes((here / "good.png").read_bytes()[:60])
+    for command in (["complete", str(trained)], ["evaluate", str(trained), "--images"]):
+        command = [*command, "good.png", name]
+        assert main(command) == 2
+        assert text in one_line(capsys)
+    assert not (here / "completed.png").exists()
+
+
 @pytest.mark.parametrize(
     ("command", "text"),
     [
+        (["evaluate", "TRAINED", "--label", "1"], "--label: got one for a data set"),
+        (["complete", "TRAINED", "--label", "1"], "--label: got one for a data set"),
+        (["evaluate", "TRAINED", "--data", "cifar10", "--root", "."], "cifar10: no cifar-10-binary.tar.gz in"),
         (["info", "nothing.safetensors"], "nothing.safetensors: No such file or directory"),
-        (["info", "."], ".: Is a directory"),
+        (["info", "."], ".: got a folder without config.toml, wanted one that minipixel train left"),
         (["info", "junk"], "junk: got 4 bytes that are no safetensors file, expected a model"),
         (["sample", "TRAINED", "-n", "0"], "n: got 0, wanted"),
         (["sample", "TRAINED", "--temperature", "-1"], "temperature: got -1.0"),

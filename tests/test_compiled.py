@@ -6,6 +6,7 @@ import pytest
 from minipixel import kernels, models, ops
 from minipixel.kernels import COMPILED
 from minipixel.tensor import gradients
+from minipixel.training import fit
 
 if not kernels.numba_enabled():
     pytest.skip("Numba is missing or switched off", allow_module_level=True)
@@ -114,3 +115,20 @@ def test_nothing_is_compiled_when_numba_is_off(monkeypatch):
 @pytest.mark.parametrize("inputs", [[np.zeros(3, complex)], [np.zeros(3, np.float16)], [np.zeros(3), np.zeros(3, "f")]])
 def test_other_inputs_take_the_definition(inputs):
     assert kernels.compiled("relu", inputs) is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", models.MODELS)
+def test_an_epoch_is_the_same_for_any_number_of_workers(monkeypatch, name, dtype):
+    """Weights to the bit, for 1, 2, 3 and 4 workers and ragged shards, with dropout where there is any."""
+    options = {"pixelcnn": {"hidden": 8, "dropout": 0.3}, "pixelcnnpp": {"filters": 8}, "multi-scale": {"hidden": 8}}
+    images = np.random.default_rng(0).integers(0, 3, (23, 6, 8, 1), dtype=np.uint8)
+    monkeypatch.setattr(models.MODELS[name], "shard_size", 3)
+    states = []
+    for workers in (1, 2, 3, 4):
+        model = models.MODELS[name]((6, 8, 1), 3, **options.get(name, {}), dtype=dtype)
+        fit(model, images, epochs=1, batch_size=16, workers=workers, progress=False)
+        states.append(model.state_dict())
+    for state in states[1:]:
+        for key, weight in states[0].items():
+            np.testing.assert_array_equal(weight, state[key], err_msg=key)

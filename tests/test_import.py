@@ -6,7 +6,10 @@ import sys
 
 import minipixel as mp
 
-HEAVY = ("numba", "scipy", "matplotlib", "cupy", "torch", "pooch", "tqdm", "safetensors", "threadpoolctl")
+HEAVY = (
+    *("numba", "scipy", "matplotlib", "cupy", "torch", "pooch", "tqdm", "safetensors", "threadpoolctl"),
+    *("tensorboardX", "tomli_w"),
+)
 
 
 def modules_after(code):

@@ -84,10 +84,17 @@ def test_colours_and_odd_sizes(shape, tmp_path):
 
 
 def test_loss_curve(tmp_path):
-    history = {"bits_per_dim": [3.0, 2.0, 1.5], "val_bits_per_dim": [2.5, 2.2, 2.1], "seconds": [1, 1, 1]}
+    """The best epoch has a dot; the learning rate has a panel of its own, if it changed."""
+    history = {"bits_per_dim": [3.0, 2.0, 1.5], "val_bits_per_dim": [2.5, 2.1, 2.2], "learning_rate": [0.1] * 3}
     (axes,) = saved(plots.loss_curve(history), tmp_path).axes
-    assert [line.get_label() for line in axes.lines] == ["training", "validation"]
-    np.testing.assert_array_equal(axes.lines[1].get_ydata(), [2.5, 2.2, 2.1])
+    assert [line.get_label() for line in axes.lines] == ["training", "validation", "best: 2.100, epoch 2"]
+    np.testing.assert_array_equal(axes.lines[1].get_ydata(), [2.5, 2.1, 2.2])
+    assert axes.lines[2].get_xydata().tolist() == [[2, 2.1]] and axes.get_xlabel() == "epoch"
+    bits, rates = saved(plots.loss_curve(history | {"learning_rate": [0.1, 0.1, 0.05]}), tmp_path).axes
+    assert rates.lines[0].get_ydata().tolist() == [0.1, 0.1, 0.05] and not bits.get_xlabel()
+    assert (rates.get_ylabel(), rates.get_xlabel()) == ("learning rate", "epoch")
+    unhappy = {"bits_per_dim": [3.0, np.nan], "val_bits_per_dim": [np.nan, np.nan]}
+    assert len(saved(plots.loss_curve(unhappy), tmp_path).axes[0].lines) == 2
     saved(plots.loss_curve({"bits_per_dim": [1.0]}), tmp_path)
 
 

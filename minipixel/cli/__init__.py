@@ -1,11 +1,12 @@
-"""The command line: `minipixel demo | train | sample | complete | evaluate | check | info`."""
+"""The command line: `minipixel demo | train | sample | complete | evaluate | check | info | warmup`."""
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from minipixel.cli import architecture, check, train, use
+from minipixel.cli import architecture, check, config, train, use, warmup
 from minipixel.datasets import DATASETS
 from minipixel.heads import HEADS
 from minipixel.models import MODELS
@@ -18,8 +19,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     The exit status is 0, 1 if `check` finds a leak, 2 for what cannot be done (one line says why), 130 after Ctrl-C.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = _parser({}).parse_args(argv)
     try:
+        file = train.settings_file(arguments)
+        if file is not None:
+            settings, made_with = config.read(file)
+            arguments = _parser({**settings, "made_with": made_with}).parse_args(argv)
         return arguments.command(arguments)
     except KeyboardInterrupt:
         print("minipixel: interrupted", file=sys.stderr)
@@ -36,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
+    """All commands; the settings are those of a file, which `train` takes for what is not on the command line."""
     parser = argparse.ArgumentParser(prog="minipixel", description=__doc__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
@@ -47,7 +53,21 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--workers", type=int, help="threads (default: one a core); the result does not depend on it")
     demo.set_defaults(command=train.demo)
 
-    new = commands.add_parser("train", help="train a model and draw from it")
+    new = commands.add_parser(
+        "train",
+        help="train a model and draw from it",
+        description="Train a model, and leave a folder that explains itself: config.toml, the settings in full and "
+        "what they were run with; log.csv, a row an epoch; loss.png and samples.png; model.safetensors; figures.json. "
+        "minipixel info FOLDER prints it, minipixel train --config FOLDER/config.toml repeats it to the bit; one that "
+        "was stopped or killed goes on to the same bits: minipixel train --resume FOLDER.",
+    )
+    source = new.add_mutually_exclusive_group()
+    source.add_argument(
+        "--config", metavar="FILE", help="take from this config.toml what is not given here (default: from nowhere)"
+    )
+    source.add_argument(
+        "--resume", metavar="FOLDER", help="go on with the run in this folder; --epochs may ask for more of them"
+    )
     new.add_argument("--model", choices=MODELS, default="pixelcnn", help="default: %(default)s")
     _add_data(new)
     new.add_argument("--levels", type=int, help="2 binarises, others cut the range evenly (default: all)")
@@ -64,9 +84,18 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--conditional", action="store_true", help="tell the model each image's class")
     new.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     new.add_argument("--workers", type=int, help="threads (default: one a core); the result does not depend on it")
+    new.add_argument(
+        "--save-freq", type=int, metavar="STEPS", help="a checkpoint this often, besides one an epoch (default: no)"
+    )
+    new.add_argument("--sample-every", type=int, metavar="EPOCHS", help="draw images into OUT/samples this often")
+    new.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="also write OUT/tensorboard, with images as often as --sample-every says; needs tensorboardX",
+    )
     new.add_argument("--out", help="folder for the results (default: runs/DATA-MODEL, or the next free number)")
     architecture.add_arguments(new)
-    new.set_defaults(command=train.train)
+    new.set_defaults(**{"command": train.train, "made_with": {}, **settings})
 
     sample = commands.add_parser("sample", help="draw images from a trained model")
     sample.add_argument("file", help="a model.safetensors")
@@ -86,22 +115,29 @@ def _parser() -> argparse.ArgumentParser:
 
     complete = commands.add_parser(
         "complete",
-        help="keep the upper rows of some test images, and draw the rest",
-        description="Keep the upper rows of some test images, and draw the rest several times. The picture has a "
+        help="keep the upper rows of pictures, and draw the rest",
+        description="Keep the upper rows of one's own pictures, else of some test images, and draw the rest several "
+        "times. The picture has a "
         "column for each: what was kept, the completions, the real image. Only earlier pixels, in the model's order, "
         "steer a drawn one; a kept pixel that comes later in that order stays, but nothing is drawn to suit it.",
     )
     complete.add_argument("file", help="a model.safetensors")
+    complete.add_argument("pictures", nargs="*", help="PNG files, or folders of them, of the size that the model draws")
+    complete.add_argument("--label", type=int, help="the class of one's own pictures, for a conditional model")
     _add_data(complete)
-    complete.add_argument("-n", type=int, default=10, help="how many images (default: %(default)s)")
+    complete.add_argument("-n", type=int, help="how many (default: 10 test images, or all the pictures)")
     complete.add_argument("--rows", type=int, help="how many rows to keep (default: half of them)")
     complete.add_argument("--times", type=int, default=4, help="completions of each image (default: %(default)s)")
     complete.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     complete.add_argument("--out", default="completed.png", help="picture .png or numbers .npy (default: %(default)s)")
-    complete.set_defaults(command=use.complete)
+    complete.set_defaults(command=use.complete, split="test")
 
     evaluate = commands.add_parser("evaluate", help="nats an image and bits/dim of a trained model on a data set")
     evaluate.add_argument("file", help="a model.safetensors")
+    evaluate.add_argument(
+        "--images", nargs="+", metavar="PNG", help="PNG files, or folders of them, in place of --data"
+    )
+    evaluate.add_argument("--label", type=int, help="the class of --images, for a conditional model")
     _add_data(evaluate)
     evaluate.add_argument("--split", choices=("train", "test"), default="test", help="default: %(default)s")
     evaluate.set_defaults(command=use.evaluate)
@@ -124,9 +160,14 @@ def _parser() -> argparse.ArgumentParser:
     architecture.add_arguments(causal)
     causal.set_defaults(command=check.check)
 
-    info = commands.add_parser("info", help="what is in a model file, or what minipixel runs on")
-    info.add_argument("file", nargs="?", help="a model.safetensors")
+    info = commands.add_parser(
+        "info", help="what is in a model file, in the folder of a run, or what minipixel runs on"
+    )
+    info.add_argument("file", nargs="?", help="a model.safetensors, or a folder that train left")
     info.set_defaults(command=use.info)
+
+    warm = commands.add_parser("warmup", help="compile everything now, so that no first step has to wait for it")
+    warm.set_defaults(command=warmup.warmup)
     return parser
 
 
@@ -135,7 +176,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", help="folder with its files (default: $MINIPIXEL_DATA, then a cache)")
     parser.add_argument(
         "--binarize",
-        choices=("static", "dynamic", "threshold"),
+        choices=config.BINARIZE,
         default="static",
         help="2 levels: drawn once, anew for every batch, or cut at the middle (default: %(default)s)",
     )

@@ -2,20 +2,34 @@
 
 import argparse
 import json
+import shlex
 import sys
+import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minipixel import datasets, plots
-from minipixel.cli import architecture
-from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, in_turn, prepare
+from minipixel.cli import architecture, config
+from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
+from minipixel.cli.run_folder import RunFolder, made_with, repeat_command
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
 from minipixel.optim import OPTIMIZERS, Optimizer
-from minipixel.training import EMA, Callback, History, Interrupted, fit
+from minipixel.training import (
+    EMA,
+    Callback,
+    CSVLogger,
+    History,
+    Interrupted,
+    ModelCheckpoint,
+    SampleImages,
+    TensorBoard,
+    fit,
+)
 
 DEMO_EPOCHS = 20
 SAMPLES = 30
@@ -23,13 +37,32 @@ SAMPLES = 30
 
 def demo(arguments: argparse.Namespace) -> int:
     """Train a PixelCNN on the bundled digits, all 17 levels, for about a minute on two cores."""
-    settings = {
+    settings: dict[str, Any] = {
         **{"model": "pixelcnn", "data": "digits", "root": None, "levels": None, "binarize": "static", "head": None},
         "mixtures": 5,
         **{"hidden": 32, "blocks": 5, "conditional": False, "batch_size": 64},
-        **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "ema": None, "default_out": "minipixel-demo"},
+        **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "ema": None},
+        **{
+            "resume": None,
+            "save_freq": None,
+            "sample_every": None,
+            "tensorboard": False,
+            "made_with": {},
+            "default_out": "minipixel-demo",
+        },
     }
     return _run(argparse.Namespace(**{**vars(arguments), **settings}))
+
+
+def settings_file(arguments: argparse.Namespace) -> Path | None:
+    """Where the settings stand that are not on the command line: a file that was named, or that of a run to resume."""
+    if getattr(arguments, "config", None) is not None:
+        return Path(arguments.config)
+    if getattr(arguments, "resume", None) is not None:
+        if arguments.out is not None:
+            raise ValueError("--out: got a folder with --resume, wanted none; a run goes on in its own")
+        return Path(arguments.resume) / "config.toml"
+    return None
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -52,49 +85,96 @@ def _run(settings: argparse.Namespace) -> int:
     model = MODELS[settings.model](
         ds.image_shape, levels, num_classes=len(ds.classes) if settings.conditional else None, **options
     )
-    optimizer = _optimizer(settings)
-    averages = [] if settings.ema is None else [EMA(settings.ema)]
-    results = _ResultsFolder(settings.out, settings.default_out)
+    optimizer, folder = _optimizer(settings), RunFolder(settings.out, settings.default_out, settings.resume)
+    now = made_with(ds)
+    folder.explain(_in_full(settings, model, optimizer), now)
+    watchers = _watchers(settings, folder)
     print(f"data    {describe(ds, levels)}")
     print(f"model   {type(model).__name__}, {model.num_parameters:,} weights, {model.head.name} head")
+    for name, then in settings.made_with.items():
+        if then != now[name]:
+            _note(f"{name}: was {then} then, is {now[name]} now; the bits may differ")
 
     start, interrupted = time.perf_counter(), False
     try:
-        history = fit(
-            model,
-            ds.train.images if transform else train_images,
-            labels,
-            validation=(test_images, test_labels),
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            optimizer=optimizer,
-            transform=transform,
-            callbacks=[*averages, results],
-            rng=settings.seed,
-            workers=settings.workers,
-        )
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *rest: _note(str(message))
+            history = fit(
+                model,
+                ds.train.images if transform else train_images,
+                labels,
+                validation=(test_images, test_labels),
+                epochs=settings.epochs,
+                batch_size=settings.batch_size,
+                optimizer=optimizer,
+                transform=transform,
+                callbacks=watchers,
+                rng=settings.seed,
+                workers=settings.workers,
+                resume=settings.resume and folder.checkpoints,
+            )
     except Interrupted as stop:
         history, interrupted = stop.history, True
-    folder = results.path
     figures = {
         **{"model": model.name, "data": ds.name, "levels": levels, "parameters": model.num_parameters},
         **{"epochs": history.epochs, "seconds": round(time.perf_counter() - start, 1), "interrupted": interrupted},
         "histogram_bits_per_dim": histogram_bits_per_dim(train_images, test_images, levels),
         **_last(history),
     }
-    model.save(folder / "model.safetensors")  # first, so that nothing that follows can lose it
-    write_atomically(folder / "figures.json", json.dumps(figures, indent=2) + "\n")
-    history.plot().savefig(folder / "loss.png")
+    path = folder.path
+    _save(model, path / "model.safetensors")  # first, so that nothing that follows can lose it
+    write_atomically(path / "figures.json", json.dumps(figures, indent=2) + "\n")
+    write_atomically(path / "loss.png", plots.png(history.plot()))
     if interrupted:
-        print(f"interrupted: the model so far is in {folder / 'model.safetensors'}", file=sys.stderr)
+        print(f"interrupted: the model so far is in {path / 'model.safetensors'}", file=sys.stderr)
+        print(f"go on   minipixel train --resume {shlex.quote(str(path))}", file=sys.stderr)
         return 130
     print(
         f"test    {figures['test_bits_per_dim']:.3f} bits/dim, {figures['test_nats_per_image']:.2f} nats an image "
         f"(a histogram of the levels: {figures['histogram_bits_per_dim']:.3f}) after {figures['seconds']:.0f} s"
     )
-    _draw(model, test_images, folder / "samples.png", settings.seed)
-    print(f"folder  {folder}: samples.png, loss.png, model.safetensors, figures.json")
+    _draw(model, test_images, path / "samples.png", settings.seed)
+    print(f"folder  {path}: {', '.join(sorted(file.name for file in path.iterdir()))}")
+    print(f"repeat  {repeat_command(path / 'config.toml')}")
     return 0
+
+
+def _in_full(settings: argparse.Namespace, model: Model, optimizer: Optimizer) -> dict[str, Any]:
+    """All settings by their names, those that were left out as what they came to: what config.toml holds."""
+    root = None if settings.root is None else str(Path(settings.root).resolve())  # holds wherever it is read
+    found = {"root": root, "levels": model.levels, "head": model.head.name, "learning_rate": optimizer.learning_rate}
+    layers = {key: model.config[key] for key in architecture.parameters(model.name)}
+    return {**{name: getattr(settings, name) for name in config.OPTIONS}, **found, **layers}
+
+
+def _watchers(settings: argparse.Namespace, folder: RunFolder) -> list[Callback]:
+    """What averages, and what writes into the folder, which comes first, since it is made by then."""
+    watchers: list[Callback] = [folder, CSVLogger(folder.path / "log.csv"), ModelCheckpoint(folder.checkpoints)]
+    if settings.save_freq is not None:
+        watchers.append(ModelCheckpoint(folder.checkpoints, save_freq=settings.save_freq))
+    if settings.ema is not None:
+        watchers.append(EMA(settings.ema))
+    if settings.sample_every is not None:
+        watchers.append(SampleImages(folder.path / "samples", every=settings.sample_every, rng=settings.seed))
+    if settings.tensorboard:
+        pictures = settings.sample_every
+        watchers.append(TensorBoard(folder.path / "tensorboard", every=pictures, rng=settings.seed))
+    return watchers
+
+
+def _note(text: str) -> None:
+    print(f"minipixel: note: {text}", file=sys.stderr)
+
+
+def _save(model: Model, path: Path) -> None:
+    """Save the model; on a full disk, say, in a folder for temporary files, and then raise OSError that says where."""
+    try:
+        model.save(path)
+    except OSError as error:
+        elsewhere = Path(tempfile.mkdtemp(prefix="minipixel-")) / path.name
+        model.save(elsewhere)
+        said = f"{error.strerror or error}; the model is in {elsewhere} instead"
+        raise OSError(error.errno, said, str(path)) from error
 
 
 def _optimizer(settings: argparse.Namespace) -> Optimizer:
@@ -113,26 +193,5 @@ def _last(history: History) -> dict[str, Any]:
 
 def _draw(model: Model, real: np.ndarray, path: Path, seed: int) -> None:
     print(f"drawing {SAMPLES} images", flush=True)
-    generated = model.sample(SAMPLES, in_turn(model, SAMPLES), rng=seed)
-    plots.sample_grid(real, generated, model.levels).savefig(path)
-
-
-class _ResultsFolder(Callback):
-    """The folder for the results: made and tried once `fit` has accepted all else, before it takes its first step.
-
-    One that was asked for must not hold a model already (FileExistsError); else the next free name is taken.
-    """
-
-    def __init__(self, wanted: str | None, default: str) -> None:
-        self.path = Path(wanted or default)
-        number = 2
-        while wanted is None and self.path.exists():
-            self.path = Path(f"{default}-{number}")
-            number += 1
-        if (self.path / "model.safetensors").exists():
-            raise FileExistsError(f"{self.path}: holds a model already; give --out another folder, or remove that one")
-
-    def on_train_begin(self, model: Model, images_in_all: int) -> None:
-        """Make the folder and write to it. Raises OSError."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path / "figures.json", "{}\n")
+    generated = model.sample(SAMPLES, model.conditions.in_turn(SAMPLES), rng=seed)
+    write_atomically(path, plots.png(plots.sample_grid(real, generated, model.levels)))

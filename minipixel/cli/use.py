@@ -7,8 +7,7 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,9 @@ import numpy as np
 
 import minipixel
 from minipixel import datasets, plots
-from minipixel.cli.data import describe, in_turn, prepare
+from minipixel.cli.data import describe, prepare, read_pictures
+from minipixel.cli.run_folder import describe as describe_run
+from minipixel.cli.run_folder import installed
 from minipixel.files import write_atomically
 from minipixel.kernels import numba_enabled
 from minipixel.models import Model, load
@@ -27,7 +28,9 @@ from minipixel.shards import Workers
 def sample(arguments: argparse.Namespace) -> int:
     """Draw images and write them as a picture or as an array."""
     out, model = output_file(arguments.out), read_model(arguments.file)
-    condition = in_turn(model, arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
+    condition = (
+        model.conditions.in_turn(arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
+    )
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
         images = model.sample(
@@ -41,14 +44,15 @@ def sample(arguments: argparse.Namespace) -> int:
 
 
 def complete(arguments: argparse.Namespace) -> int:
-    """Keep the upper rows of some test images, draw the rest several times, and write that as a picture or an array."""
+    """Keep the upper rows of pictures, draw the rest several times, and write that as a picture or an array."""
     out, model = output_file(arguments.out), read_model(arguments.file)
-    ds = _data(arguments, model)
-    n, times = check_count("-n", arguments.n, 1, len(ds.test.images)), check_count("--times", arguments.times, 1)
+    own = arguments.pictures
+    images, labels, _ = _pictures(arguments, model, own) if own else _split(arguments, model)
+    n = (len(images) if own else min(10, len(images))) if arguments.n is None else arguments.n
+    n, times = check_count("-n", n, 1, len(images)), check_count("--times", arguments.times, 1)
     (H, W, C), rows = model.image_shape, arguments.rows
     rows = H // 2 if rows is None else check_count("--rows", rows, 0, H)
-    images = prepare(ds.test.images[:n], ds.levels, model.levels, arguments.binarize)
-    labels = np.tile(ds.test.labels[:n], times) if model.conditions.num_classes else None
+    images, labels = images[:n], None if labels is None else np.tile(labels[:n], times)
     known = np.indices((H, W))[0] < rows
     completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, rng=arguments.seed)
     completed = completed.reshape(times, n, H, W, C)
@@ -58,27 +62,30 @@ def complete(arguments: argparse.Namespace) -> int:
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Print the mean negative log-likelihood of a split."""
+    """Print the mean negative log-likelihood of a split, or of pictures of one's own."""
     model = read_model(arguments.file)
-    ds = _data(arguments, model)
-    split = ds.train if arguments.split == "train" else ds.test
-    images = prepare(split.images, ds.levels, model.levels, arguments.binarize)
-    nats = -model.log_prob(images, split.labels if model.conditions.num_classes else None)
+    own = bool(arguments.images)
+    images, labels, data = _pictures(arguments, model, arguments.images) if own else _split(arguments, model)
+    nats = -model.log_prob(images, labels)
     bits = model.bits(nats.mean())
     spread = nats.std() / np.sqrt(len(nats))
-    print(f"data    {describe(ds, model.levels)}")
-    print(f"{arguments.split:7} {nats.mean():.2f} nats an image (standard error {spread:.2f}), {bits:.4f} bits/dim")
+    print(f"data    {data}")
+    what = "images" if own else arguments.split
+    print(f"{what:7} {nats.mean():.2f} nats an image (standard error {spread:.2f}), {bits:.4f} bits/dim")
     return 0
 
 
 def info(arguments: argparse.Namespace) -> int:
-    """Describe a model file; without one, the installation."""
+    """Describe a model file or the folder of a run; without one, the installation."""
+    if arguments.file and Path(arguments.file).is_dir():
+        print(describe_run(Path(arguments.file)))
+        return 0
     if arguments.file:
         print(load(arguments.file).summary())
         return 0
     print(f"minipixel {minipixel.__version__} on Python {platform.python_version()}, {platform.machine()}")
     for name in ("numpy", "scipy", "numba", "safetensors", "matplotlib", "cupy-cuda12x", "cupy-cuda13x"):
-        print(f"  {name:13}{_version(name)}")
+        print(f"  {name:13}{installed(name)}")
     print(f"kernels       {'Numba' if numba_enabled() else 'plain NumPy (Numba is missing, or MINIPIXEL_NUMBA=0)'}")
     print(f"threads       {Workers().count}")
     print(f"data          {os.environ.get('MINIPIXEL_DATA', 'a cache folder (MINIPIXEL_DATA is not set)')}")
@@ -109,9 +116,7 @@ def _write(out: Path, images: np.ndarray, picture: Callable[[], Any]) -> None:
 
 def write_picture(out: Path, figure: Any) -> None:
     """A Figure as a picture, whole or not at all."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    write_atomically(out, content.getvalue())
+    write_atomically(out, plots.png(figure))
 
 
 def read_model(path: str) -> Model:
@@ -122,8 +127,13 @@ def read_model(path: str) -> Model:
     return model
 
 
-def _data(arguments: argparse.Namespace, model: Model) -> datasets.Dataset:
-    """The data set asked for; ValueError if its images are not of the model's size."""
+def _split(arguments: argparse.Namespace, model: Model) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """A split of the data set asked for, as the model is told it: images, labels or None, a line that describes it.
+
+    Raises ValueError if its images are not of the model's size.
+    """
+    if arguments.label is not None:
+        raise ValueError("--label: got one for a data set, which has labels, wanted none, or pictures of one's own")
     ds = datasets.load(arguments.data, arguments.root)
     if ds.image_shape != model.image_shape:
         got, wanted = ("x".join(map(str, shape)) for shape in (ds.image_shape, model.image_shape))
@@ -131,11 +141,18 @@ def _data(arguments: argparse.Namespace, model: Model) -> datasets.Dataset:
             f"--data: got {arguments.data}, whose images are {got}, wanted images of {wanted}, as {arguments.file} was "
             "trained on"
         )
-    return ds
+    split = ds.train if arguments.split == "train" else ds.test
+    images = prepare(split.images, ds.levels, model.levels, arguments.binarize)
+    return images, split.labels if model.conditions.num_classes else None, describe(ds, model.levels)
 
 
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
+def _pictures(
+    arguments: argparse.Namespace, model: Model, paths: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """The same of pictures of one's own; of what class they are has to be said, if the model is told one."""
+    images = prepare(read_pictures(paths, model.image_shape), 256, model.levels, arguments.binarize)
+    if model.conditions.num_classes and arguments.label is None:
+        raise ValueError("--label: got none, wanted the class of the pictures, which this model is told")
+    labels = None if arguments.label is None else np.full(len(images), arguments.label)
+    size = "x".join(map(str, model.image_shape))
+    return images, labels, f"{len(images)} picture{'s' * (len(images) != 1)} of {size}, {model.levels} levels"

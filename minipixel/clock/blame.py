@@ -1,70 +1,31 @@
 """Where the future leaks in, when the proof fails.
 
 A leak is a chain of reads, from a sub-pixel to parameters that draw it or an earlier one. Every read of the chain comes
-too late for what is drawn at its end, so the chain alone does not say which of them is the mistake. But a mistake can
-be mended where it was made. So take each layer that every chain passes, or all layers of a kind (a class without its
-shift makes the same mistake in each), shut late reads of it, at all pixels alike as a mask would, and see whether the
-whole model is then causal.
+too late for what is drawn at its end, so the chain alone does not say which of them is the mistake: it lies somewhere
+from where the leak enters to where it can no longer be mended. So mend each layer in turn, by a mask, a shift or
+another cut (see suspects.py), and see whether the whole model is then causal.
 
-Whatever comes before or after a mistake could hide it too, by not reading what it ought to. So a layer has to go on
-reading through each of its inputs (if none that does is convincing, through one of them at least). The best suspects
-are those by which the outputs lose nothing of what they may know, and those with a read that looks ahead; of these, the
-ones that lose the least. Mostly there is one. If others read in time what a suspect says, and one layer too late, then
-that one is a suspect as well.
+Whatever comes before or after a mistake could hide it too, by not reading what it ought to. But then something is lost
+that could have been known in time. The best suspects are those by which the outputs lose nothing, and those that look
+ahead; of these, the ones that lose the least. Next to a mask, a shift is a suspect if it costs the output less; or as
+much, and comes after the mask, and spares other values: what one layer says may be right, and only go on unshifted.
+
+Several may be left, since outputs know most things in more than one way. Then see what else is lost: a mend that spares
+a value what another takes from it is the better one. First of all where nothing came too late, for a mistake does not
+show there and mending it should not, either; then everywhere from where both could mend the leak. If others read in
+time what a suspect says, and one layer too late, then that one is a suspect as well.
 """
-
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from minipixel.clock.late import NEVER, Read, deadlines, late_reads
-from minipixel.clock.times import Clock, walk
+from minipixel.clock.late import NEVER, Read, deadlines, late_reads, late_sources
+from minipixel.clock.mend import Losses, before
+from minipixel.clock.suspects import Suspect, candidates, shifted
+from minipixel.clock.times import Clock
 from minipixel.clock.trace import Node
 from minipixel.errors import CausalityError
-from minipixel.ops.local import ZERO, Look
 
-TRACKED = 1024
-"""How many sub-pixels, spread over the image, are followed to the output to see which suspects lose the least."""
 COLOURS = {1: ("",), 3: (" red", " green", " blue")}
-
-
-@dataclass
-class Suspect:
-    """Nodes that would make the model causal by not making some reads: a single one, or all of a kind.
-
-    `loss` is how many of its rightful dependencies the model would lose, of those on up to TRACKED sub-pixels; `ahead`
-    whether one of the reads looks at a pixel that is drawn later.
-    """
-
-    reads: dict[Node, list[Read]]
-    loss: int
-    ahead: bool
-
-    @property
-    def name(self) -> str:
-        """The layer, or the kind of layers with a star for their numbers, and the op."""
-        return self._shared(next(iter(self.reads)).name)
-
-    @property
-    def layer(self) -> str:
-        """The layer alone, or the kind of layers."""
-        return self._shared(next(iter(self.reads)).layer)
-
-    def _shared(self, name: str) -> str:
-        return name if len(self.reads) == 1 else _kind(name)
-
-    @property
-    def convincing(self) -> bool:
-        """Whether it was likely meant otherwise."""
-        return self.loss == 0 or self.ahead
-
-    @property
-    def rank(self) -> tuple[bool, int, bool]:
-        """The best suspects come first."""
-        return not self.convincing, self.loss, not self.ahead
 
 
 def prove(clock: Clock, name: str) -> None:
@@ -109,125 +70,49 @@ def suspects(clock: Clock) -> list[Suspect]:
     deadline = deadlines(clock)
     reads = {node: late_reads(clock, node, deadline[node]) for node in deadline}
     late = {node: found for node, found in reads.items() if found}
-    found = _candidates(clock, late)
+    losses = Losses(clock, deadline, late)
+    found = candidates(losses, late)
     best = min((suspect.rank for suspect in found), default=None)
     found = [suspect for suspect in found if suspect.rank == best]
-    for node in [node for suspect in found for node in suspect.reads]:
-        readers = [r for r in reads if (deadline[r] < NEVER).any() and any(source is node for source, _ in r.reads)]
-        too_late = [r for r in readers if any(read.i is not None and r.reads[read.i][0] is node for read in reads[r])]
-        if len(too_late) == 1 < len(readers):
-            found.append(Suspect({too_late[0]: reads[too_late[0]]}, found[0].loss, False))
+    found += [shift for node in late for shift in shifted(losses, late[node], node) if _as_good(losses, shift, found)]
+    cheapest = min((suspect.cost for suspect in found), default=None)
+    found = [suspect for suspect in found if suspect.cost == cheapest]
+    for late_too in (False, True):
+        found = _least(losses, found, late_too)
+    found += [reader for suspect in found for reader in _one_too_late(losses, late, suspect)]
     found.sort(key=lambda suspect: list(reads).index(next(iter(suspect.reads))))
     return list({suspect.layer: suspect for suspect in reversed(found)}.values())[::-1]  # the first of each layer
 
 
-def _candidates(clock: Clock, late: dict[Node, list[Read]]) -> list[Suspect]:
-    """All that would make the model causal: single nodes, or kinds of nodes where no single one is convincing."""
-    kinds: dict[str, list[Node]] = {}
-    for node in late:
-        kinds.setdefault(_kind(node.name), []).append(node)
-    single = [[node] for node in late if _passed_by_all(clock, late, node)]
-    several = [nodes for nodes in kinds.values() if len(nodes) > 1]
-    found: list[Suspect] = []
-    for enough in (np.all, np.any):
-        for alike in (single, several):
-            if not any(suspect.convincing for suspect in found):
-                found += [suspect for nodes in alike if (suspect := _mended(clock, late, nodes, enough))]
+def _least(losses: Losses, found: list[Suspect], late_too: bool) -> list[Suspect]:
+    """The suspects but for those that lose all that another does, and more; where all inputs are read on."""
+    kept = [suspect for suspect in found if suspect.keeps]
+    worse = [suspect for suspect in kept if any(losses.fewer(other.mend, suspect.mend, late_too) for other in kept)]
+    return [suspect for suspect in found if suspect not in worse]
+
+
+def _one_too_late(losses: Losses, late: dict[Node, list[Read]], suspect: Suspect) -> list[Suspect]:
+    """The layer that reads too late what a suspect says, if it is the only one, and others read it in time."""
+    found = []
+    for node in suspect.reads:
+        used = [reader for reader in losses.due if (losses.due[reader] < NEVER).any()]
+        readers = [reader for reader in used if any(source is node for source, _ in reader.reads)]
+        too_late = [reader for reader in readers if node in late_sources(reader, late.get(reader, []))]
+        if len(too_late) == 1 < len(readers):
+            found.append(Suspect({too_late[0]: late[too_late[0]]}, suspect.mend, suspect.loss, False))
     return found
 
 
-def _kind(name: str) -> str:
-    """The name of a node without the numbers of layers in it: what several may share."""
-    return re.sub(r"(?<=\.)\d+", "*", name)
+def _as_good(losses: Losses, shift: Suspect, found: list[Suspect]) -> bool:
+    """Whether a shift costs the output less than what was found; or as much, and other values no more than a mask.
 
-
-def _passed_by_all(clock: Clock, late: dict[Node, list[Read]], node: Node) -> bool:
-    """Whether every chain of late reads, from the image to the output, passes a node."""
-    reached = {clock.trace.image}
-    for reader in late:
-        sources = {reader.reads[read.i][0] for read in late[reader] if read.i is not None}
-        if reader is not node and sources & reached:
-            reached.add(reader)
-    return clock.output.node not in reached
-
-
-def _mended(
-    clock: Clock, late: dict[Node, list[Read]], nodes: list[Node], enough: Callable[..., Any]
-) -> Suspect | None:
-    """The suspect that nodes are, if some of their late reads, shut from the latest on, make the model causal.
-
-    `enough` says which of the inputs through which a channel reads something it has to go on reading: np.all or np.any.
+    That mask is of a layer further up, which may be right: what it says goes on unshifted.
     """
-    mended = {node: node for node in nodes}
-    shut: dict[Node, list[Read]] = {node: [] for node in nodes}
-    taps = dict.fromkeys((read.i, read.t) for node in nodes for read in late[node])
-    for tap in taps:
-        before = dict(mended)
-        for node in nodes:
-            for read in (read for read in late[node] if (read.i, read.t) == tap):
-                without, inputs = _without(mended[node], read), _inputs(node)
-                if (enough(_inputs(without), axis=0, where=inputs) >= inputs.any(axis=0)).all():
-                    mended[node] = without
-                    shut[node].append(read)
-        if mended == before:
-            continue
-        ready = walk(clock.trace, clock.times + 1, np.maximum, mended)[clock.output.node]
-        if (ready.at(clock.output.index)[:, ready.of] <= clock.times[:, clock.groups]).all():
-            loss = int((_rightful(clock, {}) & ~_rightful(clock, mended)).sum())
-            ahead = any(_looks_ahead(clock, node, read) for node in nodes for read in shut[node])
-            return Suspect({node: shut[node] for node in nodes if shut[node]}, loss, ahead)
-    return None
-
-
-def _looks_ahead(clock: Clock, node: Node, read: Read) -> bool:
-    """Whether a read looks at a pixel that is drawn later, or the grey image at its own; where maps can be compared.
-
-    Of the states of a scan: whether the one read knows more than what the input says at the cell itself.
-    """
-    if read.i is None:
-        source, look = node.reads[0]
-        of_input = clock.ready[source].at(look.index[read.at]).max()
-        return bool(clock.ready[node].at(np.array([read.there])).max() > of_input)
-    source, image = node.reads[read.i][0], clock.trace.image
-    if source.size == node.size:
-        place = clock.times.max(axis=1) if node.size == image.size else np.arange(node.pixels)
-        itself = source is image and image.K == 1 and read.there == read.at
-        return bool(place[read.there] > place[read.at]) or itself
-    stride = node.tensor.call[1].get("stride", 1)  # pixel (r, c) of the smaller map stands at (stride * r, stride * c)
-    of_source, of_node = (stride, 1) if source.pixels < node.pixels else (1, stride)
-    there, at = divmod(read.there, source.size[1]), divmod(read.at, node.size[1])
-    return stride > 1 and [of_source * x for x in there] > [of_node * x for x in at]
-
-
-def _rightful(clock: Clock, instead: dict[Node, Node]) -> np.ndarray:
-    """Which of the tracked sub-pixels the parameters of a colour know and may know: boolean (P, colours, tracked)."""
-    times, groups = clock.times, clock.groups
-    tracked = np.unique(np.linspace(0, times.size - 1, TRACKED).astype(int))
-    itself = np.arange(times.size)[:, None] == tracked
-    sets = np.packbits(itself, axis=1).reshape(*times.shape, -1)
-    known = walk(clock.trace, sets, np.bitwise_or, instead)[clock.output.node]
-    of_class, colours = known.at(clock.output.index), np.unique(groups)
-    of_colour = [np.bitwise_or.reduce(of_class[:, np.unique(known.of[groups == k])], axis=1) for k in colours]
-    knows = np.unpackbits(np.stack(of_colour, axis=1), axis=2, count=len(tracked)).astype(bool)
-    return knows & (times.ravel()[tracked] < times[:, colours][:, :, None])
-
-
-def _without(node: Node, read: Read) -> Node:
-    """The same node, had it not that read: a mask shut there."""
-    if read.i is None:
-        own = node.local.own
-        index, above = own.index.copy(), np.where(own.above == own.index[:, read.t], ZERO, own.above)
-        index[:, read.t] = ZERO
-        return replace(node, local=replace(node.local, own=replace(own, index=index, above=above)))
-    looks = list(node.reads)
-    source, look = looks[read.i]
-    channels = look.channels.reshape(-1, *read.pairs.shape).copy()
-    channels[read.t] &= ~read.pairs
-    looks[read.i] = source, Look(look.index, channels.reshape(look.channels.shape))
-    return replace(node, reads=looks)
-
-
-def _inputs(node: Node) -> np.ndarray:
-    """Through which of its inputs, its own states the last, each channel reads something: boolean (inputs, K)."""
-    inputs = [look.channels.any(axis=0) for _, look in node.reads]
-    return np.stack(inputs if node.own is None else [*inputs, np.full(node.K, (node.own.index >= 0).any())])
+    if all(shift.cost < suspect.cost for suspect in found):
+        return shift.convincing
+    earlier = before(shift.reads)
+    masks = [suspect.mend for suspect in found if suspect.keeps and earlier.issuperset(suspect.reads)]
+    return shift.cost == found[0].cost and any(
+        losses.fewer(shift.mend, mask, late_too=False) or losses.no_more(shift.mend, mask, late_too=True)
+        for mask in masks
+    )

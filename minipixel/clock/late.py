@@ -76,3 +76,8 @@ def late_reads(clock: Clock, node: Node, deadline: np.ndarray) -> list[Read]:
             at = -worst[1]
             found.append(Read(position, tap, pairs, at, int(index[at]), worst[0]))
     return sorted(found, key=lambda read: -read.late)
+
+
+def late_sources(node: Node, reads: list[Read]) -> list[Node]:
+    """The nodes, each once, from which some reads of a node take what comes too late; its own states are left out."""
+    return list(dict.fromkeys(node.reads[read.i][0] for read in reads if read.i is not None))

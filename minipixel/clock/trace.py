@@ -30,6 +30,7 @@ class Node:
     K: int
     tensor: Any
     constant: bool = False
+    weighted: bool = False
     local: Any = None
     reads: list[tuple["Node", Look]] = field(default_factory=list)
 
@@ -114,10 +115,10 @@ class Trace:
         if local.kind == "move":
             ((node, look),) = reads
             return Place(node, look.index[:, 0])
-        weighted = any(isinstance(source, Tensor) and source.vjp is None for source in tensor.inputs)
+        weighted = any(source.vjp is None and self._layers[id(source)] for source in _tensors(tensor))
         layer = self._layers[id(tensor)]
-        name = f"{layer} ({op.__name__})" if weighted and layer else f"{op.__name__} after {layer or 'the image'}"
-        node = Node(name, layer, local.size, tensor.shape[-1], tensor, local=local, reads=reads)
+        name = f"{layer} ({op.__name__})" if weighted else f"{op.__name__} after {layer or 'the image'}"
+        node = Node(name, layer, local.size, tensor.shape[-1], tensor, weighted=weighted, local=local, reads=reads)
         self.nodes.append(node)
         inside = np.arange(H * W) if local.own is None else np.where(local.own.inside, np.arange(H * W), START)
         return Place(node, inside)

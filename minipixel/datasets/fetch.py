@@ -11,28 +11,37 @@ from minipixel.errors import FormatError
 T = TypeVar("T")
 
 
-def fetch(name: str, dataset: str, root: Folder | None, mirrors: Sequence[str], read: Callable[[Path], T]) -> T:
-    """Find or download the file `name` (or `name`.gz) of a data set and return `read` of its path.
+def fetch(names: Sequence[str], dataset: str, root: Folder | None, urls: Sequence[str], read: Callable[[Path], T]) -> T:
+    """Find or download a file of a data set, which may have any of these names, and return `read` of its path.
 
-    Looks in `root` and its subfolder `dataset`, and nowhere else if `root` is given; else in `$MINIPIXEL_DATA` and its
-    subfolder; else in the user's cache, to which the file is downloaded if it is not there.
+    Looks in the folders of `folders`, and nowhere else if `root` is given; what is in none of them is downloaded to the
+    cache from the first of the `urls` that serves it, under the last of the names.
     `read` raises FormatError for a file that is not the right one. Raises FileNotFoundError if `root` lacks the file,
-    ConnectionError if no mirror answers, FormatError if those that do answer serve something else.
+    ConnectionError if no server answers, FormatError if those that do answer serve something else.
+    """
+    places = folders(dataset, root)
+    path = next((place / name for place in places for name in names if (place / name).is_file()), None)
+    if path is not None:
+        return read(path)
+    if root is not None:
+        wanted = "it" if len(names) == 1 else "one of them"
+        source = f" from {urls[0]}" if urls else ""
+        raise FileNotFoundError(
+            f"{dataset}: no {' or '.join(names)} in {' or '.join(map(str, places))}, wanted {wanted}; "
+            f"without root= it is downloaded{source}"
+        )
+    return _download(names[-1], dataset, cache_folder(dataset), urls, read)
+
+
+def folders(dataset: str, root: Folder | None) -> list[Path]:
+    """List the folders in which a data set's files are looked for, in order.
+
+    They are `root`'s subfolder named after the set, then `root` itself; without one, the same of `$MINIPIXEL_DATA`,
+    then the cache. The subfolder comes first, because some sets have files of the same name.
     """
     given = root if root is not None else os.environ.get("MINIPIXEL_DATA") or None
-    if given is not None:
-        folder = Path(given).expanduser()
-        if path := _find(name, folder, folder / dataset):
-            return read(path)
-        if root is not None:
-            raise FileNotFoundError(
-                f"{dataset}: no {name} or {name}.gz in {folder} or {folder / dataset}, wanted one of them; "
-                "without root= it is downloaded"
-            )
-    cache = cache_folder(dataset)
-    if path := _find(name, cache):
-        return read(path)
-    return _download(f"{name}.gz", dataset, cache, mirrors, read)
+    places = [] if given is None else [Path(given).expanduser() / dataset, Path(given).expanduser()]
+    return places if root is not None else [*places, cache_folder(dataset)]
 
 
 def cache_folder(dataset: str) -> Path:
@@ -42,25 +51,19 @@ def cache_folder(dataset: str) -> Path:
     return Path(pooch.os_cache("minipixel")) / dataset
 
 
-def _find(name: str, *folders: Path) -> Path | None:
-    """Find the file, plain or gzipped, in the first folder that has it."""
-    paths = (folder / file for folder in folders for file in (name, f"{name}.gz"))
-    return next((path for path in paths if path.is_file()), None)
-
-
-def _download(file: str, dataset: str, cache: Path, mirrors: Sequence[str], read: Callable[[Path], T]) -> T:
-    """Try the mirrors in turn; only a file that `read` accepts ever gets its name in the cache."""
+def _download(file: str, dataset: str, cache: Path, urls: Sequence[str], read: Callable[[Path], T]) -> T:
+    """Try the URLs in turn; only a file that `read` accepts ever gets its name in the cache."""
     import pooch
 
     cache.mkdir(parents=True, exist_ok=True)
     temporary = cache / f".{file}.{os.getpid()}.part"
     failures: list[tuple[str, OSError | FormatError]] = []
-    for mirror in mirrors:
-        url = mirror + file
+    for url in urls:
         pooch.get_logger().info("Downloading %s to %s", url, cache)
         try:
-            # The downloader alone: pooch.retrieve wants the digest of the gzip file, which differs between mirrors.
-            # Unstreamed, for it leaves a streamed answer open when that is an error; 10 MB fit in memory.
+            # The downloader alone: pooch.retrieve wants the digest of the file as it is sent, and MNIST's gzip differs
+            # between mirrors. Unstreamed, for it leaves a streamed answer open when that is an error; the largest file
+            # has 267 MB and fits in memory.
             pooch.HTTPDownloader(stream=False)(url, str(temporary), None)
             content = read(temporary)
             temporary.replace(cache / file)

@@ -13,6 +13,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ MAX_BYTES = 1 << 28  # of the unpacked numbers; MNIST's training images are 47 M
 
 _UNSIGNED_BYTE = 0x08
 _GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # gzip takes the memory for what it is asked for, whether or not so much is there
 
 
 def read_idx(
@@ -37,34 +38,47 @@ def read_idx(
     or not the one with that digest; FileNotFoundError if there is no such file.
     """
     with Path(path).open("rb") as file:
-        packed = file.peek(2)[:2] == _GZIP_MAGIC
-        stream: io.BufferedIOBase = gzip.GzipFile(fileobj=file) if packed else file
-        try:
-            header = _read_up_to(stream, 4 + 4 * dims)
-            shape = _parse_header(header, dims, path)
-            size = math.prod(shape)
-            if size > max_bytes:
-                raise FormatError(f"{path}: the header declares {shape}, {size} bytes, expected at most {max_bytes}")
-            # One byte more than there should be: it shows a tail without unpacking all of it, and where there is none
-            # the reader meets the end of the gzip stream, where the check sum is.
-            content = _read_up_to(stream, size + 1)
-        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise FormatError(f"{path}: damaged gzip ({error}), expected an IDX file, plain or gzipped") from error
+        return _decode(str(path), file, dims, sha256, max_bytes)
+
+
+def decode_idx(
+    name: str, content: bytes, dims: int, *, sha256: str | None = None, max_bytes: int = MAX_BYTES
+) -> NDArray[np.uint8]:
+    """Read an IDX file that is in memory already; `name` is what to call it in an error. See `read_idx`."""
+    return _decode(name, io.BytesIO(content), dims, sha256, max_bytes)
+
+
+def _decode(name: str, file: IO[bytes], dims: int, sha256: str | None, max_bytes: int) -> NDArray[np.uint8]:
+    packed = file.read(2) == _GZIP_MAGIC
+    file.seek(0)
+    stream: Any = gzip.GzipFile(fileobj=file) if packed else file
+    try:
+        header = _read_up_to(stream, 4 + 4 * dims)
+        shape = _parse_header(header, dims, name)
+        size = math.prod(shape)
+        # Beside a dimension of 0 the others cost nothing, but NumPy refuses them when they are too large.
+        if math.prod(max(n, 1) for n in shape) > max_bytes:
+            raise FormatError(f"{name}: the header declares {shape}, {size} bytes, expected at most {max_bytes}")
+        # One byte more than there should be: it shows a tail without unpacking all of it, and where there is none
+        # the reader meets the end of the gzip stream, where the check sum is.
+        content = _read_up_to(stream, size + 1)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise FormatError(f"{name}: damaged gzip ({error}), expected an IDX file, plain or gzipped") from error
     if len(content) != size:
         got = f"{len(content)} bytes" if len(content) < size else "more bytes"
-        raise FormatError(f"{path}: {got} of data after the header, expected {size} for shape {shape}")
+        raise FormatError(f"{name}: {got} of data after the header, expected {size} for shape {shape}")
     if sha256 is not None:
         digest = hashlib.sha256(header)
         digest.update(content)
         if digest.hexdigest() != sha256:
             raise FormatError(
-                f"{path}: unpacked content has SHA-256 {digest.hexdigest()}, expected {sha256}; "
+                f"{name}: unpacked content has SHA-256 {digest.hexdigest()}, expected {sha256}; "
                 "replace the file by the original"
             )
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _read_up_to(stream: io.BufferedIOBase, size: int) -> bytearray:
+def _read_up_to(stream: IO[bytes], size: int) -> bytearray:
     """Read `size` bytes, or fewer at the end; memory grows with what arrives, not with what a header declares."""
     content = bytearray()
     while len(content) < size and (chunk := stream.read(min(_CHUNK, size - len(content)))):
@@ -72,14 +86,14 @@ def _read_up_to(stream: io.BufferedIOBase, size: int) -> bytearray:
     return content
 
 
-def _parse_header(header: bytearray, dims: int, path: str | os.PathLike[str]) -> tuple[int, ...]:
+def _parse_header(header: bytearray, dims: int, name: str) -> tuple[int, ...]:
     """Check the header of an IDX file and return the shape it declares."""
     wanted = bytes([0, 0, _UNSIGNED_BYTE, dims])
     if header[:4] != wanted:
         raise FormatError(
-            f"{path}: starts with {header[:4].hex(' ') or 'nothing'}, "
+            f"{name}: starts with {header[:4].hex(' ') or 'nothing'}, "
             f"expected {wanted.hex(' ')} (IDX, unsigned bytes, {dims} dimensions)"
         )
     if len(header) != 4 + 4 * dims:
-        raise FormatError(f"{path}: {len(header)} bytes, expected a header of {4 + 4 * dims}")
+        raise FormatError(f"{name}: {len(header)} bytes, expected a header of {4 + 4 * dims}")
     return struct.unpack(f">{dims}I", header[4:])

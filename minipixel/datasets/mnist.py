@@ -4,7 +4,7 @@ It is MNIST or nothing: wherever a file comes from, the SHA-256 of its unpacked 
 so a published number can be compared with yours.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,8 @@ MIRRORS = (
 def load(root: Folder | None = None) -> Dataset:
     """Load MNIST: 60,000 handwritten digits to train on and 10,000 to test, (28, 28, 1) with 256 levels.
 
-    The files, `train-images-idx3-ubyte` and so on, plain or with `.gz`, are looked for in `root` and `root`/mnist; if
-    no `root` is given, in `$MINIPIXEL_DATA` and its mnist/, then in the user's cache, to which missing ones are
+    The files, `train-images-idx3-ubyte` and so on, plain or with `.gz`, are looked for in `root`/mnist and `root`; if
+    no `root` is given, in `$MINIPIXEL_DATA`, its mnist/ first, then in the user's cache, to which missing ones are
     downloaded (11 MB in all).
     Raises FileNotFoundError if `root` lacks a file, FormatError if a file is not the original, ConnectionError if a
     download is needed and no mirror answers.
@@ -43,11 +43,16 @@ def load_from(root: Folder | None, digests: Mapping[str, str], mirrors: Sequence
     """Load the four files that have these digests, downloading from these mirrors; `load` says the rest."""
 
     def array(name: str, dims: int) -> NDArray[np.uint8]:
-        return fetch(name, "mnist", root, mirrors, lambda path: read_idx(path, dims, sha256=digests[name]))
+        urls = [f"{mirror}{name}.gz" for mirror in mirrors]
+        return fetch((name, f"{name}.gz"), "mnist", root, urls, lambda path: read_idx(path, dims, sha256=digests[name]))
 
-    def split(prefix: str) -> Split:
-        images = array(f"{prefix}-images-idx3-ubyte", 3)
-        labels = array(f"{prefix}-labels-idx1-ubyte", 1)
-        return Split(images[..., None], labels.astype(np.int64))
+    return Dataset("mnist", *splits(array), levels=256, classes=tuple("0123456789"))
 
-    return Dataset("mnist", split("train"), split("t10k"), levels=256, classes=tuple("0123456789"))
+
+def splits(array: Callable[[str, int], NDArray[np.uint8]]) -> tuple[Split, Split]:
+    """Put together the training and the test split of a set that has MNIST's four files: `array` of (name, dims)."""
+    train, test = (
+        Split(array(f"{part}-images-idx3-ubyte", 3)[..., None], array(f"{part}-labels-idx1-ubyte", 1).astype(np.int64))
+        for part in ("train", "t10k")
+    )
+    return train, test

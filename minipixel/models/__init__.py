@@ -12,7 +12,7 @@ from minipixel.models.multiscale import MultiScale
 from minipixel.models.pixelcnn import PixelCNN
 from minipixel.models.pixelcnnpp import PixelCNNpp
 from minipixel.models.pixelrnn import DiagonalBiLSTM, RowLSTM
-from minipixel.nn import BLANK
+from minipixel.nn import Blank
 
 # The one table of models, by the name used in files and on the command line.
 MODELS: dict[str, type[Model]] = {
@@ -36,19 +36,22 @@ __all__ = [
 def load(path: str | os.PathLike[str]) -> Model | EmbeddingNet:
     """The model, or the embedding network, that its `save(path)` wrote, weights and all.
 
+    Of a checkpoint of training: the model as it was then, with averaged weights if there are any (callbacks.EMA).
     Raises FormatError for a file that is damaged, or is not such a model; FileNotFoundError if there is none.
     """
     config, tensors = checkpoint.read(path)
     arguments = dict(config)
+    if arguments.pop("training", None) is not None:
+        tensors = checkpoint.weights(tensors)
     name = arguments.pop("model", None)
     known: dict[str, Callable[..., Model | EmbeddingNet]] = {**MODELS, EmbeddingNet.name: EmbeddingNet}
     if name not in tuple(known):
-        raise FormatError(f"{path}: got a model named {name!r}, expected one of {', '.join(known)}")
+        raise FormatError(f"{path}: got a model named {name!r:.60}, expected one of {', '.join(known)}")
     try:
-        model = known[name](**arguments, rng=BLANK)  # takes no memory before the shapes are known to be right
+        model = known[name](**arguments, rng=Blank(len(tensors)))  # no memory before the shapes are right
         model.load_state_dict(tensors)
     except (TypeError, ValueError) as error:
-        raise FormatError(f"{path}: its configuration does not fit: {error}") from error
+        raise FormatError(f"{path}: its configuration does not fit: {error!s:.300}") from error
     stored = {str(tensor.dtype) for tensor in tensors.values()}
     if stored != {model.dtype}:
         raise FormatError(f"{path}: got weights of {', '.join(sorted(stored))}, expected {model.dtype}")

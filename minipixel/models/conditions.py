@@ -64,6 +64,10 @@ class Conditions:
             return rng.integers(self.num_classes, size=N)
         return rng.standard_normal((N, *self.shape)) if self.shape is not None else None
 
+    def in_turn(self, N: int) -> np.ndarray | None:
+        """Labels of N images, all classes in turn: (N,); None for a model without classes."""
+        return np.arange(N) % self.num_classes if self.num_classes else None
+
     def describe(self, N: int) -> str:
         """What N conditions should look like, in words."""
         if self.num_classes:

@@ -22,7 +22,7 @@ from minipixel.models.base import Model
 from minipixel.models.checks import check_choice, check_count, check_shape
 from minipixel.models.pixelcnn import PixelCNN
 from minipixel.models.pixelrnn import DiagonalBiLSTM, RowLSTM
-from minipixel.nn import BLANK, Init, Module, UnmaskedConv2d
+from minipixel.nn import Init, Module, UnmaskedConv2d
 from minipixel.tensor import Tensor
 
 # The models that there can be at each scale, by name, and what each calls the number of its layers.
@@ -103,7 +103,7 @@ class MultiScale(Model):
         self.factor = factor
         kind, depth = BASES[base]
         sizes: dict[str, Any] = {"hidden": hidden, depth: layers}
-        rng = BLANK if self.init.blank else self.init.rng  # one stream for all weights, or no memory for any
+        rng = self.init.blank or self.init.rng  # one stream for all weights, or no memory for any
         shared: dict[str, Any] = {"head": self.head.name, "mixtures": self.mixtures, "rng": rng, "dtype": self.dtype}
 
         small_shape = -(-H // factor), -(-W // factor), C

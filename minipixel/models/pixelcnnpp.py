@@ -216,7 +216,7 @@ class PixelCNNpp(Model):
             "activation": check_choice("activation", activation, tuple(ACTIVATIONS)),
             "weight_norm": check_flag("weight_norm", weight_norm),
         }
-        options["head"] = options.get("head") or "logistic_mixture"
+        options["head"] = "logistic_mixture" if options.get("head") is None else options["head"]
         super().__init__(image_shape, levels, architecture, **options)
 
         F, init = filters, self.init

@@ -4,7 +4,7 @@ from minipixel.nn.activation import ACTIVATIONS, Dropout, PReLU
 from minipixel.nn.conditioning import Conditioning
 from minipixel.nn.conv import Conv2d, Pointwise, UnmaskedConv2d
 from minipixel.nn.gated import GatedLayer, VerticalConv2d
-from minipixel.nn.init import BLANK, Init
+from minipixel.nn.init import BLANK, Blank, Init
 from minipixel.nn.masks import causal_mask, colour_groups, vertical_mask
 from minipixel.nn.module import Module, Parameter
 from minipixel.nn.shifted import EnlargingConv2d, ShiftedConv2d
@@ -14,6 +14,7 @@ from minipixel.nn.weight_norm import NormedPointwise, WeightNorm, fitting_scales
 __all__ = [
     "ACTIVATIONS",
     "BLANK",
+    "Blank",
     "Conditioning",
     "Conv2d",
     "Dropout",

@@ -8,25 +8,44 @@ import numpy as np
 
 from minipixel.nn.module import Parameter
 
-BLANK = "blank"
-"""Given as `rng`: weights that are about to be loaded. Zeros that take no memory, whatever size is asked for."""
+
+class Blank:
+    """Given as `rng`: weights that are about to be loaded. Zeros that take no memory, whatever size is asked for.
+
+    Of a model from a file, `arrays` is how many weights there are: asking for more raises ValueError, so that a file
+    of a few bytes cannot have a model of 65,536 layers built.
+    """
+
+    def __init__(self, arrays: int | None = None) -> None:
+        self.arrays = arrays
+        self.made = 0
+
+    def filled(self, number: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """An array of that number everywhere, all of it in one place."""
+        self.made += 1
+        if self.arrays is not None and self.made > self.arrays:
+            raise ValueError(f"state: got {self.arrays} arrays, wanted more, as the configuration has more layers")
+        return np.broadcast_to(number, shape)
+
+
+BLANK = Blank()
 
 
 class Init:
     """Makes the parameters of a model, layer by layer, from one stream of random numbers and in one dtype.
 
-    `rng` is None, an int, a SeedSequence, a Generator, or BLANK.
+    `rng` is None, an int, a SeedSequence, a Generator, or a Blank.
     """
 
     def __init__(self, rng: Any, dtype: str) -> None:
-        self.blank = rng is BLANK
+        self.blank = rng if isinstance(rng, Blank) else None
         self.rng = None if self.blank else np.random.default_rng(rng)
         self.dtype = dtype
 
     def constant(self, value: float, *shape: int) -> Parameter:
         """A parameter with one value everywhere."""
         number = np.asarray(value, self.dtype)
-        return Parameter(np.broadcast_to(number, shape) if self.blank else np.full(shape, number))
+        return Parameter(self.blank.filled(number, shape) if self.blank else np.full(shape, number))
 
     def zeros(self, *shape: int) -> Parameter:
         """A parameter of zeros."""

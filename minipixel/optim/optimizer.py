@@ -1,11 +1,14 @@
 """What all optimisers share: a step is taken by a model whose parameters hold gradients."""
 
+import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any
 
-from minipixel.backend import array_module
+import numpy as np
+
+from minipixel.backend import array_module, to_cpu
 
 LearningRate = float | Callable[[int], float]
 """A number, or a schedule: from the number of steps taken before, 0 for the first one, to the rate of a step."""
@@ -55,6 +58,38 @@ class Optimizer:
         """What to add to a weight, from its gradient and its memories, which are updated in place."""
         raise NotImplementedError
 
+    def settings(self) -> dict[str, Any]:
+        """The class and what its constructor was given, as plain values; a schedule is only called one."""
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        return {"kind": type(self).__name__, **{name: _plain(getattr(self, name, None)) for name in names}}
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of all that changes from step to step: numbers, and host arrays named MEMORY/WEIGHT."""
+        rate = {} if callable(self.learning_rate) else {"learning_rate": float(self.learning_rate)}
+        arrays = {
+            f"{kind}/{name}": np.array(to_cpu(array))
+            for name, memories in self.state.items()
+            for kind, array in memories.items()
+        }
+        return {"steps": self.steps, "rate": self.rate, **rate, **arrays}
+
+    def load_state_dict(self, state: Mapping[str, Any], model: Any) -> None:
+        """Go on from what `state_dict` gave, on the same kind of optimizer for the same model.
+
+        Raises ValueError, with nothing changed, if an array is missing or is of another shape than its weight.
+        """
+        steps, rate = int(state["steps"]), state.get("learning_rate", self.learning_rate)
+        memories: dict[str, dict[str, Any]] = {}
+        for name, parameter in model.named_parameters() if steps else ():
+            memories[name] = {}
+            for kind in self.memories:
+                array = state.get(f"{kind}/{name}")
+                if array is None or array.shape != parameter.shape:
+                    got = "none" if array is None else f"one of shape {array.shape}"
+                    raise ValueError(f"state: got {got} for {kind}/{name}, wanted an array of shape {parameter.shape}")
+                memories[name][kind] = array_module(parameter.data).array(array, dtype=parameter.dtype)
+        self.steps, self.rate, self.learning_rate, self.state = steps, float(state["rate"]), rate, memories
+
     def _scheduled_rate(self) -> float:
         """The learning rate of the step to come, a plain number, so that it changes no weight's dtype."""
         rate = self.learning_rate(self.steps) if callable(self.learning_rate) else self.learning_rate
@@ -69,6 +104,15 @@ class Optimizer:
         squares = [(g.astype("float64") ** 2).sum() for g in gradients]  # in float32 a square may overflow
         norm = math.sqrt(float(sum(squares)))
         return 1.0 if norm <= self.clip_norm else self.clip_norm / norm
+
+
+def _plain(setting: Any) -> Any:
+    """A setting as JSON can hold it."""
+    if callable(setting):
+        return "a schedule"
+    if isinstance(setting, (bool, str)) or setting is None:
+        return setting
+    return float(setting) if isinstance(setting, Real) else repr(setting)
 
 
 def check_above_0(name: str, value: Any, such_as: str) -> None:

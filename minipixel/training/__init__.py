@@ -1,8 +1,35 @@
 """Training: the loop, what watches it, and what it remembers."""
 
-from minipixel.training.callbacks import EMA, Callback, LearningRate, Progress
-from minipixel.training.fit import Interrupted, fit
+from minipixel.training.callbacks import (
+    EMA,
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LearningRate,
+    ModelCheckpoint,
+    Progress,
+    SampleImages,
+    TensorBoard,
+    TerminateOnNaN,
+)
+from minipixel.training.fit import fit
 from minipixel.training.fit_embedding import fit_embedding
 from minipixel.training.history import History
+from minipixel.training.interrupt import Interrupted
 
-__all__ = ["EMA", "Callback", "History", "Interrupted", "LearningRate", "Progress", "fit", "fit_embedding"]
+__all__ = [
+    "EMA",
+    "CSVLogger",
+    "Callback",
+    "EarlyStopping",
+    "History",
+    "Interrupted",
+    "LearningRate",
+    "ModelCheckpoint",
+    "Progress",
+    "SampleImages",
+    "TensorBoard",
+    "TerminateOnNaN",
+    "fit",
+    "fit_embedding",
+]

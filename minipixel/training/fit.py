@@ -1,44 +1,36 @@
 """The training loop: shuffle, cut into batches, cut those into shards, sum gradients in shard order, step.
 
 The result is the same to the bit for any number of workers: the cut into shards depends on the model alone (shards.py),
-their gradients are added in order, and random numbers are keyed by what they are for (streams.py).
+their gradients are added in order, and random numbers are keyed by what they are for (streams.py). It is the same, too,
+however often training was stopped and resumed: what the next step depends on is in a Training (training.py).
 """
 
-import signal
+import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from minipixel.models import Model
 from minipixel.models.base import rows
-from minipixel.models.checks import MANY, check_count
+from minipixel.models.checks import MANY, check_count, check_flag
 from minipixel.optim import Adam, Optimizer
 from minipixel.shards import Workers
-from minipixel.tensor import gradients
-from minipixel.training.callbacks import Callback, Progress
+from minipixel.tensor import Tensor, gradients
+from minipixel.training.anomaly import StepError, check_step, first_op, kept_finite, report
+from minipixel.training.callbacks import EMA, Callback, Progress
+from minipixel.training.checkpoints import Position, find
 from minipixel.training.history import History
+from minipixel.training.interrupt import Interrupted, finish_the_step
 from minipixel.training.streams import DROPOUT, SHUFFLE, TRANSFORM, Streams
+from minipixel.training.training import Training
 
 ENOUGH = 128
 """How many images of a first batch initialize a model: it takes them all at once, so more would only cost memory."""
 
 Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during `fit`: the step at hand was finished, the model is whole; `history` is what was seen so far.
-
-    (After a second Ctrl-C nothing is finished: some weights may be one step ahead of others, which does no harm.)
-    """
-
-    def __init__(self, history: History) -> None:
-        super().__init__("training was interrupted; the model keeps what it has learnt so far")
-        self.history = history
 
 
 def fit(
@@ -55,7 +47,7 @@ def fit(
     rng: Any = 0,
     workers: int | None = None,
     progress: bool = True,
-    resume: None = None,
+    resume: str | os.PathLike[str] | None = None,
     anomaly: bool = False,
 ) -> History:
     """Train a model on integer images (N, H, W, C) by maximum likelihood; the History has one entry an epoch.
@@ -63,14 +55,21 @@ def fit(
     `validation`: images, or (images, condition), evaluated after every epoch. `optimizer`: Adam at 1e-3 if None.
     `transform(images, rng)` runs on every batch: dynamic binarisation, augmentation. `rng`: None, int, SeedSequence or
     Generator. `workers`: threads, one a core if None; the result does not depend on it.
-    Raises ValueError for arguments that cannot be meant, before anything is changed; Interrupted, a KeyboardInterrupt,
-    after Ctrl-C.
+
+    `resume`: a checkpoint file of callbacks.ModelCheckpoint, or its folder, of which the newest intact one counts; go
+    on from there, to the same bits as if training had never stopped. From a folder with none, training starts at the
+    beginning, so that a command with ModelCheckpoint(folder) and resume=folder may be run again whenever it was killed.
+    All arguments but `epochs`, `validation`, `workers` and `callbacks` have to be the same; rng=None takes the stored
+    one. Of `transform` only whether there is one can be checked. Seconds are those of all runs together.
+
+    Raises ValueError for arguments that cannot be meant, or are not those of the checkpoint, before anything is
+    changed; FormatError for a broken checkpoint; Interrupted, a KeyboardInterrupt, after Ctrl-C; NonFiniteError where a
+    loss or a gradient is NaN or infinite, before that step is taken: with `anomaly` it names the op that began it.
     """
     if not isinstance(model, Model):
         raise ValueError(f"fit: got a {type(model).__name__}, wanted a model; an EmbeddingNet learns by fit_embedding")
-    if resume is not None or anomaly:
-        raise ValueError("fit: got resume= or anomaly=, which this version does not offer yet; leave them out")
     epochs, batch_size = check_count("epochs", epochs, 1, MANY), check_count("batch_size", batch_size, 1, MANY)
+    check_flag("anomaly", anomaly)
     if transform is None:
         images, condition = model.checked(images, condition)
     else:  # the images become ones that the model describes batch by batch
@@ -81,63 +80,120 @@ def fit(
         held_out = validation if isinstance(validation, tuple) else (validation, None)
         model.checked(*held_out)
 
-    optimizer, streams, history = optimizer or Adam(), Streams(rng), History()
-    watchers = [*([Progress(epochs)] if progress else []), *callbacks]
+    workers_pool, saved = Workers(workers), None if resume is None else find(resume)
+    streams = Streams(saved.seed if saved and rng is None else rng)
+    optimizer, watchers = optimizer or Adam(), [*([Progress(epochs)] if progress else []), *callbacks]
+    watchers.sort(key=lambda watcher: not isinstance(watcher, EMA))  # first: all others see, save, restore averages
+    settings = {"batch_size": batch_size, "rng": streams.root, "transform": transform is not None}
+    training = Training(model, optimizer, watchers, (images, condition), settings)
+    if saved:
+        training.check(saved, epochs)
+    history = training.history
 
     def tell(event: str, *arguments: Any) -> None:
         for watcher in watchers:
             getattr(watcher, event)(*arguments)
 
-    def batches(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """The images in a new order, cut into batches, each transformed; and their conditions."""
+    def stopped() -> bool:
+        """Whether a callback asks to end after the step at hand."""
+        return any(watcher.stop_training for watcher in watchers)
+
+    def batches(epoch: int, first: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+        """The images in a new order, cut into batches: of each the places, the images transformed, the conditions."""
         order = streams(SHUFFLE, epoch).permutation(len(images))
-        for step, start in enumerate(range(0, len(order), batch_size)):
-            chosen = order[start : start + batch_size]
+        for step in range(first, training.steps_an_epoch):
+            chosen = order[step * batch_size : (step + 1) * batch_size]
             batch = images[chosen]
             if transform is not None:
                 batch = transform(batch, streams(TRANSFORM, epoch, step))
-            yield batch, rows(condition, chosen)
+            yield chosen, batch, rows(condition, chosen)
 
-    def train_epoch(epoch: int) -> dict[str, float]:
-        """One pass over the images, or as far as Ctrl-C lets it come; the means over what was seen."""
-        seen, nats = 0, 0.0
-        for step, (batch, told) in enumerate(batches(epoch)):
-            nats += len(batch) * _step(model, batch, told, optimizer, pool, streams, (epoch, step))
-            seen += len(batch)
-            logs = {"loss": nats / seen, "bits_per_dim": model.bits(nats / seen)}
-            tell("on_batch_end", epoch, len(batch), logs)
-            if interrupted():
-                break
-        return logs
+    def train_epoch(at: Position) -> bool:
+        """The steps of an epoch that are left; False if a callback, or Ctrl-C, or a bad number has cut it short."""
+        began = time.perf_counter() - at.seconds
+        for chosen, batch, told in batches(at.epoch, at.step):
+            key = at.epoch, at.step
+            try:
+                loss = _step(model, batch, told, optimizer, pool, streams, key)
+            except StepError as what:
+                again = (_loss(model, batch, told, streams, key, p) for p in pool.parts(len(batch), model.shard_size))
+                error = report(what, key, chosen, first_op(model, again) if anomaly else None)
+                error.history = history
+                tell("on_not_finite", error)
+                if not stopped():
+                    raise error from None
+                return False
+            at.advance(len(batch), loss)
+            at.seconds = time.perf_counter() - began
+            tell("on_batch_end", at.epoch, len(batch), training.logs())
+            stop = interrupted() or stopped()
+            tell("on_pause", training, stop)
+            if stop:
+                return False
+        return True
 
-    def validate() -> dict[str, float]:
-        nats = float(-model.log_prob(*held_out).mean())
-        return {"val_loss": nats, "val_bits_per_dim": model.bits(nats)}
+    def end_epoch(at: Position) -> None:
+        """Validate, and tell what came of it."""
+        began, logs = time.perf_counter() - at.seconds, training.logs()
+        tell("on_evaluation_begin")
+        if validation is not None:
+            nats = float(-model.log_prob(*held_out).mean())
+            logs |= {"val_loss": nats, "val_bits_per_dim": model.bits(nats)}
+        logs |= {"learning_rate": optimizer.rate, "seconds": time.perf_counter() - began}
+        history.append(logs)
+        tell("on_epoch_end", at.epoch, logs)
+        tell("on_evaluation_end")
 
-    with Workers(workers) as pool, finish_the_step(progress) as interrupted:
-        if not model.initialized:
-            batch, told = next(batches(0))
+    with workers_pool as pool, finish_the_step(progress) as interrupted:
+        if saved:
+            training.restore_model(saved)
+        elif not model.initialized:
+            _, batch, told = next(batches(0))
             model.initialize(batch[:ENOUGH], rows(told, slice(ENOUGH)))
-        tell("on_train_begin", model, epochs * len(images))
+        if progress and resume is not None:
+            print(f"resume: {saved or f'nothing in {resume} yet, starting at the beginning'}", file=sys.stderr)
+        at = training.position
+        for watcher in watchers:
+            watcher.stop_training = False
+        tell("on_train_begin", model, (epochs - at.epoch) * len(images) - at.seen)
         try:
-            for epoch in range(epochs):
-                began = time.perf_counter()
-                tell("on_epoch_begin", epoch, optimizer)
-                logs = train_epoch(epoch)
-                tell("on_evaluation_begin")
-                if validation is not None and not interrupted():
-                    logs |= validate()
-                logs["seconds"] = time.perf_counter() - began
-                history.append(logs)
-                tell("on_epoch_end", epoch, logs)
-                tell("on_evaluation_end")
-                if interrupted():
+            if saved:
+                training.restore_callbacks(saved)
+            while at.epoch < epochs and not stopped():
+                if at.step == 0:
+                    tell("on_epoch_begin", at.epoch, optimizer)
+                if not train_epoch(at):
+                    if at.seen:
+                        history.append(training.logs() | {"learning_rate": optimizer.rate, "seconds": at.seconds})
+                    if interrupted():
+                        raise KeyboardInterrupt
+                    break
+                end_epoch(at)
+                at = training.position = Position(at.epoch + 1)
+                enough = interrupted()
+                tell("on_pause", training, enough or stopped() or at.epoch == epochs)
+                if enough:
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
-            raise Interrupted(history) from None
+            stop = Interrupted(history, training.saved)
+            if progress:
+                print(stop, file=sys.stderr)
+            raise stop from None
         finally:
             tell("on_train_end")
     return history
+
+
+def _loss(
+    model: Model,
+    batch: np.ndarray,
+    condition: np.ndarray | None,
+    streams: Streams,
+    key: tuple[int, int],
+    part: slice,
+) -> Tensor:
+    """The mean loss of a shard of the batch of (epoch, step) = key, with its own dropout: the same whenever asked."""
+    return model.loss(batch[part], rows(condition, part), rng=streams(DROPOUT, *key, part.start))
 
 
 def _step(
@@ -154,38 +210,16 @@ def _step(
 
     def shard(part: slice) -> tuple[float, list[Any]]:
         share = len(batch[part]) / len(batch)
-        loss = model.loss(batch[part], rows(condition, part), rng=streams(DROPOUT, *key, part.start))
+        loss = _loss(model, batch, condition, streams, key, part)
         return float(loss.data) * share, gradients(loss, parameters, seed=share)
 
     total, summed = 0.0, None
     for loss, found in pool.map(shard, len(batch), model.shard_size):
         total += loss
         summed = found if summed is None else [a + b for a, b in zip(summed, found, strict=True)]
+    check_step(total, summed or (), optimizer.clip_norm is not None)
     for parameter, gradient in zip(parameters, summed or (), strict=True):
         parameter.grad = gradient
-    optimizer.step(model)
+    with kept_finite(parameters):
+        optimizer.step(model)
     return total
-
-
-@contextmanager
-def finish_the_step(say_so: bool) -> Iterator[Callable[[], bool]]:
-    """Within this block a first Ctrl-C only makes the yielded function true; a second one interrupts at once.
-
-    Only the main thread may do this; in another, Ctrl-C is not ours.
-    """
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-
-    def on_interrupt(number: int, frame: Any) -> None:
-        asked.set()
-        if say_so:
-            print("\nCtrl-C: finishing the step; once more to stop at once", file=sys.stderr)
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield asked.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -19,8 +19,8 @@ from minipixel.optim.optimizer import check_above_0
 from minipixel.shards import Workers
 from minipixel.tensor import Tensor, gradients
 from minipixel.training.callbacks import Progress
-from minipixel.training.fit import Interrupted, finish_the_step
 from minipixel.training.history import History
+from minipixel.training.interrupt import Interrupted, finish_the_step
 from minipixel.training.streams import TRIPLETS, Streams
 
 

@@ -16,6 +16,13 @@ class Streams:
             rng = np.random.SeedSequence([int(word) for word in rng.integers(0, 2**32, size=4)])
         self._root = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
 
+    @property
+    def root(self) -> dict[str, Any]:
+        """What all streams come from, as plain values: `Streams(SeedSequence(**root))` has the same ones."""
+        entropy: Any = self._root.entropy
+        whole = int(entropy) if isinstance(entropy, (int, np.integer)) else [int(word) for word in entropy]
+        return {"entropy": whole, "spawn_key": [int(key) for key in self._root.spawn_key]}
+
     def __call__(self, *key: int) -> np.random.Generator:
         """The generator of that key; asked again, it starts again."""
         root = self._root

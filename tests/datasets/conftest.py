@@ -1,8 +1,14 @@
+import functools
+import http.server
+import socket
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
+
+from minipixel.datasets import fetch
 
 Refused = Callable[..., AbstractContextManager[None]]
 
@@ -38,3 +44,46 @@ def little_memory() -> Callable[[], AbstractContextManager[None]]:
             tracemalloc.stop()
 
     return measure
+
+
+@pytest.fixture
+def caches(tmp_path, monkeypatch):
+    """A folder for the caches of all sets, no folder in the environment, and no proxy on the way to 127.0.0.1."""
+    monkeypatch.setattr(fetch, "cache_folder", lambda dataset: tmp_path / "cache" / dataset)
+    monkeypatch.delenv("MINIPIXEL_DATA", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def no_download(monkeypatch):
+    def fail(*_):
+        pytest.fail("went to the network")
+
+    monkeypatch.setattr(fetch, "_download", fail)
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A web server for the folder `www`: its address and the paths it was asked for."""
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            asked.append(self.path)
+
+    handler = functools.partial(Handler, directory=tmp_path / "www")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}/", asked
+        httpd.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def closed_port():
+    """An address at which nobody listens: the port is bound, so that no one else takes it, but does not listen."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/"

@@ -1,12 +1,13 @@
 import gzip
 import hashlib
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
 
-from minipixel.datasets.idx import read_idx
+from minipixel.datasets.idx import decode_idx, read_idx
 from minipixel.errors import FormatError
 
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
@@ -148,3 +149,27 @@ def test_a_wrong_digest(file, refused):
 def test_a_missing_file(tmp_path, refused):
     with refused(FileNotFoundError, tmp_path / "none"):
         read_idx(tmp_path / "none", 3)
+
+
+@pytest.mark.parametrize("shape", [(0, 2**32 - 1, 2**32 - 1), (2**32 - 1, 0, 2**32 - 1), (0, 2**20, 2**20)])
+def test_huge_dimensions_beside_an_empty_one(file, refused, shape):
+    path = file(b"\x00\x00\x08\x03" + struct.pack(">3I", *shape))
+    with refused(FormatError, path, shape, "expected at most"):
+        read_idx(path, 3)
+
+
+def test_a_small_gzip_takes_little_memory_whatever_its_header_says():
+    content = gzip.compress(b"\x00\x00\x08\x03" + struct.pack(">3I", 200, 1000, 1000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError):
+            decode_idx("some", content, 3)
+        assert tracemalloc.get_traced_memory()[1] < 500_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_decode_is_read_without_a_file(file, refused):
+    assert np.array_equal(decode_idx("some", gzip.compress(idx(IMAGES)), 3), IMAGES)
+    with refused(FormatError, "some: starts with", "expected"):
+        decode_idx("some", b"no", 3)

@@ -82,21 +82,24 @@ def test_a_dataset_is_frozen_and_compares_by_identity():
 def test_the_public_names():
     assert isinstance(datasets.load("digits"), Dataset)
     assert isinstance(datasets.load("digits").train, Split)
-    assert sorted(datasets.DATASETS) == ["digits", "emoji", "mnist"]
+    assert sorted(datasets.DATASETS) == ["cifar10", "digits", "emoji", "fashion_mnist", "mnist", "quickdraw"]
     for name in datasets.__all__:
         assert hasattr(datasets, name)
 
 
-@pytest.mark.parametrize(("name", "meant"), [("digit", "digits"), ("MNIST", "mnist"), ("emojis", "emoji")])
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("digit", "digits"), ("MNIST", "mnist"), ("emojis", "emoji"), ("CIFAR10", "cifar10")],
+)
 def test_an_unknown_name_gets_a_hint(refused, name, meant):
-    known = "wanted one of 'digits', 'emoji', 'mnist'"
+    known = "wanted one of 'digits', 'emoji', 'mnist', 'fashion_mnist', 'cifar10', 'quickdraw'"
     with refused(ValueError, "load", repr(name), known, f"did you mean {meant!r}?"):
         datasets.load(name)
 
 
 @pytest.mark.parametrize("name", ["imagenet-22k", "", None, 3])
 def test_an_unknown_name_like_no_other_gets_none(refused, name):
-    with refused(ValueError, "load", repr(name), "wanted one of 'digits', 'emoji', 'mnist'"):
+    with refused(ValueError, "load", repr(name), "wanted one of 'digits', 'emoji', 'mnist', "):
         datasets.load(name)
 
 
@@ -116,3 +119,10 @@ def test_loading_a_bundled_set_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_option_that_a_set_does_not_have(refused):
+    with refused(ValueError, "load: 'digits' takes no option 'classes', wanted none"):
+        datasets.load("digits", classes=("3",))
+    with refused(ValueError, "load: 'quickdraw' takes no option 'kinds', wanted classes or per_class"):
+        datasets.load("quickdraw", kinds=("cat",))

@@ -1,11 +1,7 @@
-import functools
 import gzip
 import hashlib
-import http.server
 import os
-import socket
 import struct
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -55,46 +51,8 @@ def check(ds):
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """A cache of the test's own, no folder in the environment, and no proxy on the way to 127.0.0.1."""
-    monkeypatch.setattr(fetch, "cache_folder", lambda dataset: tmp_path / "cache" / dataset)
-    monkeypatch.delenv("MINIPIXEL_DATA", raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return tmp_path / "cache" / "mnist"
-
-
-@pytest.fixture
-def no_download(monkeypatch):
-    def fail(*_):
-        pytest.fail("went to the network")
-
-    monkeypatch.setattr(fetch, "_download", fail)
-
-
-@pytest.fixture
-def server(tmp_path):
-    """A web server for the folder `www`: its address and the paths it was asked for."""
-    asked = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            asked.append(self.path)
-
-    handler = functools.partial(Handler, directory=tmp_path / "www")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{httpd.server_port}/", asked
-        httpd.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def closed_port():
-    """An address at which nobody listens: the port is bound, so that no one else takes it, but does not listen."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}/"
+def cache(caches):
+    return caches / "mnist"
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -73,7 +73,7 @@ def test_history_and_loss():
     before = -model.log_prob(IMAGES).mean()
     model, history = train(model, epochs=4, validation=IMAGES[:10], optimizer=mp.optim.Adam(5e-3))
     numbers = history.history
-    assert set(numbers) == {"loss", "bits_per_dim", "val_loss", "val_bits_per_dim", "seconds"}
+    assert set(numbers) == {"loss", "bits_per_dim", "val_loss", "val_bits_per_dim", "learning_rate", "seconds"}
     assert all(len(values) == 4 for values in numbers.values()) and history.epochs == 4
     assert numbers["loss"][-1] < before
     assert numbers["val_loss"][-1] == pytest.approx(-model.log_prob(IMAGES[:10]).mean(), rel=1e-6)
@@ -171,7 +171,12 @@ def test_callbacks_hear_everything():
     train(epochs=1, callbacks=[Listener()])
     batches = [("batch", 0, n, ["bits_per_dim", "loss"]) for n in (24, 24, 2)]
     begin = [("begin", 50), ("epoch begins", 0, mp.optim.Adam)]
-    end = [("evaluation",), ("epoch", 0, ["bits_per_dim", "loss", "seconds"]), ("evaluated",), ("end",)]
+    end = [
+        ("evaluation",),
+        ("epoch", 0, ["bits_per_dim", "learning_rate", "loss", "seconds"]),
+        ("evaluated",),
+        ("end",),
+    ]
     assert heard == [*begin, *batches, *end]
 
 
@@ -210,8 +215,7 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch):
         ({"validation": IMAGES[:, :5]}, "images: got shape .50, 5, 5, 1."),
         ({"validation": (IMAGES, np.zeros(50, int))}, "condition: got one"),
         ({"condition": np.zeros(50, int)}, "condition: got one"),
-        ({"resume": "somewhere"}, "got resume="),
-        ({"anomaly": True}, "got resume= or anomaly="),
+        ({"anomaly": 1}, "anomaly: got 1, wanted True or False"),
     ],
 )
 def test_bad_arguments(options, match):

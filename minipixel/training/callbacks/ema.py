@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import numpy as np
+
+from minipixel.backend import array_module, to_cpu
 from minipixel.optim.optimizer import check_fraction
 from minipixel.training.callbacks.callback import Callback
 
@@ -14,7 +17,8 @@ class EMA(Callback):
     ExponentialMovingAverage does when it is told the step). PixelCNN++ (arXiv:1701.05517) has decay 0.9995.
 
     Training itself goes on with its own weights. Between `on_evaluation_begin` and `on_evaluation_end` the model has
-    the averaged ones; put this callback before those that save, draw or restore weights.
+    the averaged ones. `fit` tells this callback everything first, so those that save, draw or restore see averages.
+    A checkpoint holds both, and `minipixel.load` of it gives the averaged ones.
     """
 
     def __init__(self, decay: float = 0.9995) -> None:
@@ -23,7 +27,7 @@ class EMA(Callback):
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Start the average at the weights as they are."""
-        self._parameters = model.parameters()
+        self._names, self._parameters = zip(*model.named_parameters(), strict=True)
         self._average = [parameter.data.copy() for parameter in self._parameters]
         self._trained: list[Any] | None = None  # the weights of training, while the model has the averaged ones
         self._steps = 0
@@ -50,6 +54,20 @@ class EMA(Callback):
         """Leave the model with the averaged weights, whatever it has now."""
         self._put(self._average)
         del self._parameters, self._average, self._trained
+
+    def state(self) -> dict[str, Any]:
+        """The averaged weights, and how many steps they have taken in."""
+        averages = zip(self._names, self._average, strict=True)
+        return {"steps": self._steps, **{f"average/{name}": np.array(to_cpu(array)) for name, array in averages}}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from averages taken before. Raises ValueError for those of other weights."""
+        self._steps = int(state["steps"])
+        for name, average in zip(self._names, self._average, strict=True):
+            stored = state[f"average/{name}"]
+            if stored.shape != average.shape:
+                raise ValueError(f"average/{name}: got shape {stored.shape}, wanted {average.shape}")
+            average[...] = array_module(average).asarray(stored)
 
     def _put(self, arrays: list[Any]) -> None:
         for parameter, array in zip(self._parameters, arrays, strict=True):

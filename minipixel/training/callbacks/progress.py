@@ -6,6 +6,9 @@ from typing import Any
 
 from minipixel.training.callbacks.callback import Callback
 
+QUIET = ("learning_rate", "seconds")
+"""What is in the History, but not in a line."""
+
 
 class Progress(Callback):
     """Loss, bits/dim, images/s and time left: a bar on a terminal, and a line now and then, in a file as well."""
@@ -48,6 +51,6 @@ class Progress(Callback):
         self._last_line = time.monotonic()
         rate = self._images / (self._last_line - self._start)
         left = (self._in_all - self._images) / rate
-        numbers = "  ".join(f"{name} {value:.4g}" for name, value in logs.items() if name != "seconds")
+        numbers = "  ".join(f"{name} {value:.4g}" for name, value in logs.items() if name not in QUIET)
         text = f"epoch {epoch + 1}/{self.epochs}  {numbers}  {rate:,.0f} images/s  {left:.0f} s left"
         self._bar.write(text, file=sys.stderr)

@@ -1,0 +1,149 @@
+"""The folder that a training leaves: it explains itself, and how to repeat it."""
+
+import hashlib
+import json
+import platform
+import shlex
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import minipixel
+from minipixel.cli import config
+from minipixel.datasets import Dataset
+from minipixel.errors import FormatError
+from minipixel.files import write_atomically
+from minipixel.kernels import numba_enabled
+from minipixel.models import Model, load
+from minipixel.training import Callback
+from minipixel.training.callbacks.csv_logger import read_table
+
+MAX_BYTES = 2**26
+"""The longest log or file of figures that is read."""
+
+REMARKS = (
+    "The settings of a training, by the names of the options of `minipixel train`; options given there go first.",
+    "Repeated with the same data and versions, on the same kind of machine, it gives the same bits:",
+)
+
+
+class RunFolder(Callback):
+    """The folder for the results: made and tried once `fit` has accepted all else, before it takes its first step.
+
+    One that was asked for must not hold a run already (FileExistsError), unless that is to be resumed; else the next
+    free name is taken. Its config.toml has the settings, those that took their default included, and what the bits
+    depend on besides.
+    """
+
+    def __init__(self, wanted: str | None, default: str, resumed: str | None = None) -> None:
+        self.path = Path(resumed or wanted or default)
+        if resumed:
+            return
+        number = 2
+        while wanted is None and self.path.exists():
+            self.path = Path(f"{default}-{number}")
+            number += 1
+        for name in ("model.safetensors", "config.toml"):
+            if (self.path / name).exists():
+                what = "a model" if name == "model.safetensors" else "a run"
+                raise FileExistsError(f"{self.path}: holds {what} already; give --out another folder, or remove that")
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where its checkpoints are."""
+        return self.path / "checkpoints"
+
+    def explain(self, settings: Mapping[str, Any], made_with: Mapping[str, str]) -> None:
+        """What is to stand in config.toml."""
+        remarks = (*REMARKS, f"  {repeat_command(self.path / 'config.toml')}")
+        self._config = config.write(settings, made_with, remarks)
+
+    def on_train_begin(self, model: Model, images_in_all: int) -> None:
+        """Make the folder and write to it. Raises OSError."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path / "config.toml", self._config)
+
+
+def made_with(ds: Dataset) -> dict[str, str]:
+    """What the bits of a training depend on besides its settings: the data, versions, the kind of machine."""
+    images = hashlib.sha256()
+    for split in (ds.train, ds.test):
+        images.update(split.images.tobytes() + split.labels.tobytes())
+    return {
+        **{"minipixel": minipixel.__version__, "python": platform.python_version()},
+        **{name: installed(name) for name in ("numpy", "scipy", "numba")},
+        **{"kernels": "numba" if numba_enabled() else "plain", "machine": f"{platform.system()} {platform.machine()}"},
+        "data_sha256": images.hexdigest(),
+    }
+
+
+def installed(name: str) -> str:
+    """The version of a library, or that there is none."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def describe(folder: Path) -> str:
+    """What a run folder holds: how to repeat it, settings, what they ran with, how it went, files, the model.
+
+    Raises FormatError, naming the file, if one of them is not what `minipixel train` writes.
+    """
+    path = folder / "config.toml"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder}: got a folder without config.toml, wanted one that minipixel train left")
+    settings, versions = config.read(path)
+    lines = [f"run       {folder}", f"repeat    {repeat_command(path)}"]
+    lines += [*_table("settings", settings), *_table("made with", versions)]
+    lines += [*_table("figures", _figures(folder / "figures.json")), *_log(folder / "log.csv")]
+    lines += ["files     " + ", ".join(sorted(file.name + "/" * file.is_dir() for file in folder.iterdir()))]
+    if (folder / "model.safetensors").is_file():
+        lines.append(load(folder / "model.safetensors").summary())
+    return "\n".join(lines)
+
+
+def repeat_command(path: Path) -> str:
+    """The command that repeats a run, given its config.toml."""
+    return f"minipixel train --config {shlex.quote(str(path))}"
+
+
+def _table(title: str, values: Mapping[str, Any]) -> list[str]:
+    """A line for each, and no more, whatever is in it."""
+    shown = {name: str(value) for name, value in values.items()}
+    return [title] * bool(shown) + [
+        f"  {name:25} {text if text.isprintable() else repr(text)}" for name, text in shown.items()
+    ]
+
+
+def _figures(path: Path) -> dict[str, Any]:
+    """The figures of a run: names, and numbers or words; none if there is no such file yet."""
+    if not path.is_file():
+        return {}
+    try:
+        figures = json.loads(_content(path))
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{path}: got a file that is not JSON ({error}), expected figures") from error
+    if not isinstance(figures, dict) or any(isinstance(value, (dict, list)) for value in figures.values()):
+        raise FormatError(f"{path}: got other JSON, expected names and numbers")
+    return {name if name.isprintable() else repr(name): value for name, value in figures.items()}
+
+
+def _log(path: Path) -> list[str]:
+    """How many epochs there were, and which was the best in validation."""
+    rows = read_table(_content(path), path) if path.is_file() else []
+    reached = [row for row in rows if row.get("val_bits_per_dim")]
+    if not reached:
+        return [f"log       {len(rows)} epochs"] * bool(rows)
+    best = min(reached, key=lambda row: float(row["val_bits_per_dim"]))
+    bits = float(best["val_bits_per_dim"])
+    return [f"log       {len(rows)} epochs; on the test images the best is {best['epoch']}, {bits:.4f} bits/dim"]
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise FormatError(f"{path}: got more than {MAX_BYTES} bytes, expected what minipixel train writes")
+    return content

@@ -1,0 +1,47 @@
+"""`minipixel warmup`: compile what training and sampling need, now, so that no first step waits for it."""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minipixel.kernels import numba_enabled
+from minipixel.models import MODELS, EmbeddingNet, Model
+from minipixel.training import fit, fit_embedding
+
+
+def warmup(arguments: argparse.Namespace) -> int:
+    """Train and draw with a tiny model of every kind: compiled code goes by kinds of array, not by their sizes."""
+    if not numba_enabled():
+        raise ValueError("warmup: got no Numba to compile with, wanted it installed, and MINIPIXEL_NUMBA not 0")
+    began = time.perf_counter()
+    for name, work in _works():
+        start = time.perf_counter()
+        work()
+        print(f"{name:24} {time.perf_counter() - start:6.1f} s")
+    print(f"{'in all':24} {time.perf_counter() - began:6.1f} s; kept on disk, until minipixel or Numba changes")
+    return 0
+
+
+def _works() -> Iterator[tuple[str, Callable[[], None]]]:
+    """By name, what to do so that everything is compiled."""
+    for name, kind in MODELS.items():
+        yield name, partial(_train_and_draw, kind, (8, 8, 1), 2)
+    for head in ("categorical", "normal_mixture"):  # Bernoulli and logistic mixtures have had their turn
+        yield f"pixelcnn, {head}", partial(_train_and_draw, MODELS["pixelcnn"], (8, 8, 3), 4, head=head)
+    yield "embedding", _embed
+
+
+def _train_and_draw(kind: Callable[..., Model], *arguments: Any, **options: Any) -> None:
+    model = kind(*arguments, **options)
+    images = np.zeros((2, *model.image_shape), np.uint8)
+    fit(model, images, epochs=1, progress=False)
+    model.sample(1)
+
+
+def _embed() -> None:
+    net = EmbeddingNet((8, 8, 1), 2)
+    fit_embedding(net, np.zeros((4, *net.image_shape), np.uint8), [0, 0, 1, 1], steps=1, progress=False)

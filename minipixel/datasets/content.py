@@ -1,0 +1,25 @@
+"""Taking a file into memory, once its size, and where one is published its digest, are what they should be."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from minipixel.errors import FormatError
+
+
+def read_content(path: str | os.PathLike[str], max_bytes: int, sha256: str | None = None) -> bytes:
+    """Read a whole file of at most `max_bytes`; `sha256` is the hex digest that it must have.
+
+    Raises FormatError if it is larger or another file; FileNotFoundError and other OSErrors as the system gives them.
+    """
+    with Path(path).open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size > max_bytes:
+            raise FormatError(f"{path}: {size} bytes, expected at most {max_bytes}")
+        file.seek(0)
+        content = file.read(size)
+    if sha256 is not None and (digest := hashlib.sha256(content).hexdigest()) != sha256:
+        raise FormatError(
+            f"{path}: {size} bytes with SHA-256 {digest}, expected {sha256}; it is not the original of this data set"
+        )
+    return content

@@ -1,0 +1,128 @@
+"""Where numbers stop being finite: the first op, forward or backward, that makes NaN or infinity of what is finite.
+
+Looked for once it has happened: random streams are functions of their keys, so a batch can be computed again to the
+same bits, and training that goes well pays nothing but a look at the loss and the gradients of each step.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minipixel.backend import array_module
+from minipixel.errors import NonFiniteError
+from minipixel.models import Model
+from minipixel.tensor import Tensor, gradients, inputs_first
+
+
+class StepError(Exception):
+    """What is not finite about a step, in words."""
+
+
+def check_step(loss: float, summed: Sequence[Any], clipped: bool) -> None:
+    """Raise StepError unless the loss of a step and all of its gradients are finite, and not too large to square.
+
+    Optimisers square them: infinity there would stop a weight for good. Those that are to be `clipped` may be larger.
+    """
+    if not np.isfinite(loss):
+        raise StepError(f"loss: got {loss}")
+    if not all(_finite(g if clipped else array_module(g).vdot(g, g)) for g in summed):
+        raise StepError(f"gradient: got NaN, infinity or squares beyond its dtype, of a loss of {loss:.6g},")
+
+
+@contextmanager
+def kept_finite(parameters: Sequence[Tensor]) -> Iterator[None]:
+    """Raise StepError if weights are not finite after this block, and put back those from before it."""
+    before = [parameter.data for parameter in parameters]
+    yield
+    if not all(_finite(parameter.data) for parameter in parameters):
+        for parameter, data in zip(parameters, before, strict=True):
+            parameter.data = data
+        raise StepError("weights: got NaN or infinity by a step of the optimizer,")
+
+
+def report(what: StepError, key: tuple[int, int], images: np.ndarray, first: str | None) -> NonFiniteError:
+    """The error for a step that cannot be taken, (epoch, step) = key, in one line."""
+    epoch, step = key
+    cause = "fit(..., anomaly=True) finds the first op" if first is None else f"first in {first}"
+    some = ", ".join(str(place) for place in images[:8]) + (", ..." if len(images) > 8 else "")
+    return NonFiniteError(
+        f"{what} in epoch {epoch}, step {step} (both from 0), wanted finite numbers; {cause}; the weights are those "
+        "from before it; lower the learning rate, or give the optimizer clip_norm=, or look at these of the "
+        f"{len(images)} images: {some}",
+        *(epoch, step, images, first),
+    )
+
+
+def first_op(model: Model, losses: Iterable[Tensor]) -> str:
+    """The first op of a training step, shard by shard, that makes something not finite, and its layer."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    with np.errstate(all="ignore"):  # all of this has been warned of
+        for loss in losses:
+            found = _forward(loss, names) or _backward(loss, model, names)
+            if found is not None:
+                return found
+    return "no op, only in what became of the gradients after them"
+
+
+def _forward(loss: Tensor, names: dict[int, str]) -> str | None:
+    for node in inputs_first(loss):
+        if not _finite(node.data):
+            if node.vjp is None:
+                return f"the weight {names.get(id(node), 'of the model')}, before any op"
+            return f"{node.op}{_layer(node, names)}, in the forward pass"
+    return None
+
+
+class _OpError(Exception):
+    """An op whose vjp makes something that is not finite."""
+
+
+def _backward(loss: Tensor, model: Model, names: dict[int, str]) -> str | None:
+    for node in inputs_first(loss):
+        if node.vjp is not None:
+            node.vjp = _watched(node, _layer(node, names))
+    try:
+        gradients(loss, model.parameters())
+    except _OpError as found:
+        return str(found)
+    return None
+
+
+def _watched(node: Tensor, layer: str) -> Callable[..., Any]:
+    """The vjp of a node, which now raises _OpError if a gradient that it gives to a Tensor is not finite."""
+    vjp, inputs, name = node.vjp, node.inputs, node.op
+
+    def looked_at(part: Any) -> Any:
+        part = part() if callable(part) else part
+        if not _finite(part):
+            raise _OpError(f"{name}{layer}, in the backward pass")
+        return part
+
+    def watched(g: Any) -> list[Any]:
+        assert vjp is not None
+        parts = zip(inputs, vjp(g), strict=True)
+        return [looked_at(part) if isinstance(x, Tensor) else part for x, part in parts]
+
+    return watched
+
+
+def _layer(node: Tensor, names: dict[int, str]) -> str:
+    """The layer whose weight the op reads, or the last one before it."""
+    queue, seen = deque([(node, 0)]), {id(node)}
+    while queue:
+        at, distance = queue.popleft()
+        if id(at) in names:
+            layer = names[id(at)].rpartition(".")[0] or names[id(at)]
+            return f" of {layer}" if distance == 1 else f" after {layer}"
+        for x in at.inputs:
+            if isinstance(x, Tensor) and id(x) not in seen:
+                seen.add(id(x))
+                queue.append((x, distance + 1))
+    return ""
+
+
+def _finite(array: Any) -> bool:
+    return bool(array_module(array).isfinite(array).all())

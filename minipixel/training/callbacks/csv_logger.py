@@ -1,0 +1,86 @@
+"""The numbers of each epoch as a table in a file."""
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minipixel.errors import FormatError
+from minipixel.files import write_atomically
+from minipixel.models.checks import check_flag
+from minipixel.training.callbacks.callback import Callback
+from minipixel.training.callbacks.logs import training_goes_on
+
+
+class CSVLogger(Callback):
+    """Writes `path` anew after each epoch, whole or not at all: a column "epoch", from 1, and one for each number.
+
+    A number has as many digits as bring back the same bits; where an epoch does not report it, the cell is empty. A
+    file that is there already is overwritten; with `append` its rows stay in front (FormatError if it is no such
+    table). A folder that cannot be written to raises OSError before the first step; later, on a full disk say, there is
+    a warning, and the rows wait for the next epoch. A checkpoint holds the rows, so that a training which is resumed
+    has each of them once.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, append: bool = False) -> None:
+        self.path, self.append = Path(path), check_flag("append", append)
+
+    def on_train_begin(self, model: Any, images_in_all: int) -> None:
+        """Read what is to be kept, and try to write."""
+        keep = self.append and self.path.exists()
+        self._rows = read_table(self.path.read_bytes(), self.path) if keep else []
+        self._older = len(self._rows)  # how many rows are not of this training
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path, self._table())
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Add a row, in the place of one that this epoch has already, if training was resumed in the midst of it."""
+        older, ours = self._rows[: self._older], self._rows[self._older :]
+        before = [row for row in ours if int(row["epoch"]) <= epoch]
+        self._rows = [*older, *before, {"epoch": epoch + 1, **logs}]
+        self._write()
+
+    def state(self) -> dict[str, Any]:
+        """The table as bytes, and how many of its rows are older than this training."""
+        return {"table": np.frombuffer(self._table().encode(), np.uint8), "older": self._older}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on with the table as it was then, whatever the file has by now."""
+        table = np.asarray(state["table"], np.uint8).tobytes()
+        self._rows, self._older = read_table(table, "checkpoint"), int(state["older"])
+        self._write()
+
+    def _write(self) -> None:
+        with training_goes_on("CSVLogger", "the rows wait for the next epoch"):
+            write_atomically(self.path, self._table())
+
+    def _table(self) -> str:
+        text = io.StringIO()
+        columns = dict.fromkeys(name for row in self._rows for name in row)
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        if self._rows:
+            writer.writeheader()
+            writer.writerows(self._rows)
+        return text.getvalue()
+
+
+def read_table(content: bytes, source: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The rows of such a table: "epoch", digits, and cells of numbers, or empty, each as the text it is.
+
+    Raises FormatError, naming the `source`, if it is another kind of file.
+    """
+    try:
+        header, *rows = list(csv.reader(io.StringIO(content.decode(), newline=""), strict=True)) or [["epoch"]]
+        table = [dict(zip(header, row, strict=True)) for row in rows]
+        for row in table:
+            int(row["epoch"])
+            for cell in filter(None, row.values()):
+                float(cell)
+    except KeyError:
+        raise FormatError(f"{source}: got a table without epochs, expected one by CSVLogger") from None
+    except (ValueError, csv.Error) as error:
+        raise FormatError(f"{source}: got no table of numbers ({error!s:.80}), expected one by CSVLogger") from error
+    return table

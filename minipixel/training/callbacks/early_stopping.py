@@ -1,0 +1,78 @@
+"""Ending a training that no longer gets better."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minipixel.models.checks import MANY, check_count, check_flag
+from minipixel.training.callbacks.callback import Callback
+
+
+class EarlyStopping(Callback):
+    """Stops after `patience` epochs in a row without a new best; Keras' names, arguments and counting.
+
+    `monitor` is any name in `History.history`. Everything that training reports is the better the smaller it is, so
+    there is no `mode`. An epoch is a new best if its number is below the best so far by more than `min_delta`; NaN
+    never is. With `restore_best_weights` the model ends with the weights of its best epoch, whether it was stopped,
+    came to its last epoch, or was interrupted; beside `EMA` these are the averaged ones. Afterwards `best`,
+    `best_epoch` and `stopped_epoch` say what happened; epochs count from 0, and are None if there was none.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 0,
+        restore_best_weights: bool = False,
+    ) -> None:
+        if not (isinstance(min_delta, (int, float, np.number)) and 0 <= min_delta < math.inf):
+            raise ValueError(f"min_delta: got {min_delta!r}, wanted a number of at least 0")
+        self.monitor, self.min_delta = monitor, float(min_delta)
+        self.patience = check_count("patience", patience, 0, MANY)
+        self.restore_best_weights = check_flag("restore_best_weights", restore_best_weights)
+
+    def on_train_begin(self, model: Any, images_in_all: int) -> None:
+        """Forget any training before this one."""
+        self._model = model
+        self._weights: dict[str, np.ndarray] = {}  # of the best epoch
+        self.best, self.wait = math.inf, 0
+        self.best_epoch: int | None = None
+        self.stopped_epoch: int | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Compare; keep the weights of a new best, else count up. ValueError if there is no number to compare."""
+        if self.monitor not in logs:
+            hint = "; val_ numbers need fit(validation=...)" if self.monitor.startswith("val_") else ""
+            raise ValueError(f"monitor: got {self.monitor!r}, wanted one of {', '.join(logs)}{hint}")
+        if logs[self.monitor] < self.best - self.min_delta:
+            self.best, self.best_epoch, self.wait = logs[self.monitor], epoch, 0
+            self._weights = self._model.state_dict() if self.restore_best_weights else {}
+        else:
+            self.wait += 1
+            if self.wait >= self.patience:
+                self.stopped_epoch, self.stop_training = epoch, True
+
+    def on_train_end(self) -> None:
+        """Give the model its best weights, if that was asked for and there are any."""
+        if self._weights:
+            self._model.load_state_dict(self._weights)
+        self._weights = {}
+
+    def state(self) -> dict[str, Any]:
+        """The best so far and its weights, and how long ago that was."""
+        best = None if self.best_epoch is None else self.best
+        known = {"best": best, "best_epoch": self.best_epoch, "stopped_epoch": self.stopped_epoch}
+        return {
+            "wait": self.wait,
+            **{name: value for name, value in known.items() if value is not None},
+            **{f"best/{name}": weight for name, weight in self._weights.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on counting; a training that was stopped stays so."""
+        self.wait, self.best = int(state["wait"]), float(state.get("best", math.inf))
+        self.best_epoch = int(state["best_epoch"]) if "best_epoch" in state else None
+        self.stopped_epoch = int(state["stopped_epoch"]) if "stopped_epoch" in state else None
+        self._weights = {name[5:]: weight for name, weight in state.items() if name.startswith("best/")}
+        self.stop_training = self.stopped_epoch is not None

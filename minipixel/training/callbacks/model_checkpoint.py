@@ -1,0 +1,129 @@
+"""Checkpoints: all of a training, again and again, into files from which it can be resumed."""
+
+import math
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minipixel.files import write_atomically
+from minipixel.models.checks import MANY, check_count, check_flag
+from minipixel.optim import Optimizer
+from minipixel.training.callbacks.callback import Callback
+from minipixel.training.checkpoints import in_folder
+
+if TYPE_CHECKING:
+    from minipixel.training.training import Training
+
+SUFFIX = ".safetensors"
+
+
+class ModelCheckpoint(Callback):
+    """Saves all of training: `fit(..., resume=path)` goes on to the same bits, `minipixel.load` reads the model.
+
+    `path` is a folder, for files checkpoint-EPOCH-STEP.safetensors of which the last `keep` are kept, or one file,
+    *.safetensors, that is replaced each time. `save_freq` is "epoch", or a number of steps; the last step of all, and
+    the one that Ctrl-C lets finish, are saved as well. With `save_best_only` only an epoch is saved whose `monitor`, a
+    name in `History.history`, is below that of all before; all that training reports is the better the smaller it is.
+
+    A disk that is full, or a folder that can no longer be written, is a warning and no end of training; what cannot be
+    saved when training ends goes to the system's temporary folder.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        save_best_only: bool = False,
+        save_freq: str | int = "epoch",
+        keep: int = 3,
+    ) -> None:
+        self.path, self.monitor = Path(path), monitor
+        self.save_best_only = check_flag("save_best_only", save_best_only)
+        self.save_freq = save_freq if save_freq == "epoch" else check_count("save_freq", save_freq, 1, MANY)
+        self.keep = check_count("keep", keep, 1)
+        if save_best_only and save_freq != "epoch":
+            raise ValueError(f"save_freq: got {save_freq} with save_best_only, wanted 'epoch'; no step has a {monitor}")
+
+    @property
+    def folder(self) -> Path:
+        """Where the files go."""
+        return self.path.parent if self.path.suffix == SUFFIX else self.path
+
+    def on_train_begin(self, model: Any, images_in_all: int) -> None:
+        """Make the folder, try to write to it, and remove what a killed writer left. Raises OSError."""
+        self.best, self._better = math.inf, False
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder / ".checkpoint-probe", b"").unlink()
+        for leavings in self.folder.glob(".checkpoint-*.part"):
+            leavings.unlink(missing_ok=True)
+
+    def on_epoch_begin(self, epoch: int, optimizer: Optimizer) -> None:
+        """Refuse to begin a training in the folder of another: FileExistsError."""
+        if epoch == 0 and self._files():
+            raise FileExistsError(
+                f"{self.path}: holds checkpoints; give resume={str(self.path)!r} to go on, or another folder, or "
+                "remove them"
+            )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """See whether this epoch is the best so far. Raises ValueError if it does not report the number to watch."""
+        if not self.save_best_only:
+            return
+        if self.monitor not in logs:
+            hint = "; val_ numbers need fit(validation=...)" if self.monitor.startswith("val_") else ""
+            raise ValueError(f"monitor: got {self.monitor!r}, wanted one of {', '.join(logs)}{hint}")
+        self._better = logs[self.monitor] < self.best
+        self.best = min(self.best, float(logs[self.monitor]))
+
+    def on_pause(self, training: "Training", stopping: bool) -> None:
+        """Save, if it is time to."""
+        if self.save_best_only:
+            due, self._better = self._better and training.position.step == 0, False
+        elif self.save_freq == "epoch":
+            due = stopping or training.position.step == 0
+        else:
+            due = stopping or (training.position.step > 0 and training.steps % int(self.save_freq) == 0)
+        if due:
+            self._save(training, stopping)
+
+    def state(self) -> dict[str, Any]:
+        """The best so far, where only the best is saved."""
+        return {"best": self.best} if self.save_best_only else {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on comparing."""
+        self.best = float(state["best"])
+
+    def _save(self, training: "Training", stopping: bool) -> None:
+        at = training.position
+        name = f"checkpoint-{at.epoch:05d}-{at.step:06d}{SUFFIX}"
+        path = self.path if self.path.suffix == SUFFIX else self.path / name
+        try:
+            training.save(path)
+        except OSError as error:
+            rescued = self._rescue(training, name) if stopping else "; training goes on without it"
+            warnings.warn(f"checkpoint: {path} could not be written: {error.strerror}{rescued}", stacklevel=2)
+            return
+        try:
+            self._forget(path)
+        except OSError as error:
+            warnings.warn(f"checkpoint: {path} is written, older ones remain: {error.strerror}", stacklevel=2)
+
+    def _rescue(self, training: "Training", name: str) -> str:
+        """Save elsewhere, and say where."""
+        try:
+            return f"; saved as {training.save(Path(tempfile.mkdtemp(prefix='minipixel-')) / name)} instead"
+        except OSError as error:
+            return f", nor in the temporary folder: {error.strerror}; only the model in memory has the result: save it"
+
+    def _forget(self, newest: Path) -> None:
+        """Remove all but the last few up to the newest; what lies beyond it is not of this training."""
+        files = self._files()
+        for old in files[files.index(newest) + self.keep :] if newest in files else ():
+            old.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        """The checkpoints in the folder, newest first; none if there is one file for all."""
+        return [] if self.path.suffix == SUFFIX else in_folder(self.path)

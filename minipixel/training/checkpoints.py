@@ -1,0 +1,121 @@
+"""Files from which a training is resumed: what is in them, and which to take.
+
+A checkpoint is a model file (see minipixel.checkpoint) with more in it: `minipixel.load` reads it, too. Tensors of
+training have a slash in their names: `optimizer/MEMORY/WEIGHT`, `callbacks/CALLBACK/ARRAY`, `history/NUMBER`; plain
+numbers are in the configuration, under "training". Random streams are functions of (seed, purpose, epoch, step), so
+the seed and the position are the state of them all.
+"""
+
+import os
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minipixel import checkpoint
+from minipixel.errors import FormatError
+
+NAME = re.compile(r"checkpoint-(\d+)-(\d+)\.safetensors")
+"""What checkpoints in a folder are called, by epochs done, and steps done of the next: the order of their age."""
+
+
+@dataclass
+class Position:
+    """How far training is: `epoch` epochs, and `step` batches of the next, with `seen` images, of `nats` in all."""
+
+    epoch: int = 0
+    step: int = 0
+    seen: int = 0
+    nats: float = 0.0
+    seconds: float = 0.0
+
+    def advance(self, images: int, loss: float) -> None:
+        """One batch further, of that mean loss."""
+        self.step += 1
+        self.seen += images
+        self.nats += images * loss
+
+    def __str__(self) -> str:
+        return f"{self.epoch} epochs and {self.step} steps of the next"
+
+
+@dataclass
+class Checkpoint:
+    """What is in a file: position, the arguments of `fit` that must stay the same, and the state of all else."""
+
+    path: Path
+    model: dict[str, Any]
+    position: Position
+    same: dict[str, Any]
+    optimizer: dict[str, Any]
+    callbacks: dict[str, dict[str, Any]]
+    history: dict[str, list[float]]
+    weights: dict[str, np.ndarray]
+
+    @property
+    def seed(self) -> np.random.SeedSequence:
+        """What all of its random streams come from. Raises FormatError if that is no seed."""
+        try:
+            return np.random.SeedSequence(**self.same["rng"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(f"{self.path}: got a seed that is none ({error!r}), expected whole numbers") from error
+
+    def __str__(self) -> str:
+        return f"{self.path}, {self.position} are done"
+
+
+def find(path: str | os.PathLike[str]) -> Checkpoint | None:
+    """The checkpoint in a file, or the newest intact one in a folder; None if there is no folder, or none in it.
+
+    Warns of each newer one that cannot be read. Raises FormatError where none of those that there are can be, or for a
+    file that is no checkpoint; FileNotFoundError if there is no such file.
+    """
+    path = Path(path)
+    if path.suffix == ".safetensors" and not path.is_dir():
+        return read(path)
+    files = in_folder(path)
+    for file in files:
+        try:
+            return read(file)
+        except (FormatError, OSError) as error:
+            if file == files[-1]:
+                raise
+            warnings.warn(f"resume: {error}; going back to the checkpoint before", stacklevel=3)
+    return None
+
+
+def in_folder(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, newest first."""
+    ages = {file: NAME.fullmatch(file.name) for file in folder.iterdir()} if folder.is_dir() else {}
+    found = {file: (int(age[1]), int(age[2])) for file, age in ages.items() if age}
+    return sorted(found, key=lambda file: found[file], reverse=True)
+
+
+def read(path: Path) -> Checkpoint:
+    """The checkpoint in a file. Raises FormatError, naming the file and what is wrong, and OSError."""
+    config, tensors = checkpoint.read(path)
+    training = config.pop("training", None)
+    if training is None:
+        raise FormatError(f"{path}: got a model without a training, expected a checkpoint; minipixel.load reads it")
+    try:
+        at, optimizer = training["position"], training["optimizer"]
+        return Checkpoint(
+            path,
+            config,
+            Position(int(at["epoch"]), int(at["step"]), int(at["seen"]), float(at["nats"]), float(at["seconds"])),
+            dict(training["same"]),
+            optimizer | {"steps": int(optimizer["steps"])} | _below(tensors, "optimizer/"),
+            {key: kept | _below(tensors, f"callbacks/{key}/") for key, kept in training["callbacks"].items()},
+            {name: tensors[f"history/{name}"].tolist() for name in training["history"]},
+            {name: tensor for name, tensor in tensors.items() if "/" not in name},
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"{path}: got a training that does not fit ({error!r}), expected a checkpoint") from error
+
+
+def _below(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

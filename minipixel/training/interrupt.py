@@ -1,0 +1,48 @@
+"""Ctrl-C: the first one lets the step at hand finish, a second one does not."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from minipixel.training.history import History
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during training: the step at hand was finished, the model is whole; `history` is what was seen so far.
+
+    `checkpoint` is the last file that callbacks.ModelCheckpoint wrote, or None: `fit(..., resume=checkpoint)` goes on.
+    (After a second Ctrl-C nothing is finished: some weights may be one step ahead of others, which does no harm.)
+    """
+
+    def __init__(self, history: History, checkpoint: Path | None = None) -> None:
+        way_on = f"; to go on: fit(..., resume={str(checkpoint)!r})" if checkpoint else ""
+        super().__init__(f"training was interrupted; the model keeps what it has learnt so far{way_on}")
+        self.history, self.checkpoint = history, checkpoint
+
+
+@contextmanager
+def finish_the_step(say_so: bool) -> Iterator[Callable[[], bool]]:
+    """Within this block a first Ctrl-C only makes the yielded function true; a second one interrupts at once.
+
+    Only the main thread may do this; in another, Ctrl-C is not ours.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+
+    def on_interrupt(number: int, frame: Any) -> None:
+        asked.set()
+        if say_so:
+            print("\nCtrl-C: finishing the step; once more to stop at once", file=sys.stderr)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)

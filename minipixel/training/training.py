@@ -1,0 +1,161 @@
+"""All that a training is made of between two steps."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minipixel import checkpoint
+from minipixel.errors import FormatError
+from minipixel.models import Model
+from minipixel.optim import Optimizer
+from minipixel.training.callbacks import Callback
+from minipixel.training.checkpoints import Checkpoint, Position
+from minipixel.training.history import History
+
+
+@dataclass
+class Training:
+    """A training as it is between two steps; callbacks get it by `on_pause`, the time to `save` it."""
+
+    model: Model
+    optimizer: Optimizer
+    callbacks: Sequence[Callback]
+    data: tuple[np.ndarray, np.ndarray | None]
+    settings: dict[str, Any]
+    history: History = field(default_factory=History)
+    position: Position = field(default_factory=Position)
+    saved: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.settings |= {"optimizer": self.optimizer.settings()}  # now: a callback may change the learning rate
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """How many batches there are; the last may be smaller."""
+        return -(-len(self.data[0]) // self.settings["batch_size"])
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken, of all epochs together."""
+        return self.position.epoch * self.steps_an_epoch + self.position.step
+
+    def _images_in(self, steps: int) -> int:
+        """How many images so many steps of an epoch use."""
+        return min(steps * self.settings["batch_size"], len(self.data[0]))
+
+    def logs(self) -> dict[str, float]:
+        """The means over the epoch so far."""
+        loss = self.position.nats / self.position.seen
+        return {"loss": loss, "bits_per_dim": self.model.bits(loss)}
+
+    @cached_property
+    def same(self) -> dict[str, Any]:
+        """What must not change when training is resumed, beside the model's configuration. Reads all images."""
+        images, condition = (None if array is None else _fingerprint(array) for array in self.data)
+        return self.settings | {"images": images, "condition": condition}
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write all of it, whole or not at all, to be resumed from. Raises OSError (no permission, disk full ...)."""
+        optimizer, tensors = _apart(self.optimizer.state_dict(), "optimizer/")
+        callbacks = {}
+        for key, callback in _named(self.callbacks):
+            numbers, arrays = _apart(callback.state(), f"callbacks/{key}/")
+            tensors |= arrays
+            if numbers or arrays:
+                callbacks[key] = numbers
+        history = {f"history/{name}": np.array(values, np.float64) for name, values in self.history.history.items()}
+        training = {
+            "position": asdict(self.position),
+            "same": self.same,
+            "optimizer": optimizer,
+            "callbacks": callbacks,
+            "history": list(self.history.history),
+        }
+        checkpoint.write(path, {**self.model.config, "training": training}, self.model.state_dict() | tensors | history)
+        self.saved = Path(path)
+        return self.saved
+
+    def check(self, saved: Checkpoint, epochs: int) -> None:
+        """ValueError unless a checkpoint is one of this very training, so far as that can be known."""
+        done = saved.position
+        if epochs < done.epoch + (done.step > 0):
+            raise ValueError(f"epochs: got {epochs}, wanted more, since {done} in {saved.path}; raise it")
+        _check_same("the model's ", self.model.config, saved.model, saved.path)
+        _check_same("", self.same, saved.same, saved.path)
+        if done.epoch < 0 or not 0 <= done.step <= self.steps_an_epoch or done.seen != self._images_in(done.step):
+            raise FormatError(f"{saved.path}: got {done}, of {done.seen} images, expected a place in this training")
+        rate, steps = self.optimizer.learning_rate, saved.optimizer["steps"]
+        if callable(rate) and steps and rate(steps - 1) != saved.optimizer["rate"]:
+            got, wanted = f"{rate(steps - 1)} for step {steps - 1}", saved.optimizer["rate"]
+            raise ValueError(f"resume: got a schedule that gives {got}, wanted {wanted}, {_as_in(saved.path)}")
+
+    def restore_model(self, saved: Checkpoint) -> None:
+        """Go on from a checkpoint: weights, optimizer, history and position."""
+        try:
+            self.model.load_state_dict(saved.weights)
+            self.optimizer.load_state_dict(saved.optimizer, self.model)
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(f"{saved.path}: its weights or optimizer do not fit: {error}") from error
+        self.history.history = saved.history
+        self.position = saved.position
+        self.saved = saved.path
+
+    def restore_callbacks(self, saved: Checkpoint) -> None:
+        """Give callbacks back what they remembered; a warning for those that are new, or are no longer there."""
+        left = dict(saved.callbacks)
+        for key, callback in _named(self.callbacks):
+            state = left.pop(key, None)
+            if state is None:
+                if callback.state():
+                    warnings.warn(f"resume: {saved.path} knows of no {key}, which starts anew", stacklevel=4)
+                continue
+            try:
+                callback.restore(state)
+            except (KeyError, TypeError, ValueError) as error:
+                raise FormatError(f"{saved.path}: its state of {key} does not fit: {error!r}") from error
+        for key in left:
+            warnings.warn(f"resume: {saved.path} knows of a {key}, which is no longer among callbacks", stacklevel=4)
+
+
+def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:
+    """Each callback with a name of its own: its class, and a number from the second of that class on."""
+    counts: dict[str, int] = {}
+    named = []
+    for callback in callbacks:
+        kind = type(callback).__name__
+        counts[kind] = counts.get(kind, 0) + 1
+        named.append((kind if counts[kind] == 1 else f"{kind}-{counts[kind]}", callback))
+    return named
+
+
+def _apart(state: Mapping[str, Any], prefix: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Numbers, for the configuration, and arrays, for the tensors of a file."""
+    arrays = {f"{prefix}{name}": value for name, value in state.items() if isinstance(value, np.ndarray)}
+    numbers = {name: value for name, value in state.items() if not isinstance(value, np.ndarray)}
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in numbers.items()}, arrays
+
+
+def _fingerprint(array: np.ndarray) -> str:
+    """Shape, dtype and a digest of the content."""
+    digest = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+    return f"{'x'.join(map(str, array.shape))} {array.dtype}, SHA-256 {digest:.32}"
+
+
+def _check_same(whose: str, given: Mapping[str, Any], stored: Mapping[str, Any], path: Path) -> None:
+    for name in sorted(given.keys() | stored.keys()):
+        got, wanted = given.get(name), stored.get(name)
+        if isinstance(got, dict) and isinstance(wanted, dict):
+            _check_same(f"{name}'s ", got, wanted, path)
+        elif got != wanted:
+            raise ValueError(f"resume: got {whose}{name} {got!r}, wanted {wanted!r}, {_as_in(path)}")
+
+
+def _as_in(path: Path) -> str:
+    return f"as in {path}; give the same, or train another model in another folder"
