@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minipixel import kernels
+from minipixel.arena import added
 from minipixel.backend import array_module
 
 _local = threading.local()
@@ -178,7 +179,7 @@ def gradients(output: Tensor, wrt: Sequence[Tensor], seed: Any = None) -> list[A
                     f"{node.op}: its vjp gave input {position} a gradient of shape {part.shape}, wanted {x.shape}, "
                     "the shape of that input"
                 )
-            total[id(x)] = total[id(x)] + part if id(x) in total else part
+            total[id(x)] = added(total[id(x)], part) if id(x) in total else part
         node.inputs, node.vjp, node.call = (), _used, None
     return [total.get(id(x)) for x in wrt]
 
