@@ -73,7 +73,8 @@ COMPILED = {
     "relu": "elementwise",
     "residual_block": "residual",
     "top": "top",
-    "gate": "gated",
+    "gate": "gate",
+    "rows_above": "gated",
     "along_the_row": "gated",
 }
 
