@@ -11,9 +11,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from minipixel import arena, kernels
+from minipixel import kernels
+from minipixel.arena import added
 from minipixel.backend import array_module
 
 _local = threading.local()
@@ -180,7 +179,7 @@ def gradients(output: Tensor, wrt: Sequence[Tensor], seed: Any = None) -> list[A
                     f"{node.op}: its vjp gave input {position} a gradient of shape {part.shape}, wanted {x.shape}, "
                     "the shape of that input"
                 )
-            total[id(x)] = _sum(total[id(x)], part) if id(x) in total else part
+            total[id(x)] = added(total[id(x)], part) if id(x) in total else part
         node.inputs, node.vjp, node.call = (), _used, None
     return [total.get(id(x)) for x in wrt]
 
@@ -197,13 +196,6 @@ def _seed(output: Tensor, seed: Any) -> Any:
     if seed.shape != output.shape:
         raise ValueError(f"backward: got a seed of shape {seed.shape}, wanted {output.shape}, the shape of the output")
     return seed
-
-
-def _sum(a: Any, b: Any) -> Any:
-    """a + b; on the host in memory that this thread uses over and over again (see arena)."""
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return np.add(a, b, out=arena.empty(a.shape, a.dtype))
-    return a + b
 
 
 def inputs_first(output: Tensor) -> list[Tensor]:

@@ -8,6 +8,7 @@ side, a row at a time, since BLAS is slow at narrow products; so is one that is 
 import numpy as np
 
 from minipixel.arena import empty, zeros
+from minipixel.kernels import winograd
 from minipixel.kernels.blas import constants, gemm
 from minipixel.kernels.jit import jit
 from minipixel.kernels.rows import add_to_sums, fill, fold, wide_zeros, widened
@@ -52,6 +53,14 @@ def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
     offsets = np.asarray(taps, np.int64).reshape(len(taps), 2) * dilation
     x, opened = np.ascontiguousarray(x), np.ascontiguousarray(opened)
     side_by_side = stride > 1 or K_in < THIN
+    if stride == dilation == 1 and winograd.suits(taps, K_in, K_out, W):
+        y, back = winograd.rows_of_three(x, opened, bias, taps)
+
+        def vjp_of_rows(g):
+            x_g, weight_g, bias_g = back(np.ascontiguousarray(g))
+            return x_g, spread(weight_g), bias_g.sum(axis=0)
+
+        return y, vjp_of_rows
     y = empty((-(-H // stride), -(-W // stride), N, K_out), x.dtype)
     forward = _side_by_side if side_by_side else _by_taps
     forward(x, opened, bias, offsets, stride, y)

@@ -1,0 +1,219 @@
+"""Rows of three taps side by side with two thirds of the products: Winograd's F(2, 3).
+
+Two neighbours y_0, y_1 see four pixels d_0 .. d_3 through three weights g_0, g_1, g_2, by six products, or by four:
+
+    m_0 = (d_0 - d_2) g_0    m_1 = (d_1 + d_2) (g_0 + g_1 + g_2) / 2    m_2 = (d_2 - d_1) (g_0 - g_1 + g_2) / 2
+    m_3 = (d_3 - d_1) g_2    y_0 = m_0 + m_1 + m_2                      y_1 = m_1 - m_2 + m_3
+
+Here the d are all channels of a pixel, for all images of a shard, and the products are those of matrices, so that what
+is left of a third of the work is a few additions. No y takes part in a product with a pixel that it does not see, save
+d_1 and d_2, which both see. Source: A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2015,
+arXiv:1509.09308, section 4.1.
+"""
+
+import numpy as np
+
+from minipixel.arena import empty
+from minipixel.kernels.blas import constants, gemm
+from minipixel.kernels.gate import back_through_gate, gate_rows
+from minipixel.kernels.jit import jit
+from minipixel.kernels.rows import U, add_to_sums, fold, wide_zeros
+
+NARROW = 32
+"""Maps of fewer channels, on either side, gain nothing."""
+
+OF_WEIGHTS = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+"""The four weights of m_0 .. m_3 from g_0, g_1, g_2."""
+
+
+def suits(taps, K_in, K_out, W):
+    """Whether a convolution with these taps is rows of three, and so wide that it pays."""
+    rows = sorted({dr for dr, _ in taps})
+    return min(K_in, K_out) >= NARROW and W > 1 and taps == [(dr, dc) for dr in rows for dc in (-1, 0, 1)]
+
+
+def rows_of_three(x, weight, bias, taps, gated=False):
+    """The convolution with taps (dr, -1), (dr, 0), (dr, 1), row after row: `weight` is (T, K_in, K_out).
+
+    The bias is (K_out,) or of each image (N, K_out). If `gated`, x passes `ops.gate` first, and has 2 K_in channels.
+    Gives (y, vjp), where vjp(g) is (x_g, weight_g, the gradient of each image's bias).
+    """
+    (H, W, N, _), (_, K_in, K_out) = x.shape, weight.shape
+    rows = np.array([dr for dr, _ in taps[::3]], np.int64)
+    to_four = OF_WEIGHTS.astype(x.dtype)
+    four = (to_four @ weight.reshape(len(rows), 3, K_in * K_out)).reshape(len(rows), 4, K_in, K_out)
+    y = empty((H, W, N, K_out), x.dtype)
+    _forward(x, four, np.ascontiguousarray(np.broadcast_to(bias, (N, K_out))), rows, gated, y)
+
+    def vjp(g):
+        x_g, four_g, bias_g = empty(x.shape, x.dtype), np.zeros_like(four), np.zeros((N, K_out), x.dtype)
+        back = np.ascontiguousarray(four.swapaxes(2, 3))
+        _backward(g, x, back, rows, gated, x_g, four_g, bias_g)
+        return x_g, (to_four.T @ four_g.reshape(len(rows), 4, -1)).reshape(weight.shape), bias_g
+
+    return y, vjp
+
+
+@jit
+def _forward(x, four, biases, rows, gated, y):
+    H, W, N, _ = x.shape
+    (K, L), pairs, blas = four.shape[2:], (W + 1) // 2, constants(x)
+    x, four, biases, y = x.reshape(x.size), four.reshape(four.size), biases.reshape(N * L), y.reshape(y.size)
+    down, up = rows.max(), rows.min()
+    slots, seen_size, made_size = down - up + 1, pairs * N * K, pairs * N * L
+    row = np.zeros((2 * pairs + 2) * N * K, x.dtype)
+    seen, made = np.empty(slots * 4 * seen_size, x.dtype), np.empty(4 * made_size, x.dtype)
+    factors = np.empty(W * N * 2 * K, x.dtype)
+    for r in range(min(0, -down), H):
+        q = r + down
+        if 0 <= q < H:
+            if gated:
+                gate_rows(x, q * W * N * 2 * K, factors, 0, row, N * K, W * N, K)
+            else:
+                _copy(x, q * W * N * K, row, N * K, W * N * K)
+            _see(row, W, N * K, seen, q % slots * 4 * seen_size)
+        if r < 0:
+            continue
+        add = False
+        for i in range(len(rows)):
+            q = r + rows[i]
+            if 0 <= q < H:
+                for m in range(4):
+                    at, to, w = (q % slots * 4 + m) * seen_size, m * made_size, (i * 4 + m) * K * L
+                    gemm(pairs * N, L, K, seen, at, False, four, w, False, made, to, add, blas)
+                add = True
+        if not add:
+            made[:] = 0
+        _make(made, biases, y, r * W * N * L, W, N * L)
+
+
+@jit
+def _backward(g, x, four, rows, gated, x_g, four_g, bias_g):
+    """The weights are turned; their gradients are not."""
+    H, W, N, D = x.shape
+    (L, K), pairs, blas = four.shape[2:], (W + 1) // 2, constants(x)
+    bias_g = bias_g.reshape(N * L)
+    g, x, x_g = g.reshape(g.size), x.reshape(x.size), x_g.reshape(x_g.size)
+    four, four_g, sums = four.reshape(four.size), four_g.reshape(four_g.size), wide_zeros(bias_g)
+    down, up = rows.max(), rows.min()
+    slots, seen_size, made_size = down - up + 1, pairs * N * K, pairs * N * L
+    row, row_g = np.zeros((2 * pairs + 2) * N * K, x.dtype), np.zeros(2 * pairs * N * L, x.dtype)
+    seen, made_g = np.empty(slots * 4 * seen_size, x.dtype), np.empty(4 * made_size, x.dtype)
+    seen_g, gated_g = np.empty(slots * 4 * seen_size, x.dtype), np.empty(W * N * K, x.dtype)
+    factors = np.empty(slots * W * N * D, x.dtype)
+    for r in range(min(0, -down), max(H, H - up)):
+        q = r + down
+        if 0 <= q < H:
+            if gated:
+                gate_rows(x, q * W * N * D, factors, q % slots * W * N * D, row, N * K, W * N, K)
+            else:
+                _copy(x, q * W * N * K, row, N * K, W * N * K)
+            _see(row, W, N * K, seen, q % slots * 4 * seen_size)
+            seen_g[q % slots * 4 * seen_size : (q % slots + 1) * 4 * seen_size] = 0
+        if 0 <= r < H:
+            add_to_sums(g, r * W * N * L, sums, W * N * L)
+            _make_back(g, r * W * N * L, row_g, W, N * L, made_g)
+            for i in range(len(rows)):
+                q = r + rows[i]
+                if 0 <= q < H:
+                    for m in range(4):
+                        at, to, w = (q % slots * 4 + m) * seen_size, m * made_size, (i * 4 + m) * K * L
+                        gemm(K, L, pairs * N, seen, at, True, made_g, to, False, four_g, w, True, blas)
+                        gemm(pairs * N, K, L, made_g, to, False, four, w, False, seen_g, at, True, blas)
+        q = r + up
+        if 0 <= q < H:
+            if gated:
+                _see_back(seen_g, q % slots * 4 * seen_size, W, N * K, gated_g, 0)
+                back_through_gate(gated_g, 0, factors, q % slots * W * N * D, x_g, q * W * N * D, W * N, K)
+            else:
+                _see_back(seen_g, q % slots * 4 * seen_size, W, N * K, x_g, q * W * N * K)
+    fold(sums, bias_g)
+
+
+# --- sums and differences ---------------------------------------------------------------------------------------------
+# One result a loop: of several the compiler cannot see quickly enough that they do not overlap, and gives up.
+
+
+@jit
+def _see(row, W, B, seen, seen0):
+    """What goes into the four products, for every pair of a row of W pixels, B numbers each.
+
+    In `row` a pixel of zeros stands before the row, and one or two behind.
+    """
+    pairs = (W + 1) // 2
+    for j in range(pairs):
+        d_0, m, size = 2 * j * B, seen0 + j * B, pairs * B
+        d_1, d_2, d_3 = d_0 + B, d_0 + 2 * B, d_0 + 3 * B
+        _subtract(row, d_0, row, d_2, seen, m, B)
+        _add(row, d_1, row, d_2, seen, m + size, B)
+        _subtract(row, d_2, row, d_1, seen, m + 2 * size, B)
+        _subtract(row, d_3, row, d_1, seen, m + 3 * size, B)
+
+
+@jit
+def _see_back(seen_g, seen0, W, B, x_g, x0):
+    """To each pixel from its own pair, and from the pair before or behind."""
+    pairs = (W + 1) // 2
+    size = U(pairs * B)
+    for j in range(pairs):
+        o, m = U(x0 + 2 * j * B), U(seen0 + j * B)
+        for k in range(U(B)):
+            x_g[o + k] = seen_g[m + size + k] - seen_g[m + U(2) * size + k] - seen_g[m + U(3) * size + k]
+        if j > 0:
+            for k in range(U(B)):
+                x_g[o + k] += seen_g[m + U(3) * size - U(B) + k]
+        if 2 * j + 1 < W:
+            o += U(B)
+            for k in range(U(B)):
+                x_g[o + k] = seen_g[m + size + k] + seen_g[m + U(2) * size + k] - seen_g[m + k]
+            if j + 1 < pairs:
+                for k in range(U(B)):
+                    x_g[o + k] += seen_g[m + U(B) + k]
+
+
+@jit
+def _make(made, bias, y, y0, W, B):
+    """Every pair from its four products; the last has one pixel if W is odd."""
+    pairs = (W + 1) // 2
+    size = U(pairs * B)
+    for j in range(pairs):
+        o, m = U(y0 + 2 * j * B), U(j * B)
+        for k in range(U(B)):
+            y[o + k] = bias[k] + made[m + k] + made[m + size + k] + made[m + U(2) * size + k]
+        if 2 * j + 1 < W:
+            o += U(B)
+            for k in range(U(B)):
+                y[o + k] = bias[k] + made[m + size + k] - made[m + U(2) * size + k] + made[m + U(3) * size + k]
+
+
+@jit
+def _make_back(g, g0, row, W, B, made_g):
+    """`row` is room for the row with a pixel of zeros behind it if W is odd."""
+    pairs = (W + 1) // 2
+    for i in range(U(W * B)):
+        row[i] = g[U(g0) + i]
+    for j in range(pairs):
+        a, m, size = 2 * j * B, j * B, pairs * B
+        b = a + B
+        _copy(row, a, made_g, m, B)
+        _add(row, a, row, b, made_g, m + size, B)
+        _subtract(row, a, row, b, made_g, m + 2 * size, B)
+        _copy(row, b, made_g, m + 3 * size, B)
+
+
+@jit
+def _copy(a, a0, y, y0, n):
+    for i in range(U(n)):
+        y[U(y0) + i] = a[U(a0) + i]
+
+
+@jit
+def _add(a, a0, b, b0, y, y0, n):
+    for i in range(U(n)):
+        y[U(y0) + i] = a[U(a0) + i] + b[U(b0) + i]
+
+
+@jit
+def _subtract(a, a0, b, b0, y, y0, n):
+    for i in range(U(n)):
+        y[U(y0) + i] = a[U(a0) + i] - b[U(b0) + i]
