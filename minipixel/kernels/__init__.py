@@ -87,6 +87,7 @@ COMPILED = {
     "lstm_scan": "scan",
     "row_layer": "recurrent",
     "diagonal_layer": "recurrent",
+    "add_linear": "recurrent",
 }
 
 
