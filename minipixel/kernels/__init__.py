@@ -86,6 +86,7 @@ COMPILED = {
     "lstm_scan": "scan",
     "row_layer": "recurrent",
     "diagonal_layer": "recurrent",
+    "add_linear": "recurrent",
 }
 
 
