@@ -53,7 +53,6 @@ CASES = {
     "transposed_conv2d": lambda: of_op(
         ops.transposed_conv2d, (14, 14, 8, 32), (2, 3, 32, 32), (32,), size=(SIDE, SIDE), stride=2, centre=(0, 1)
     ),
-    "elu": lambda: of_op(ops.elu, wide(8, 32)),
     "concat_elu": lambda: of_op(ops.concat_elu, wide(8, 32)),
     "gate": lambda: of_op(ops.gate, wide(8, 64)),
     "linear_gate": lambda: of_op(ops.linear_gate, wide(8, 64)),
@@ -67,8 +66,10 @@ CASES = {
     ),
     "residual_block": lambda: of_model(models.PixelCNN, 8, hidden=16, blocks=7),
     "top": lambda: of_model(models.PixelCNN, 8, hidden=16, blocks=1),
+    "rows_above": lambda: of_model(models.GatedPixelCNN, 4, filters=32, layers=7),
     "along_the_row": lambda: of_model(models.GatedPixelCNN, 4, filters=32, layers=7),
     "row_layer": lambda: of_model(models.RowLSTM, 8, hidden=16, layers=7),
+    "add_linear": lambda: of_model(models.DiagonalBiLSTM, 8, hidden=16, layers=7),
     "diagonal_layer": lambda: of_model(models.DiagonalBiLSTM, 8, hidden=16, layers=7),
     "gated_residual": lambda: of_model(models.PixelCNNpp, 4, 256, 0, filters=32, resnets=2, hierarchies=2),
 }
