@@ -54,7 +54,6 @@ LAYERS = {
         ("row-lstm", (5, 4, 3), {"hidden": 7, "layers": 2, "learned_state": True, "skip": True}),
         ("row-lstm", (1, 1, 1), {"hidden": 3, "layers": 1}),
     ],
-    "add_linear": [("row-lstm", (6, 7, 1), {"hidden": 5, "layers": 2, "skip": True})],
     "diagonal_layer": [
         ("diagonal-bilstm", (6, 7, 1), {"hidden": 5, "layers": 2}),
         ("diagonal-bilstm", (30, 5, 1), {"hidden": 19, "layers": 1, "phantom_column": False}),

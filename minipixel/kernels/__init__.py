@@ -86,7 +86,6 @@ COMPILED = {
     "lstm_scan": "scan",
     "row_layer": "recurrent",
     "diagonal_layer": "recurrent",
-    "add_linear": "recurrent",
 }
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 
 from minipixel.arena import empty, zeros
-from minipixel.kernels.convolution import linear
 from minipixel.kernels.routes import diagonal_route, row_route
 from minipixel.kernels.scan import Scan
 from minipixel.kernels.taps import masked, open_part, shuts
@@ -48,10 +47,3 @@ def diagonal_layer(x, *weights, masks, taps):
         return x_g, *every
 
     return y, vjp
-
-
-def add_linear(x, states, weight, bias, *, mask):
-    """The override of PixelRNN's `widened`: x + linear(states), added where the product stands."""
-    y, vjp = linear(states, weight, bias, mask=mask)
-    y += x
-    return y, lambda g: (g, *vjp(g))

@@ -115,16 +115,6 @@ def _along_diagonals(lstm: LSTM, gates: Tensor) -> Tensor:
     return ops.unskew(lstm.scan(ops.skew(gates), spans=ops.diagonal_spans(H, W)))
 
 
-def _widening(widen: Pointwise, x: Tensor, states: Tensor) -> Any:
-    return "add_linear", (x, states, widen.weight, widen.bias), {"mask": widen.mask}
-
-
-@composite(_widening)
-def _added(widen: Pointwise, x: Tensor, states: Tensor) -> Tensor:
-    """States, widened, added to the map that they were made from: (H, W, N, 2h), (H, W, N, h) -> (H, W, N, 2h)."""
-    return x + widen(states)
-
-
 class PixelRNN(Model):
     """What the two models share: all but the class of a layer. Its arguments are those of both."""
 
@@ -166,9 +156,9 @@ class PixelRNN(Model):
         x, states = self.stem(x), []
         for layer, widen in zip(self.layers, self.widen, strict=True):
             states.append(layer(x, condition))
-            x = _added(widen, x, states[-1])
+            x = x + widen(states[-1])
         for position, skip in enumerate(self.skips):
-            x = _added(skip, x, states[position])
+            x = x + skip(states[position])
         return x
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
