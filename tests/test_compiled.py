@@ -21,12 +21,6 @@ LAYERS = {
         ("gated", (4, 5, 3), {"filters": 6, "layers": 1}),
         ("pixelcnn", (18, 10, 1), {"hidden": 3, "blocks": 1}),
     ],
-    "rows_above": [
-        ("gated", (4, 5, 1), {"filters": 32, "layers": 2}),
-        ("gated", (5, 2, 3), {"filters": 33, "layers": 3}),
-        ("gated", (3, 4, 1), {"filters": 32, "layers": 2, "num_classes": 3}),
-        ("gated", (1, 3, 1), {"filters": 32, "layers": 2}),
-    ],
     "along_the_row": [
         ("gated", (6, 7, 1), {"filters": 5, "layers": 3, "dilations": (2, 1)}),
         ("gated", (5, 4, 3), {"filters": 11, "layers": 2, "kernel": 5, "first_kernel": 3}),

@@ -91,8 +91,8 @@ class FirstColumnDropped(models.DiagonalBiLSTM):
 class ShiftsItsLink(nn.GatedLayer):
     """The other way to build it: a vertical stack that includes its own row, and a link one row up."""
 
-    def __call__(self, above, h, condition):
-        above = self.rows_above(above, condition)
+    def __call__(self, v, h, condition):
+        above = self.told_vertical(self.vertical(v), condition)
         row = self.told_horizontal(self.horizontal(h) + self.linked(above), condition)
         y = self.out(ops.gate(row))
         return above, y if self.kind == "A" else h + y
@@ -126,9 +126,8 @@ def one_link(kind, position):
 class VerticalReadsHorizontal(nn.GatedLayer):
     """The way that figure 2 forbids: the vertical stack is told what the horizontal one knows."""
 
-    def __call__(self, above, h, condition):
-        above = self.told_vertical(self.vertical(h), condition)
-        return above, self.along_the_row(h, above, condition)
+    def __call__(self, v, h, condition):
+        return super().__call__(h, h, condition)
 
 
 class SkipFromTheImage(models.PixelCNN):

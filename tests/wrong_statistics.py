@@ -187,7 +187,7 @@ def gate_of_alternate_channels_in_one_layer(model):
 
 
 class AlternateGates(nn.GatedLayer):
-    def __call__(self, above, h, condition):
-        above = self.rows_above(above, condition)
+    def __call__(self, v, h, condition):
+        above = self.told_vertical(self.vertical(v), condition)
         row = self.told_horizontal(self.horizontal(h) + self.link(above), condition)
         return above, h + self.out(gate_of_alternate_channels(row))

@@ -1,35 +1,36 @@
-"""The two halves of a gated layer, forward and backward in one call each.
+"""The gate, and the horizontal half of a gated layer, forward and backward in one call each.
 
 Row by row: all that a row of pixels needs on the way is at hand, in the cache. Of all maps between input and output one
-is kept for the way back, the two factors of the horizontal gate. Those of the vertical one are computed again: to write
-and to read a map takes longer.
+is kept for the way back, the two factors of the gate.
 """
 
 import numpy as np
 
 from minipixel.arena import empty
-from minipixel.kernels import winograd
 from minipixel.kernels.blas import constants, gemm
 from minipixel.kernels.convolution import add_taps, add_taps_back, add_taps_weight_back, lay, turned
-from minipixel.kernels.gate import back_through_gate, gate_in_place
+from minipixel.kernels.functions import ONE, sigmoid, tanh
 from minipixel.kernels.jit import jit
 from minipixel.kernels.rows import U, add_bias, add_to_sums, fill, fold, wide_zeros, widened
 from minipixel.kernels.taps import masked, open_part, shuts
 
+BLOCK = 64
+"""How many pixels pass the gate at once."""
 
-def rows_above(above, condition, told, weight, bias, *, mask, dilation):
-    """The override of `nn.GatedLayer.rows_above` behind a gate, for undilated kernels three taps wide.
 
-    The condition is the same for all pixels of an image, or None.
-    """
-    (W, K), (taps, opened, spread) = above.shape[1::2], open_part(weight, mask, None)
-    if dilation > 1 or not winograd.suits(taps, K // 2, len(bias), W) or not same_for_all_pixels(condition):
-        return None
-    y, back = winograd.rows_of_three(np.ascontiguousarray(above), opened, told_bias(bias, condition, told), taps, True)
+def gate(x):
+    """The override of `ops.gate`."""
+    p, odd = divmod(x.shape[-1], 2)
+    if odd:
+        return None  # the definition says what is wrong
+    x = np.ascontiguousarray(x)
+    factors, y = empty(x.shape, x.dtype), empty((*x.shape[:-1], p), x.dtype)
+    _gate(x, factors, y)
 
     def vjp(g):
-        above_g, weight_g, sums = back(np.ascontiguousarray(g))
-        return above_g, *told_back(sums, condition, told), spread(weight_g), sums.sum(axis=0)
+        x_g = empty(x.shape, x.dtype)
+        _gate_back(np.ascontiguousarray(g), factors, x_g)
+        return (x_g,)
 
     return y, vjp
 
@@ -45,12 +46,15 @@ def along_the_row(
     """
     (H, W, N, _), p = h.shape, len(out)
     taps, opened, spread = open_part(look, look_mask, None)
-    if any(dr for dr, _ in taps) or not same_for_all_pixels(condition):
+    if any(dr for dr, _ in taps) or (condition is not None and condition.shape[:2] != (1, 1)):
         return None
     taps = np.asarray(taps, np.int64).reshape(len(taps), 2) * dilation
     link_mask, out_mask = shuts(link_mask), shuts(out_mask)
     weights = np.ascontiguousarray(opened), masked(link, link_mask), masked(out, out_mask)
-    bias = told_bias(look_bias + link_bias, condition, told).reshape(-1)
+    bias = look_bias + link_bias
+    if condition is not None:  # one for each channel of each image
+        condition = condition[0, 0]
+        bias = (condition @ told + bias).reshape(-1)
     h, above = np.ascontiguousarray(h), np.ascontiguousarray(above)
     factors, y = empty((H, W, N, 2 * p), h.dtype), empty((H, W, N, p), h.dtype)
     _forward(h, above, *weights, bias, out_bias, taps, adds, factors, y)
@@ -64,25 +68,61 @@ def along_the_row(
         _backward(g, h, above, factors, *back, taps, adds, h_g, above_g, look_g, link_g, out_g, sums, out_sums)
         sums = sums.reshape(-1, 2 * p)
         bias_g = sums.sum(axis=0)
-        weights_g = spread(look_g), bias_g, masked(link_g, link_mask), bias_g, masked(out_g, out_mask), out_sums
-        return h_g, above_g, *told_back(sums, condition, told), *weights_g
+        return (
+            *(h_g, above_g),
+            *(lambda: (sums @ told.T)[None, None], lambda: condition.T @ sums),
+            *(spread(look_g), bias_g, masked(link_g, link_mask), bias_g, masked(out_g, out_mask), out_sums),
+        )
 
     return y, vjp
 
 
-def same_for_all_pixels(condition):
-    """Whether it is (1, 1, N, K); or there is none."""
-    return condition is None or condition.shape[:2] == (1, 1)
+# --- the gate ---------------------------------------------------------------------------------------------------------
 
 
-def told_bias(bias, condition, told):
-    """The bias of every channel (K,), or with what a condition (1, 1, N, K_condition) adds, of every image (N, K)."""
-    return bias if condition is None else condition[0, 0] @ told + bias
+@jit
+def _gate(x, factors, y):
+    p = x.shape[-1] // 2
+    R = y.size // max(1, p)
+    x, factors, y = x.reshape(x.size), factors.reshape(x.size), y.reshape(y.size)
+    for r in range(0, R, BLOCK):
+        count = min(BLOCK, R - r)
+        for i in range(U(r * 2 * p), U((r + count) * 2 * p)):
+            factors[i] = x[i]
+        gate_in_place(factors, r * 2 * p, y, r * p, count, p)
 
 
-def told_back(sums, condition, told):
-    """The gradients of the condition and of its weight, from those of what every image is told: (N, K)."""
-    return lambda: (sums @ told.T)[None, None], lambda: condition[0, 0].T @ sums
+@jit
+def _gate_back(g, factors, x_g):
+    p = g.shape[-1]
+    back_through_gate(
+        g.reshape(g.size), 0, factors.reshape(x_g.size), 0, x_g.reshape(x_g.size), 0, g.size // max(1, p), p
+    )
+
+
+@jit
+def gate_in_place(x, x0, y, y0, R, p):
+    """y = tanh(a) * sigmoid(b), R rows [a, b] of 2p numbers, which give way to the two factors.
+
+    Two arrays that might be one and the same would keep this loop from being vectorised.
+    """
+    for i in range(U(R)):
+        a, o = U(x0) + i * U(2 * p), U(y0) + i * U(p)
+        for k in range(U(p)):
+            t, s = tanh(x[a + k]), sigmoid(x[a + U(p) + k])
+            x[a + k], x[a + U(p) + k] = t, s
+            y[o + k] = t * s
+
+
+@jit
+def back_through_gate(g, g0, factors, factors0, x_g, x0, R, p):
+    """The gradient of R rows [a, b], by the factors t = tanh(a), whose slope is 1 - t * t, and s, of s * (1 - s)."""
+    for i in range(U(R)):
+        a, f, o = U(x0) + i * U(2 * p), U(factors0) + i * U(2 * p), U(g0) + i * U(p)
+        for k in range(U(p)):
+            t, s = factors[f + k], factors[f + U(p) + k]
+            to_t = g[o + k] * s
+            x_g[a + k], x_g[a + U(p) + k] = to_t * (ONE - t * t), to_t * t * (ONE - s)
 
 
 # --- the horizontal half ----------------------------------------------------------------------------------------------

@@ -15,9 +15,8 @@ import numpy as np
 
 from minipixel.arena import empty
 from minipixel.kernels.blas import constants, gemm
-from minipixel.kernels.gate import back_through_gate, gate_rows
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import U, add_to_sums, fold, wide_zeros
+from minipixel.kernels.rows import U, add_to_sums, fill, fold, wide_zeros
 
 NARROW = 32
 """Maps of fewer channels, on either side, gain nothing."""
@@ -32,46 +31,41 @@ def suits(taps, K_in, K_out, W):
     return min(K_in, K_out) >= NARROW and W > 1 and taps == [(dr, dc) for dr in rows for dc in (-1, 0, 1)]
 
 
-def rows_of_three(x, weight, bias, taps, gated=False):
+def rows_of_three(x, weight, bias, taps):
     """The convolution with taps (dr, -1), (dr, 0), (dr, 1), row after row: `weight` is (T, K_in, K_out).
 
-    The bias is (K_out,) or of each image (N, K_out). If `gated`, x passes `ops.gate` first, and has 2 K_in channels.
-    Gives (y, vjp), where vjp(g) is (x_g, weight_g, the gradient of each image's bias).
+    Gives (y, vjp), where vjp(g) is (x_g, weight_g, bias_g).
     """
-    (H, W, N, _), (_, K_in, K_out) = x.shape, weight.shape
+    (H, W, N, K_in), K_out = x.shape, weight.shape[-1]
     rows = np.array([dr for dr, _ in taps[::3]], np.int64)
     to_four = OF_WEIGHTS.astype(x.dtype)
     four = (to_four @ weight.reshape(len(rows), 3, K_in * K_out)).reshape(len(rows), 4, K_in, K_out)
     y = empty((H, W, N, K_out), x.dtype)
-    _forward(x, four, np.ascontiguousarray(np.broadcast_to(bias, (N, K_out))), rows, gated, y)
+    _forward(x, four, bias, rows, y)
 
     def vjp(g):
-        x_g, four_g, bias_g = empty(x.shape, x.dtype), np.zeros_like(four), np.zeros((N, K_out), x.dtype)
+        x_g, four_g, bias_g = empty(x.shape, x.dtype), np.zeros_like(four), np.zeros(K_out, x.dtype)
         back = np.ascontiguousarray(four.swapaxes(2, 3))
-        _backward(g, x, back, rows, gated, x_g, four_g, bias_g)
+        _backward(g, x, back, rows, x_g, four_g, bias_g)
         return x_g, (to_four.T @ four_g.reshape(len(rows), 4, -1)).reshape(weight.shape), bias_g
 
     return y, vjp
 
 
 @jit
-def _forward(x, four, biases, rows, gated, y):
-    H, W, N, _ = x.shape
-    (K, L), pairs, blas = four.shape[2:], (W + 1) // 2, constants(x)
-    x, four, biases, y = x.reshape(x.size), four.reshape(four.size), biases.reshape(N * L), y.reshape(y.size)
+def _forward(x, four, bias, rows, y):
+    H, W, N, K = x.shape
+    L, pairs, blas = y.shape[3], (W + 1) // 2, constants(x)
+    x, four, y = x.reshape(x.size), four.reshape(four.size), y.reshape(y.size)
     down, up = rows.max(), rows.min()
     slots, seen_size, made_size = down - up + 1, pairs * N * K, pairs * N * L
+    biases = np.empty(N * L, x.dtype)
+    fill(biases, 0, bias, N * L)
     row = np.zeros((2 * pairs + 2) * N * K, x.dtype)
     seen, made = np.empty(slots * 4 * seen_size, x.dtype), np.empty(4 * made_size, x.dtype)
-    factors = np.empty(W * N * 2 * K, x.dtype)
     for r in range(min(0, -down), H):
-        q = r + down
-        if 0 <= q < H:
-            if gated:
-                gate_rows(x, q * W * N * 2 * K, factors, 0, row, N * K, W * N, K)
-            else:
-                _copy(x, q * W * N * K, row, N * K, W * N * K)
-            _see(row, W, N * K, seen, q % slots * 4 * seen_size)
+        if 0 <= r + down < H:
+            _see(x, (r + down) * W * N * K, row, W, N * K, seen, (r + down) % slots * 4 * seen_size)
         if r < 0:
             continue
         add = False
@@ -88,27 +82,21 @@ def _forward(x, four, biases, rows, gated, y):
 
 
 @jit
-def _backward(g, x, four, rows, gated, x_g, four_g, bias_g):
+def _backward(g, x, four, rows, x_g, four_g, bias_g):
     """The weights are turned; their gradients are not."""
-    H, W, N, D = x.shape
-    (L, K), pairs, blas = four.shape[2:], (W + 1) // 2, constants(x)
-    bias_g = bias_g.reshape(N * L)
+    H, W, N, K = x.shape
+    L, pairs, blas = g.shape[3], (W + 1) // 2, constants(x)
     g, x, x_g = g.reshape(g.size), x.reshape(x.size), x_g.reshape(x_g.size)
     four, four_g, sums = four.reshape(four.size), four_g.reshape(four_g.size), wide_zeros(bias_g)
     down, up = rows.max(), rows.min()
     slots, seen_size, made_size = down - up + 1, pairs * N * K, pairs * N * L
     row, row_g = np.zeros((2 * pairs + 2) * N * K, x.dtype), np.zeros(2 * pairs * N * L, x.dtype)
     seen, made_g = np.empty(slots * 4 * seen_size, x.dtype), np.empty(4 * made_size, x.dtype)
-    seen_g, gated_g = np.empty(slots * 4 * seen_size, x.dtype), np.empty(W * N * K, x.dtype)
-    factors = np.empty(slots * W * N * D, x.dtype)
+    seen_g = np.empty(slots * 4 * seen_size, x.dtype)
     for r in range(min(0, -down), max(H, H - up)):
         q = r + down
         if 0 <= q < H:
-            if gated:
-                gate_rows(x, q * W * N * D, factors, q % slots * W * N * D, row, N * K, W * N, K)
-            else:
-                _copy(x, q * W * N * K, row, N * K, W * N * K)
-            _see(row, W, N * K, seen, q % slots * 4 * seen_size)
+            _see(x, q * W * N * K, row, W, N * K, seen, q % slots * 4 * seen_size)
             seen_g[q % slots * 4 * seen_size : (q % slots + 1) * 4 * seen_size] = 0
         if 0 <= r < H:
             add_to_sums(g, r * W * N * L, sums, W * N * L)
@@ -122,11 +110,7 @@ def _backward(g, x, four, rows, gated, x_g, four_g, bias_g):
                         gemm(pairs * N, K, L, made_g, to, False, four, w, False, seen_g, at, True, blas)
         q = r + up
         if 0 <= q < H:
-            if gated:
-                _see_back(seen_g, q % slots * 4 * seen_size, W, N * K, gated_g, 0)
-                back_through_gate(gated_g, 0, factors, q % slots * W * N * D, x_g, q * W * N * D, W * N, K)
-            else:
-                _see_back(seen_g, q % slots * 4 * seen_size, W, N * K, x_g, q * W * N * K)
+            _see_back(seen_g, q % slots * 4 * seen_size, W, N * K, x_g, q * W * N * K)
     fold(sums, bias_g)
 
 
@@ -135,12 +119,14 @@ def _backward(g, x, four, rows, gated, x_g, four_g, bias_g):
 
 
 @jit
-def _see(row, W, B, seen, seen0):
+def _see(x, x0, row, W, B, seen, seen0):
     """What goes into the four products, for every pair of a row of W pixels, B numbers each.
 
-    In `row` a pixel of zeros stands before the row, and one or two behind.
+    `row` is room for the row with a pixel of zeros before it, and one or two behind.
     """
     pairs = (W + 1) // 2
+    for i in range(U(W * B)):
+        row[U(B) + i] = x[U(x0) + i]
     for j in range(pairs):
         d_0, m, size = 2 * j * B, seen0 + j * B, pairs * B
         d_1, d_2, d_3 = d_0 + B, d_0 + 2 * B, d_0 + 3 * B

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_count, check_shape
 from minipixel.nn import GatedLayer, Top, colour_groups
@@ -69,9 +70,10 @@ class GatedPixelCNN(Model):
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
         """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
-        above, h = x, x
-        for layer in self.layers:
-            above, h = layer(above, h, condition)
+        first, *later = self.layers
+        above, h = first(x, x, condition)
+        for layer in later:
+            above, h = layer(ops.gate(above), h, condition)
         return self.top(h)
 
 

@@ -61,30 +61,16 @@ class GatedLayer(Module):
         self.told_horizontal = Conditioning(K_condition, len(before_gate), init)
         self.out = Pointwise(groups_out, groups_out, init)
 
-    def __call__(self, above: Any, h: Any, condition: Any) -> tuple[Tensor, Tensor]:
-        """Both stacks' features, of the vertical one before its gate: (H, W, N, 2p), (..., p) -> the same again.
+    def __call__(self, v: Any, h: Any, condition: Any) -> tuple[Tensor, Tensor]:
+        """Both stacks' features (H, W, N, K_in) -> the vertical before its gate (H, W, N, 2p), the horizontal (..., p).
 
-        The first layer is given the image twice, (H, W, N, C). What the vertical stack hands on has yet to pass
-        `ops.gate`, on its way into the next layer: the link reads it before, and after the last layer nobody asks.
+        What the vertical stack hands on has yet to pass `ops.gate`, on its way into the next layer: the link reads it
+        before, and after the last layer nobody asks.
         """
-        above = self.rows_above(above, condition)
+        above = self.told_vertical(self.vertical(v), condition)
         return above, self.along_the_row(h, above, condition)
 
-    def _compiled_rows_above(self, above: Any, condition: Any) -> Any:
-        vertical, parts = self.vertical, [type(part) for part in (self.told_vertical, self.vertical)]
-        if self.kind == "A" or parts != [Conditioning, VerticalConv2d]:
-            return None
-        told = None if condition is None else self.told_vertical.weight
-        static = {"mask": vertical.mask, "dilation": vertical.dilation}
-        return "rows_above", (above, condition, told, vertical.weight, vertical.bias), static
-
-    @composite(_compiled_rows_above)
-    def rows_above(self, above: Any, condition: Any) -> Tensor:
-        """The vertical half: the features before their gate (H, W, N, 2p), or the image -> those of the next layer."""
-        v = above if self.kind == "A" else ops.gate(above)
-        return self.told_vertical(self.vertical(v), condition)
-
-    def _compiled_along_the_row(self, h: Any, above: Tensor, condition: Any) -> Any:
+    def _compiled(self, h: Any, above: Tensor, condition: Any) -> Any:
         layers: list[Any] = [self.horizontal, self.link, self.out]
         parts, adds = [type(part) for part in (self.told_horizontal, *layers)], self.kind == "B"
         if parts != [Conditioning, Conv2d, Pointwise, Pointwise] or not (adds or isinstance(h, np.ndarray)):
@@ -95,7 +81,7 @@ class GatedLayer(Module):
         static = {**masks, "dilation": self.horizontal.dilation, "adds": adds}
         return "along_the_row", (h, above, condition, told, *weights), static
 
-    @composite(_compiled_along_the_row)
+    @composite(_compiled)
     def along_the_row(self, h: Any, above: Tensor, condition: Any) -> Tensor:
         """The horizontal half: features (H, W, N, K_in), the vertical ones before the gate -> features (H, W, N, p)."""
         row = self.told_horizontal(self.horizontal(h) + self.link(above), condition)

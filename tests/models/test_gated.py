@@ -143,8 +143,7 @@ def feed_horizontal_to_vertical(model):
     def forward(x, condition=None, rng=None):
         above, h = model.layers[0](x, x, condition)
         for layer in model.layers[1:]:
-            above = layer.vertical(ops.gate(above) + h)
-            h = layer.along_the_row(h, above, condition)
+            above, h = layer(ops.gate(above) + h, h, condition)
         return model.top(h)
 
     model.forward = forward
