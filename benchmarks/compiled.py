@@ -66,10 +66,8 @@ CASES = {
     ),
     "residual_block": lambda: of_model(models.PixelCNN, 8, hidden=16, blocks=7),
     "top": lambda: of_model(models.PixelCNN, 8, hidden=16, blocks=1),
-    "rows_above": lambda: of_model(models.GatedPixelCNN, 4, filters=32, layers=7),
     "along_the_row": lambda: of_model(models.GatedPixelCNN, 4, filters=32, layers=7),
     "row_layer": lambda: of_model(models.RowLSTM, 8, hidden=16, layers=7),
-    "add_linear": lambda: of_model(models.DiagonalBiLSTM, 8, hidden=16, layers=7),
     "diagonal_layer": lambda: of_model(models.DiagonalBiLSTM, 8, hidden=16, layers=7),
     "gated_residual": lambda: of_model(models.PixelCNNpp, 4, 256, 0, filters=32, resnets=2, hierarchies=2),
 }
