@@ -53,7 +53,6 @@ CASES = {
     "transposed_conv2d": lambda: of_op(
         ops.transposed_conv2d, (14, 14, 8, 32), (2, 3, 32, 32), (32,), size=(SIDE, SIDE), stride=2, centre=(0, 1)
     ),
-    "elu": lambda: of_op(ops.elu, wide(8, 32)),
     "concat_elu": lambda: of_op(ops.concat_elu, wide(8, 32)),
     "gate": lambda: of_op(ops.gate, wide(8, 64)),
     "linear_gate": lambda: of_op(ops.linear_gate, wide(8, 64)),
