@@ -53,7 +53,7 @@ def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
     offsets = np.asarray(taps, np.int64).reshape(len(taps), 2) * dilation
     x, opened = np.ascontiguousarray(x), np.ascontiguousarray(opened)
     side_by_side = stride > 1 or K_in < THIN
-    if stride == dilation == 1 and winograd.suits(taps, K_in, K_out, W):
+    if stride == dilation == 1 and winograd.suits(taps, mask, K_in, K_out, W):
         y, back = winograd.rows_of_three(x, opened, bias, taps)
 
         def vjp_of_rows(g):

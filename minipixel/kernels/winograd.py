@@ -6,9 +6,12 @@ Two neighbours y_0, y_1 see four pixels d_0 .. d_3 through three weights g_0, g_
     m_3 = (d_3 - d_1) g_2    y_0 = m_0 + m_1 + m_2                      y_1 = m_1 - m_2 + m_3
 
 Here the d are all channels of a pixel, for all images of a shard, and the products are those of matrices, so that what
-is left of a third of the work is a few additions. No y takes part in a product with a pixel that it does not see, save
-d_1 and d_2, which both see. Source: A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2015,
-arXiv:1509.09308, section 4.1.
+is left of a third of the work is a few additions. And no y is made of a product with a pixel that it does not see.
+
+How many times faster than tap by tap, forward and backward, 2 x 3 taps, 28x28, 8 images, float32, one thread: 1.25 for
+32 -> 64 channels, 1.24 for 24 -> 48, 1.06 for 32 -> 32, 1.00 for 16 -> 32.
+
+Source: A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, arXiv:1509.09308, section 4.1.
 """
 
 import numpy as np
@@ -18,17 +21,22 @@ from minipixel.kernels.blas import constants, gemm
 from minipixel.kernels.jit import jit
 from minipixel.kernels.rows import U, add_to_sums, fill, fold, wide_zeros
 
-NARROW = 32
+NARROW = 24
 """Maps of fewer channels, on either side, gain nothing."""
 
 OF_WEIGHTS = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 """The four weights of m_0 .. m_3 from g_0, g_1, g_2."""
 
 
-def suits(taps, K_in, K_out, W):
-    """Whether a convolution with these taps is rows of three, and so wide that it pays."""
+def suits(taps, mask, K_in, K_out, W):
+    """Whether a convolution with these taps is rows of three, all open, and so wide that it pays.
+
+    A weight that a mask shuts would be there in m_1 and m_2, and cancel in their sum but for a rounding error: a leak.
+    """
     rows = sorted({dr for dr, _ in taps})
-    return min(K_in, K_out) >= NARROW and W > 1 and taps == [(dr, dc) for dr in rows for dc in (-1, 0, 1)]
+    of_three = bool(rows) and taps == [(dr, dc) for dr in rows for dc in (-1, 0, 1)]
+    all_open = mask is None or np.count_nonzero(mask) == len(taps) * K_in * K_out
+    return min(K_in, K_out) >= NARROW and W > 1 and of_three and all_open
 
 
 def rows_of_three(x, weight, bias, taps):
