@@ -45,7 +45,7 @@ def test_demo(here, capsys):
     said = capsys.readouterr()
     folder = here / "minipixel-demo"
     files = {"config.toml", "log.csv", "samples.png", "loss.png", "model.safetensors", "figures.json"}
-    assert {path.name for path in folder.iterdir()} == files
+    assert {path.name for path in folder.iterdir()} == {*files, "checkpoints"}
     assert "minipixel-demo" in said.out and all(name in said.out for name in files)
     assert "1438 train + 359 test images" in said.out and "epoch 1/1" in said.err
     figures = json.loads((folder / "figures.json").read_text())
