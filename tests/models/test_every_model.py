@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 from device import DeviceArray, to_device_array
-from model_table import CASES, IMAGES, SMALL, VARIANTS, WIDE, diagonal, every_case, on_the_diagonal
+from model_table import CASES, IMAGES, SMALL, VARIANTS, WIDE, diagonal, every_case, on_the_diagonal, shaken
 
 import minipixel as mp
 from minipixel.heads import HEADS
@@ -195,9 +195,10 @@ def test_temperature(case):
     """Cold samples keep to the likely: their mean log-likelihood rises as the temperature falls.
 
     Cold mixtures keep to the means of their likely components; of few levels the tails may well be likelier than these.
-    What is sure is that their images are less varied.
+    What is sure is that their images are less varied, in a model with a will of its own: six steps may well leave
+    a PixelCNN++ with scales so large that every level is as likely as any other.
     """
-    model = trained(case)
+    model = shaken(case.model()) if case.head.endswith("mixture") else trained(case)
     samples = [model.sample(300, rng=0, temperature=t) for t in (0.1, 1.0, 3.0)]
     if case.head.endswith("mixture"):
         alike = [(np.unique(images, axis=0, return_counts=True)[1] ** 2).sum() for images in samples]  # pairs of them

@@ -7,7 +7,7 @@ import pytest
 from model_table import Case
 
 import minipixel as mp
-from minipixel import ops
+from minipixel import kernels, ops
 from minipixel.models import DiagonalBiLSTM, RowLSTM, pixelrnn
 from minipixel.tensor import gradients, op
 
