@@ -76,12 +76,12 @@ for name, way in ways.items():
 
 # %% [markdown]
 # ## Memory that is new each time
-# An array of a few megabytes is no list entry: the system has to find pages for it, clear them, and map them, at their
-# first touch. When the array is let go of, it takes them back, and all begins anew. A worker that trains keeps them
+# A large array is no list entry: the system has to find pages for it, clear them, and map them, at their first touch.
+# When it is let go of, sooner or later it takes them back, and all begins anew. A worker that trains keeps them
 # instead: an *arena*. What it hands out are ordinary arrays. Let go of one, ask for another, and it is the same memory.
 
 # %%
-shape = (SIDE, SIDE, 64, 32)
+shape = (SIDE, SIDE, 64, 256)  # as many numbers as the maps of a few layers have together
 old = np.empty(shape, np.float32)
 fresh, again = milliseconds(lambda: np.empty(shape, np.float32).fill(1)), milliseconds(lambda: old.fill(1))
 print(f"{old.nbytes / 2**20:.1f} MiB filled: fresh {fresh:.2f} ms, used before {again:.2f} ms")
