@@ -11,7 +11,7 @@ from minipixel.arena import empty, zeros
 from minipixel.kernels import winograd
 from minipixel.kernels.blas import constants, gemm
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import add_to_sums, fill, fold, wide_zeros, widened
+from minipixel.kernels.rows import add_to, add_to_sums, fill, fold, wide_zeros, widened
 from minipixel.kernels.taps import masked, open_part, shuts
 
 THIN = 8
@@ -167,39 +167,43 @@ def seen(size, shift):
 
 
 @jit
-def add_taps(r, x, weight, taps, H, W, N, K_in, K_out, y, blas):
-    """What all taps see from row r of a map (H, W, N, K_in), through their weights, is added to row r of y."""
-    for t in range(len(taps)):
-        q, dc = r + taps[t, 0], taps[t, 1]
-        c, count = seen(W, dc)
-        if 0 <= q < H and count > 0:
-            there, here = ((q * W + c + dc) * N) * K_in, ((r * W + c) * N) * K_out
-            gemm(count * N, K_out, K_in, x, there, False, weight, t * K_in * K_out, False, y, here, True, blas)
+def _run(r, tap, rows, H, W, N):
+    """Where a tap reads from row r: its first pixel in the map, its first one here, and how many."""
+    q, (c, count) = r + tap[0], seen(W, tap[1])
+    return ((q % rows) * W + c + tap[1]) * N, c * N, count * N if 0 <= q < H else 0
+
+
+# Of a map (H, W, N, K_in) the last `rows` rows may be all that is kept, row r in place of row r - rows; H keeps all.
 
 
 @jit
-def add_taps_back(r, g, g0, weight, taps, H, W, N, K_in, K_out, x_g, blas):
+def add_taps(r, x, rows, weight, taps, H, W, N, K_in, K_out, y, y0, blas):
+    """What all taps see from row r of a map, through their weights, is added to y, from y0 on."""
+    for t in range(len(taps)):
+        w, (there, here, count) = t * K_in * K_out, _run(r, taps[t], rows, H, W, N)
+        if count > 0:
+            gemm(count, K_out, K_in, x, there * K_in, False, weight, w, False, y, y0 + here * K_out, True, blas)
+
+
+@jit
+def add_taps_back(r, g, g0, weight, taps, H, W, N, K_in, K_out, x_g, rows, blas):
     """The gradient of row r, from g0 on, goes back through every tap to what it saw, and is added there.
 
     The weights are `turned`: (T, K_out, K_in).
     """
     for t in range(len(taps)):
-        q, dc = r + taps[t, 0], taps[t, 1]
-        c, count = seen(W, dc)
-        if 0 <= q < H and count > 0:
-            there, here = ((q * W + c + dc) * N) * K_in, g0 + c * N * K_out
-            gemm(count * N, K_in, K_out, g, here, False, weight, t * K_in * K_out, False, x_g, there, True, blas)
+        w, (there, here, count) = t * K_in * K_out, _run(r, taps[t], rows, H, W, N)
+        if count > 0:
+            gemm(count, K_in, K_out, g, g0 + here * K_out, False, weight, w, False, x_g, there * K_in, True, blas)
 
 
 @jit
-def add_taps_weight_back(r, x, g, g0, taps, H, W, N, K_in, K_out, weight_g, blas):
+def add_taps_weight_back(r, x, rows, g, g0, taps, H, W, N, K_in, K_out, weight_g, blas):
     """What each tap saw from row r times the row's gradient, from g0 on, is added to the gradient of its weight."""
     for t in range(len(taps)):
-        q, dc = r + taps[t, 0], taps[t, 1]
-        c, count = seen(W, dc)
-        if 0 <= q < H and count > 0:
-            there, here = ((q * W + c + dc) * N) * K_in, g0 + c * N * K_out
-            gemm(K_in, K_out, count * N, x, there, True, g, here, False, weight_g, t * K_in * K_out, True, blas)
+        w, (there, here, count) = t * K_in * K_out, _run(r, taps[t], rows, H, W, N)
+        if count > 0:
+            gemm(K_in, K_out, count, x, there * K_in, True, g, g0 + here * K_out, False, weight_g, w, True, blas)
 
 
 @jit
@@ -209,7 +213,7 @@ def _by_taps(x, weight, bias, taps, stride, y):
     x, weight, bias, y = x.reshape(x.size), weight.reshape(weight.size), widened(bias), y.reshape(y.size)
     for r in range(H):
         fill(y, r * W * N * K_out, bias, W * N * K_out)
-        add_taps(r, x, weight, taps, H, W, N, K_in, K_out, y, blas)
+        add_taps(r, x, H, weight, taps, H, W, N, K_in, K_out, y, r * W * N * K_out, blas)
 
 
 @jit
@@ -218,7 +222,7 @@ def _by_taps_weight_back(x, g, taps, stride, weight_g, bias_g):
     K_out, blas = g.shape[3], constants(x)
     x, g, weight_g, sums = x.reshape(x.size), g.reshape(g.size), weight_g.reshape(weight_g.size), wide_zeros(bias_g)
     for r in range(H):
-        add_taps_weight_back(r, x, g, r * W * N * K_out, taps, H, W, N, K_in, K_out, weight_g, blas)
+        add_taps_weight_back(r, x, H, g, r * W * N * K_out, taps, H, W, N, K_in, K_out, weight_g, blas)
         add_to_sums(g, r * W * N * K_out, sums, W * N * K_out)
     fold(sums, bias_g)
 
@@ -280,7 +284,7 @@ def _scatter(g, weight, taps, stride, x):
     flat_g, weight, flat = g.reshape(g.size), weight.reshape(weight.size), x.reshape(x.size)
     for r in range(h):
         if stride == 1:
-            add_taps_back(r, flat_g, r * w * N * L, weight, taps, H, W, N, K, L, flat, blas)
+            add_taps_back(r, flat_g, r * w * N * L, weight, taps, H, W, N, K, L, flat, H, blas)
             continue
         for t in range(len(taps)):
             q = r * stride + taps[t, 0]
@@ -289,11 +293,4 @@ def _scatter(g, weight, taps, stride, x):
                 for c in range(w):
                     p = c * stride + taps[t, 1]
                     if 0 <= p < W:
-                        _add(room, c * N * K, flat, (q * W + p) * N * K, N * K)
-
-
-@jit
-def _add(source, there, target, here, n):
-    a, b = np.uint64(there), np.uint64(here)
-    for i in range(np.uint64(n)):
-        target[b + i] += source[a + i]
+                        add_to(room, c * N * K, flat, (q * W + p) * N * K, N * K)

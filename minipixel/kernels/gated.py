@@ -11,7 +11,7 @@ from minipixel.kernels.blas import constants, gemm
 from minipixel.kernels.convolution import add_taps, add_taps_back, add_taps_weight_back, lay, turned
 from minipixel.kernels.functions import ONE, sigmoid, tanh
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import U, add_bias, add_to_sums, fill, fold, wide_zeros, widened
+from minipixel.kernels.rows import U, add_bias, add_to_sums, copy, fill, fold, wide_zeros, widened
 from minipixel.kernels.taps import masked, open_part, shuts
 
 BLOCK = 64
@@ -87,8 +87,7 @@ def _gate(x, factors, y):
     x, factors, y = x.reshape(x.size), factors.reshape(x.size), y.reshape(y.size)
     for r in range(0, R, BLOCK):
         count = min(BLOCK, R - r)
-        for i in range(U(r * 2 * p), U((r + count) * 2 * p)):
-            factors[i] = x[i]
+        copy(x, r * 2 * p, factors, r * 2 * p, count * 2 * p)
         gate_in_place(factors, r * 2 * p, y, r * p, count, p)
 
 
@@ -134,24 +133,15 @@ def _forward(h, above, look, link, out, bias, out_bias, taps, adds, factors, y):
     H, W, N, K = h.shape
     T, p, R, blas = len(taps), y.shape[3], W * N, constants(h)
     columns, gated = np.empty((T, K, W, N), h.dtype), np.empty(R * p, h.dtype)
-    side_by_side, flat, above, y = (
-        columns.reshape(columns.size),
-        h.reshape(h.size),
-        above.reshape(above.size),
-        y.reshape(y.size),
-    )
-    look, link, out, factors = (
-        look.reshape(look.size),
-        link.reshape(link.size),
-        out.reshape(out.size),
-        factors.reshape(factors.size),
-    )
+    side_by_side, flat, above = columns.reshape(columns.size), h.reshape(h.size), above.reshape(above.size)
+    look, link, out = look.reshape(look.size), link.reshape(link.size), out.reshape(out.size)
+    factors, y = factors.reshape(factors.size), y.reshape(y.size)
     bias, out_bias = widened(bias), widened(out_bias)
     for r in range(H):
         wide, thin = r * R * 2 * p, r * R * p
         fill(factors, wide, bias, R * 2 * p)
         if adds:
-            add_taps(r, flat, look, taps, H, W, N, K, 2 * p, factors, blas)
+            add_taps(r, flat, H, look, taps, H, W, N, K, 2 * p, factors, wide, blas)
         else:
             lay(r, h, taps, 1, W, columns)
             gemm(R, 2 * p, T * K, side_by_side, 0, True, look, 0, False, factors, wide, True, blas)
@@ -172,26 +162,13 @@ def _backward(
     H, W, N, K = h.shape
     T, p, R, blas = len(taps), g.shape[3], W * N, constants(h)
     columns, gated = np.empty((T, K, W, N), h.dtype), np.empty(R * p, h.dtype)
-    side_by_side, flat, above, g = (
-        columns.reshape(columns.size),
-        h.reshape(h.size),
-        above.reshape(above.size),
-        g.reshape(g.size),
-    )
-    look, link, out, factors = (
-        look.reshape(look.size),
-        link.reshape(link.size),
-        out.reshape(out.size),
-        factors.reshape(factors.size),
-    )
+    side_by_side, flat, above = columns.reshape(columns.size), h.reshape(h.size), above.reshape(above.size)
+    look, link, out = look.reshape(look.size), link.reshape(link.size), out.reshape(out.size)
+    factors, g = factors.reshape(factors.size), g.reshape(g.size)
     h_g, above_g = h_g.reshape(h_g.size), above_g.reshape(above_g.size)
     look_g, link_g, out_g = look_g.reshape(look_g.size), link_g.reshape(link_g.size), out_g.reshape(out_g.size)
-    row_g, gated_g, wide_sums, wide_out_sums = (
-        np.empty(R * 2 * p, h.dtype),
-        np.empty(R * p, h.dtype),
-        wide_zeros(sums),
-        wide_zeros(out_sums),
-    )
+    row_g, gated_g = np.empty(R * 2 * p, h.dtype), np.empty(R * p, h.dtype)
+    wide_sums, wide_out_sums = wide_zeros(sums), wide_zeros(out_sums)
     for r in range(H):
         wide, thin = r * R * 2 * p, r * R * p
         add_to_sums(g, thin, wide_out_sums, R * p)
@@ -206,10 +183,9 @@ def _backward(
         gemm(2 * p, 2 * p, R, above, wide, True, row_g, 0, False, link_g, 0, True, blas)
         gemm(R, 2 * p, 2 * p, row_g, 0, False, link, 0, False, above_g, wide, False, blas)
         if adds:
-            add_taps_weight_back(r, flat, row_g, 0, taps, H, W, N, K, 2 * p, look_g, blas)
-            for i in range(U(R * p)):
-                h_g[U(thin) + i] = g[U(thin) + i]
-            add_taps_back(r, row_g, 0, look, taps, H, W, N, K, 2 * p, h_g, blas)
+            add_taps_weight_back(r, flat, H, row_g, 0, taps, H, W, N, K, 2 * p, look_g, blas)
+            copy(g, thin, h_g, thin, R * p)
+            add_taps_back(r, row_g, 0, look, taps, H, W, N, K, 2 * p, h_g, H, blas)
         else:
             lay(r, h, taps, 1, W, columns)
             gemm(T * K, 2 * p, R, side_by_side, 0, False, row_g, 0, False, look_g, 0, True, blas)

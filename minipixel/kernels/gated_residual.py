@@ -9,11 +9,11 @@ import numpy as np
 
 from minipixel.arena import empty
 from minipixel.kernels.blas import constants, gemm
-from minipixel.kernels.convolution import seen, turned
+from minipixel.kernels.convolution import add_taps, add_taps_back, add_taps_weight_back, turned
 from minipixel.kernels.elu import bend, unbend
 from minipixel.kernels.functions import ONE, sigmoid
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import ZERO, U, add_to_sums, fill, fold, wide_zeros, widened
+from minipixel.kernels.rows import ZERO, U, add_to, add_to_sums, fill, fold, wide_zeros, widened
 from minipixel.kernels.taps import open_part
 from minipixel.kernels.weights import weight_norm
 
@@ -92,7 +92,7 @@ def _forward(sizes, taps, maps, weights, biases, kept, scale, made, rooms):
         at, wide_at, place = r * narrow, r * wide, (r % rows) * wide
         bend(x, at, R, F, bent, place)
         fill(h, at, first_bias, narrow)
-        _look(r, bent, rows, first, taps, H, W, N, 2 * F, F, h, at, blas)
+        add_taps(r, bent, rows, first, taps, H, W, N, 2 * F, F, h, at, blas)
         for part, K, weight in ((skip, L, told), (more_skip, more_L, more_told)):
             if K > 0:
                 bend(part, r * R * K, R, K, bent_skip, 0)
@@ -100,7 +100,7 @@ def _forward(sizes, taps, maps, weights, biases, kept, scale, made, rooms):
         bend(h, at, R, F, dropped, place)
         _drop(dropped, place, kept, wide_at, scale, wide)
         fill(ab, wide_at, second_bias, wide)
-        _look(r, dropped, rows, second, taps, H, W, N, 2 * F, 2 * F, ab, wide_at, blas)
+        add_taps(r, dropped, rows, second, taps, H, W, N, 2 * F, 2 * F, ab, wide_at, blas)
         _gate(x, at, ab, wide_at, R, F, y)
 
 
@@ -129,8 +129,8 @@ def _backward(sizes, taps, maps, weights, kept, scale, made, rooms, maps_g, weig
             dropped_g[there : there + wide] = 0
         _gate_back(g, at, ab, wide_at, R, F, ab_g)
         add_to_sums(ab_g, 0, second_sums, wide)
-        _look_weight_back(r, dropped, rows, ab_g, taps, H, W, N, 2 * F, 2 * F, second_g, blas)
-        _look_back(r, ab_g, second, taps, H, W, N, 2 * F, 2 * F, dropped_g, rows, blas)
+        add_taps_weight_back(r, dropped, rows, ab_g, 0, taps, H, W, N, 2 * F, 2 * F, second_g, blas)
+        add_taps_back(r, ab_g, 0, second, taps, H, W, N, 2 * F, 2 * F, dropped_g, rows, blas)
         _drop(dropped_g, place, kept, wide_at, scale, wide)
         unbend(dropped_g, place, h, at, R, F, h_g, 0)
         add_to_sums(h_g, 0, first_sums, narrow)
@@ -143,11 +143,10 @@ def _backward(sizes, taps, maps, weights, kept, scale, made, rooms, maps_g, weig
                 gemm(2 * K, F, R, bent_skip, 0, True, h_g, 0, False, weight_g, 0, True, blas)
                 gemm(R, 2 * K, F, h_g, 0, False, weight, 0, False, bent_skip, 0, False, blas)
                 unbend(bent_skip, 0, part, r * R * K, R, K, part_g, r * R * K)
-        _look_weight_back(r, bent, rows, h_g, taps, H, W, N, 2 * F, F, first_g, blas)
-        _look_back(r, h_g, first, taps, H, W, N, 2 * F, F, bent_g, rows, blas)
+        add_taps_weight_back(r, bent, rows, h_g, 0, taps, H, W, N, 2 * F, F, first_g, blas)
+        add_taps_back(r, h_g, 0, first, taps, H, W, N, 2 * F, F, bent_g, rows, blas)
         unbend(bent_g, place, x, at, R, F, x_g, at)
-        for i in range(U(at), U(at + narrow)):
-            x_g[i] += g[i]
+        add_to(g, at, x_g, at, narrow)
     fold(first_sums, biases_g[0])
     fold(second_sums, biases_g[1])
 
@@ -184,82 +183,3 @@ def _gate_back(g, g0, ab, ab0, R, F, ab_g):
             s = sigmoid(ab[a + F + k])
             ab_g[o + k] = g[i + k] * s
             ab_g[o + F + k] = g[i + k] * ab[a + k] * s * (ONE - s)
-
-
-# --- through taps that read the last few rows -------------------------------------------------------------------------
-
-
-@jit
-def _span(r, tap, rows, H, W, N):
-    """Where a tap reads from row r: its first pixel there, among the rows kept, the first here, and how many."""
-    q, (c, count) = r + tap[0], seen(W, tap[1])
-    return ((q % rows) * W + c + tap[1]) * N, c * N, count * N if 0 <= q < H else 0
-
-
-@jit
-def _look(r, x, rows, weight, taps, H, W, N, K_in, K_out, y, y0, blas):
-    """What all taps see from row r, through their weights, is added to y, from y0 on."""
-    for t in range(len(taps)):
-        there, here, count = _span(r, taps[t], rows, H, W, N)
-        if count > 0:
-            gemm(
-                count,
-                K_out,
-                K_in,
-                x,
-                there * K_in,
-                False,
-                weight,
-                t * K_in * K_out,
-                False,
-                y,
-                y0 + here * K_out,
-                True,
-                blas,
-            )
-
-
-@jit
-def _look_back(r, g, weight, taps, H, W, N, K_in, K_out, x_g, rows, blas):
-    """The gradient of row r goes back through every tap, of `turned` weights, to what it saw, and is added there."""
-    for t in range(len(taps)):
-        there, here, count = _span(r, taps[t], rows, H, W, N)
-        if count > 0:
-            gemm(
-                count,
-                K_in,
-                K_out,
-                g,
-                here * K_out,
-                False,
-                weight,
-                t * K_in * K_out,
-                False,
-                x_g,
-                there * K_in,
-                True,
-                blas,
-            )
-
-
-@jit
-def _look_weight_back(r, x, rows, g, taps, H, W, N, K_in, K_out, weight_g, blas):
-    """What each tap saw from row r times the row's gradient is added to the gradient of its weight."""
-    for t in range(len(taps)):
-        there, here, count = _span(r, taps[t], rows, H, W, N)
-        if count > 0:
-            gemm(
-                K_in,
-                K_out,
-                count,
-                x,
-                there * K_in,
-                True,
-                g,
-                here * K_out,
-                False,
-                weight_g,
-                t * K_in * K_out,
-                True,
-                blas,
-            )

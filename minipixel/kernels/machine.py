@@ -22,6 +22,7 @@ import numpy as np
 from minipixel.kernels.blas import constants, product
 from minipixel.kernels.functions import expm1, sigmoid, tanh
 from minipixel.kernels.jit import inline, jit
+from minipixel.kernels.rows import ZERO, U, copy
 
 OPS = (
     "linear",
@@ -51,9 +52,6 @@ OP, BASE, K_NODE, COUNT, COLUMNS, TO, WEIGHT, BIAS, CELLS, OWN, OWN_T, ABOVE, RE
 READ_BASE, READ_K, READ_T, READ_INDEX, READ_PICK, READ_WIDTH = range(6)  # from READS_A on, and again for a second input
 READS_B = READS_A + 6
 ROW = READS_B + 6
-
-U = np.uint64
-ZERO = np.float32(0)  # beside float64 it is float64, too
 
 
 @jit
@@ -87,15 +85,15 @@ def _compute(steps, s, begin, end, table, ints, weights, work, N, rooms, blas):
     if op == LINEAR:
         if bias >= 0:
             for r in range(R):
-                _copy(weights, bias, work, y + r * k, k)
+                copy(weights, bias, work, y + r * k, k)
         product(R, table[u, READS_A + READ_WIDTH], k, work, a, weights, table[u, WEIGHT], work, y, bias >= 0, blas)
     elif op == LSTM:
         _lstm(table, u, begin, end, ints, weights, work, N, a, y, rooms[3], blas)
     elif op == CONCAT:
         of_a, of_b = table[u, READS_A + READ_WIDTH], table[u, READS_B + READ_WIDTH]
         for r in range(R):
-            _copy(work, a + r * of_a, work, y + r * k, of_a)
-            _copy(work, b + r * of_b, work, y + r * k + of_a, of_b)
+            copy(work, a + r * of_a, work, y + r * k, of_a)
+            copy(work, b + r * of_b, work, y + r * k + of_a, of_b)
     else:
         _pointwise(op, U(R), U(k), work, U(a), U(b), U(y), weights, U(max(table[u, WEIGHT], 0)))
     if steps[s, AT_Y] < 0:
@@ -159,7 +157,7 @@ def _lstm(table, u, begin, end, ints, weights, work, N, z, y, room, blas):
         for t in range(T):
             there = (maps + ints[table[u, OWN] + p * T + t] * K) * N
             for n in range(N):
-                _copy(work, there + n * K, work, room + ((p - begin) * N + n) * T * K + t * K, K)
+                copy(work, there + n * K, work, room + ((p - begin) * N + n) * T * K + t * K, K)
     product((end - begin) * N, T * K, 4 * k, work, room, weights, table[u, WEIGHT], work, z, True, blas)
     for p in range(begin, end):
         kept = (cells + ints[table[u, ABOVE] + p] * K) * N
@@ -305,14 +303,6 @@ def _log_expit(z):
 
 
 @jit
-def _copy(source, there, target, here, count):
-    """Copy `count` numbers from one place to another."""
-    i0, i1 = U(there), U(here)
-    for i in range(U(count)):
-        target[i1 + i] = source[i0 + i]
-
-
-@jit
 def _gather(table, u, which, begin, end, ints, work, N, room):
     """An input's rows side by side in `room`: (end - begin) pixels of N images each, of READ_WIDTH numbers."""
     base, K, T = table[u, which + READ_BASE], table[u, which + READ_K], table[u, which + READ_T]
@@ -327,7 +317,7 @@ def _gather(table, u, which, begin, end, ints, work, N, room):
                         work[here + n * width + t] = work[there + n]
                 else:
                     for n in range(N):
-                        _copy(work, there + n * K, work, here + n * width + t * K, K)
+                        copy(work, there + n * K, work, here + n * width + t * K, K)
         else:
             for j in range(width):
                 t, channel = divmod(ints[pick + j], K)
@@ -346,7 +336,7 @@ def _scatter(table, u, begin, end, ints, work, N, y):
         for n in range(N):
             row = y + ((p - begin) * N + n) * k
             if columns < 0:
-                _copy(work, row, work, to + n * K, k)
+                copy(work, row, work, to + n * K, k)
             else:
                 for j in range(k):
                     work[to + n * K + ints[columns + j]] = work[row + j]

@@ -19,6 +19,22 @@ WIDE = 128
 
 
 @jit
+def copy(source, there, target, here, n):
+    """n numbers, from one place to another."""
+    a, b = U(there), U(here)
+    for i in range(U(n)):
+        target[b + i] = source[a + i]
+
+
+@jit
+def add_to(source, there, target, here, n):
+    """n numbers, added to those in another place."""
+    a, b = U(there), U(here)
+    for i in range(U(n)):
+        target[b + i] += source[a + i]
+
+
+@jit
 def widened(channels):
     """K numbers, over and over again."""
     K = len(channels)

@@ -16,7 +16,7 @@ from minipixel.kernels.cells import LANES, cells, cells_back
 from minipixel.kernels.convolution import turned
 from minipixel.kernels.jit import jit
 from minipixel.kernels.routes import row_route
-from minipixel.kernels.rows import U, add_to_sums, fill, fold, wide_zeros, widened
+from minipixel.kernels.rows import add_to, add_to_sums, copy, fill, fold, wide_zeros, widened
 
 
 def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
@@ -134,9 +134,9 @@ def _forward(x, given, weights, route, kept, y, place, add):
             for j in range(p, p + count):
                 pixel = route.pixels[j] + route.below
                 if add:
-                    _add(h, j * N * K, y, pixel * N * K, N * K)
+                    add_to(h, j * N * K, y, pixel * N * K, N * K)
                 else:
-                    _copy(h, j * N * K, y, pixel * N * K, N * K)
+                    copy(h, j * N * K, y, pixel * N * K, N * K)
 
 
 @jit
@@ -168,7 +168,7 @@ def _backward(g, x, weights, route, kept, x_g, found, mapped):
         )
         h_g[before : before + row] = 0
         for j in range(count):
-            _add(g, (route.pixels[p + j] + route.below) * N * K, h_g, here + j * N * K, N * K)
+            add_to(g, (route.pixels[p + j] + route.below) * N * K, h_g, here + j * N * K, N * K)
         for i in range(route.follows_at[step], route.follows_at[step + 1]):
             _, a, n, q = route.follows[i]
             asked, column = here + (a - p) * N * K, (route.columns[step] + a - p) * N * K
@@ -198,10 +198,10 @@ def _backward(g, x, weights, route, kept, x_g, found, mapped):
             gemm(D, G, count * N, seen, 0, True, z_g, 0, False, see_g, 0, True, blas)
             gemm(count * N, D, G, z_g, 0, False, see, 0, False, seen, 0, False, blas)
             for j in range(count):
-                _add(seen, j * N * D, x_g, route.pixels[p + j] * N * D, N * D)
+                add_to(seen, j * N * D, x_g, route.pixels[p + j] * N * D, N * D)
         if mapped:
             for j in range(count):
-                _copy(z_g, j * N * G, x_g, route.pixels[p + j] * N * G, N * G)
+                copy(z_g, j * N * G, x_g, route.pixels[p + j] * N * G, N * G)
     add_to_sums(h_g, 2 * row, h0_sums, row)
     fold(bias_sums, found[1])
     fold(h0_sums, found[3])
@@ -212,18 +212,4 @@ def _backward(g, x, weights, route, kept, x_g, found, mapped):
 def _gather(source, pixels, p, count, n, target, here):
     """The pixels at `count` cells from p on, n numbers each, one after another."""
     for j in range(count):
-        _copy(source, pixels[p + j] * n, target, here + j * n, n)
-
-
-@jit
-def _copy(source, there, target, here, n):
-    a, b = U(there), U(here)
-    for i in range(U(n)):
-        target[b + i] = source[a + i]
-
-
-@jit
-def _add(source, there, target, here, n):
-    a, b = U(there), U(here)
-    for i in range(U(n)):
-        target[b + i] += source[a + i]
+        copy(source, pixels[p + j] * n, target, here + j * n, n)

@@ -19,7 +19,7 @@ import numpy as np
 from minipixel.arena import empty
 from minipixel.kernels.blas import constants, gemm
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import U, add_to_sums, fill, fold, wide_zeros
+from minipixel.kernels.rows import U, add_to_sums, copy, fill, fold, wide_zeros
 
 NARROW = 24
 """Maps of fewer channels, on either side, gain nothing."""
@@ -133,8 +133,7 @@ def _see(x, x0, row, W, B, seen, seen0):
     `row` is room for the row with a pixel of zeros before it, and one or two behind.
     """
     pairs = (W + 1) // 2
-    for i in range(U(W * B)):
-        row[U(B) + i] = x[U(x0) + i]
+    copy(x, x0, row, B, W * B)
     for j in range(pairs):
         d_0, m, size = 2 * j * B, seen0 + j * B, pairs * B
         d_1, d_2, d_3 = d_0 + B, d_0 + 2 * B, d_0 + 3 * B
@@ -184,21 +183,14 @@ def _make(made, bias, y, y0, W, B):
 def _make_back(g, g0, row, W, B, made_g):
     """`row` is room for the row with a pixel of zeros behind it if W is odd."""
     pairs = (W + 1) // 2
-    for i in range(U(W * B)):
-        row[i] = g[U(g0) + i]
+    copy(g, g0, row, 0, W * B)
     for j in range(pairs):
         a, m, size = 2 * j * B, j * B, pairs * B
         b = a + B
-        _copy(row, a, made_g, m, B)
+        copy(row, a, made_g, m, B)
         _add(row, a, row, b, made_g, m + size, B)
         _subtract(row, a, row, b, made_g, m + 2 * size, B)
-        _copy(row, b, made_g, m + 3 * size, B)
-
-
-@jit
-def _copy(a, a0, y, y0, n):
-    for i in range(U(n)):
-        y[U(y0) + i] = a[U(a0) + i]
+        copy(row, b, made_g, m + 3 * size, B)
 
 
 @jit
