@@ -103,6 +103,14 @@ def test_a_layer_equals_its_definition(used, dtype, bound, name, model, shape, o
         assert np.abs(a - b).max(initial=0) <= bound * np.abs(b).max(initial=0)
 
 
+def assert_equals_its_definition(model, images):
+    found = loss_and_gradients(model, images)
+    with kernels.as_written():
+        wanted = loss_and_gradients(model, images)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("tap", [(1, 2), (2, 0), (2, 2)])
 def test_a_tampered_mask_is_computed_as_it_is(tap):
     """A leak is not hidden, nor made, by a compiled body that relies on the past being past."""
@@ -112,11 +120,7 @@ def test_a_tampered_mask_is_computed_as_it_is(tap):
     look.mask[tap] = True
     look.weight.data[tap] = 1
     images = np.random.default_rng(0).integers(0, 2, (3, 5, 4, 1), dtype=np.uint8)
-    found = loss_and_gradients(model, images)
-    with kernels.as_written():
-        wanted = loss_and_gradients(model, images)
-    for a, b in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
+    assert_equals_its_definition(model, images)
 
 
 @pytest.mark.parametrize("layer", ["first", "second"])
@@ -126,11 +130,7 @@ def test_a_kernel_out_of_place_is_computed_as_it_is(layer, centre):
     model = models.PixelCNNpp((5, 4, 1), 2, filters=3, resnets=1, hierarchies=1, dtype="float64")
     getattr(model.level.way_in[0].ul, layer).centre = centre
     images = np.random.default_rng(0).integers(0, 2, (3, 5, 4, 1), dtype=np.uint8)
-    found = loss_and_gradients(model, images)
-    with kernels.as_written():
-        wanted = loss_and_gradients(model, images)
-    for a, b in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
+    assert_equals_its_definition(model, images)
 
 
 def test_a_gated_layer_runs_as_it_is_written_where_it_was_tampered_with(used):
@@ -140,6 +140,58 @@ def test_a_gated_layer_runs_as_it_is_written_where_it_was_tampered_with(used):
         layer.link = lambda above: ops.multiply(above, 2.0)
     model.loss(images)
     assert "along_the_row" not in used and "gate" in used
+
+
+class Doubled:
+    """Stands in for a part of a layer, and makes twice as much of what it is given."""
+
+    def __init__(self, part):
+        self.part = part
+
+    def __call__(self, *arguments):
+        return 2 * self.part(*arguments)
+
+
+PARTS = [
+    ("pixelcnn", {"hidden": 5, "blocks": 1}, lambda model: model.blocks[0], ("narrow", "look", "widen")),
+    ("pixelcnn", {"hidden": 5, "blocks": 1}, lambda model: model.blocks[0].activations, (0, 1, 2)),
+    ("pixelcnn", {"hidden": 5, "blocks": 1}, lambda model: model.top.layers, (0, 1, 2)),
+    ("pixelcnn", {"hidden": 5, "blocks": 1}, lambda model: model.top.activations, (0, 1, 2)),
+    ("gated", {"filters": 5, "layers": 2}, lambda model: model.layers[1], ("horizontal", "link", "out")),
+    ("row-lstm", {"hidden": 5, "layers": 1}, lambda model: model.layers[0].lstm, ("see",)),
+    ("diagonal-bilstm", {"hidden": 5, "layers": 1}, lambda model: model.layers[0].left, ("see",)),
+    ("diagonal-bilstm", {"hidden": 5, "layers": 1}, lambda model: model.layers[0].right, ("see",)),
+    ("pixelcnnpp", {"filters": 5, "resnets": 1}, lambda model: model.level.way_in[0].u, ("first", "second")),
+]
+PARTS = [(name, options, owner, part) for name, options, owner, parts in PARTS for part in parts]
+
+
+@pytest.mark.parametrize(("name", "options", "owner", "part"), PARTS)
+def test_a_part_that_was_exchanged_is_used(name, options, owner, part):
+    """A compiled body never stands for a layer of which somebody has exchanged a part."""
+    model = models.MODELS[name]((5, 4, 1), 2, **options, dtype="float64")
+    images = np.random.default_rng(0).integers(0, 2, (3, 5, 4, 1), dtype=np.uint8)
+    if not model.initialized:
+        model.initialize(images)
+    before, place = model.predict(images), owner(model)
+    if isinstance(place, list):
+        place[part] = Doubled(place[part])
+    else:
+        setattr(place, part, Doubled(getattr(place, part)))
+    after = model.predict(images)
+    with kernels.as_written():
+        wanted = model.predict(images)
+    np.testing.assert_allclose(after, wanted, rtol=1e-10, atol=1e-10)
+    assert not np.allclose(after, before)
+
+
+def test_a_dilation_that_was_changed_is_used():
+    model = models.PixelCNN((6, 5, 1), 2, hidden=5, blocks=1, dtype="float64")
+    rnn = models.RowLSTM((6, 5, 1), 2, hidden=5, layers=1, dtype="float64")
+    model.blocks[0].look.dilation = rnn.layers[0].lstm.see.dilation = 2
+    images = np.random.default_rng(0).integers(0, 2, (3, 6, 5, 1), dtype=np.uint8)
+    for changed in (model, rnn):
+        assert_equals_its_definition(changed, images)
 
 
 def test_every_compiled_body_is_tested():

@@ -213,7 +213,7 @@ def test_our_memory_is_measured_without_pytorch():
 
 
 def test_other_work_on_the_cores_is_noticed(bench):
-    """While another process is busy, its share is at least half a core's; this one's own work does not count."""
+    """While another process is busy, at least a fifth of a core is seen to be taken."""
     accounts = bench.accounts
     if not accounts.KNOWN:
         pytest.skip("this system does not say what its cores do")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_choice, check_count, check_rate, check_shape
 from minipixel.nn import ACTIVATIONS, Conditioning, Conv2d, Dropout, Init, Module, Pointwise, Top, colour_groups
@@ -34,9 +35,12 @@ class ResidualBlock(Module):
         self.widen = Pointwise(narrow, wide, init)
 
     def _compiled(self, x: Tensor, condition: Any, rng: np.random.Generator | None = None) -> Any:
-        if condition is not None or (rng is not None and self.drop.rate) or isinstance(self.activations[0], Module):
-            return None
         layers: list[Any] = [self.narrow, self.look, self.widen]
+        as_built = [type(layer) for layer in layers] == [Pointwise, Conv2d, Pointwise] and layers[1].dilation == 1
+        if not as_built or condition is not None or (rng is not None and self.drop.rate):
+            return None
+        if any(activation is not ops.relu for activation in self.activations):
+            return None
         weights = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
         masks = {f"{name}_mask": layer.mask for name, layer in zip(("narrow", "look", "widen"), layers, strict=True)}
         return "residual_block", (x, *weights), masks

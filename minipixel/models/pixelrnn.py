@@ -49,9 +49,11 @@ class LSTM(Module):
         """The states, row after row: (H, W, N, 4h) -> (H, W, N, h)."""
         return ops.lstm_scan(gates, self.weight, self.h0, self.c0, taps=self.taps, spans=spans)
 
-    @property
-    def tensors(self) -> list[Any]:
-        """What a compiled body of a whole layer is given of it."""
+    def tensors(self, kind: type, condition: Any) -> list[Any] | None:
+        """What a compiled body of a layer that sees by a `kind` is given; None where that would not be all of it."""
+        as_built = (type(self), type(self.see)) == (LSTM, kind) and getattr(self.see, "dilation", 1) == 1
+        if not as_built or condition is not None:
+            return None
         return [self.see.weight, self.see.bias, self.weight, self.h0, self.c0]
 
     def __repr__(self) -> str:
@@ -72,8 +74,10 @@ class RowLayer(Module):
         self.lstm = LSTM(see, h, (-1, 0, 1), K_condition, learned_state, init)
 
     def _compiled(self, x: Tensor, condition: Any) -> Any:
-        static = {"mask": self.lstm.see.mask, "taps": self.lstm.taps}
-        return ("row_layer", (x, *self.lstm.tensors), static) if condition is None else None
+        tensors = self.lstm.tensors(Conv2d, condition)
+        if tensors is None:
+            return None
+        return "row_layer", (x, *tensors), {"mask": self.lstm.see.mask, "taps": self.lstm.taps}
 
     @composite(_compiled)
     def __call__(self, x: Tensor, condition: Any) -> Tensor:
@@ -97,9 +101,11 @@ class DiagonalLayer(Module):
 
     def _compiled(self, x: Tensor, condition: Any) -> Any:
         halves = self.left, self.right
+        left, right = (half.tensors(Pointwise, condition) for half in halves)
+        if left is None or right is None:
+            return None
         static = {"masks": [half.see.mask for half in halves], "taps": [half.taps for half in halves]}
-        tensors = [tensor for half in halves for tensor in half.tensors]
-        return ("diagonal_layer", (x, *tensors), static) if condition is None else None
+        return "diagonal_layer", (x, *left, *right), static
 
     @composite(_compiled)
     def __call__(self, x: Tensor, condition: Any) -> Tensor:

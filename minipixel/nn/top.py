@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from minipixel import ops
 from minipixel.nn.activation import ACTIVATIONS
 from minipixel.nn.conv import Pointwise
 from minipixel.nn.init import Init
@@ -29,7 +30,8 @@ class Top(Module):
         self.layers = [Pointwise(a, b, init) for a, b in itertools.pairwise(widths)]
 
     def _compiled(self, x: Any) -> Any:
-        if isinstance(self.activations[0], Module):
+        as_built = len(self.layers) == 3 and all(type(layer) is Pointwise for layer in self.layers)
+        if not as_built or any(activation is not ops.relu for activation in self.activations):
             return None
         weights = [parameter for layer in self.layers for parameter in (layer.weight, layer.bias)]
         return "top", (x, *weights), {"masks": [layer.mask for layer in self.layers]}
