@@ -4,14 +4,20 @@ Run: python benchmarks/compiled.py
 Forward and backward of one shard, as training cuts it: 28x28, float32, one thread, in an arena. Both take turns;
 medians of 15 runs, after a warm-up that compiles. A layer is timed in a whole model, with its body and without: without
 it the ops inside the layer still have theirs, so that the ratio is what the body adds to those.
+
+Below, for layers, steps of `mp.fit` with a worker a core, as benchmarks/training.py times them: workers share an
+interpreter, and a body in one call leaves more of it to the others.
 """
 
+import contextlib
 import sys
 import time
 
 import numpy as np
 import threadpoolctl
+import training_models
 
+import minipixel as mp
 from minipixel import arena, kernels, models, ops
 from minipixel.kernels import COMPILED
 from minipixel.tensor import Tensor, gradients
@@ -73,23 +79,48 @@ CASES = {
 }
 
 
-def compare(name, runs=15):
-    """Median milliseconds as written and compiled, and the median of their ratios."""
-    run, lookup = CASES[name](), kernels.compiled
+OF_STEPS = {  # layers, and the row of benchmarks/training.py that has them
+    "residual_block": "pixelcnn-h16",
+    "top": "pixelcnn-h16",
+    "along_the_row": "gated",
+    "row_layer": "row-lstm",
+    "diagonal_layer": "diagonal-bilstm",
+    "gated_residual": "pixelcnnpp",
+}
 
-    def without(asked, inputs):
-        """What is compiled when this body is not: the ops inside a layer still are."""
-        return None if asked == name else lookup(asked, inputs)
 
-    times = []
-    for turn in range(2 * runs + 4):
-        kernels.compiled = lookup if turn % 2 else without
-        start = time.perf_counter()
-        run()
-        times.append(1e3 * (time.perf_counter() - start))
-    kernels.compiled = lookup
-    written, compiled = np.array(times[4::2]), np.array(times[5::2])
-    return np.median(written), np.median(compiled), np.median(written / compiled)
+@contextlib.contextmanager
+def without(name):
+    """Within this block a body is not there; the ops inside a layer still have theirs."""
+    lookup = kernels.compiled
+    kernels.compiled = lambda asked, inputs: None if asked == name else lookup(asked, inputs)
+    try:
+        yield
+    finally:
+        kernels.compiled = lookup
+
+
+def in_turns(name, run, runs):
+    """What `run` gives as written and compiled, in turns; the first of each, which compiles, left out."""
+    written, compiled = [], []
+    for _ in range(runs + 1):
+        with without(name):
+            written.append(run())
+        compiled.append(run())
+    return np.array(written[1:]), np.array(compiled[1:])
+
+
+def milliseconds(run):
+    start = time.perf_counter()
+    run()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def steps(row):
+    """What gives the median milliseconds of three steps of a model through `mp.fit`."""
+    model, optimizer, batch = training_models.ours(row), mp.optim.Adam(), training_models.ROWS[row][2]
+    images = training_models.noise(row, 3 * batch)
+    return lambda: 1e3 * np.median(training_models.fit(model, images, batch, optimizer))
 
 
 def main():
@@ -99,8 +130,14 @@ def main():
     print(f"{'':28}{'written ms':>12}{'compiled ms':>13}{'ratio':>8}")
     with threadpoolctl.threadpool_limits(1), arena.arena():
         for name in COMPILED:
-            written, compiled, ratio = compare(name)
-            print(f"{name:28}{written:12.2f}{compiled:13.2f}{ratio:8.1f}", flush=True)
+            case = CASES[name]()
+            written, compiled = in_turns(name, lambda case=case: milliseconds(case), 15)
+            ratio = np.median(written / compiled)
+            print(f"{name:28}{np.median(written):12.2f}{np.median(compiled):13.2f}{ratio:8.1f}", flush=True)
+    print(f"\n{'a step':28}{'without ms':>12}{'with ms':>13}{'shorter':>9}")
+    for name, row in OF_STEPS.items():
+        written, compiled = (np.median(times) for times in in_turns(name, steps(row), 5))
+        print(f"{name:28}{written:12.1f}{compiled:13.1f}{1 - compiled / written:9.0%}", flush=True)
 
 
 if __name__ == "__main__":

