@@ -231,7 +231,7 @@ def test_complete_and_evaluate_pictures_of_ones_own(here, trained, capsys):
     said = capsys.readouterr().out
     assert "3 pictures of 8x8x1, 17 levels" in said and f"{-model.log_prob(reduced).mean():.2f} nats an image" in said
     assert main(["evaluate", str(trained), "--images", "mine/1.png"]) == 0
-    assert f"{-model.log_prob(reduced[1:2]).mean():.2f} nats an image" in capsys.readouterr().out
+    assert f"{-model.log_prob(reduced[1:2]).mean():.2f} nats an image, " in capsys.readouterr().out  # of one, no error
     assert main(["complete", str(trained), "mine/1.png"]) == 0 and (here / "completed.png").stat().st_size > 1000
 
 
@@ -317,6 +317,7 @@ def test_pictures_that_are_refused(here, trained, capsys, name, text):
         (["evaluate", "TRAINED", "--data", "emoji"], "--data: got emoji, whose images are 16x16x3"),
         (["train", "--levels", "40"], "levels"),
         (["train", "--levels", "1"], "levels"),
+        (["train", "--levels", "0"], "levels"),
         (["train", "--epochs", "0"], "epochs: got 0"),
         (["train", "--hidden", "0"], "hidden: got 0"),
         (["train", "--hidden", "wide"], "hidden: got 'wide'"),

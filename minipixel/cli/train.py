@@ -72,7 +72,7 @@ def train(arguments: argparse.Namespace) -> int:
 
 def _run(settings: argparse.Namespace) -> int:
     ds = datasets.load(settings.data, settings.root)
-    levels = settings.levels or ds.levels
+    levels = ds.levels if settings.levels is None else settings.levels
     train_images = prepare(ds.train.images, ds.levels, levels, settings.binarize)
     test_images = prepare(ds.test.images, ds.levels, levels, settings.binarize)
     transform = batch_transform(ds.levels, levels, settings.binarize)

@@ -68,10 +68,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
     images, labels, data = _pictures(arguments, model, arguments.images) if own else _split(arguments, model)
     nats = -model.log_prob(images, labels)
     bits = model.bits(nats.mean())
-    spread = nats.std() / np.sqrt(len(nats))
+    spread = f" (standard error {nats.std() / np.sqrt(len(nats)):.2f})" if len(nats) > 1 else ""
     print(f"data    {data}")
     what = "images" if own else arguments.split
-    print(f"{what:7} {nats.mean():.2f} nats an image (standard error {spread:.2f}), {bits:.4f} bits/dim")
+    print(f"{what:7} {nats.mean():.2f} nats an image{spread}, {bits:.4f} bits/dim")
     return 0
 
 
