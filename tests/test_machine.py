@@ -10,7 +10,7 @@ numba = pytest.importorskip("numba")
 if not numba_enabled():
     pytest.skip("Numba is switched off", allow_module_level=True)
 
-from minipixel.kernels import machine  # noqa: E402
+from minipixel.kernels import draw  # noqa: E402
 from minipixel.kernels.blas import constants, product  # noqa: E402
 
 
@@ -18,7 +18,7 @@ from minipixel.kernels.blas import constants, product  # noqa: E402
 def draw_all(parameters, pixels, channel, uniforms, head):
     scores, levels = np.empty(max(head[1], head[2])), np.empty(len(uniforms), np.int64)
     for n in range(len(uniforms)):
-        levels[n] = machine._draw(parameters[n], pixels[n], channel, uniforms[n], head, scores)
+        levels[n] = draw.draw(parameters[n], pixels[n], channel, uniforms[n], head, scores)
     return levels
 
 
@@ -30,7 +30,7 @@ def extreme_parameters(rng, shape, dtype):
 
 DRAWN = [
     (name, Q, C)
-    for name, C in [(name, C) for name in machine.HEADS for C in (1, 3) if (name, C) != ("normal_mixture", 3)]
+    for name, C in [(name, C) for name in draw.HEADS for C in (1, 3) if (name, C) != ("normal_mixture", 3)]
     for Q in ((2,) if name == "bernoulli" else (2, 5, 256))
 ]  # normals of several channels the loop leaves to the head
 
@@ -45,7 +45,7 @@ def test_draws_are_those_of_the_heads(name, Q, C, temperature, dtype):
     """
     M, n, rng = 4, 400, np.random.default_rng(Q)
     head = heads.make_head(name, C, Q, M)
-    code = machine.HEADS.index(name), Q, M, temperature
+    code = draw.HEADS.index(name), Q, M, temperature
     pixels = rng.integers(0, Q, (n, C)).astype(np.uint8)
     uniforms = rng.random(n)
     uniforms[:4] = [0, 2**-53, 0.5 - 2**-54, 1 - 2**-53]
@@ -65,7 +65,7 @@ def test_draws_are_those_of_the_heads(name, Q, C, temperature, dtype):
 
 
 def test_which_heads_the_loop_knows():
-    assert set(machine.HEADS) == set(heads.HEADS)
+    assert set(draw.HEADS) == set(heads.HEADS)
 
 
 @numba.njit

@@ -26,9 +26,14 @@ SHARD, ROWS = 8, 128
 INPUTS = {"linear": (1, 2), "add": (2, 0), "concat": (2, 0), "prelu": (1, 1), "lstm_scan": (1, 3)}
 
 
+def _compiled(name: str) -> Any:
+    """A module of compiled code: imported when first wanted, since Numba takes its time."""
+    return importlib.import_module(f"minipixel.kernels.{name}")
+
+
 def _loop() -> Any:
-    """The module of the compiled loop: imported when first wanted, since Numba takes its time."""
-    return importlib.import_module("minipixel.kernels.machine")
+    """The module of the compiled loop."""
+    return _compiled("machine")
 
 
 class Tables:
@@ -176,7 +181,7 @@ class Machine:
             loop.play(
                 *walked,
                 *(tables.draw_from, tables.schedule.draws),
-                (loop.HEADS.index(model.head.name), model.levels, model.mixtures, float(temperature)),
+                (_compiled("draw").HEADS.index(model.head.name), model.levels, model.mixtures, float(temperature)),
                 (canvas.levels, canvas.fixed, canvas.uniforms, scaled, tables.base[self.program.trace.image]),
                 (tables.base[parameters], parameters.K),
             )

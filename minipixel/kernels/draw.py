@@ -1,0 +1,101 @@
+"""Drawing a level from the parameters of a head, given a uniform number: what heads/ say, for the compiled sampler."""
+
+import math
+
+import numpy as np
+
+from minipixel.kernels.jit import inline, jit
+
+HEADS = ("bernoulli", "categorical", "logistic_mixture", "normal_mixture")
+BERNOULLI, CATEGORICAL, LOGISTIC, NORMAL = range(len(HEADS))
+
+
+@jit
+def draw(parameters, pixel, channel, u, head, scores):
+    """The level whose slice of the CDF holds u, given the parameters (P, ...) and the earlier channels of a pixel."""
+    code, Q, _, temperature = head
+    if code == BERNOULLI:
+        logit = np.float64(parameters[channel]) / temperature
+        return int(u >= math.exp(-max(logit, 0.0) - math.log1p(math.exp(-abs(logit)))))
+    if code == CATEGORICAL:
+        return _of_logits(parameters[channel * Q : channel * Q + Q], u, temperature, scores)
+    return _of_mixture(parameters, pixel, channel, u, head, scores)
+
+
+@jit
+def _of_logits(logits, u, temperature, weights):
+    """How many levels have their whole slice of the CDF below u: (Q,) -> 0..Q-1."""
+    Q = len(logits)
+    highest, total = np.float64(logits.max()), 0.0
+    for q in range(Q):
+        weights[q] = math.exp((np.float64(logits[q]) - highest) / temperature)
+        total += weights[q]
+    level, edge = 0, weights[0]
+    while level < Q - 1 and edge <= u * total:
+        level += 1
+        edge += weights[level]
+    return level
+
+
+@jit
+def _of_mixture(parameters, pixel, channel, u, head, weights):
+    """How many bins end below u, in the CDF of a mixture given the earlier channels of the pixel."""
+    code, Q, M, temperature = head
+    unit, highest = 2.0 / (Q - 1), -np.inf
+    for m in range(M):
+        weights[m] = np.float64(parameters[m]) / temperature
+        for earlier in range(channel):
+            mean, precision = _component(parameters, pixel, earlier, m, head)
+            x = pixel[earlier]
+            weights[m] += _logistic_log_mass((x * unit - 1 - mean) * precision, unit * precision, x == 0, x == Q - 1)
+        highest = max(highest, weights[m])
+    total = 0.0
+    for m in range(M):
+        weights[m] = math.exp(weights[m] - highest)
+        total += weights[m]
+    level = 0
+    for bit in range(7, -1, -1):
+        step = 2**bit
+        if level + step < Q:
+            edge = (2 * (level + step) - 1) / (Q - 1) - 1
+            below = 0.0
+            for m in range(M):
+                mean, precision = _component(parameters, pixel, channel, m, head)
+                z = (edge - mean) * precision
+                below += weights[m] * (_expit(z) if code == LOGISTIC else 0.5 * math.erfc(-z * math.sqrt(0.5)))
+            if below <= u * total:
+                level += step
+    return level
+
+
+@jit
+def _component(parameters, pixel, channel, m, head):
+    """The mean, moved by the earlier channels of the pixel, and 1 / scale of component m: see ops/mixture.py."""
+    _, Q, M, temperature = head
+    C, unit = len(pixel), 2.0 / (Q - 1)
+    mean = np.float64(parameters[(1 + channel) * M + m])
+    if channel == 1:
+        mean += math.tanh(parameters[7 * M + m]) * (pixel[0] * unit - 1)
+    elif channel == 2:
+        mean += math.tanh(parameters[8 * M + m]) * (pixel[0] * unit - 1)
+        mean += math.tanh(parameters[9 * M + m]) * (pixel[1] * unit - 1)
+    log_scale = np.float64(parameters[(1 + C + channel) * M + m])
+    return mean, math.exp(-max(log_scale, -7.0)) / temperature
+
+
+@jit
+def _logistic_log_mass(m, d, lowest, highest):
+    """The log of the mass of a bin d wide around m, or of a tail: see ops/mixture.py."""
+    d = max(d, 2.2250738585072014e-308)
+    inside = 0.0 if lowest or highest else math.log(-math.expm1(-d))
+    return inside + (0.0 if highest else _log_expit(m + d / 2)) + (0.0 if lowest else _log_expit(d / 2 - m))
+
+
+@inline
+def _expit(z):
+    return 1 / (1 + math.exp(-z)) if z > 0 else math.exp(z) / (1 + math.exp(z))
+
+
+@inline
+def _log_expit(z):
+    return min(z, 0.0) - math.log1p(math.exp(-abs(z)))
