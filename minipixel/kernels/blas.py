@@ -18,6 +18,9 @@ def _external(name):
 
 _sgemm, _dgemm = _external("sgemm"), _external("dgemm")
 
+CACHED = 2**13
+"""How many numbers of two factors a core has at hand at once, in its first cache."""
+
 
 @numba.njit(nogil=True)
 def constants(dtype_like):
@@ -55,3 +58,14 @@ def gemm(M, N, K, a, a0, a_across, b, b0, b_across, y, y0, add, blas):
 def product(M, K_in, K_out, x, x0, w, w0, y, y0, add, blas):
     """y = x w, or y += x w if `add`: (M, K_in), (K_in, K_out) -> (M, K_out), as `gemm`."""
     gemm(M, K_out, K_in, x, x0, False, w, w0, False, y, y0, add, blas)
+
+
+@numba.njit(nogil=True)
+def add_weight_gradient(R, K_in, K_out, x, x0, g, g0, weight_g, w0, blas):
+    """weight_g += x' g: (R, K_in), (R, K_out) -> (K_in, K_out), in blocks of rows that stay in the first cache.
+
+    OpenBLAS reads one of the two again and again: 224 rows of 16 and 64 numbers take 4.3 us at once, 3.0 in blocks.
+    """
+    block = max(16, CACHED // max(1, K_in + K_out))
+    for r in range(0, R, block):
+        gemm(K_in, K_out, min(block, R - r), x, x0 + r * K_in, True, g, g0 + r * K_out, False, weight_g, w0, True, blas)

@@ -9,7 +9,7 @@ import numpy as np
 
 from minipixel.arena import empty, zeros
 from minipixel.kernels import winograd
-from minipixel.kernels.blas import constants, gemm
+from minipixel.kernels.blas import add_weight_gradient, constants, gemm
 from minipixel.kernels.jit import jit
 from minipixel.kernels.rows import add_to, add_to_sums, fill, fold, wide_zeros, widened
 from minipixel.kernels.taps import masked, open_part, shuts
@@ -137,7 +137,7 @@ def _linear_weight_back(x, g, weight_g, bias_g):
     x, g, weight_g, sums = x.reshape(x.size), g.reshape(g.size), weight_g.reshape(weight_g.size), wide_zeros(bias_g)
     for r in range(0, rows, block):
         R = min(block, rows - r)
-        gemm(K_in, K_out, R, x, r * K_in, True, g, r * K_out, False, weight_g, 0, True, blas)
+        add_weight_gradient(R, K_in, K_out, x, r * K_in, g, r * K_out, weight_g, 0, blas)
         add_to_sums(g, r * K_out, sums, R * K_out)
     fold(sums, bias_g)
 
@@ -203,7 +203,7 @@ def add_taps_weight_back(r, x, rows, g, g0, taps, H, W, N, K_in, K_out, weight_g
     for t in range(len(taps)):
         w, (there, here, count) = t * K_in * K_out, _run(r, taps[t], rows, H, W, N)
         if count > 0:
-            gemm(K_in, K_out, count, x, there * K_in, True, g, g0 + here * K_out, False, weight_g, w, True, blas)
+            add_weight_gradient(count, K_in, K_out, x, there * K_in, g, g0 + here * K_out, weight_g, w, blas)
 
 
 @jit

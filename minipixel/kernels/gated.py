@@ -7,7 +7,7 @@ is kept for the way back, the two factors of the gate.
 import numpy as np
 
 from minipixel.arena import empty
-from minipixel.kernels.blas import constants, gemm
+from minipixel.kernels.blas import add_weight_gradient, constants, gemm
 from minipixel.kernels.convolution import add_taps, add_taps_back, add_taps_weight_back, lay, turned
 from minipixel.kernels.functions import ONE, sigmoid, tanh
 from minipixel.kernels.jit import jit
@@ -178,11 +178,11 @@ def _backward(
             f, o = U(wide) + i * U(2 * p), i * U(p)
             for k in range(U(p)):
                 gated[o + k] = factors[f + k] * factors[f + U(p) + k]
-        gemm(p, p, R, gated, 0, True, g, thin, False, out_g, 0, True, blas)
+        add_weight_gradient(R, p, p, gated, 0, g, thin, out_g, 0, blas)
         gemm(R, p, p, g, thin, False, out, 0, False, gated_g, 0, False, blas)
         back_through_gate(gated_g, 0, factors, wide, row_g, 0, R, p)
         add_to_sums(row_g, 0, wide_sums, R * 2 * p)
-        gemm(2 * p, 2 * p, R, above, wide, True, row_g, 0, False, link_g, 0, True, blas)
+        add_weight_gradient(R, 2 * p, 2 * p, above, wide, row_g, 0, link_g, 0, blas)
         gemm(R, 2 * p, 2 * p, row_g, 0, False, link, 0, False, above_g, wide, False, blas)
         if adds:
             add_taps_weight_back(r, flat, H, row_g, 0, taps, H, W, N, K, 2 * p, look_g, blas)

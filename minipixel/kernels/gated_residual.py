@@ -8,7 +8,7 @@ what the first convolution gives and what goes into the gate.
 import numpy as np
 
 from minipixel.arena import empty
-from minipixel.kernels.blas import constants, gemm
+from minipixel.kernels.blas import add_weight_gradient, constants, gemm
 from minipixel.kernels.convolution import add_taps, add_taps_back, add_taps_weight_back, turned
 from minipixel.kernels.elu import bend, unbend
 from minipixel.kernels.functions import ONE, sigmoid
@@ -139,7 +139,7 @@ def _backward(sizes, taps, maps, weights, kept, scale, made, rooms, maps_g, weig
         ):
             if K > 0:
                 bend(part, r * R * K, R, K, bent_skip, 0)
-                gemm(2 * K, F, R, bent_skip, 0, True, h_g, 0, False, weight_g, 0, True, blas)
+                add_weight_gradient(R, 2 * K, F, bent_skip, 0, h_g, 0, weight_g, 0, blas)
                 gemm(R, 2 * K, F, h_g, 0, False, weight, 0, False, bent_skip, 0, False, blas)
                 unbend(bent_skip, 0, part, r * R * K, R, K, part_g, r * R * K)
         add_taps_weight_back(r, bent, rows, h_g, 0, taps, H, W, N, 2 * F, F, first_g, blas)

@@ -7,7 +7,7 @@ and output two are kept for the way back, the rectified narrow ones; nothing els
 import numpy as np
 
 from minipixel.arena import empty, zeros
-from minipixel.kernels.blas import constants, gemm
+from minipixel.kernels.blas import add_weight_gradient, constants, gemm
 from minipixel.kernels.convolution import add_taps, add_taps_back, add_taps_weight_back, turned
 from minipixel.kernels.jit import jit
 from minipixel.kernels.rows import (
@@ -95,14 +95,14 @@ def _backward(g, x, a, b, narrow, look, widen, taps, x_g, a_g, narrow_g, narrow_
     for r in range(H - 1, -1, -1):
         wide, thin = r * R * D, r * R * h
         add_to_sums(g, wide, widen_sums, R * D)
-        gemm(h, D, R, b, thin, True, g, wide, False, widen_g, 0, True, blas)
+        add_weight_gradient(R, h, D, b, thin, g, wide, widen_g, 0, blas)
         gemm(R, h, D, g, wide, False, widen, 0, False, b_g, 0, False, blas)
         through_rectifier(b_g, 0, b, thin, look_sums, R * h)
         add_taps_weight_back(r, a, H, b_g, 0, taps, H, W, N, h, h, look_g, blas)
         add_taps_back(r, b_g, 0, look, taps, H, W, N, h, h, a_g, H, blas)
         through_rectifier(a_g, thin, a, thin, narrow_sums, R * h)
         rectify(x, wide, rectified, 0, R * D)
-        gemm(D, h, R, rectified, 0, True, a_g, thin, False, narrow_g, 0, True, blas)
+        add_weight_gradient(R, D, h, rectified, 0, a_g, thin, narrow_g, 0, blas)
         gemm(R, D, h, a_g, thin, False, narrow, 0, False, back, 0, False, blas)
         for i in range(U(R * D)):
             o = U(wide) + i

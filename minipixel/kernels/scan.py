@@ -11,7 +11,7 @@ import functools
 import numpy as np
 
 from minipixel.arena import empty, zeros
-from minipixel.kernels.blas import constants, gemm
+from minipixel.kernels.blas import add_weight_gradient, constants, gemm
 from minipixel.kernels.cells import LANES, cells, cells_back
 from minipixel.kernels.convolution import turned
 from minipixel.kernels.jit import jit
@@ -186,16 +186,16 @@ def _backward(g, x, weights, route, kept, x_g, found, mapped):
                 tap * K * G,
                 2 * row if q >= P else before + (q - route.starts[step - 1]) * N * K,
             )
-            gemm(K, G, n * N, h, q * N * K, True, z_g, z, False, weight_g, w, True, blas)
+            add_weight_gradient(n * N, K, G, h, q * N * K, z_g, z, weight_g, w, blas)
             gemm(n * N, K, G, z_g, z, False, weight, w, False, h_g, there, True, blas)
         for i in range(route.sees_at[step], route.sees_at[step + 1]):
             tap, a, n, q = route.sees[i]
             z, w, there = (a - p) * N * G, tap * D * G, q * N * D
-            gemm(D, G, n * N, x, there, True, z_g, z, False, see_g, w, True, blas)
+            add_weight_gradient(n * N, D, G, x, there, z_g, z, see_g, w, blas)
             gemm(n * N, D, G, z_g, z, False, see, w, False, x_g, there, True, blas)
         if route.jumps:
             _gather(x, route.pixels, p, count, N * D, seen, 0)
-            gemm(D, G, count * N, seen, 0, True, z_g, 0, False, see_g, 0, True, blas)
+            add_weight_gradient(count * N, D, G, seen, 0, z_g, 0, see_g, 0, blas)
             gemm(count * N, D, G, z_g, 0, False, see, 0, False, seen, 0, False, blas)
             for j in range(count):
                 add_to(seen, j * N * D, x_g, route.pixels[p + j] * N * D, N * D)

@@ -6,7 +6,7 @@ Pixels do not meet here, so a block of them goes all the way before the next one
 import numpy as np
 
 from minipixel.arena import empty
-from minipixel.kernels.blas import constants, gemm
+from minipixel.kernels.blas import add_weight_gradient, constants, gemm
 from minipixel.kernels.convolution import turned
 from minipixel.kernels.jit import jit
 from minipixel.kernels.rows import (
@@ -79,14 +79,14 @@ def _backward(g, x, a, b, first, second, third, x_g, first_g, second_g, third_g,
     for p in range(0, pixels, BLOCK):
         R = min(BLOCK, pixels - p)
         add_to_sums(g, p * P, third_sums, R * P)
-        gemm(L, P, R, b, p * L, True, g, p * P, False, third_g, 0, True, blas)
+        add_weight_gradient(R, L, P, b, p * L, g, p * P, third_g, 0, blas)
         gemm(R, L, P, g, p * P, False, third, 0, False, b_g, 0, False, blas)
         through_rectifier(b_g, 0, b, p * L, second_sums, R * L)
-        gemm(K, L, R, a, p * K, True, b_g, 0, False, second_g, 0, True, blas)
+        add_weight_gradient(R, K, L, a, p * K, b_g, 0, second_g, 0, blas)
         gemm(R, K, L, b_g, 0, False, second, 0, False, a_g, 0, False, blas)
         through_rectifier(a_g, 0, a, p * K, first_sums, R * K)
         rectify(x, p * D, rectified, 0, R * D)
-        gemm(D, K, R, rectified, 0, True, a_g, 0, False, first_g, 0, True, blas)
+        add_weight_gradient(R, D, K, rectified, 0, a_g, 0, first_g, 0, blas)
         gemm(R, D, K, a_g, 0, False, first, 0, False, x_g, p * D, False, blas)
         through_rectifier(x_g, p * D, rectified, 0, nothing, R * D)  # its sums are of no use
     fold(first_sums, first_s)

@@ -17,7 +17,7 @@ Source: A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", 
 import numpy as np
 
 from minipixel.arena import empty
-from minipixel.kernels.blas import constants, gemm
+from minipixel.kernels.blas import add_weight_gradient, constants, gemm
 from minipixel.kernels.jit import jit
 from minipixel.kernels.rows import U, add_to_sums, copy, fill, fold, wide_zeros
 
@@ -114,7 +114,7 @@ def _backward(g, x, four, rows, x_g, four_g, bias_g):
                 if 0 <= q < H:
                     for m in range(4):
                         at, to, w = (q % slots * 4 + m) * seen_size, m * made_size, (i * 4 + m) * K * L
-                        gemm(K, L, pairs * N, seen, at, True, made_g, to, False, four_g, w, True, blas)
+                        add_weight_gradient(pairs * N, K, L, seen, at, made_g, to, four_g, w, blas)
                         gemm(pairs * N, K, L, made_g, to, False, four, w, False, seen_g, at, True, blas)
         q = r + up
         if 0 <= q < H:
