@@ -73,13 +73,14 @@ class RowLayer(Module):
         see = Conv2d(colour_groups(2 * h, C), gate_groups(h, C), (1, 3), "B", init)
         self.lstm = LSTM(see, h, (-1, 0, 1), K_condition, learned_state, init)
 
-    def _compiled(self, x: Tensor, condition: Any) -> Any:
+    def compiled(self, x: Tensor, condition: Any) -> Any:
+        """The name of the compiled body, its Tensors and keyword arguments, or None: see `composite`."""
         tensors = self.lstm.tensors(Conv2d, condition)
         if tensors is None:
             return None
         return "row_layer", (x, *tensors), {"mask": self.lstm.see.mask, "taps": self.lstm.taps}
 
-    @composite(_compiled)
+    @composite(compiled)
     def __call__(self, x: Tensor, condition: Any) -> Tensor:
         """(H, W, N, 2h) -> (H, W, N, h)."""
         return self.lstm.scan(self.lstm.gates(x, condition))
@@ -99,7 +100,8 @@ class DiagonalLayer(Module):
 
         self.left, self.right = half(), half()
 
-    def _compiled(self, x: Tensor, condition: Any) -> Any:
+    def compiled(self, x: Tensor, condition: Any) -> Any:
+        """The name of the compiled body, its Tensors and keyword arguments, or None: see `composite`."""
         halves = self.left, self.right
         left, right = (half.tensors(Pointwise, condition) for half in halves)
         if left is None or right is None:
@@ -107,7 +109,7 @@ class DiagonalLayer(Module):
         static = {"masks": [half.see.mask for half in halves], "taps": [half.taps for half in halves]}
         return "diagonal_layer", (x, *left, *right), static
 
-    @composite(_compiled)
+    @composite(compiled)
     def __call__(self, x: Tensor, condition: Any) -> Tensor:
         """(H, W, N, 2h) -> (H, W, N, h)."""
         from_left = _along_diagonals(self.left, self.left.gates(x, condition))
@@ -160,12 +162,26 @@ class PixelRNN(Model):
     def below_top(self, x: Any, condition: Any) -> Tensor:
         """Stem and layers, each added to what came in: (H, W, N, C) -> (H, W, N, 2h)."""
         x, states = self.stem(x), []
-        for layer, widen in zip(self.layers, self.widen, strict=True):
-            states.append(layer(x, condition))
-            x = x + widen(states[-1])
+        for position in range(len(self.layers)):
+            x = self.further(x, condition, position, states)
         for position, skip in enumerate(self.skips):
             x = x + skip(states[position])
         return x
+
+    def _compiled(self, x: Tensor, condition: Any, position: int, _: list[Tensor]) -> Any:
+        layer, widen = self.layers[position], self.widen[position]
+        if self.skips or type(layer) is not self.layer_class or type(widen) is not Pointwise:
+            return None
+        if (asked := layer.compiled(x, condition)) is None:
+            return None
+        name, tensors, static = asked
+        return name, (*tensors, widen.weight, widen.bias), {**static, "widen_mask": widen.mask}
+
+    @composite(_compiled)
+    def further(self, x: Tensor, condition: Any, position: int, states: list[Tensor]) -> Tensor:
+        """x and the widened states of the layer at `position`; these are appended to `states`, for skips to read."""
+        states.append(self.layers[position](x, condition))
+        return x + self.widen[position](states[-1])
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
         """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""

@@ -41,13 +41,14 @@ class Optimizer:
 
     def step(self, model: Any) -> None:
         """Change every weight of the model by its `.grad`. Raises ValueError if a gradient is missing."""
-        missing = [name for name, parameter in model.named_parameters() if parameter.grad is None]
+        named = list(model.named_parameters())
+        missing = [name for name, parameter in named if parameter.grad is None]
         if missing:
             raise ValueError(f"step: got no gradient for {missing[0]}, wanted one; call loss.backward() first")
         self.rate = self._scheduled_rate()
-        scale = self._clipping(parameter.grad for parameter in model.parameters())
+        scale = self._clipping(parameter.grad for _, parameter in named)
         self.steps += 1
-        for name, parameter in model.named_parameters():
+        for name, parameter in named:
             if name not in self.state:
                 zeros = array_module(parameter.data).zeros_like
                 self.state[name] = {kind: zeros(parameter.data) for kind in self.memories}
