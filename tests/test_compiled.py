@@ -39,7 +39,7 @@ LAYERS = {
         ("pixelcnnpp", (1, 3, 1), {"filters": 3, "resnets": 1, "dropout": 0.3, "weight_norm": False}),
         # of sizes at which float32 itself comes within 1e-5 of float64
         ("pixelcnnpp", (9, 8, 1), {"filters": 8, "resnets": 1, "hierarchies": 1, "dropout": 0.25, **WIDE_KERNELS}),
-        ("pixelcnnpp", (4, 6, 3), {"filters": 9, "resnets": 1, "hierarchies": 1, **TALL_KERNELS}),
+        ("pixelcnnpp", (4, 5, 3), {"filters": 9, "resnets": 1, "hierarchies": 1, **TALL_KERNELS}),
         ("pixelcnnpp", (9, 8, 1), {"filters": 4, "resnets": 1, "weight_norm": False, **WIDE_KERNELS}),
     ],
     "row_layer": [

@@ -45,7 +45,7 @@ class _Lower(Lower):
 
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _Lowering(BaseNativeLowering):
-    _name = "lowering_to_whole_vectors"
+    _name = "lowering_to_whole_vectors"  # type: ignore[assignment]
     lowering_class = _Lower
 
 

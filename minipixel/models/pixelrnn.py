@@ -161,7 +161,8 @@ class PixelRNN(Model):
 
     def below_top(self, x: Any, condition: Any) -> Tensor:
         """Stem and layers, each added to what came in: (H, W, N, C) -> (H, W, N, 2h)."""
-        x, states = self.stem(x), []
+        x = self.stem(x)
+        states: list[Tensor] = []
         for position in range(len(self.layers)):
             x = self.further(x, condition, position, states)
         for position, skip in enumerate(self.skips):
