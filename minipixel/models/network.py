@@ -55,17 +55,24 @@ class Network(Module):
 
     @property
     def shard_size(self) -> int:
-        """How many images one worker takes at a time: 1 to 16, so that a feature map has about 2**18 numbers.
+        """How many images one worker takes at a time: 1 to 16, so that a feature map has about 2**19 numbers.
 
-        Small enough to stay near the core, large enough for good matrix products, and several to a batch; up to 32 of
-        tiny images, for which Python is what takes the time.
+        Small enough to stay near the core, large enough for good matrix products and for few calls from Python; up to
+        32 of tiny images, for which Python is what takes the time.
         A function of the network alone, never of the machine, since sums over shards depend on it in the last bit.
         On a GPU a shard is as large as a batch is likely to be.
         """
         if self.xp is not np:
             return 1024
-        size = int(np.clip(2**18 // self._numbers_a_map, 1, np.clip(2**14 // self._numbers_a_map, 16, 32)))
+        size = int(np.clip(2**19 // self._numbers_a_map, 1, np.clip(2**14 // self._numbers_a_map, 16, 32)))
         return 2 ** (size.bit_length() - 1)
+
+    def shard_of_batch(self, N: int) -> int:
+        """The same in training on batches of N images: fewer, though not below 4, if there would not be eight shards.
+
+        Eight cores are to have work.
+        """
+        return self.shard_size if self.xp is not np else min(self.shard_size, max(4, N // 8))
 
     @property
     def wide_shard_size(self) -> int:

@@ -116,7 +116,10 @@ def fit(
             try:
                 loss = _step(model, batch, told, optimizer, pool, streams, key)
             except StepError as what:
-                again = (_loss(model, batch, told, streams, key, p) for p in pool.parts(len(batch), model.shard_size))
+                again = (
+                    _loss(model, batch, told, streams, key, p)
+                    for p in pool.parts(len(batch), model.shard_of_batch(len(batch)))
+                )
                 error = report(what, key, chosen, first_op(model, again) if anomaly else None)
                 error.history = history
                 tell("on_not_finite", error)
@@ -214,7 +217,7 @@ def _step(
         return float(loss.data) * share, gradients(loss, parameters, seed=share)
 
     total, summed = 0.0, None
-    for loss, found in pool.map(shard, len(batch), model.shard_size):
+    for loss, found in pool.map(shard, len(batch), model.shard_of_batch(len(batch))):
         total += loss
         summed = found if summed is None else [a + b for a, b in zip(summed, found, strict=True)]
     check_step(total, summed or (), optimizer.clip_norm is not None)

@@ -102,7 +102,7 @@ def _step(
     net: EmbeddingNet, batch: np.ndarray, labels: np.ndarray, margin: float, optimizer: Optimizer, pool: Workers
 ) -> float:
     """One optimiser step on the loss of a batch; returns that loss."""
-    shards = list(pool.map(lambda part: (part, net.points(batch[part])), len(batch), net.shard_size))
+    shards = list(pool.map(lambda part: (part, net.points(batch[part])), len(batch), net.shard_of_batch(len(batch))))
     embeddings = Tensor(net.xp.concatenate([points.data for _, points in shards]))
     loss = ops.triplet_loss(embeddings, labels=labels, margin=margin)
     (moves,) = gradients(loss, [embeddings])
