@@ -45,9 +45,7 @@ def rows_of_three(x, weight, bias, taps):
     Gives (y, vjp), where vjp(g) is (x_g, weight_g, bias_g).
     """
     (H, W, N, K_in), K_out = x.shape, weight.shape[-1]
-    rows = np.array([dr for dr, _ in taps[::3]], np.int64)
-    to_four = OF_WEIGHTS.astype(x.dtype)
-    four = (to_four @ weight.reshape(len(rows), 3, K_in * K_out)).reshape(len(rows), 4, K_in, K_out)
+    rows, four = np.array([dr for dr, _ in taps[::3]], np.int64), fours(weight)
     y = empty((H, W, N, K_out), x.dtype)
     _forward(x, four, bias, rows, y)
 
@@ -55,9 +53,22 @@ def rows_of_three(x, weight, bias, taps):
         x_g, four_g, bias_g = empty(x.shape, x.dtype), np.zeros_like(four), np.zeros(K_out, x.dtype)
         back = np.ascontiguousarray(four.swapaxes(2, 3))
         _backward(g, x, back, rows, x_g, four_g, bias_g)
-        return x_g, (to_four.T @ four_g.reshape(len(rows), 4, -1)).reshape(weight.shape), bias_g
+        return x_g, threes(four_g), bias_g
 
     return y, vjp
+
+
+def fours(weight):
+    """The weights of the four products, from those of rows of three: (3R, K_in, K_out) -> (R, 4, K_in, K_out)."""
+    rows, (K_in, K_out) = len(weight) // 3, weight.shape[1:]
+    return (OF_WEIGHTS.astype(weight.dtype) @ weight.reshape(rows, 3, K_in * K_out)).reshape(rows, 4, K_in, K_out)
+
+
+def threes(four_g):
+    """And back, for their gradients: (R, 4, K_in, K_out) -> (3R, K_in, K_out)."""
+    rows, _, K_in, K_out = four_g.shape
+    three_g = OF_WEIGHTS.T.astype(four_g.dtype) @ four_g.reshape(rows, 4, K_in * K_out)
+    return three_g.reshape(3 * rows, K_in, K_out)
 
 
 @jit
@@ -66,27 +77,19 @@ def _forward(x, four, bias, rows, y):
     L, pairs, blas = y.shape[3], (W + 1) // 2, constants(x)
     x, four, y = x.reshape(x.size), four.reshape(four.size), y.reshape(y.size)
     down, up = rows.max(), rows.min()
-    slots, seen_size, made_size = down - up + 1, pairs * N * K, pairs * N * L
+    slots, seen_size = down - up + 1, pairs * N * K
     biases = np.empty(N * L, x.dtype)
     fill(biases, 0, bias, N * L)
     row = np.zeros((2 * pairs + 2) * N * K, x.dtype)
-    seen, made = np.empty(slots * 4 * seen_size, x.dtype), np.empty(4 * made_size, x.dtype)
+    seen, made = np.empty(slots * 4 * seen_size, x.dtype), np.empty(4 * pairs * N * L, x.dtype)
     for r in range(min(0, -down), H):
-        if 0 <= r + down < H:
-            _see(x, (r + down) * W * N * K, row, W, N * K, seen, (r + down) % slots * 4 * seen_size)
-        if r < 0:
-            continue
-        add = False
-        for i in range(len(rows)):
-            q = r + rows[i]
-            if 0 <= q < H:
-                for m in range(4):
-                    at, to, w = (q % slots * 4 + m) * seen_size, m * made_size, (i * 4 + m) * K * L
-                    gemm(pairs * N, L, K, seen, at, False, four, w, False, made, to, add, blas)
-                add = True
-        if not add:
-            made[:] = 0
-        _make(made, biases, y, r * W * N * L, W, N * L)
+        q = r + down
+        if 0 <= q < H:
+            copy(x, q * W * N * K, row, N * K, W * N * K)
+            see(row, W, N * K, seen, q % slots * 4 * seen_size)
+        if r >= 0:
+            products(r, rows, H, pairs * N, K, L, seen, slots, four, made, blas)
+            make(made, biases, y, r * W * N * L, W, N * L)
 
 
 @jit
@@ -97,29 +100,55 @@ def _backward(g, x, four, rows, x_g, four_g, bias_g):
     g, x, x_g = g.reshape(g.size), x.reshape(x.size), x_g.reshape(x_g.size)
     four, four_g, sums = four.reshape(four.size), four_g.reshape(four_g.size), wide_zeros(bias_g)
     down, up = rows.max(), rows.min()
-    slots, seen_size, made_size = down - up + 1, pairs * N * K, pairs * N * L
+    slots, seen_size = down - up + 1, pairs * N * K
     row, row_g = np.zeros((2 * pairs + 2) * N * K, x.dtype), np.zeros(2 * pairs * N * L, x.dtype)
-    seen, made_g = np.empty(slots * 4 * seen_size, x.dtype), np.empty(4 * made_size, x.dtype)
+    seen, made_g = np.empty(slots * 4 * seen_size, x.dtype), np.empty(4 * pairs * N * L, x.dtype)
     seen_g = np.empty(slots * 4 * seen_size, x.dtype)
     for r in range(min(0, -down), max(H, H - up)):
         q = r + down
         if 0 <= q < H:
-            _see(x, q * W * N * K, row, W, N * K, seen, q % slots * 4 * seen_size)
+            copy(x, q * W * N * K, row, N * K, W * N * K)
+            see(row, W, N * K, seen, q % slots * 4 * seen_size)
             seen_g[q % slots * 4 * seen_size : (q % slots + 1) * 4 * seen_size] = 0
         if 0 <= r < H:
             add_to_sums(g, r * W * N * L, sums, W * N * L)
-            _make_back(g, r * W * N * L, row_g, W, N * L, made_g)
-            for i in range(len(rows)):
-                q = r + rows[i]
-                if 0 <= q < H:
-                    for m in range(4):
-                        at, to, w = (q % slots * 4 + m) * seen_size, m * made_size, (i * 4 + m) * K * L
-                        add_weight_gradient(pairs * N, K, L, seen, at, made_g, to, four_g, w, blas)
-                        gemm(pairs * N, K, L, made_g, to, False, four, w, False, seen_g, at, True, blas)
+            make_back(g, r * W * N * L, row_g, W, N * L, made_g)
+            products_back(r, rows, H, pairs * N, K, L, seen, seen_g, slots, four, made_g, four_g, blas)
         q = r + up
         if 0 <= q < H:
-            _see_back(seen_g, q % slots * 4 * seen_size, W, N * K, x_g, q * W * N * K)
+            see_back(seen_g, q % slots * 4 * seen_size, W, N * K, x_g, q * W * N * K)
     fold(sums, bias_g)
+
+
+# --- the products of a row --------------------------------------------------------------------------------------------
+# What rows of the map put into their products is kept for as many rows as a kernel is high: row q in slot q % slots.
+
+
+@jit
+def products(r, rows, H, R, K, L, seen, slots, four, made, blas):
+    """The four products of row r, R pairs of pixels each, summed over the rows that it sees."""
+    add = False
+    for i in range(len(rows)):
+        q = r + rows[i]
+        if 0 <= q < H:
+            for m in range(4):
+                at, w = (q % slots * 4 + m) * R * K, (i * 4 + m) * K * L
+                gemm(R, L, K, seen, at, False, four, w, False, made, m * R * L, add, blas)
+            add = True
+    if not add:
+        made[:] = 0
+
+
+@jit
+def products_back(r, rows, H, R, K, L, seen, seen_g, slots, four, made_g, four_g, blas):
+    """From the gradients of the four products to those of what they were made of."""
+    for i in range(len(rows)):
+        q = r + rows[i]
+        if 0 <= q < H:
+            for m in range(4):
+                at, to, w = (q % slots * 4 + m) * R * K, m * R * L, (i * 4 + m) * K * L
+                add_weight_gradient(R, K, L, seen, at, made_g, to, four_g, w, blas)
+                gemm(R, K, L, made_g, to, False, four, w, False, seen_g, at, True, blas)
 
 
 # --- sums and differences ---------------------------------------------------------------------------------------------
@@ -127,13 +156,12 @@ def _backward(g, x, four, rows, x_g, four_g, bias_g):
 
 
 @jit
-def _see(x, x0, row, W, B, seen, seen0):
+def see(row, W, B, seen, seen0):
     """What goes into the four products, for every pair of a row of W pixels, B numbers each.
 
-    `row` is room for the row with a pixel of zeros before it, and one or two behind.
+    The row has a pixel of zeros before it, and one or two behind.
     """
     pairs = (W + 1) // 2
-    copy(x, x0, row, B, W * B)
     for j in range(pairs):
         d_0, m, size = 2 * j * B, seen0 + j * B, pairs * B
         d_1, d_2, d_3 = d_0 + B, d_0 + 2 * B, d_0 + 3 * B
@@ -144,7 +172,7 @@ def _see(x, x0, row, W, B, seen, seen0):
 
 
 @jit
-def _see_back(seen_g, seen0, W, B, x_g, x0):
+def see_back(seen_g, seen0, W, B, x_g, x0):
     """To each pixel from its own pair, and from the pair before or behind."""
     pairs = (W + 1) // 2
     size = U(pairs * B)
@@ -165,7 +193,7 @@ def _see_back(seen_g, seen0, W, B, x_g, x0):
 
 
 @jit
-def _make(made, bias, y, y0, W, B):
+def make(made, bias, y, y0, W, B):
     """Every pair from its four products; the last has one pixel if W is odd."""
     pairs = (W + 1) // 2
     size = U(pairs * B)
@@ -180,7 +208,7 @@ def _make(made, bias, y, y0, W, B):
 
 
 @jit
-def _make_back(g, g0, row, W, B, made_g):
+def make_back(g, g0, row, W, B, made_g):
     """`row` is room for the row with a pixel of zeros behind it if W is odd."""
     pairs = (W + 1) // 2
     copy(g, g0, row, 0, W * B)
