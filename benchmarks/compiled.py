@@ -72,7 +72,7 @@ CASES = {
     ),
     "residual_block": lambda: of_model(models.PixelCNN, 8, hidden=16, blocks=7),
     "top": lambda: of_model(models.PixelCNN, 8, hidden=16, blocks=1),
-    "along_the_row": lambda: of_model(models.GatedPixelCNN, 4, filters=32, layers=7),
+    "gated_stacks": lambda: of_model(models.GatedPixelCNN, 8, filters=32, layers=7),
     "row_layer": lambda: of_model(models.RowLSTM, 8, hidden=16, layers=7),
     "diagonal_layer": lambda: of_model(models.DiagonalBiLSTM, 8, hidden=16, layers=7),
     "gated_residual": lambda: of_model(models.PixelCNNpp, 4, 256, 0, filters=32, resnets=2, hierarchies=2),
@@ -82,7 +82,7 @@ CASES = {
 OF_STEPS = {  # layers, and the row of benchmarks/training.py that has them
     "residual_block": "pixelcnn-h16",
     "top": "pixelcnn-h16",
-    "along_the_row": "gated",
+    "gated_stacks": "gated",
     "row_layer": "row-lstm",
     "diagonal_layer": "diagonal-bilstm",
     "gated_residual": "pixelcnnpp",

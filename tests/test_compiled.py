@@ -21,7 +21,7 @@ LAYERS = {
         ("gated", (4, 5, 3), {"filters": 6, "layers": 1}),
         ("pixelcnn", (18, 10, 1), {"hidden": 3, "blocks": 1}),
     ],
-    "along_the_row": [
+    "gated_stacks": [
         ("gated", (6, 7, 1), {"filters": 5, "layers": 3, "dilations": (2, 1)}),
         ("gated", (5, 4, 3), {"filters": 11, "layers": 2, "kernel": 5, "first_kernel": 3}),
         ("gated", (4, 5, 1), {"filters": 4, "layers": 2, "num_classes": 3}),
@@ -139,7 +139,7 @@ def test_a_gated_layer_runs_as_it_is_written_where_it_was_tampered_with(used):
     for layer in model.layers:
         layer.link = lambda above: ops.multiply(above, 2.0)
     model.loss(images)
-    assert "along_the_row" not in used and "gate" in used
+    assert "gated_stacks" not in used and "gate" in used
 
 
 class Doubled:
@@ -157,7 +157,7 @@ PARTS = [
     ("pixelcnn", {"hidden": 5, "blocks": 1}, lambda model: model.blocks[0].activations, (0, 1, 2)),
     ("pixelcnn", {"hidden": 5, "blocks": 1}, lambda model: model.top.layers, (0, 1, 2)),
     ("pixelcnn", {"hidden": 5, "blocks": 1}, lambda model: model.top.activations, (0, 1, 2)),
-    ("gated", {"filters": 5, "layers": 2}, lambda model: model.layers[1], ("horizontal", "link", "out")),
+    ("gated", {"filters": 5, "layers": 2}, lambda model: model.layers[1], ("vertical", "horizontal", "link", "out")),
     ("row-lstm", {"hidden": 5, "layers": 1}, lambda model: model.layers[0].lstm, ("see",)),
     ("diagonal-bilstm", {"hidden": 5, "layers": 1}, lambda model: model.layers[0].left, ("see",)),
     ("diagonal-bilstm", {"hidden": 5, "layers": 1}, lambda model: model.layers[0].right, ("see",)),

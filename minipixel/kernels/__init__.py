@@ -81,7 +81,7 @@ COMPILED = {
     "gated_residual": "gated_residual",
     "top": "top",
     "gate": "gated",
-    "along_the_row": "gated",
+    "gated_stacks": "gated_stacks",
     "lstm_scan": "scan",
     "row_layer": "recurrent",
     "diagonal_layer": "recurrent",

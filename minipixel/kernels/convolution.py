@@ -52,7 +52,7 @@ def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
     taps, opened, spread = open_part(weight, mask, centre)
     offsets = np.asarray(taps, np.int64).reshape(len(taps), 2) * dilation
     x, opened = np.ascontiguousarray(x), np.ascontiguousarray(opened)
-    side_by_side = stride > 1 or K_in < THIN
+    thin = stride > 1 or K_in < THIN
     if stride == dilation == 1 and winograd.suits(taps, mask, K_in, K_out, W):
         y, back = winograd.rows_of_three(x, opened, bias, taps)
 
@@ -62,13 +62,13 @@ def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
 
         return y, vjp_of_rows
     y = empty((-(-H // stride), -(-W // stride), N, K_out), x.dtype)
-    forward = _side_by_side if side_by_side else _by_taps
+    forward = side_by_side if thin else _by_taps
     forward(x, opened, bias, offsets, stride, y)
 
     def vjp(g):
         g = np.ascontiguousarray(g)
         weight_g, bias_g = np.zeros_like(opened), np.zeros(K_out, x.dtype)
-        (_side_by_side_weight_back if side_by_side else _by_taps_weight_back)(x, g, offsets, stride, weight_g, bias_g)
+        (side_by_side_weight_back if thin else _by_taps_weight_back)(x, g, offsets, stride, weight_g, bias_g)
 
         def x_back():
             x_g = zeros(x.shape, x.dtype)
@@ -95,13 +95,13 @@ def transposed_conv2d(x, weight, bias, *, size, stride=1, centre=None):
     def vjp(g):
         g = np.ascontiguousarray(g)
         weight_g, sums = np.zeros((len(taps), K_out, K_in), x.dtype), np.zeros(K_in, x.dtype)
-        _side_by_side_weight_back(g, x, offsets, stride, weight_g, sums)
+        side_by_side_weight_back(g, x, offsets, stride, weight_g, sums)
         bias_g = np.zeros(K_out, x.dtype)
         _sums(g, bias_g)
 
         def x_back():
             x_g = empty(x.shape, x.dtype)
-            _side_by_side(g, turned(opened), np.zeros(K_in, x.dtype), offsets, stride, x_g)
+            side_by_side(g, turned(opened), np.zeros(K_in, x.dtype), offsets, stride, x_g)
             return x_g
 
         return x_back, spread(turned(weight_g)), bias_g
@@ -247,7 +247,7 @@ def lay(r, x, taps, stride, w, columns):
 
 
 @jit
-def _side_by_side(x, weight, bias, taps, stride, y):
+def side_by_side(x, weight, bias, taps, stride, y):
     K, T = x.shape[3], len(taps)
     h, w, N, K_out = y.shape
     columns, blas = np.empty((T, K, w, N), x.dtype), constants(x)
@@ -259,7 +259,7 @@ def _side_by_side(x, weight, bias, taps, stride, y):
 
 
 @jit
-def _side_by_side_weight_back(x, g, taps, stride, weight_g, bias_g):
+def side_by_side_weight_back(x, g, taps, stride, weight_g, bias_g):
     K, T = x.shape[3], len(taps)
     h, w, N, K_out = g.shape
     columns, blas = np.empty((T, K, w, N), x.dtype), constants(x)

@@ -20,7 +20,7 @@ from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_count, check_shape
 from minipixel.nn import GatedLayer, Top, colour_groups
-from minipixel.tensor import Tensor
+from minipixel.tensor import Tensor, composite
 
 
 class GatedPixelCNN(Model):
@@ -68,13 +68,27 @@ class GatedPixelCNN(Model):
         ]
         self.top = Top(groups, head_width, self.head.groups, init)
 
-    def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
-        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
+    def _compiled(self, x: Any, condition: Any) -> Any:
+        kinds = "".join(layer.kind for layer in self.layers)
+        as_built = {type(layer) for layer in self.layers} == {GatedLayer} and kinds == "A" + "B" * (len(kinds) - 1)
+        layers = [layer.compiled() for layer in self.layers] if as_built and isinstance(x, np.ndarray) else [None]
+        if None in layers:
+            return None
+        tensors = [tensor for tensors, _ in layers for tensor in tensors]
+        return "gated_stacks", (x, condition, *tensors), {"layers": [static for _, static in layers]}
+
+    @composite(_compiled)
+    def stacks(self, x: Any, condition: Any) -> Tensor:
+        """Both stacks; what the horizontal one has found at the end: (H, W, N, C) -> (H, W, N, p)."""
         first, *later = self.layers
         above, h = first(x, x, condition)
         for layer in later:
             above, h = layer(ops.gate(above), h, condition)
-        return self.top(h)
+        return h
+
+    def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
+        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
+        return self.top(self.stacks(x, condition))
 
 
 def _check_kernel(name: str, size: Any) -> int:

@@ -14,7 +14,7 @@ from minipixel.nn.conv import Conv2d, Pointwise
 from minipixel.nn.init import Init
 from minipixel.nn.masks import vertical_mask
 from minipixel.nn.module import Module
-from minipixel.tensor import Tensor, composite
+from minipixel.tensor import Tensor
 
 
 class VerticalConv2d(Conv2d):
@@ -68,22 +68,23 @@ class GatedLayer(Module):
         before, and after the last layer nobody asks.
         """
         above = self.told_vertical(self.vertical(v), condition)
-        return above, self.along_the_row(h, above, condition)
-
-    def _compiled(self, h: Any, above: Tensor, condition: Any) -> Any:
-        layers: list[Any] = [self.horizontal, self.link, self.out]
-        parts, adds = [type(part) for part in (self.told_horizontal, *layers)], self.kind == "B"
-        if parts != [Conditioning, Conv2d, Pointwise, Pointwise] or not (adds or isinstance(h, np.ndarray)):
-            return None
-        told = None if condition is None else self.told_horizontal.weight
-        weights = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
-        masks = {f"{name}_mask": layer.mask for name, layer in zip(("look", "link", "out"), layers, strict=True)}
-        static = {**masks, "dilation": self.horizontal.dilation, "adds": adds}
-        return "along_the_row", (h, above, condition, told, *weights), static
-
-    @composite(_compiled)
-    def along_the_row(self, h: Any, above: Tensor, condition: Any) -> Tensor:
-        """The horizontal half: features (H, W, N, K_in), the vertical ones before the gate -> features (H, W, N, p)."""
         row = self.told_horizontal(self.horizontal(h) + self.link(above), condition)
         y = self.out(ops.gate(row))
-        return y if self.kind == "A" else h + y  # the image itself is no set of features to add to
+        return above, y if self.kind == "A" else h + y  # the image itself is no set of features to add to
+
+    def compiled(self) -> tuple[list[Any], tuple[Any, ...]] | None:
+        """The Tensors, masks and dilations for a compiled body (see `composite`); None if a part was exchanged."""
+        convs: list[Any] = [self.vertical, self.link, self.horizontal, self.out]
+        told: list[Any] = [self.told_vertical, self.told_horizontal]
+        if [type(part) for part in (*convs, *told)] != [
+            VerticalConv2d,
+            Pointwise,
+            Conv2d,
+            Pointwise,
+            *[Conditioning] * 2,
+        ]:
+            return None
+        weights = [[layer.weight, layer.bias] for layer in convs]
+        said = [[getattr(layer, "weight", None)] for layer in told]
+        tensors = [*weights[0], *said[0], *weights[1], *weights[2], *said[1], *weights[3]]
+        return tensors, (*[layer.mask for layer in convs], self.vertical.dilation, self.horizontal.dilation)
