@@ -248,6 +248,7 @@ def lay(r, x, taps, stride, w, columns):
 
 @jit
 def side_by_side(x, weight, bias, taps, stride, y):
+    """y = the convolution of x, whose bias is one for each channel, or for each channel of each image."""
     K, T = x.shape[3], len(taps)
     h, w, N, K_out = y.shape
     columns, blas = np.empty((T, K, w, N), x.dtype), constants(x)
@@ -260,6 +261,7 @@ def side_by_side(x, weight, bias, taps, stride, y):
 
 @jit
 def side_by_side_weight_back(x, g, taps, stride, weight_g, bias_g):
+    """From the gradient of y those of weight and bias, which are added to what stands there."""
     K, T = x.shape[3], len(taps)
     h, w, N, K_out = g.shape
     columns, blas = np.empty((T, K, w, N), x.dtype), constants(x)

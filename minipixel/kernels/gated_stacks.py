@@ -39,7 +39,7 @@ def gated_stacks(x, condition, *tensors, layers):
     told_by = None if condition is None else condition[0, 0]
     kinds = [First, *[Later] * (len(layers) - 1)]
     stack = [kind(told_by, *tensors[A_LAYER * i : A_LAYER * (i + 1)], *layers[i]) for i, kind in enumerate(kinds)]
-    if not all(layer.along_a_row for layer in stack):
+    if not all(layer.as_expected for layer in stack):
         return None
     above = h = np.ascontiguousarray(x)
     for layer in stack:
@@ -67,7 +67,7 @@ class Layer:
         self.link, self.out = masked(link, self.masks[0]), masked(out, self.masks[1])
         taps, vertical, self.spread = open_part(vertical, vertical_mask, None)
         look_taps, look, self.spread_look = open_part(look, look_mask, None)
-        self.along_a_row = not any(dr for dr, _ in look_taps)
+        self.as_expected = len(taps) > 0 and not any(dr for dr, _ in look_taps)
         self.taps, self.look_taps = _offsets(taps, dilation), _offsets(look_taps, look_dilation)
         self.vertical, self.look = np.ascontiguousarray(vertical), np.ascontiguousarray(look)
         self.winograd = dilation == 1 and (taps, vertical_mask)
@@ -96,6 +96,7 @@ class First(Layer):
     """The layer that reads the image, twice: a thin map, which is laid side by side."""
 
     def forward(self, x, _):
+        """The image (H, W, N, C) -> the vertical features before their gate (H, W, N, 2p), the horizontal (..., p)."""
         (H, W, N, _), p, dtype = x.shape, len(self.out), x.dtype
         above, factors, y = (empty((H, W, N, K), dtype) for K in (2 * p, 2 * p, p))
         side_by_side(x, self.vertical, self.bias, self.taps, 1, above)
@@ -104,6 +105,7 @@ class First(Layer):
         return above, y
 
     def backward(self, g, above_g):
+        """From the gradients of both (None: nobody asked for the vertical one) to those of the Tensors: see `Later`."""
         (x, above, factors), add = self.kept, above_g is not None
         above_g = above_g if add else empty(above.shape, above.dtype)
         found = _zeros(self.vertical, self.bias, self.link, self.look, self.right_bias, self.out, self.out_bias)
@@ -116,6 +118,7 @@ class Later(Layer):
     """A layer that reads the features of both stacks."""
 
     def forward(self, before, h):
+        """Both stacks' features, the vertical ones before their gate: (H, W, N, 2p), (H, W, N, p) -> the same."""
         (H, W, N, p), dtype = h.shape, h.dtype
         above, factors, y = (empty((H, W, N, K), dtype) for K in (2 * p, 2 * p, p))
         taps, mask = self.winograd or ([], None)
@@ -129,6 +132,7 @@ class Later(Layer):
         return above, y
 
     def backward(self, g, above_g):
+        """From the gradients of both to those of both inputs, a list of those of all Tensors, that of the condition."""
         before, h, above, factors = self.kept
         add = above_g is not None
         above_g = above_g if add else empty(above.shape, above.dtype)

@@ -44,7 +44,7 @@ def rows_of_three(x, weight, bias, taps):
 
     Gives (y, vjp), where vjp(g) is (x_g, weight_g, bias_g).
     """
-    (H, W, N, K_in), K_out = x.shape, weight.shape[-1]
+    (H, W, N, _), K_out = x.shape, weight.shape[-1]
     rows, four = np.array([dr for dr, _ in taps[::3]], np.int64), fours(weight)
     y = empty((H, W, N, K_out), x.dtype)
     _forward(x, four, bias, rows, y)

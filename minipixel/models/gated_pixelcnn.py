@@ -71,8 +71,10 @@ class GatedPixelCNN(Model):
     def _compiled(self, x: Any, condition: Any) -> Any:
         kinds = "".join(layer.kind for layer in self.layers)
         as_built = {type(layer) for layer in self.layers} == {GatedLayer} and kinds == "A" + "B" * (len(kinds) - 1)
-        layers = [layer.compiled() for layer in self.layers] if as_built and isinstance(x, np.ndarray) else [None]
-        if None in layers:
+        if not (as_built and isinstance(x, np.ndarray)):
+            return None
+        layers = [asked for layer in self.layers if (asked := layer.compiled()) is not None]
+        if len(layers) < len(self.layers):
             return None
         tensors = [tensor for tensors, _ in layers for tensor in tensors]
         return "gated_stacks", (x, condition, *tensors), {"layers": [static for _, static in layers]}

@@ -6,11 +6,12 @@ same bits, and training that goes well pays nothing but a look at the loss and t
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 
+from minipixel import kernels
 from minipixel.backend import array_module
 from minipixel.errors import NonFiniteError
 from minipixel.models import Model
@@ -56,14 +57,19 @@ def report(what: StepError, key: tuple[int, int], images: np.ndarray, first: str
     )
 
 
-def first_op(model: Model, losses: Iterable[Tensor]) -> str:
-    """The first op of a training step, shard by shard, that makes something not finite, and its layer."""
+def first_op(model: Model, losses: Callable[[], Iterable[Tensor]]) -> str:
+    """The first op of a training step, shard by shard, that makes something not finite, and its layer.
+
+    `losses()` computes those of the shards again. Ops are looked at as they are written, since a compiled body stands
+    for many; should all be well then, with these bodies.
+    """
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    with np.errstate(all="ignore"):  # all of this has been warned of
-        for loss in losses:
-            found = _forward(loss, names) or _backward(loss, model, names)
-            if found is not None:
-                return found
+    for as_in_training in (False, True):
+        with np.errstate(all="ignore"), nullcontext() if as_in_training else kernels.as_written():  # errors: told of
+            for loss in losses():
+                found = _forward(loss, names) or _backward(loss, model, names)
+                if found is not None:
+                    return found
     return "no op, only in what became of the gradients after them"
 
 

@@ -1,10 +1,11 @@
 """The training loop: shuffle, cut into batches, cut those into shards, sum gradients in shard order, step.
 
-The result is the same to the bit for any number of workers: the cut into shards depends on the model alone (shards.py),
+The result is the same to the bit for any number of workers: the cut into shards depends on batch and model alone (shards.py),
 their gradients are added in order, and random numbers are keyed by what they are for (streams.py). It is the same, too,
 however often training was stopped and resumed: what the next step depends on is in a Training (training.py).
 """
 
+import functools
 import os
 import sys
 import time
@@ -116,10 +117,8 @@ def fit(
             try:
                 loss = _step(model, batch, told, optimizer, pool, streams, key)
             except StepError as what:
-                again = (
-                    _loss(model, batch, told, streams, key, p)
-                    for p in pool.parts(len(batch), model.shard_of_batch(len(batch)))
-                )
+                parts = pool.parts(len(batch), model.shard_of_batch(len(batch)))
+                again = functools.partial(map, functools.partial(_loss, model, batch, told, streams, key), parts)
                 error = report(what, key, chosen, first_op(model, again) if anomaly else None)
                 error.history = history
                 tell("on_not_finite", error)

@@ -109,6 +109,16 @@ def test_a_loss_that_is_not_finite(anomaly, workers, monkeypatch, tmp_path):
     assert (position.epoch, position.step) == (1, 2)
 
 
+def test_the_layer_is_named_where_one_body_stands_for_many():
+    def overflow(net):
+        for weight in ("layers.0.out.weight", "layers.1.horizontal.weight"):
+            broken(weight, 1e30)(net)
+
+    net = mp.models.GatedPixelCNN((4, 4, 1), 4, filters=4, layers=3)
+    error = fails(net, At(2, overflow), match="^loss: got ", anomaly=True)
+    assert error.first == "conv2d of layers.1.horizontal, in the forward pass"
+
+
 def test_a_gradient_that_is_not_finite():
     net, at = model(), At(2, blows_up(square_root_of_nothing, "narrow"))
     error = fails(
