@@ -1,8 +1,9 @@
 """The training loop: shuffle, cut into batches, cut those into shards, sum gradients in shard order, step.
 
-The result is the same to the bit for any number of workers: the cut into shards depends on batch and model alone (shards.py),
-their gradients are added in order, and random numbers are keyed by what they are for (streams.py). It is the same, too,
-however often training was stopped and resumed: what the next step depends on is in a Training (training.py).
+The result is the same to the bit for any number of workers: the cut into shards depends on the batch and the model
+alone (shards.py), their gradients are added in order, and random numbers are keyed by what they are for (streams.py).
+It is the same, too, however often training was stopped and resumed: what the next step depends on is in a Training
+(training.py).
 """
 
 import functools

@@ -115,7 +115,7 @@ def test_the_layer_is_named_where_one_body_stands_for_many():
             broken(weight, 1e30)(net)
 
     net = mp.models.GatedPixelCNN((4, 4, 1), 4, filters=4, layers=3)
-    error = fails(net, At(2, overflow), match="^loss: got ", anomaly=True)
+    error = fails(net, At(2, overflow), match="^(loss|gradient): got ", anomaly=True)
     assert error.first == "conv2d of layers.1.horizontal, in the forward pass"
 
 
