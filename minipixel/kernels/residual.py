@@ -6,7 +6,7 @@ and output two are kept for the way back, the rectified narrow ones; nothing els
 
 import numpy as np
 
-from minipixel.arena import empty, zeros
+from minipixel.arena import empty
 from minipixel.kernels.blas import add_weight_gradient, constants, gemm
 from minipixel.kernels.convolution import add_taps, add_taps_back, add_taps_weight_back, turned
 from minipixel.kernels.jit import jit
@@ -44,10 +44,10 @@ def residual_block(x, narrow, narrow_bias, look, look_bias, widen, widen_bias, *
     _forward(x, *weights, taps, a, b, y)
 
     def vjp(g):
-        x_g, a_g = empty(x.shape, x.dtype), zeros(a.shape, x.dtype)
+        x_g = empty(x.shape, x.dtype)
         found = [np.zeros_like(weight) for weight in weights]
         back = [turned(weight) for weight in weights[::2]]
-        _backward(np.ascontiguousarray(g), x, a, b, *back, taps, x_g, a_g, *found)
+        _backward(np.ascontiguousarray(g), x, a, b, *back, taps, x_g, *found)
         found[0], found[2], found[4] = masked(found[0], narrow_mask), spread(found[2]), masked(found[4], widen_mask)
         return x_g, *found
 
@@ -75,35 +75,33 @@ def _forward(x, narrow, narrow_bias, look, look_bias, widen, widen_bias, taps, a
 
 
 @jit
-def _backward(g, x, a, b, narrow, look, widen, taps, x_g, a_g, narrow_g, narrow_s, look_g, look_s, widen_g, widen_s):
+def _backward(g, x, a, b, narrow, look, widen, taps, x_g, narrow_g, narrow_s, look_g, look_s, widen_g, widen_s):
     """From the last row to the first: what a row's taps ask of rows above is complete when these are reached.
 
-    The three weights are `turned`.
+    So of that map no more rows are kept than taps are high. The three weights are `turned`.
     """
     H, W, N, D = x.shape
     h, R, blas = a.shape[3], W * N, constants(x)
     g, x, a, b, x_g = g.reshape(g.size), x.reshape(x.size), a.reshape(a.size), b.reshape(b.size), x_g.reshape(x_g.size)
-    a_g, narrow, look, widen = (
-        a_g.reshape(a_g.size),
-        narrow.reshape(D * h),
-        look.reshape(look.size),
-        widen.reshape(h * D),
-    )
+    narrow, look, widen = narrow.reshape(D * h), look.reshape(look.size), widen.reshape(h * D)
     narrow_g, look_g, widen_g = narrow_g.reshape(D * h), look_g.reshape(look_g.size), widen_g.reshape(h * D)
     rectified, b_g, back = np.empty(R * D, x.dtype), np.empty(R * h, x.dtype), np.empty(R * D, x.dtype)
     narrow_sums, look_sums, widen_sums = wide_zeros(narrow_s), wide_zeros(look_s), wide_zeros(widen_s)
+    rows = 1 - taps[:, 0].min()
+    a_g = np.zeros(rows * R * h, x.dtype)
     for r in range(H - 1, -1, -1):
-        wide, thin = r * R * D, r * R * h
+        wide, thin, place = r * R * D, r * R * h, r % rows * R * h
         add_to_sums(g, wide, widen_sums, R * D)
         add_weight_gradient(R, h, D, b, thin, g, wide, widen_g, 0, blas)
         gemm(R, h, D, g, wide, False, widen, 0, False, b_g, 0, False, blas)
         through_rectifier(b_g, 0, b, thin, look_sums, R * h)
         add_taps_weight_back(r, a, H, b_g, 0, taps, H, W, N, h, h, look_g, blas)
-        add_taps_back(r, b_g, 0, look, taps, H, W, N, h, h, a_g, H, blas)
-        through_rectifier(a_g, thin, a, thin, narrow_sums, R * h)
+        add_taps_back(r, b_g, 0, look, taps, H, W, N, h, h, a_g, rows, blas)
+        through_rectifier(a_g, place, a, thin, narrow_sums, R * h)
         rectify(x, wide, rectified, 0, R * D)
-        add_weight_gradient(R, D, h, rectified, 0, a_g, thin, narrow_g, 0, blas)
-        gemm(R, D, h, a_g, thin, False, narrow, 0, False, back, 0, False, blas)
+        add_weight_gradient(R, D, h, rectified, 0, a_g, place, narrow_g, 0, blas)
+        gemm(R, D, h, a_g, place, False, narrow, 0, False, back, 0, False, blas)
+        a_g[place : place + R * h] = 0
         for i in range(U(R * D)):
             o = U(wide) + i
             x_g[o] = g[o] + (back[i] if x[o] > ZERO else ZERO)
