@@ -70,7 +70,7 @@ CASES = {
     "logistic_mixture_log_prob": lambda: of_op(
         ops.logistic_mixture_log_prob, wide(8, 15), images=image(256), levels=256
     ),
-    "residual_block": lambda: of_model(models.PixelCNN, 8, hidden=16, blocks=7),
+    "residual_blocks": lambda: of_model(models.PixelCNN, 8, hidden=16, blocks=7),
     "top": lambda: of_model(models.PixelCNN, 8, hidden=16, blocks=1),
     "gated_stacks": lambda: of_model(models.GatedPixelCNN, 8, filters=32, layers=7),
     "row_layer": lambda: of_model(models.RowLSTM, 8, hidden=16, layers=7),
@@ -80,7 +80,7 @@ CASES = {
 
 
 OF_STEPS = {  # layers, and the row of benchmarks/training.py that has them
-    "residual_block": "pixelcnn-h16",
+    "residual_blocks": "pixelcnn-h16",
     "top": "pixelcnn-h16",
     "gated_stacks": "gated",
     "row_layer": "row-lstm",

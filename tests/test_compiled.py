@@ -28,7 +28,7 @@ LAYERS = {
         ("gated", (4, 5, 3), {"filters": 6, "layers": 2, "condition_shape": (2,)}),
         ("gated", (1, 1, 1), {"filters": 3, "layers": 2}),
     ],
-    "residual_block": [
+    "residual_blocks": [
         ("pixelcnn", (6, 7, 1), {"hidden": 5, "blocks": 2}),
         ("pixelcnn", (5, 4, 3), {"hidden": 7, "blocks": 1}),
         ("pixelcnn", (1, 1, 1), {"hidden": 3, "blocks": 1}),

@@ -77,7 +77,7 @@ COMPILED = {
     "bernoulli_log_prob": "likelihood",
     "categorical_log_prob": "likelihood",
     "logistic_mixture_log_prob": "mixture",
-    "residual_block": "residual",
+    "residual_blocks": "residual",
     "gated_residual": "gated_residual",
     "top": "top",
     "gate": "gated",

@@ -1,4 +1,4 @@
-"""A residual block of PixelCNN, forward and backward in one call each.
+"""The residual blocks of PixelCNN, forward and backward in one call a block.
 
 Row by row: all that a row of pixels needs on the way is at hand, in the cache. Of the block's five maps between input
 and output two are kept for the way back, the rectified narrow ones; nothing else is stored.
@@ -26,32 +26,64 @@ from minipixel.kernels.rows import (
 from minipixel.kernels.taps import masked, open_part, shuts
 
 
-def residual_block(x, narrow, narrow_bias, look, look_bias, widen, widen_bias, *, narrow_mask, look_mask, widen_mask):
-    """The override of PixelCNN's ResidualBlock, with relu, and without condition and dropout.
+A_BLOCK = 6
+"""Its Tensors: weight and bias of the 1x1 that narrows, of the look around, of the 1x1 that widens."""
+
+
+def residual_blocks(x, *tensors, masks):
+    """The override of `PixelCNN.residuals`, with relu, and without condition and dropout.
 
     A shard of its model is 2.0 times faster with it (benchmarks/compiled.py), a step with two workers 45 % shorter.
+
+    Tensors are A_BLOCK for each block, `masks` three.
     """
-    H, W, N, _ = x.shape
-    h = narrow.shape[1]
-    x = np.ascontiguousarray(x)
-    taps, opened, spread = open_part(look, look_mask, None)
-    if not taps or max(taps)[0] > 0:  # a mask that was tampered with; the way back relies on no row below being read
+    blocks = [Block(*tensors[A_BLOCK * i : A_BLOCK * (i + 1)], *three) for i, three in enumerate(masks)]
+    if not all(block.as_expected for block in blocks):
         return None
-    taps = np.asarray(taps, np.int64)
-    narrow_mask, widen_mask = shuts(narrow_mask), shuts(widen_mask)
-    weights = masked(narrow, narrow_mask), narrow_bias, opened, look_bias, masked(widen, widen_mask), widen_bias
-    a, b, y = empty((H, W, N, h), x.dtype), empty((H, W, N, h), x.dtype), empty(x.shape, x.dtype)
-    _forward(x, *weights, taps, a, b, y)
+    x = np.ascontiguousarray(x)
+    for block in blocks:
+        x = block.forward(x)
 
     def vjp(g):
-        x_g = empty(x.shape, x.dtype)
-        found = [np.zeros_like(weight) for weight in weights]
-        back = [turned(weight) for weight in weights[::2]]
-        _backward(np.ascontiguousarray(g), x, a, b, *back, taps, x_g, *found)
-        found[0], found[2], found[4] = masked(found[0], narrow_mask), spread(found[2]), masked(found[4], widen_mask)
-        return x_g, *found
+        own_g, found = empty(g.shape, g.dtype), []
+        own_g[...] = g
+        while blocks:  # what a block has kept is let go of as soon as it has been used
+            found = [*blocks.pop().backward(own_g), *found]
+        return own_g, *found
 
-    return y, vjp
+    return x, vjp
+
+
+class Block:
+    """One block, with its weights as kernels want them, and what it keeps."""
+
+    def __init__(
+        self, narrow, narrow_bias, look, look_bias, widen, widen_bias, narrow_mask, look_mask, widen_mask
+    ):  # fmt: skip
+        taps, opened, self.spread = open_part(look, look_mask, None)
+        # A mask that was tampered with may look down; the way back relies on no row below being read.
+        self.as_expected, self.taps = len(taps) > 0 and max(taps)[0] <= 0, np.asarray(taps, np.int64)
+        self.masks = shuts(narrow_mask), shuts(widen_mask)
+        self.weights = (
+            *(masked(narrow, self.masks[0]), narrow_bias, opened, look_bias),
+            *(masked(widen, self.masks[1]), widen_bias),
+        )
+
+    def forward(self, x):
+        """(H, W, N, 2h) -> (H, W, N, 2h)."""
+        thin = (*x.shape[:3], self.weights[0].shape[1])
+        a, b, y = empty(thin, x.dtype), empty(thin, x.dtype), empty(x.shape, x.dtype)
+        _forward(x, *self.weights, self.taps, a, b, y)
+        self.kept = x, a, b
+        return y
+
+    def backward(self, g):
+        """The gradients of all A_BLOCK Tensors; that of y gives way to that of x."""
+        found = [np.zeros_like(weight) for weight in self.weights]
+        _backward(g, *self.kept, *(turned(weight) for weight in self.weights[::2]), self.taps, *found)
+        found[0], found[4] = masked(found[0], self.masks[0]), masked(found[4], self.masks[1])
+        found[2] = self.spread(found[2])
+        return found
 
 
 @jit
@@ -75,14 +107,15 @@ def _forward(x, narrow, narrow_bias, look, look_bias, widen, widen_bias, taps, a
 
 
 @jit
-def _backward(g, x, a, b, narrow, look, widen, taps, x_g, narrow_g, narrow_s, look_g, look_s, widen_g, widen_s):
+def _backward(g, x, a, b, narrow, look, widen, taps, narrow_g, narrow_s, look_g, look_s, widen_g, widen_s):
     """From the last row to the first: what a row's taps ask of rows above is complete when these are reached.
 
-    So of that map no more rows are kept than taps are high. The three weights are `turned`.
+    So of that map no more rows are kept than taps are high. The three weights are `turned`. In g, the gradient of x
+    takes the place of that of y.
     """
     H, W, N, D = x.shape
     h, R, blas = a.shape[3], W * N, constants(x)
-    g, x, a, b, x_g = g.reshape(g.size), x.reshape(x.size), a.reshape(a.size), b.reshape(b.size), x_g.reshape(x_g.size)
+    g, x, a, b = g.reshape(g.size), x.reshape(x.size), a.reshape(a.size), b.reshape(b.size)
     narrow, look, widen = narrow.reshape(D * h), look.reshape(look.size), widen.reshape(h * D)
     narrow_g, look_g, widen_g = narrow_g.reshape(D * h), look_g.reshape(look_g.size), widen_g.reshape(h * D)
     rectified, b_g, back = np.empty(R * D, x.dtype), np.empty(R * h, x.dtype), np.empty(R * D, x.dtype)
@@ -104,7 +137,7 @@ def _backward(g, x, a, b, narrow, look, widen, taps, x_g, narrow_g, narrow_s, lo
         a_g[place : place + R * h] = 0
         for i in range(U(R * D)):
             o = U(wide) + i
-            x_g[o] = g[o] + (back[i] if x[o] > ZERO else ZERO)
+            g[o] += back[i] if x[o] > ZERO else ZERO
     fold(narrow_sums, narrow_s)
     fold(look_sums, look_s)
     fold(widen_sums, widen_s)

@@ -69,9 +69,8 @@ class GatedPixelCNN(Model):
         self.top = Top(groups, head_width, self.head.groups, init)
 
     def _compiled(self, x: Any, condition: Any) -> Any:
-        kinds = "".join(layer.kind for layer in self.layers)
-        as_built = {type(layer) for layer in self.layers} == {GatedLayer} and kinds == "A" + "B" * (len(kinds) - 1)
-        if not (as_built and isinstance(x, np.ndarray)):
+        kinds = "".join(layer.kind for layer in self.layers if type(layer) is GatedLayer)
+        if kinds != "A" + "B" * (len(self.layers) - 1) or not isinstance(x, np.ndarray):
             return None
         layers = [asked for layer in self.layers if (asked := layer.compiled()) is not None]
         if len(layers) < len(self.layers):

@@ -34,18 +34,16 @@ class ResidualBlock(Module):
         self.drop = Dropout(dropout)
         self.widen = Pointwise(narrow, wide, init)
 
-    def _compiled(self, x: Tensor, condition: Any, rng: np.random.Generator | None = None) -> Any:
+    def compiled(self, condition: Any, rng: np.random.Generator | None) -> tuple[list[Any], list[Any]] | None:
+        """The Tensors and masks for a compiled body (see `composite`); None where it would not be all of the block."""
         layers: list[Any] = [self.narrow, self.look, self.widen]
         as_built = [type(layer) for layer in layers] == [Pointwise, Conv2d, Pointwise] and layers[1].dilation == 1
         if not as_built or condition is not None or (rng is not None and self.drop.rate):
             return None
         if any(activation is not ops.relu for activation in self.activations):
             return None
-        weights = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
-        masks = {f"{name}_mask": layer.mask for name, layer in zip(("narrow", "look", "widen"), layers, strict=True)}
-        return "residual_block", (x, *weights), masks
+        return [tensor for layer in layers for tensor in (layer.weight, layer.bias)], [layer.mask for layer in layers]
 
-    @composite(_compiled)
     def __call__(self, x: Tensor, condition: Any, rng: np.random.Generator | None = None) -> Tensor:
         """(H, W, N, 2h) -> (H, W, N, 2h)."""
         first, second, third = self.activations
@@ -99,7 +97,19 @@ class PixelCNN(Model):
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
         """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
-        x = self.stem(x)
+        return self.top(self.residuals(self.stem(x), condition, rng))
+
+    def _compiled(self, x: Tensor, condition: Any, rng: np.random.Generator | None) -> Any:
+        asked = [block.compiled(condition, rng) for block in self.blocks if type(block) is ResidualBlock]
+        blocks = [block for block in asked if block is not None]
+        if len(blocks) < len(self.blocks):
+            return None
+        tensors = [tensor for tensors, _ in blocks for tensor in tensors]
+        return "residual_blocks", (x, *tensors), {"masks": [masks for _, masks in blocks]}
+
+    @composite(_compiled)
+    def residuals(self, x: Tensor, condition: Any, rng: np.random.Generator | None) -> Tensor:
+        """All blocks: (H, W, N, 2h) -> (H, W, N, 2h)."""
         for block in self.blocks:
             x = block(x, condition, rng)
-        return self.top(x)
+        return x
