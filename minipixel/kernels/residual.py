@@ -14,6 +14,7 @@ from minipixel.kernels.rows import (
     ZERO,
     U,
     add_bias,
+    add_to,
     add_to_sums,
     bias_and_rectify,
     fill,
@@ -24,7 +25,6 @@ from minipixel.kernels.rows import (
     widened,
 )
 from minipixel.kernels.taps import masked, open_part, shuts
-
 
 A_BLOCK = 6
 """Its Tensors: weight and bias of the 1x1 that narrows, of the look around, of the 1x1 that widens."""
@@ -135,9 +135,9 @@ def _backward(g, x, a, b, narrow, look, widen, taps, narrow_g, narrow_s, look_g,
         add_weight_gradient(R, D, h, rectified, 0, a_g, place, narrow_g, 0, blas)
         gemm(R, D, h, a_g, place, False, narrow, 0, False, back, 0, False, blas)
         a_g[place : place + R * h] = 0
-        for i in range(U(R * D)):
-            o = U(wide) + i
-            g[o] += back[i] if x[o] > ZERO else ZERO
+        for i in range(U(R * D)):  # a loop of its own: one that adds to g, too, is not vectorised
+            back[i] = back[i] if rectified[i] > ZERO else ZERO
+        add_to(back, 0, g, wide, R * D)
     fold(narrow_sums, narrow_s)
     fold(look_sums, look_s)
     fold(widen_sums, widen_s)
