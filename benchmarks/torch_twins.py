@@ -120,6 +120,9 @@ class LSTM(nn.Module):
     A cell reads `window` states of the row before: 3 are left, middle and right, 2 are left and middle.
     """
 
+    by_index = False
+    """Whether rows are taken one by one, as most code does: on the way back each of them makes a whole map of zeros."""
+
     def __init__(self, see, h, window):
         super().__init__()
         self.see = see
@@ -130,7 +133,8 @@ class LSTM(nn.Module):
         N, K, _, columns = gates.shape
         h = c = gates.new_zeros(N, K // 4, columns)
         states = []
-        for row in gates.unbind(dim=2):
+        rows = [gates[:, :, r] for r in range(gates.shape[2])] if self.by_index else gates.unbind(dim=2)
+        for row in rows:
             o, f, i, g = (row + self.state(h)[:, :, :columns]).chunk(4, dim=1)
             c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
             h = torch.sigmoid(o) * torch.tanh(c)

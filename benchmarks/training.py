@@ -12,7 +12,8 @@ threads, compiling, the first batch that brings weight-normalised weights into r
 
 The twin's step (torch_training.py) is zero_grad, forward, loss, backward, and PyTorch's fused Adam, on a batch that
 lies ready as floats in its own memory layout. Both layouts take part, with a thread a core (more settings by
---threads), and what is fastest counts.
+--threads), and what is fastest counts. With --by-index the twins of LSTMs take their rows one by one, as most public
+code does, which costs them much on the way back.
 
 Both start from the same weights, and before anything is timed their losses must agree. All take turns: some steps of
 ours, some of each twin, and again. A round's time is the median of its steps; the table has the medians of the rounds,
@@ -36,6 +37,7 @@ import numpy as np
 import sampling_report
 import torch
 import torch_training
+import torch_twins
 import training_memory
 import training_profile
 import training_report
@@ -102,13 +104,15 @@ def main():
     parser.add_argument("--steps", type=int, default=3, help="steps of each in a round")
     parser.add_argument("--patience", type=float, default=0, help="seconds a model to wait for quiet rounds")
     parser.add_argument("--threads", nargs="+", type=int, default=[CORES], help="of PyTorch: the fastest counts")
+    parser.add_argument("--by-index", action="store_true", help="twins take rows one by one, as most code does")
     parser.add_argument("--json", type=Path, default=Path("runs/training.json"))
     parser.add_argument("--quick", action="store_true", help="2 rounds of 2 steps, no memory")
     parser.add_argument("--profile", choices=ROWS, metavar="model", help="the share of each op, no more")
     parser.add_argument("--write", action="store_true", help="write the table into docs/")
     options = parser.parse_args()
-    if options.write and (options.quick or options.models != list(ROWS)):
-        parser.error("--write: got --quick or --models, wanted neither, since the page has a full table of all models")
+    if options.write and (options.quick or options.by_index or options.models != list(ROWS)):
+        parser.error("--write: got other options, wanted none, since the page has the full table of the best twins")
+    torch_twins.LSTM.by_index = options.by_index
     if options.profile:
         print(*training_profile.lines(options.profile, *training_profile.profile(options.profile)), sep="\n")
         return

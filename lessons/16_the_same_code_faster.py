@@ -95,12 +95,13 @@ with arena.arena():
 print("second elsewhere:", second.ctypes.data != where, " third in the same place:", third.ctypes.data == where)
 
 # %% [markdown]
-# ## A layer in one call
+# ## Layers in one call
 # What costs next is Python. Two workers share one interpreter, which runs one of them at a time; only compiled loops,
 # NumPy and BLAS let go of it. A residual block of PixelCNN is seven ops, forward and backward fourteen calls, each with
-# a map that goes to memory and comes back. So the block has a compiled body as well: all seven, a row of pixels at a
-# time, in one call. The block *as it is written* stays what it was, and stays the definition. `kernels.as_written()`
-# runs it; so does a machine without Numba; the clock of lesson 15 reads nothing else. Both ways, one after the other:
+# a map that goes to memory and comes back. So all blocks together have a compiled body as well: block after block, the
+# seven ops of each a row of pixels at a time. The blocks *as they are written* stay what they were, and stay the
+# definition. `kernels.as_written()` runs them; so does a machine without Numba; the clock of lesson 15 reads nothing
+# else. Both ways, one after the other:
 
 # %%
 model = mp.models.PixelCNN((SIDE, SIDE, 1), 2, hidden=16, blocks=7)
@@ -126,13 +127,14 @@ print(f"{len(many)} ops in {slow:.1f} ms; {len(few)} in {fast:.1f} ms; gradients
 # %% [markdown]
 # ## Shards
 # One batch, cut into shards. Small ones stay in the cache, but every shard pays for its Python; large ones spill. The
-# curve is flat in between, so the size need not suit the machine: it is fixed by the width of the model. That buys
-# something better. Sums are taken in the order of shards, and each shard is computed by one thread from its own numbers
-# alone. So weights come out *the same to the bit*, whoever does the work.
+# curve is flat in between, so the size need not suit the machine: it is fixed by the width of the model, and by the
+# batch, in which eight cores should find a shard each. That buys something better. Sums are taken in the order of
+# shards, and each shard is computed by one thread from its own numbers alone. So weights come out *the same to the
+# bit*, whoever does the work.
 
 # %%
 sizes, cost = [1, 2, 4, 8, 16, 32, 64], []
-own_size = model.shard_size
+own_size = model.shard_of_batch(BATCH)
 for size in sizes:
     with arena.arena():
         cost.append(milliseconds(partial(step, images[:size])) / min(size, BATCH))
@@ -140,7 +142,7 @@ figure = plots.figure(5.6, 3.2)
 axes = figure.add_subplot()
 axes.plot(sizes, cost, "o-")
 axes.axvline(own_size, color="0.7", zorder=0)
-axes.annotate(f"what this model takes: {own_size}", (own_size, max(cost)), (6, -4), textcoords="offset points")
+axes.annotate(f"what a batch of {BATCH} takes: {own_size}", (own_size, max(cost)), (6, -4), textcoords="offset points")
 axes.set_xscale("log", base=2)
 axes.set_xticks(sizes, [str(size) for size in sizes])
 axes.set(xlabel="images a shard", ylabel="milliseconds an image, one worker", ylim=(0, None))

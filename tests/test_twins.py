@@ -28,8 +28,11 @@ def twins():
         return torch_training
 
 
-@pytest.mark.parametrize("name", OPTIONS)
-def test_twin(twins, name):
+@pytest.mark.parametrize(
+    ("name", "by_index"), [*((name, False) for name in OPTIONS), ("row-lstm", True), ("diagonal-bilstm", True)]
+)
+def test_twin(twins, monkeypatch, name, by_index):
+    monkeypatch.setattr(twins.torch_twins.LSTM, "by_index", by_index)
     options = OPTIONS[name]
     model = models.MODELS[name](
         (8, 6, 1), 2, **options, **OURS_ALONE.get(name, {}), head="bernoulli", dtype="float64", rng=1
