@@ -11,7 +11,7 @@ from minipixel.arena import empty, zeros
 from minipixel.kernels import winograd
 from minipixel.kernels.blas import add_weight_gradient, constants, gemm
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import add_to, add_to_sums, fill, fold, wide_zeros, widened
+from minipixel.kernels.rows import add_to, add_to_sums, fill, flat, fold, wide_zeros, widened
 from minipixel.kernels.taps import masked, open_part, shuts
 
 THIN = 8
@@ -122,7 +122,7 @@ def _linear(x, weight, bias, y):
     """y = x w + b, in blocks of rows."""
     K_in, K_out = weight.shape
     blas, block, rows = constants(x), _block(K_in, K_out), y.size // K_out
-    x, weight, bias, y = x.reshape(x.size), weight.reshape(weight.size), widened(bias), y.reshape(y.size)
+    x, weight, bias, y = flat(x), flat(weight), widened(bias), flat(y)
     for r in range(0, rows, block):
         R = min(block, rows - r)
         fill(y, r * K_out, bias, R * K_out)
@@ -134,7 +134,7 @@ def _linear_weight_back(x, g, weight_g, bias_g):
     """weight_g += x' g and bias_g += the sums of g, in blocks of rows."""
     K_in, K_out = weight_g.shape
     blas, block, rows = constants(g), _block(K_in, K_out), g.size // K_out
-    x, g, weight_g, sums = x.reshape(x.size), g.reshape(g.size), weight_g.reshape(weight_g.size), wide_zeros(bias_g)
+    x, g, weight_g, sums = flat(x), flat(g), flat(weight_g), wide_zeros(bias_g)
     for r in range(0, rows, block):
         R = min(block, rows - r)
         add_weight_gradient(R, K_in, K_out, x, r * K_in, g, r * K_out, weight_g, 0, blas)
@@ -152,7 +152,7 @@ def _block(K_in, K_out):
 def _sums(g, sums):
     """The sums of g, channel by channel."""
     wide = wide_zeros(sums)
-    add_to_sums(g.reshape(g.size), 0, wide, g.size)
+    add_to_sums(flat(g), 0, wide, g.size)
     fold(wide, sums)
 
 
@@ -210,7 +210,7 @@ def add_taps_weight_back(r, x, rows, g, g0, taps, H, W, N, K_in, K_out, weight_g
 def _by_taps(x, weight, bias, taps, stride, y):
     H, W, N, K_in = x.shape
     K_out, blas = y.shape[3], constants(x)
-    x, weight, bias, y = x.reshape(x.size), weight.reshape(weight.size), widened(bias), y.reshape(y.size)
+    x, weight, bias, y = flat(x), flat(weight), widened(bias), flat(y)
     for r in range(H):
         fill(y, r * W * N * K_out, bias, W * N * K_out)
         add_taps(r, x, H, weight, taps, H, W, N, K_in, K_out, y, r * W * N * K_out, blas)
@@ -220,7 +220,7 @@ def _by_taps(x, weight, bias, taps, stride, y):
 def _by_taps_weight_back(x, g, taps, stride, weight_g, bias_g):
     H, W, N, K_in = x.shape
     K_out, blas = g.shape[3], constants(x)
-    x, g, weight_g, sums = x.reshape(x.size), g.reshape(g.size), weight_g.reshape(weight_g.size), wide_zeros(bias_g)
+    x, g, weight_g, sums = flat(x), flat(g), flat(weight_g), wide_zeros(bias_g)
     for r in range(H):
         add_taps_weight_back(r, x, H, g, r * W * N * K_out, taps, H, W, N, K_in, K_out, weight_g, blas)
         add_to_sums(g, r * W * N * K_out, sums, W * N * K_out)
@@ -252,11 +252,11 @@ def side_by_side(x, weight, bias, taps, stride, y):
     K, T = x.shape[3], len(taps)
     h, w, N, K_out = y.shape
     columns, blas = np.empty((T, K, w, N), x.dtype), constants(x)
-    flat, weight, y, bias = columns.reshape(columns.size), weight.reshape(weight.size), y.reshape(y.size), widened(bias)
+    laid, weight, y, bias = flat(columns), flat(weight), flat(y), widened(bias)
     for r in range(h):
         lay(r, x, taps, stride, w, columns)
         fill(y, r * w * N * K_out, bias, w * N * K_out)
-        gemm(w * N, K_out, T * K, flat, 0, True, weight, 0, False, y, r * w * N * K_out, True, blas)
+        gemm(w * N, K_out, T * K, laid, 0, True, weight, 0, False, y, r * w * N * K_out, True, blas)
 
 
 @jit
@@ -265,11 +265,11 @@ def side_by_side_weight_back(x, g, taps, stride, weight_g, bias_g):
     K, T = x.shape[3], len(taps)
     h, w, N, K_out = g.shape
     columns, blas = np.empty((T, K, w, N), x.dtype), constants(x)
-    flat, g, weight_g = columns.reshape(columns.size), g.reshape(g.size), weight_g.reshape(weight_g.size)
+    laid, g, weight_g = flat(columns), flat(g), flat(weight_g)
     sums = wide_zeros(bias_g)
     for r in range(h):
         lay(r, x, taps, stride, w, columns)
-        gemm(T * K, K_out, w * N, flat, 0, False, g, r * w * N * K_out, False, weight_g, 0, True, blas)
+        gemm(T * K, K_out, w * N, laid, 0, False, g, r * w * N * K_out, False, weight_g, 0, True, blas)
         add_to_sums(g, r * w * N * K_out, sums, w * N * K_out)
     fold(sums, bias_g)
 
@@ -283,16 +283,16 @@ def _scatter(g, weight, taps, stride, x):
     H, W, N, K = x.shape
     h, w, N, L = g.shape
     blas, room = constants(g), np.empty(w * N * K, g.dtype)
-    flat_g, weight, flat = g.reshape(g.size), weight.reshape(weight.size), x.reshape(x.size)
+    all_g, weight, all_x = flat(g), flat(weight), flat(x)
     for r in range(h):
         if stride == 1:
-            add_taps_back(r, flat_g, r * w * N * L, weight, taps, H, W, N, K, L, flat, H, blas)
+            add_taps_back(r, all_g, r * w * N * L, weight, taps, H, W, N, K, L, all_x, H, blas)
             continue
         for t in range(len(taps)):
             q = r * stride + taps[t, 0]
             if 0 <= q < H:
-                gemm(w * N, K, L, flat_g, r * w * N * L, False, weight, t * K * L, False, room, 0, False, blas)
+                gemm(w * N, K, L, all_g, r * w * N * L, False, weight, t * K * L, False, room, 0, False, blas)
                 for c in range(w):
                     p = c * stride + taps[t, 1]
                     if 0 <= p < W:
-                        add_to(room, c * N * K, flat, (q * W + p) * N * K, N * K)
+                        add_to(room, c * N * K, all_x, (q * W + p) * N * K, N * K)

@@ -5,7 +5,7 @@ import numpy as np
 from minipixel.arena import empty
 from minipixel.kernels.functions import ONE, sigmoid
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import ZERO, U
+from minipixel.kernels.rows import ZERO, U, flat
 
 
 def linear_gate(x):
@@ -42,7 +42,7 @@ def dropout(x, *, keep, rate):
 
 @jit
 def _linear_gate(x, y):
-    K, x, y = U(y.shape[-1]), x.reshape(x.size), y.reshape(y.size)
+    K, x, y = U(y.shape[-1]), flat(x), flat(y)
     for o in range(U(0), U(y.size), max(K, U(1))):
         for k in range(K):
             y[o + k] = x[o + o + k] * sigmoid(x[o + o + K + k])
@@ -50,7 +50,7 @@ def _linear_gate(x, y):
 
 @jit
 def _linear_gate_back(g, x, x_g):
-    K, g, x, x_g = U(g.shape[-1]), g.reshape(g.size), x.reshape(x.size), x_g.reshape(x.size)
+    K, g, x, x_g = U(g.shape[-1]), flat(g), flat(x), x_g.reshape(x.size)
     for o in range(U(0), U(g.size), max(K, U(1))):
         for k in range(K):
             s = sigmoid(x[o + o + K + k])
@@ -60,6 +60,6 @@ def _linear_gate_back(g, x, x_g):
 
 @jit
 def _dropout(x, keep, scale, y):
-    x, keep, y = x.reshape(x.size), keep.reshape(x.size), y.reshape(x.size)
+    x, keep, y = flat(x), keep.reshape(x.size), y.reshape(x.size)
     for i in range(U(x.size)):
         y[i] = x[i] * scale if keep[i] else ZERO

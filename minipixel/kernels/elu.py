@@ -5,7 +5,7 @@ import numpy as np
 from minipixel.arena import empty
 from minipixel.kernels.functions import exp, expm1
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import ZERO, U
+from minipixel.kernels.rows import ZERO, U, flat
 
 
 def concat_elu(x):
@@ -25,13 +25,13 @@ def concat_elu(x):
 @jit
 def _concat_elu(x, y):
     K = x.shape[-1]
-    bend(x.reshape(x.size), 0, x.size // max(1, K), K, y.reshape(y.size), 0)
+    bend(flat(x), 0, x.size // max(1, K), K, flat(y), 0)
 
 
 @jit
 def _concat_elu_back(g, x, x_g):
     K = x.shape[-1]
-    unbend(g.reshape(g.size), 0, x.reshape(x.size), 0, x.size // max(1, K), K, x_g.reshape(x.size), 0)
+    unbend(flat(g), 0, flat(x), 0, x.size // max(1, K), K, x_g.reshape(x.size), 0)
 
 
 @jit

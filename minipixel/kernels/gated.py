@@ -9,7 +9,7 @@ from minipixel.arena import empty
 from minipixel.kernels.blas import add_weight_gradient, gemm
 from minipixel.kernels.functions import ONE, sigmoid, tanh
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import U, add_to_sums, copy
+from minipixel.kernels.rows import U, add_to_sums, copy, flat
 
 BLOCK = 64
 """How many pixels pass the gate at once."""
@@ -36,7 +36,7 @@ def gate(x):
 def _gate(x, factors, y):
     p = x.shape[-1] // 2
     R = y.size // max(1, p)
-    x, factors, y = x.reshape(x.size), factors.reshape(x.size), y.reshape(y.size)
+    x, factors, y = flat(x), factors.reshape(x.size), flat(y)
     for r in range(0, R, BLOCK):
         count = min(BLOCK, R - r)
         copy(x, r * 2 * p, factors, r * 2 * p, count * 2 * p)
@@ -46,9 +46,7 @@ def _gate(x, factors, y):
 @jit
 def _gate_back(g, factors, x_g):
     p = g.shape[-1]
-    back_through_gate(
-        g.reshape(g.size), 0, factors.reshape(x_g.size), 0, x_g.reshape(x_g.size), 0, g.size // max(1, p), p
-    )
+    back_through_gate(flat(g), 0, factors.reshape(x_g.size), 0, flat(x_g), 0, g.size // max(1, p), p)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

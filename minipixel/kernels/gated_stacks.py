@@ -21,7 +21,7 @@ from minipixel.kernels.convolution import (
 )
 from minipixel.kernels.gated import back_through_gate, from_the_right, gate_in_place, to_the_right
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import add_bias, add_to_sums, copy, fill, fold, wide_zeros, widened
+from minipixel.kernels.rows import add_bias, add_to_sums, copy, fill, flat, fold, wide_zeros, widened
 from minipixel.kernels.taps import masked, open_part, shuts
 
 A_LAYER = 10
@@ -167,14 +167,14 @@ def _first(x, above, look, link, out, bias, out_bias, taps, factors, y):
     H, W, N, K = x.shape
     T, p, R, blas = len(taps), y.shape[3], W * N, constants(x)
     columns, gated = np.empty((T, K, W, N), x.dtype), np.empty(R * p, x.dtype)
-    flat, above = columns.reshape(columns.size), above.reshape(above.size)
-    look, link, out = look.reshape(look.size), link.reshape(link.size), out.reshape(out.size)
-    factors, y, bias, out_bias = factors.reshape(factors.size), y.reshape(y.size), widened(bias), widened(out_bias)
+    laid, above = flat(columns), flat(above)
+    look, link, out = flat(look), flat(link), flat(out)
+    factors, y, bias, out_bias = flat(factors), flat(y), widened(bias), widened(out_bias)
     for r in range(H):
         wide, thin = r * R * 2 * p, r * R * p
         lay(r, x, taps, 1, W, columns)
         fill(factors, wide, bias, R * 2 * p)
-        gemm(R, 2 * p, T * K, flat, 0, True, look, 0, False, factors, wide, True, blas)
+        gemm(R, 2 * p, T * K, laid, 0, True, look, 0, False, factors, wide, True, blas)
         fill(y, thin, out_bias, R * p)
         to_the_right(R, p, above, factors, y, r * R, link, out, gated, blas)
 
@@ -185,14 +185,9 @@ def _first_back(g, x, above, factors, link, out, taps, above_g, add, link_g, loo
     H, W, N, K = x.shape
     T, p, R, blas = len(taps), g.shape[3], W * N, constants(x)
     columns, row_g = np.empty((T, K, W, N), x.dtype), np.empty(R * 2 * p, x.dtype)
-    flat, g, above, factors = (
-        columns.reshape(columns.size),
-        g.reshape(g.size),
-        above.reshape(above.size),
-        factors.reshape(factors.size),
-    )
-    link, out, above_g = link.reshape(link.size), out.reshape(out.size), above_g.reshape(above_g.size)
-    weights_g, look_g = (link_g.reshape(link.size), out_g.reshape(out.size)), look_g.reshape(look_g.size)
+    laid, g, above, factors = flat(columns), flat(g), flat(above), flat(factors)
+    link, out, above_g = flat(link), flat(out), flat(above_g)
+    weights_g, look_g = (link_g.reshape(link.size), out_g.reshape(out.size)), flat(look_g)
     rooms = np.empty(R * p, x.dtype), np.empty(R * p, x.dtype)
     wide_sums = wide_zeros(sums), wide_zeros(out_sums)
     for r in range(H):
@@ -200,7 +195,7 @@ def _first_back(g, x, above, factors, link, out, taps, above_g, add, link_g, loo
             R, p, g, above, factors, r * R, link, out, above_g, add, row_g, rooms, wide_sums, weights_g, blas
         )
         lay(r, x, taps, 1, W, columns)
-        gemm(T * K, 2 * p, R, flat, 0, False, row_g, 0, False, look_g, 0, True, blas)
+        gemm(T * K, 2 * p, R, laid, 0, False, row_g, 0, False, look_g, 0, True, blas)
     fold(wide_sums[0], sums)
     fold(wide_sums[1], out_sums)
 
@@ -216,13 +211,9 @@ def _later(before, h, weights, biases, kernel, above, factors, y):
     vertical, look, link, out = weights
     R, down, blas = W * N, rows.max(), constants(h)
     slots, pairs = down - rows.min() + 1, (W + 1) // 2
-    before, h, above = before.reshape(before.size), h.reshape(h.size), above.reshape(above.size)
-    factors, y, gated, passing = (
-        factors.reshape(factors.size),
-        y.reshape(y.size),
-        np.empty(R * p, h.dtype),
-        np.empty(R * 2 * p, h.dtype),
-    )
+    before, h, above = flat(before), flat(h), flat(above)
+    factors, y = flat(factors), flat(y)
+    gated, passing = np.empty(R * p, h.dtype), np.empty(R * 2 * p, h.dtype)
     bias, right_bias, out_bias = widened(biases[0]), widened(biases[1]), widened(biases[2])
     size = 4 * pairs * N * p if of_three else R * p
     seen, made = np.empty(slots * size, h.dtype), np.empty(4 * pairs * N * 2 * p if of_three else 0, h.dtype)
@@ -261,29 +252,18 @@ def _later_back(
     vertical, look, link, out = weights
     R, down, up, blas = W * N, rows.max(), rows.min(), constants(g)
     slots, pairs = down - up + 1, (W + 1) // 2
-    g, before, h, above = g.reshape(g.size), before.reshape(before.size), h.reshape(h.size), above.reshape(above.size)
-    factors, above_g, before_g, h_g = (
-        factors.reshape(factors.size),
-        above_g.reshape(above_g.size),
-        before_g.reshape(before_g.size),
-        h_g.reshape(h_g.size),
-    )
-    vertical_g, look_g = vertical_g.reshape(vertical_g.size), look_g.reshape(look_g.size)
-    weights_g = link_g.reshape(link_g.size), out_g.reshape(out_g.size)
+    g, before, h, above = flat(g), flat(before), flat(h), flat(above)
+    factors, above_g, before_g, h_g = flat(factors), flat(above_g), flat(before_g), flat(h_g)
+    vertical_g, look_g = flat(vertical_g), flat(look_g)
+    weights_g = flat(link_g), flat(out_g)
     wide_sums, right_wide_sums = wide_zeros(sums), (wide_zeros(right_sums), wide_zeros(out_sums))
     size = 4 * pairs * N * p if of_three else R * p
-    seen, seen_g, passed = (
-        np.empty(slots * size, g.dtype),
-        np.empty(slots * size, g.dtype),
-        np.empty(slots * R * 2 * p, g.dtype),
-    )
+    seen, seen_g = np.empty(slots * size, g.dtype), np.empty(slots * size, g.dtype)
+    passed = np.empty(slots * R * 2 * p, g.dtype)
     made_g = np.empty(4 * pairs * N * 2 * p if of_three else 0, g.dtype)
     row, row_of_above_g = np.zeros((2 * pairs + 2) * N * p, g.dtype), np.zeros(2 * pairs * N * 2 * p, g.dtype)
-    row_g, v_g, rooms = (
-        np.empty(R * 2 * p, g.dtype),
-        np.empty(R * p, g.dtype),
-        (np.empty(R * p, g.dtype), np.empty(R * p, g.dtype)),
-    )
+    row_g, v_g = np.empty(R * 2 * p, g.dtype), np.empty(R * p, g.dtype)
+    rooms = np.empty(R * p, g.dtype), np.empty(R * p, g.dtype)
     for r in range(min(0, -down), max(H, H - up)):
         q = r + down
         if 0 <= q < H:

@@ -5,7 +5,7 @@ import numpy as np
 from minipixel.arena import empty
 from minipixel.kernels.functions import ONE, exp, log, log1p
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import ZERO, U
+from minipixel.kernels.rows import ZERO, U, flat
 
 
 def bernoulli_log_prob(logits, *, images):
@@ -48,7 +48,7 @@ def categorical_log_prob(logits, *, images):
 
 @jit
 def _bernoulli(x, ones, log_p):
-    x, ones, log_p = x.reshape(x.size), ones.reshape(x.size), log_p.reshape(x.size)
+    x, ones, log_p = flat(x), ones.reshape(x.size), log_p.reshape(x.size)
     for i in range(U(x.size)):
         odds = x[i] if ones[i] else -x[i]
         log_p[i] = min(odds, ZERO) - log1p(exp(-abs(odds)))
@@ -56,7 +56,7 @@ def _bernoulli(x, ones, log_p):
 
 @jit
 def _bernoulli_back(g, x, ones, x_g):
-    g, x, ones, x_g = g.reshape(x.size), x.reshape(x.size), ones.reshape(x.size), x_g.reshape(x.size)
+    g, x, ones, x_g = g.reshape(x.size), flat(x), ones.reshape(x.size), x_g.reshape(x.size)
     for i in range(U(x.size)):
         odds = x[i] if ones[i] else -x[i]
         decay = exp(-abs(odds))
@@ -66,7 +66,7 @@ def _bernoulli_back(g, x, ones, x_g):
 
 @jit
 def _categorical(x, q, log_p, highest, totals):
-    Q, x = U(x.shape[1]), x.reshape(x.size)
+    Q, x = U(x.shape[1]), flat(x)
     for i in range(U(len(q))):
         o, largest, total = i * Q, x[i * Q], x.dtype.type(0)
         for j in range(Q):
@@ -80,7 +80,7 @@ def _categorical(x, q, log_p, highest, totals):
 
 @jit
 def _categorical_back(g, x, q, highest, totals, x_g):
-    Q, x = U(x.shape[1]), x.reshape(x.size)
+    Q, x = U(x.shape[1]), flat(x)
     for i in range(U(len(q))):
         o, scale = i * Q, -g[i] / totals[i]
         for j in range(Q):

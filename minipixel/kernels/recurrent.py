@@ -10,7 +10,7 @@ from minipixel.kernels.blas import CACHED, add_weight_gradient, constants, gemm
 from minipixel.kernels.convolution import turned
 from minipixel.kernels.jit import jit
 from minipixel.kernels.routes import diagonal_route, row_route
-from minipixel.kernels.rows import add_bias, add_to_sums, copy, fold, wide_zeros, widened
+from minipixel.kernels.rows import add_bias, add_to_sums, copy, flat, fold, wide_zeros, widened
 from minipixel.kernels.scan import Scan
 from minipixel.kernels.taps import masked, open_part, shuts
 
@@ -94,9 +94,9 @@ def _widen(x, h, weight, bias, y):
     K, D = weight.shape
     pixels, block, blas = x.size // D, max(1, CACHED // (K + D)), constants(x)
     x, h, y, weight, bias = (
-        x.reshape(x.size),
-        h.reshape(h.size),
-        y.reshape(y.size),
+        flat(x),
+        flat(h),
+        flat(y),
         weight.reshape(K * D),
         widened(bias),
     )
@@ -111,7 +111,7 @@ def _widen_back(g, h, weight, x_g, h_g, weight_g, bias_g):
     """The same way back, on which x only receives what y is asked for. The weight is `turned`."""
     D, K = weight.shape
     pixels, block, blas, sums = g.size // D, max(1, CACHED // (K + D)), constants(g), wide_zeros(bias_g)
-    g, h, x_g, h_g = g.reshape(g.size), h.reshape(h.size), x_g.reshape(x_g.size), h_g.reshape(h_g.size)
+    g, h, x_g, h_g = flat(g), flat(h), flat(x_g), flat(h_g)
     weight, weight_g = weight.reshape(D * K), weight_g.reshape(K * D)
     for p in range(0, pixels, block):
         R = min(block, pixels - p)

@@ -18,6 +18,7 @@ from minipixel.kernels.rows import (
     add_to_sums,
     bias_and_rectify,
     fill,
+    flat,
     fold,
     rectify,
     through_rectifier,
@@ -90,8 +91,8 @@ class Block:
 def _forward(x, narrow, narrow_bias, look, look_bias, widen, widen_bias, taps, a, b, y):
     H, W, N, D = x.shape
     h, R, blas = a.shape[3], W * N, constants(x)
-    x, a, b, y = x.reshape(x.size), a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
-    narrow, look, widen = narrow.reshape(D * h), look.reshape(look.size), widen.reshape(h * D)
+    x, a, b, y = flat(x), flat(a), flat(b), flat(y)
+    narrow, look, widen = narrow.reshape(D * h), flat(look), widen.reshape(h * D)
     narrow_bias, look_bias, widen_bias = widened(narrow_bias), widened(look_bias), widened(widen_bias)
     rectified = np.empty(R * D, x.dtype)
     for r in range(H):
@@ -115,9 +116,9 @@ def _backward(g, x, a, b, narrow, look, widen, taps, narrow_g, narrow_s, look_g,
     """
     H, W, N, D = x.shape
     h, R, blas = a.shape[3], W * N, constants(x)
-    g, x, a, b = g.reshape(g.size), x.reshape(x.size), a.reshape(a.size), b.reshape(b.size)
-    narrow, look, widen = narrow.reshape(D * h), look.reshape(look.size), widen.reshape(h * D)
-    narrow_g, look_g, widen_g = narrow_g.reshape(D * h), look_g.reshape(look_g.size), widen_g.reshape(h * D)
+    g, x, a, b = flat(g), flat(x), flat(a), flat(b)
+    narrow, look, widen = narrow.reshape(D * h), flat(look), widen.reshape(h * D)
+    narrow_g, look_g, widen_g = narrow_g.reshape(D * h), flat(look_g), widen_g.reshape(h * D)
     rectified, b_g, back = np.empty(R * D, x.dtype), np.empty(R * h, x.dtype), np.empty(R * D, x.dtype)
     narrow_sums, look_sums, widen_sums = wide_zeros(narrow_s), wide_zeros(look_s), wide_zeros(widen_s)
     rows = 1 - taps[:, 0].min()

@@ -19,6 +19,12 @@ WIDE = 128
 
 
 @jit
+def flat(x):
+    """The numbers of an array, one after another."""
+    return x.reshape(x.size)
+
+
+@jit
 def copy(source, there, target, here, n):
     """n numbers, from one place to another."""
     a, b = U(there), U(here)

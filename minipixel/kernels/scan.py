@@ -16,7 +16,7 @@ from minipixel.kernels.cells import LANES, cells, cells_back
 from minipixel.kernels.convolution import turned
 from minipixel.kernels.jit import jit
 from minipixel.kernels.routes import row_route
-from minipixel.kernels.rows import add_to, add_to_sums, copy, fill, fold, wide_zeros, widened
+from minipixel.kernels.rows import add_to, add_to_sums, copy, fill, flat, fold, wide_zeros, widened
 
 
 def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
@@ -107,8 +107,8 @@ def _as_they_were(stored, K):
 @jit
 def _forward(x, given, weights, route, kept, y, place, add):
     (P, N, G), (S, D, _), K = kept[0].shape, weights[0].shape, weights[1].shape[1]
-    blas, bias, mapped = constants(x), widened(given.reshape(given.size)[:G]), given.ndim > 1
-    x, given, y = x.reshape(x.size), given.reshape(given.size), y.reshape(y.size)
+    blas, bias, mapped = constants(x), widened(flat(given)[:G]), given.ndim > 1
+    x, given, y = flat(x), flat(given), flat(y)
     see, weight = weights[0].reshape(S * D * G), weights[1].reshape(weights[1].size)
     gates, c, h = kept[0].reshape(P * N * G), kept[1].reshape(kept[1].size), kept[2].reshape(kept[2].size)
     seen = np.empty(route.width * N * D, x.dtype)
@@ -148,7 +148,7 @@ def _backward(g, x, weights, route, kept, x_g, found, mapped):
     """
     (P, N, G), (S, _, D), K = kept[0].shape, weights[0].shape, weights[1].shape[2]
     blas, row = constants(x), route.width * N * K
-    g, x, x_g = g.reshape(g.size), x.reshape(x.size), x_g.reshape(x_g.size)
+    g, x, x_g = flat(g), flat(x), flat(x_g)
     see, weight = weights[0].reshape(S * D * G), weights[1].reshape(weights[1].size)
     gates, c, h = kept[0].reshape(P * N * G), kept[1].reshape(kept[1].size), kept[2].reshape(kept[2].size)
     see_g, weight_g, bias_sums = found[0].reshape(S * D * G), found[2].reshape(weight.size), wide_zeros(found[1])

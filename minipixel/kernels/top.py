@@ -13,6 +13,7 @@ from minipixel.kernels.rows import (
     add_to_sums,
     bias_and_rectify,
     fill,
+    flat,
     fold,
     rectify,
     through_rectifier,
@@ -51,7 +52,7 @@ def top(x, first, first_bias, second, second_bias, third, third_bias, *, masks):
 @jit
 def _forward(x, first, first_bias, second, second_bias, third, third_bias, a, b, y):
     (D, K), (L, P), pixels = first.shape, third.shape, x.size // x.shape[-1]
-    x, a, b, y, blas = x.reshape(x.size), a.reshape(a.size), b.reshape(b.size), y.reshape(y.size), constants(x)
+    x, a, b, y, blas = flat(x), flat(a), flat(b), flat(y), constants(x)
     first, second, third = first.reshape(D * K), second.reshape(K * L), third.reshape(L * P)
     first_bias, second_bias, third_bias = widened(first_bias), widened(second_bias), widened(third_bias)
     rectified = np.empty(BLOCK * D, x.dtype)
@@ -70,7 +71,7 @@ def _forward(x, first, first_bias, second, second_bias, third, third_bias, a, b,
 def _backward(g, x, a, b, first, second, third, x_g, first_g, second_g, third_g, first_s, second_s, third_s):
     """The three weights are `turned`; gradients and sums of them are not."""
     (K, D), (P, L), pixels, blas = first.shape, third.shape, x.size // x.shape[-1], constants(x)
-    g, x, a, b, x_g = g.reshape(g.size), x.reshape(x.size), a.reshape(a.size), b.reshape(b.size), x_g.reshape(x.size)
+    g, x, a, b, x_g = flat(g), flat(x), flat(a), flat(b), x_g.reshape(x.size)
     first, second, third = first.reshape(D * K), second.reshape(K * L), third.reshape(L * P)
     first_g, second_g, third_g = first_g.reshape(D * K), second_g.reshape(K * L), third_g.reshape(L * P)
     first_sums, second_sums, third_sums = wide_zeros(first_s), wide_zeros(second_s), wide_zeros(third_s)

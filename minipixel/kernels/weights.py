@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import U
+from minipixel.kernels.rows import U, flat
 
 TINY = np.float32(1e-24)
 """As in ops/weights.py."""
@@ -29,7 +29,7 @@ def weight_norm(v, gain, *, mask=None):
 @jit
 def _normed(v, gain, weight, lengths):
     K, scale = U(len(gain)), np.empty_like(gain)
-    v, weight = v.reshape(v.size), weight.reshape(v.size)
+    v, weight = flat(v), weight.reshape(v.size)
     lengths[:] = 0
     for o in range(U(0), U(v.size), K):
         for k in range(K):
@@ -46,7 +46,7 @@ def _normed(v, gain, weight, lengths):
 def _back(g, v, gain, lengths, v_g, gain_g):
     """What would change the length is taken out of the gradient of the direction."""
     K, scale, along = U(len(gain)), np.empty_like(gain), np.empty_like(gain)
-    g, v, v_g = g.reshape(g.size), v.reshape(v.size), v_g.reshape(v.size)
+    g, v, v_g = flat(g), flat(v), v_g.reshape(v.size)
     gain_g[:] = 0
     for o in range(U(0), U(v.size), K):
         for k in range(K):

@@ -19,7 +19,7 @@ import numpy as np
 from minipixel.arena import empty
 from minipixel.kernels.blas import add_weight_gradient, constants, gemm
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import U, add_to_sums, copy, fill, fold, wide_zeros
+from minipixel.kernels.rows import U, add_to_sums, copy, fill, flat, fold, wide_zeros
 
 NARROW = 24
 """Maps of fewer channels, on either side, gain nothing."""
@@ -75,7 +75,7 @@ def threes(four_g):
 def _forward(x, four, bias, rows, y):
     H, W, N, K = x.shape
     L, pairs, blas = y.shape[3], (W + 1) // 2, constants(x)
-    x, four, y = x.reshape(x.size), four.reshape(four.size), y.reshape(y.size)
+    x, four, y = flat(x), flat(four), flat(y)
     down, up = rows.max(), rows.min()
     slots, seen_size = down - up + 1, pairs * N * K
     biases = np.empty(N * L, x.dtype)
@@ -97,8 +97,8 @@ def _backward(g, x, four, rows, x_g, four_g, bias_g):
     """The weights are turned; their gradients are not."""
     H, W, N, K = x.shape
     L, pairs, blas = g.shape[3], (W + 1) // 2, constants(x)
-    g, x, x_g = g.reshape(g.size), x.reshape(x.size), x_g.reshape(x_g.size)
-    four, four_g, sums = four.reshape(four.size), four_g.reshape(four_g.size), wide_zeros(bias_g)
+    g, x, x_g = flat(g), flat(x), flat(x_g)
+    four, four_g, sums = flat(four), flat(four_g), wide_zeros(bias_g)
     down, up = rows.max(), rows.min()
     slots, seen_size = down - up + 1, pairs * N * K
     row, row_g = np.zeros((2 * pairs + 2) * N * K, x.dtype), np.zeros(2 * pairs * N * L, x.dtype)
