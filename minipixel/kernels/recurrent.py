@@ -93,13 +93,8 @@ def _widen(x, h, weight, bias, y):
     """y = x + h w + b, in blocks of pixels that stay in the first cache."""
     K, D = weight.shape
     pixels, block, blas = x.size // D, max(1, CACHED // (K + D)), constants(x)
-    x, h, y, weight, bias = (
-        flat(x),
-        flat(h),
-        flat(y),
-        weight.reshape(K * D),
-        widened(bias),
-    )
+    x, h, y = flat(x), flat(h), flat(y)
+    weight, bias = weight.reshape(K * D), widened(bias)
     for p in range(0, pixels, block):
         R = min(block, pixels - p)
         add_bias(x, p * D, y, p * D, bias, R * D)
