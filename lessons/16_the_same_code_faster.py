@@ -98,10 +98,9 @@ print("second elsewhere:", second.ctypes.data != where, " third in the same plac
 # ## Layers in one call
 # What costs next is Python. Two workers share one interpreter, which runs one of them at a time; only compiled loops,
 # NumPy and BLAS let go of it. A residual block of PixelCNN is seven ops, forward and backward fourteen calls, each with
-# a map that goes to memory and comes back. So all blocks together have a compiled body as well: block after block, the
-# seven ops of each a row of pixels at a time. The blocks *as they are written* stay what they were, and stay the
-# definition. `kernels.as_written()` runs them; so does a machine without Numba; the clock of lesson 15 reads nothing
-# else. Both ways, one after the other:
+# a map that goes to memory and comes back. So all blocks together have a compiled body as well: the seven ops of each,
+# a row of pixels at a time. The blocks *as they are written* stay what they were, and stay the definition.
+# `kernels.as_written()` runs them; so does a machine without Numba; the clock of lesson 15 reads nothing else. Both:
 
 # %%
 model = mp.models.PixelCNN((SIDE, SIDE, 1), 2, hidden=16, blocks=7)
@@ -169,9 +168,8 @@ optimizer = mp.optim.Adam()
 for parameter, gradient in zip(model.parameters(), by_body[1:], strict=True):
     parameter.grad = gradient
 update = milliseconds(lambda: optimizer.step(model))
-print(
-    f"Adam: {update:.2f} ms for {model.num_parameters:,} weights, {100 * update / (fast * BATCH / 8):.1f} % of a batch"
-)
+share = update / (fast * BATCH / 8)
+print(f"Adam: {update:.2f} ms for {model.num_parameters:,} weights, {100 * share:.1f} % of a batch")
 
 # %% [markdown]
 # Nor is faster always allowed. For tanh a loop can have a quotient of polynomials, which processors evaluate for many
