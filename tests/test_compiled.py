@@ -1,11 +1,13 @@
 """Every layer with a compiled body: the body against the layer as it is written. (Ops have theirs in test_ops.py.)"""
 
+import contextlib
+
 import numpy as np
 import pytest
 
 from minipixel import kernels, models, ops
 from minipixel.kernels import COMPILED
-from minipixel.tensor import gradients
+from minipixel.tensor import Tensor, gradients
 from minipixel.training import fit
 
 if not kernels.numba_enabled():
@@ -27,6 +29,9 @@ LAYERS = {
         ("gated", (4, 5, 1), {"filters": 4, "layers": 2, "num_classes": 3}),
         ("gated", (4, 5, 3), {"filters": 6, "layers": 2, "condition_shape": (2,)}),
         ("gated", (1, 1, 1), {"filters": 3, "layers": 2}),
+        # wide enough for Winograd's products, with an even and an odd number of columns
+        ("gated", (5, 6, 1), {"filters": 24, "layers": 3}),
+        ("gated", (4, 5, 3), {"filters": 25, "layers": 2, "num_classes": 3}),
     ],
     "residual_blocks": [
         ("pixelcnn", (6, 7, 1), {"hidden": 5, "blocks": 2}),
@@ -123,6 +128,19 @@ def test_a_tampered_mask_is_computed_as_it_is(tap):
     assert_equals_its_definition(model, images)
 
 
+@pytest.mark.parametrize("filters", [5, 24])
+@pytest.mark.parametrize("rows", [(), (0,), (2,), (1, 2), (0, 1, 2)])
+def test_rows_of_a_vertical_kernel_are_seen_as_they_are(filters, rows):
+    """The same for Gated PixelCNN, whose layers go through their maps row by row, and whose vertical mask is B."""
+    model = models.GatedPixelCNN((6, 5, 1), 2, filters=filters, layers=3, dtype="float64")
+    vertical = model.layers[1].vertical
+    vertical.mask = np.zeros_like(vertical.mask)
+    vertical.mask[list(rows)] = True
+    vertical.weight.data[:] = np.random.default_rng(0).normal(size=vertical.weight.shape)
+    images = np.random.default_rng(0).integers(0, 2, (3, 6, 5, 1), dtype=np.uint8)
+    assert_equals_its_definition(model, images)
+
+
 @pytest.mark.parametrize("layer", ["first", "second"])
 @pytest.mark.parametrize("centre", [(0, 1), (1, 0)])
 def test_a_kernel_out_of_place_is_computed_as_it_is(layer, centre):
@@ -192,6 +210,20 @@ def test_a_dilation_that_was_changed_is_used():
     images = np.random.default_rng(0).integers(0, 2, (3, 6, 5, 1), dtype=np.uint8)
     for changed in (model, rnn):
         assert_equals_its_definition(changed, images)
+
+
+@pytest.mark.parametrize("filters", [4, 24])
+def test_the_gradient_of_a_condition(filters):
+    model = models.GatedPixelCNN((4, 5, 1), 2, filters=filters, layers=3, condition_shape=(2,), dtype="float64")
+    images = np.random.default_rng(0).integers(0, 2, (3, 4, 5, 1), dtype=np.uint8)
+    x, told = model.scaled(images.transpose(1, 2, 0, 3)), np.random.default_rng(1).standard_normal((1, 1, 3, 2))
+    found = []
+    for how in (contextlib.nullcontext, kernels.as_written):
+        with how():
+            condition = Tensor(told)
+            y = model.forward(x, condition)
+            found += gradients(y, [condition], np.cos(np.arange(y.data.size)).reshape(y.shape))
+    np.testing.assert_allclose(*found, rtol=1e-10, atol=1e-12)
 
 
 def test_every_compiled_body_is_tested():
