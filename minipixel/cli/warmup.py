@@ -30,6 +30,7 @@ def _works() -> Iterator[tuple[str, Callable[[], None]]]:
     """By name, what to do so that everything is compiled."""
     for name, kind in MODELS.items():
         yield name, partial(_train_and_draw, kind, (8, 8, 1), 2)
+        yield f"{name}, classes", partial(_train_and_draw, kind, (8, 8, 1), 2, num_classes=2)
     for head in ("categorical", "normal_mixture"):  # Bernoulli and logistic mixtures have had their turn
         yield f"pixelcnn, {head}", partial(_train_and_draw, MODELS["pixelcnn"], (8, 8, 3), 4, head=head)
     yield "embedding", _embed
@@ -37,9 +38,9 @@ def _works() -> Iterator[tuple[str, Callable[[], None]]]:
 
 def _train_and_draw(kind: Callable[..., Model], *arguments: Any, **options: Any) -> None:
     model = kind(*arguments, **options)
-    images = np.zeros((2, *model.image_shape), np.uint8)
-    fit(model, images, epochs=1, progress=False)
-    model.sample(1)
+    images, labels = np.zeros((2, *model.image_shape), np.uint8), [0, 1] if "num_classes" in options else None
+    fit(model, images, labels, epochs=1, progress=False)
+    model.sample(2, labels)
 
 
 def _embed() -> None:
