@@ -64,15 +64,19 @@ class Network(Module):
         """
         if self.xp is not np:
             return 1024
-        size = int(np.clip(2**19 // self._numbers_a_map, 1, np.clip(2**14 // self._numbers_a_map, 16, 32)))
-        return 2 ** (size.bit_length() - 1)
+        return self._images_for(2**19)
 
     def shard_of_batch(self, N: int) -> int:
-        """The same in training on batches of N images: fewer, though not below 4, if there would not be eight shards.
+        """The same in training on batches of N images: down to half as many, if there would not be eight shards.
 
-        Eight cores are to have work.
+        Eight cores are to have work, and none of them little.
         """
-        return self.shard_size if self.xp is not np else min(self.shard_size, max(4, N // 8))
+        return self.shard_size if self.xp is not np else min(self.shard_size, max(self._images_for(2**18), N // 8))
+
+    def _images_for(self, numbers: int) -> int:
+        """How many images make a feature map of so many numbers: a power of 2, at most 16, or 32 if they are tiny."""
+        size = int(np.clip(numbers // self._numbers_a_map, 1, np.clip(2**14 // self._numbers_a_map, 16, 32)))
+        return 2 ** (size.bit_length() - 1)
 
     @property
     def wide_shard_size(self) -> int:
