@@ -9,10 +9,36 @@ from minipixel.backend import array_module, to_cpu, to_device
 from minipixel.tensor import Tensor
 
 
+_DATA: Any = Tensor.data  # where a Tensor holds its array
+
+
 class Parameter(Tensor):
-    """A Tensor that training changes."""
+    """A Tensor that training changes, whose dtype is that of all that is computed with it.
+
+    Real numbers of another precision that are assigned to `data` are rounded to its own; `retype` changes that.
+    """
 
     __slots__ = ()
+    decides_dtype = True
+
+    @property  # type: ignore[override]
+    def data(self) -> Any:
+        """The weight, an array."""
+        return _DATA.__get__(self)
+
+    @data.setter
+    def data(self, array: Any) -> None:
+        array = array if hasattr(array, "dtype") else np.asarray(array)
+        try:
+            own = _DATA.__get__(self).dtype
+        except AttributeError:  # the first one
+            own = array.dtype
+        real = own.kind == array.dtype.kind == "f"  # of complex numbers, by which gradients are checked, nothing is lost
+        _DATA.__set__(self, array.astype(own, copy=False) if real else array)
+
+    def retype(self, dtype: str) -> None:
+        """From now on the weight is of this dtype: "float32" or "float64"."""
+        _DATA.__set__(self, self.data.astype(dtype))
 
 
 class Module:
@@ -52,7 +78,7 @@ class Module:
                     f"state: got {name} of shape {tuple(state[name].shape)}, wanted {parameter.shape}, as in this model"
                 )
         for name, parameter in own.items():
-            parameter.data = array_module(parameter.data).array(state[name], dtype=parameter.dtype)
+            parameter.data = array_module(parameter.data).array(state[name], dtype=parameter.dtype, order="C")
 
     def to_device(self) -> None:
         """Move every weight to the current GPU; what is computed from them then runs there too."""
