@@ -19,6 +19,7 @@ import numpy as np
 from minipixel import kernels
 from minipixel.arena import added
 from minipixel.backend import array_module
+from minipixel.kernels.shapes import check
 
 _local = threading.local()
 
@@ -122,7 +123,11 @@ class Tensor:
 
 
 def op(
-    function: Callable[..., Any] | None = None, *, local: Callable[..., Any] | None = None, compiled: bool = False
+    function: Callable[..., Any] | None = None,
+    *,
+    local: Callable[..., Any] | None = None,
+    compiled: bool = False,
+    shapes: str | None = None,
 ) -> Any:
     """Lift `function(*arrays, **static) -> (value, vjp)` to Tensors.
 
@@ -132,14 +137,17 @@ def op(
     which is called only if that input is a Tensor, so that a constant costs nothing.
     The function is given arrays of one dtype, that of the tape (see `_dtype`), and may return another: it is rounded.
     The plain function stays at hand as `.arrays`; `local`, for an op on maps, says what it reads and computes at a
-    single pixel (see ops/local.py); `compiled` ones have, besides, a faster body of their name (see kernels).
+    single pixel (see ops/local.py); `compiled` ones have, besides, a faster body of their name (see kernels). `shapes`
+    names the axes of each input, as in "... K_in; K_in K_out; K_out": inputs that do not go together are a ValueError.
     """
     if function is None:
-        return functools.partial(op, local=local, compiled=compiled)
+        return functools.partial(op, local=local, compiled=compiled, shapes=shapes)
 
     @functools.wraps(function)
     def lifted(*inputs: Any, **static: Any) -> Tensor:
         arrays, dtype = _arrays(inputs)
+        if shapes is not None:
+            check(function.__name__, shapes, arrays)
         body = kernels.compiled(function.__name__, arrays) if compiled else None
         value_and_vjp = (body and body(*arrays, **static)) or function(*arrays, **static)
         return _record(function.__name__, value_and_vjp, inputs, dtype, (lifted, static))

@@ -1,13 +1,12 @@
 """A module owns parameters and other modules, and knows them by dotted names."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu, to_device
 from minipixel.tensor import Tensor
-
 
 _DATA: Any = Tensor.data  # where a Tensor holds its array
 
@@ -33,7 +32,7 @@ class Parameter(Tensor):
             own = _DATA.__get__(self).dtype
         except AttributeError:  # the first one
             own = array.dtype
-        real = own.kind == array.dtype.kind == "f"  # of complex numbers, by which gradients are checked, nothing is lost
+        real = own.kind == array.dtype.kind == "f"  # gradients are checked with complex numbers, which stay as they are
         _DATA.__set__(self, array.astype(own, copy=False) if real else array)
 
     def retype(self, dtype: str) -> None:
@@ -46,6 +45,12 @@ class Module:
 
     Names are dotted paths of attribute names and list positions: `blocks.3.narrow.weight`.
     """
+
+    _methods: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._methods = cls._methods | {name: value for name, value in vars(cls).items() if callable(value)}
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Every parameter below, with its dotted name, always in the same order."""
@@ -89,6 +94,16 @@ class Module:
         """Move every weight back to the host."""
         for parameter in self.parameters():
             parameter.data = to_cpu(parameter.data)
+
+
+def as_built(part: Any, kind: type[Module]) -> bool:
+    """Whether a part of a layer is of this very class, of which nobody has exchanged a method, in it or in the class.
+
+    A compiled body that stands for several parts runs only if all of them are as they were built.
+    """
+    if type(part) is not kind or any(name in kind._methods for name in vars(part)):
+        return False
+    return all(getattr(kind, name) is method for name, method in kind._methods.items())
 
 
 def _named(value: Any, name: str) -> Iterator[tuple[str, Parameter]]:
