@@ -299,7 +299,7 @@ def build(recipe):
 
 
 def run(recipe):
-    """What a program shows: (loss, gradients, weights after two steps, a model and its samples); or the error's line."""
+    """What a program shows: (loss, gradients, weights after two steps, model, samples); or the error's line."""
     rng = np.random.default_rng(recipe["seed"])
     try:
         model = build(recipe)
