@@ -140,7 +140,7 @@ class Files:
         self.folder, self.base = Path(folder), base
 
     def load(self, key):
-        """What was saved under that key; None if nothing was, or by another version. Raises DamagedError and OSError."""
+        """What was saved under that key, or None: nothing was, or by another version. Raises DamagedError, OSError."""
         path = self._path(key)
         try:
             content = path.read_bytes() if path.is_file() or not path.exists() else b""  # a pipe would wait for ever
