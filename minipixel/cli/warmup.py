@@ -17,7 +17,10 @@ from minipixel.training import fit, fit_embedding
 def warmup(arguments: argparse.Namespace) -> int:
     """Train and draw with a tiny model of every kind: compiled code goes by kinds of array, not by their sizes."""
     if not numba_enabled():
-        raise ValueError("warmup: got no Numba to compile with, wanted it installed, and MINIPIXEL_NUMBA not 0")
+        raise ValueError(
+            "warmup: got no Numba to compile with, wanted it installed, and neither MINIPIXEL_NUMBA=0 "
+            "nor NUMBA_DISABLE_JIT=1"
+        )
     began = time.perf_counter()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "kernel cache: ")  # that something is not kept is said below
