@@ -45,7 +45,7 @@ class KernelCache:
 
     def __init__(self, body):
         self.body = body
-        self._numba = None
+        self._numba, self._why = None, ""
 
     @property
     def cache_path(self):
@@ -56,10 +56,12 @@ class KernelCache:
         """Numba's own, which finds a folder and takes code apart; made when first needed, since it tries to write."""
         if self._numba is None:
             try:
-                self._numba = FunctionCache(self.body)
-                self._numba._cache_file = Files(self._numba.cache_path, self._numba._impl.filename_base)
-            except Exception:  # no folder: Numba raises RuntimeError, or whatever the machine does
+                cache = FunctionCache(self.body)
+                cache._cache_file = Files(cache.cache_path, cache._impl.filename_base)
+                self._numba = cache
+            except Exception as error:  # what Numba raises where no folder can be written is a RuntimeError
                 self._numba = False
+                self._why = "no folder to write to" if isinstance(error, RuntimeError) else _in_words(error)
         return self._numba or None
 
     def load_overload(self, sig, target_context):
@@ -84,7 +86,7 @@ class KernelCache:
         cache = self._cache()
         try:
             if cache is None:
-                raise OSError("no folder to write to")
+                raise OSError(self._why)
             if not getattr(data.library, "sealed", False):
                 raise ValueError(f"a Numba {numba.__version__} that minipixel does not know")
             cache.save_overload(sig, data)
@@ -94,8 +96,6 @@ class KernelCache:
                 f"kernel cache: got {_in_words(error)}{where}, wanted to keep the compiled kernels on disk; "
                 f"every process compiles them again; {WAY_OUT}"
             )
-        else:
-            compiling.found_or_kept(cache.cache_path)
 
     def enable(self):
         """Numba's switch, which has no use here."""
@@ -163,6 +163,7 @@ class Files:
             if path.is_dir():
                 path.rmdir()
             temporary.replace(path)
+            compiling.found_or_kept(str(self.folder))
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()

@@ -17,6 +17,14 @@ from numba.core.compiler_machinery import register_pass
 from numba.core.lowering import Lower
 from numba.core.typed_passes import BaseNativeLowering, NativeLowering
 
+# Overridden or called below: one that is missing shows at once, where jit.py does without, and not in a first step.
+NEEDED = (
+    DefaultPassBuilder.define_nopython_pipeline,
+    JITCodeLibrary._optimize_final_module,
+    Lower.setup_function,
+    BaseNativeLowering.run_pass,
+)
+
 
 class Sealed(JITCodeLibrary):
     """The code of one kernel, none of which is replaced by another function of the same name."""
