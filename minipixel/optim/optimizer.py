@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu
+from minipixel.computing import computing
 
 LearningRate = float | Callable[[int], float]
 """A number, or a schedule: from the number of steps taken before, 0 for the first one, to the rate of a step."""
@@ -39,6 +40,7 @@ class Optimizer:
         self.steps = 0
         self.state: dict[str, dict[str, Any]] = {}
 
+    @computing
     def step(self, model: Any) -> None:
         """Change every weight of the model by its `.grad`. Raises ValueError if a gradient is missing."""
         named = list(model.named_parameters())
