@@ -1,8 +1,8 @@
 """BLAS held to one thread while anybody computes: the shards of a batch already keep every core busy.
 
 How many threads BLAS takes is a setting of the whole process, and threads come and go as they like. So it is held once
-for all of them: the first thread to come sets it to one, the last one to go puts back what was there. Builds of OpenBLAS
-on OpenMP know a number for each thread instead, which every thread sets when it comes and puts back when it goes.
+for all of them: the first thread to come sets it to one, the last one to go puts back what was there. OpenBLAS built on
+OpenMP knows a number for each thread instead, which every thread sets when it comes and puts back when it goes.
 
 A library that is loaded later brings threads of its own. So whoever comes looks whether any module was imported since;
 and `kernels/blas.py`, which loads SciPy's BLAS, says so at once.
