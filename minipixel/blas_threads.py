@@ -13,12 +13,16 @@ import sys
 import threading
 from typing import Any
 
+Limits = dict[str, tuple[Any, int]]
+"""By file: a library that is held, and its number of threads before."""
+
 
 class _Thread(threading.local):
-    """What a thread knows of itself: how many blocks it is in, and how many modules there were when it last looked."""
+    """What a thread knows of itself: how many blocks it is in, how many modules there were when it last looked."""
 
-    depth = 0
-    modules = -1
+    def __init__(self) -> None:
+        self.depth, self.modules = 0, -1
+        self.limits: Limits = {}  # of libraries that know a number for each thread
 
 
 class OneBlasThread(contextlib.ContextDecorator):
@@ -27,14 +31,14 @@ class OneBlasThread(contextlib.ContextDecorator):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._holders = 0
-        self._limits: dict[str, tuple[Any, int]] = {}  # by file: the library, and its number of threads before
+        self._limits: Limits = {}  # of those with one number for all
         self._thread = _Thread()
 
     def __enter__(self) -> "OneBlasThread":
         thread = self._thread
         if not thread.depth:
             with self._lock:
-                self._limit()
+                self._limit(own=True)
                 self._holders += 1
         elif thread.modules != len(sys.modules):
             self.look_again()
@@ -52,25 +56,29 @@ class OneBlasThread(contextlib.ContextDecorator):
         """Hold libraries that were loaded since, if anybody is in a block."""
         with self._lock:
             if self._holders:
-                self._limit()
+                self._limit(own=self._thread.depth > 0)
 
-    def _limit(self) -> None:
-        """Hold what is not held yet, for this thread or for all; remember its number of threads."""
+    def _limit(self, own: bool) -> None:
+        """Hold what is not held yet, for all; with `own` for this thread, too."""
         self._thread.modules = len(sys.modules)
         for library in _libraries():
-            new = library.filepath not in self._limits
-            if new:
-                self._limits[library.filepath] = library, library.num_threads
-            if new or _is_of_one_thread(library):
+            of_one = _is_of_one_thread(library)
+            limits = self._thread.limits if of_one else self._limits
+            if library.filepath not in limits and (own or not of_one):
+                limits[library.filepath] = library, library.num_threads
                 _set(library, 1)
 
     def _restore(self) -> None:
-        """Put back what is this thread's own; all of it, if this was the last one."""
-        for library, threads in self._limits.values():
-            if not self._holders or _is_of_one_thread(library):
-                _set(library, threads)
+        """Put back what is this thread's own; and the rest, if it is the last one to go."""
+        _put_back(self._thread.limits)
         if not self._holders:
-            self._limits = {}
+            _put_back(self._limits)
+
+
+def _put_back(limits: Limits) -> None:
+    for library, threads in limits.values():
+        _set(library, threads)
+    limits.clear()
 
 
 def _libraries() -> list[Any]:

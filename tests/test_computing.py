@@ -224,12 +224,12 @@ def test_a_mode_that_does_half_is_not_used():
 # --- wherever something is computed -----------------------------------------------------------------------------------
 
 
-class Stop(Exception):
+class StopError(Exception):
     """What a probe raises, if it is to."""
 
 
 class Probe:
-    """Notes the state of each thread that passes, and its name; raises Stop if it is to `fail`."""
+    """Notes the state of each thread that passes, and its name; raises StopError if it is to `fail`."""
 
     def __init__(self):
         self.seen, self.fail, self.off = [], False, False
@@ -238,7 +238,7 @@ class Probe:
         if not self.off:
             self.seen.append((threading.current_thread().name, state()))
             if self.fail:
-                raise Stop
+                raise StopError
 
 
 probe = Probe()
@@ -328,7 +328,11 @@ def fit(model, **options):
 
 LABELS = np.arange(len(IMAGES)) % 3
 OPTIMIZERS = [getattr(mp.optim, name) for name in mp.optim.__all__]
-OPTIMIZERS = [kind for kind in OPTIMIZERS if isinstance(kind, type) and issubclass(kind, mp.optim.Optimizer)]
+OPTIMIZERS = [
+    kind
+    for kind in OPTIMIZERS
+    if isinstance(kind, type) and issubclass(kind, mp.optim.Optimizer) and kind is not mp.optim.Optimizer
+]
 ENTRIES = {
     "loss": lambda: Probed().loss(IMAGES),
     "backward": backward,
@@ -361,7 +365,7 @@ def test_it_holds_wherever_something_is_computed(entry, fail, monkeypatch):
     monkeypatch.setattr(probe, "seen", [])
     monkeypatch.setattr(probe, "fail", fail)
     before = state()
-    with np.errstate(all="raise", over="warn"), pytest.raises(Stop) if fail else contextlib.nullcontext():
+    with np.errstate(all="raise", over="warn"), pytest.raises(StopError) if fail else contextlib.nullcontext():
         ENTRIES[entry]()
     assert probe.seen and all(found == wanted() for _, found in probe.seen), probe.seen
     assert state() == before
@@ -380,7 +384,8 @@ def test_functions_of_others_compute_as_they_do_at_home():
 
     def function(images):
         seen.append(state())
-        return np.float32(2.0**-140) * np.roll(images, 1, axis=2)
+        with np.errstate(under="ignore"):
+            return np.float32(2.0**-140) * np.roll(images, 1, axis=2)
 
     with np.errstate(under="raise"):
         report = mp.check_causality(function, (1, 3, 1))
@@ -391,13 +396,13 @@ def test_functions_of_others_compute_as_they_do_at_home():
 # --- numpy.seterr(all="raise") ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shift", [0, -60, -95, -400])
+@pytest.mark.parametrize("shift", [0, -60, -400])
 @pytest.mark.parametrize("numba", [True, False])
 @pytest.mark.parametrize("name", SMALL)
 def test_no_model_trips_over_what_becomes_too_small(name, numba, shift, monkeypatch):
-    """Fresh, nearly certain, and more certain than float32 can say: forward, back, a step, a draw, all by every shard."""
+    """Fresh, nearly certain, and more certain than float32 can say: forward, back, a step, a draw, in any thread."""
     model = models.MODELS[name]((4, 4, 1), 3, **SMALL[name])
-    last = list(model.parameters())[-1]
+    last = [parameter for key, parameter in model.named_parameters() if key.endswith("bias")][-1]
     images = np.random.default_rng(0).integers(0, 3, (6, 4, 4, 1), dtype=np.uint8)
     model.initialize(images)
     last.data = last.data + np.float32(shift) * (np.arange(last.data.size) % 2 == 0)
