@@ -6,6 +6,7 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.backend import to_cpu
+from minipixel.computing import computing
 from minipixel.heads import make_head
 from minipixel.models.checks import MANY, check_choice, check_count, check_images, check_known
 from minipixel.models.conditions import Conditions
@@ -81,6 +82,7 @@ class Model(Network):
         images = check_images(images, self.image_shape, self.levels)
         return images, self.conditions.checked(condition, len(images))
 
+    @computing
     def loss(self, images: Any, condition: Any = None, *, rng: Any = None) -> Tensor:
         """The mean negative log-likelihood of integer images (N, H, W, C), in nats an image, differentiable.
 
@@ -114,6 +116,7 @@ class Model(Network):
         """Nats an image as bits a sub-pixel, that is divided by H*W*C * ln 2."""
         return float(nats / (np.prod(self.image_shape) * np.log(2)))
 
+    @computing
     def predict(self, images: np.ndarray, condition: np.ndarray | None = None) -> Any:
         """The head's parameters at every pixel, without a tape: integers (N, H, W, C) -> (H, W, N, P)."""
         with no_grad():
@@ -183,6 +186,7 @@ class Model(Network):
         start = np.where(known[..., None], images, 0).astype(np.uint8)
         return self._draw("auto", start, known, condition, rng, 1.0)
 
+    @computing
     def _draw(
         self,
         method: str,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu
+from minipixel.computing import computing
 
 LearningRate = float | Callable[[int], float]
 """A number, or a schedule: from the number of steps taken before, 0 for the first one, to the rate of a step."""
@@ -42,6 +43,7 @@ class Optimizer:
         self.state: dict[str, dict[str, Any]] = {}
         self._model: weakref.ref[Any] | None = None
 
+    @computing
     def step(self, model: Any) -> None:
         """Change every weight of the model by its `.grad`.
 
