@@ -13,7 +13,9 @@ import numpy as np
 from minipixel.backend import to_cpu
 from minipixel.causality.arguments import Inputs, Layout, check_image_shape, check_order
 from minipixel.models import Model
+from minipixel.models.arrays import what
 from minipixel.models.base import rows
+from minipixel.models.network import Network
 from minipixel.tensor import Tensor, gradients, no_grad
 
 
@@ -185,9 +187,9 @@ def subject_of(thing: Any, image_shape: Any = None, order: Any = None, **options
         if image_shape is not None and tuple(image_shape) != thing.image_shape:
             raise ValueError(f"image_shape: got {tuple(image_shape)}, wanted {thing.image_shape}, that of the model")
         return OfModel(thing, order)
-    if not callable(thing):
+    if not callable(thing) or isinstance(thing, (Network, type)):
         raise ValueError(
-            f"check_causality: got a {type(thing).__name__}, wanted a minipixel model, a PyTorch module, or a function "
+            f"check_causality: got {what(thing)}, wanted a minipixel model, a PyTorch module, or a function "
             "from images to parameters"
         )
     if any((c.__module__, c.__name__) == ("torch.nn.modules.module", "Module") for c in type(thing).__mro__):

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 Folder = str | os.PathLike[str]
 
+SHOWN = 40
+"""How many pictures of a data set a notebook shows."""
+
 
 # Without eq=False, == would compare arrays, which has no single answer.
 @dataclass(frozen=True, eq=False, repr=False)
@@ -19,7 +22,7 @@ class Split:
 
     def __repr__(self) -> str:
         N, H, W, C = self.images.shape
-        return f"{N} images, {H}x{W}x{C}"
+        return f"Split: {N:,} images, {H}x{W}x{C}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,6 +48,14 @@ class Dataset:
         N, N_test = len(self.train.images), len(self.test.images)
         H, W, C = self.image_shape
         return (
-            f"{self.name}: {N} train + {N_test} test images, {H}x{W}x{C}, "
+            f"Dataset {self.name}: {N:,} train + {N_test:,} test images, {H}x{W}x{C}, "
             f"{self.levels} levels, {len(self.classes)} classes"
         )
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: some of the training images, spread over all of them."""
+        from minipixel import plots
+
+        N = len(self.train.images)
+        some = self.train.images[np.linspace(0, N - 1, min(N, SHOWN)).astype(int)]
+        return plots.png(plots.image_grid(some, self.levels, title=repr(self))) if N else None

@@ -191,8 +191,8 @@ class PixelCNNpp(Model):
     smaller levels see every second row and column.
 
     With `weight_norm` all weights but those of conditions are weight-normalised, and `initialize` (which `fit` calls)
-    sets gains and biases, and scales the weights of conditions, by a first batch. The head is "logistic_mixture",
-    unless given. `options` are those of every model: see Model. The paper trains with Adam, beta1 0.95, beta2 0.9995,
+    sets gains and biases, and scales the weights of conditions, by a first batch. A `head` of None is
+    "logistic_mixture"; up to `dtype`, the rest is as in every model: see Model. The paper trains with Adam, beta1 0.95, beta2 0.9995,
     at optim.exponential_decay(1e-3, 0.999995), and tests and samples with averaged weights: callbacks.EMA(0.9995).
 
     How far it sees: rows above, as far as the smallest map reaches. But an odd row, and what lies to the right in the
@@ -218,7 +218,12 @@ class PixelCNNpp(Model):
         horizontal_kernel: tuple[int, int] = (2, 2),
         activation: str = "concat_elu",
         weight_norm: bool = True,
-        **options: Any,
+        head: str | None = None,
+        mixtures: int = 5,
+        num_classes: int | None = None,
+        condition_shape: tuple[int, ...] | None = None,
+        rng: Any = 0,
+        dtype: str = "float32",
     ) -> None:
         H, W, C = check_shape(image_shape)
         architecture = {
@@ -231,8 +236,8 @@ class PixelCNNpp(Model):
             "activation": check_choice("activation", activation, tuple(ACTIVATIONS)),
             "weight_norm": check_flag("weight_norm", weight_norm),
         }
-        options["head"] = "logistic_mixture" if options.get("head") is None else options["head"]
-        super().__init__(image_shape, levels, architecture, **options)
+        head = "logistic_mixture" if head is None else head
+        super().__init__(image_shape, levels, architecture, head, mixtures, num_classes, condition_shape, rng, dtype)
 
         F, init = filters, self.init
         plan = Plan(F, vertical_kernel, horizontal_kernel, activation, dropout, self.conditions.width, weight_norm)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu, to_device
+from minipixel.spelling import Spelled
 from minipixel.tensor import Tensor
 
 
@@ -14,8 +15,11 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        return f"Parameter({self.dtype} of shape {self.shape})"
 
-class Module:
+
+class Module(Spelled):
     """Something with weights: its attributes that are parameters, modules, or lists of modules, in order of assignment.
 
     Names are dotted paths of attribute names and list positions: `blocks.3.narrow.weight`.
@@ -63,6 +67,11 @@ class Module:
         """Move every weight back to the host."""
         for parameter in self.parameters():
             parameter.data = to_cpu(parameter.data)
+
+    def __repr__(self) -> str:
+        weights = f"{sum(parameter.data.size for parameter in self.parameters()):,} weights"
+        parts = ", ".join(name for name, value in vars(self).items() if next(_named(value, name), None) is not None)
+        return f"{type(self).__name__}({parts}: {weights})" if parts else f"{type(self).__name__}({weights})"
 
 
 def _named(value: Any, name: str) -> Iterator[tuple[str, Parameter]]:

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu
+from minipixel.shown import as_made
+from minipixel.spelling import Spelled
 
 LearningRate = float | Callable[[int], float]
 """A number, or a schedule: from the number of steps taken before, 0 for the first one, to the rate of a step."""
 
 
-class Optimizer:
+class Optimizer(Spelled):
     """Changes a model's weights along their gradients.
 
     `learning_rate` is a number or a schedule, step -> rate, where steps count from 0. With `clip_norm`, gradients are
@@ -90,6 +92,9 @@ class Optimizer:
                     raise ValueError(f"state: got {got} for {kind}/{name}, wanted an array of shape {parameter.shape}")
                 memories[name][kind] = array_module(parameter.data).array(array, dtype=parameter.dtype)
         self.steps, self.rate, self.learning_rate, self.state = steps, float(state["rate"]), rate, memories
+
+    def __repr__(self) -> str:
+        return as_made(self, "learning_rate") + (f" after {self.steps:,} steps" if self.steps else "")
 
     def _scheduled_rate(self) -> float:
         """The learning rate of the step to come, a plain number, so that it changes no weight's dtype."""
