@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from minipixel.arena import arena, open_arena
+from minipixel.shown import short
 
 T = TypeVar("T")
 
@@ -23,7 +24,9 @@ class Workers:
     def __init__(self, count: int | None = None) -> None:
         """`count`: how many threads; None means one for each core that this process may use."""
         if count is not None and (not isinstance(count, int) or count < 1):
-            raise ValueError(f"workers: got {count!r}, wanted a number of threads, 1 or more, or None for one a core")
+            raise ValueError(
+                f"workers: got {short(count)}, wanted a number of threads, 1 or more, or None for one a core"
+            )
         self.count = count or _usable_cores()
 
     def __enter__(self) -> "Workers":

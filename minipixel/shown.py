@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import reprlib
 from typing import Any
 
 LONGEST = 60
@@ -25,7 +24,7 @@ def as_made(thing: Any, *always: str) -> str:
 
 
 def short(value: Any) -> str:
-    """A setting in a few letters: an array by its shape, a function by its name, all else as itself if that is short."""
+    """A setting in a few letters: an array by its shape, a function by its name, all else as itself if it is short."""
     if getattr(value, "shape", ()) != () and hasattr(value, "dtype"):
         return f"<{value.dtype} of shape {tuple(value.shape)}>"
     if isinstance(value, os.PathLike):
@@ -33,11 +32,9 @@ def short(value: Any) -> str:
     text = str(value) if hasattr(value, "dtype") else repr(value)  # a number of NumPy's without its type
     if " at 0x" in text or "\n" in text:
         return getattr(value, "__name__", f"<{type(value).__name__}>")
-    if len(text) <= LONGEST:
-        return text
-    return reprlib.Repr(maxstring=LONGEST, maxother=LONGEST, maxtuple=4, maxlist=4, maxdict=2).repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
 
 
 def _same(value: Any, default: Any) -> bool:
     """Whether a setting is the default: an array never is, unless it is the very one."""
-    return value is default or type(value) is type(default) and not hasattr(value, "shape") and value == default
+    return value is default or (type(value) is type(default) and not hasattr(value, "shape") and value == default)

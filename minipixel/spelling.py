@@ -52,7 +52,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
 
 
 def did_you_mean(name: Any, known: Iterable[str]) -> str:
-    """ "; did you mean 'relu'?", with the closest of the known names, for the end of a message; "" if none is close."""
+    """The end of a message, "; did you mean 'relu'?", with the closest of the known names; "" if none is close."""
     import difflib
 
     close = difflib.get_close_matches(str(name)[:LONGEST].lower(), list(known), n=1)
@@ -60,24 +60,38 @@ def did_you_mean(name: Any, known: Iterable[str]) -> str:
 
 
 def spelled(function: F) -> F:
-    """The same function, whose complaint about an argument that it does not take says which was meant: a TypeError.
+    """The same function, whose complaint about how it is called says what was meant: a TypeError, one line.
 
-    For functions that name all of their arguments, and their constructors; what takes **anything is left as it is.
+    It speaks of an argument that the function does not take, of one that is missing, and of too many by position.
+    For functions and constructors that name all of their arguments; what takes *any or **any is left as it is.
     """
-    code = function.__code__
-    if code.co_flags & 0x08:  # **anything
+    code, defaults = function.__code__, function.__defaults__ or ()
+    if code.co_flags & (0x04 | 0x08):  # *any, **any
         return function
     named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    known = named[1:] if named[:1] == ("self",) else named
+    by_position, method = code.co_argcount, int(named[:1] == ("self",))
+    required = named[method : by_position - len(defaults)]
+    known = named[method:]
+    takes = frozenset(known)
+
+    def complaint(arguments: tuple[Any, ...], options: dict[str, Any]) -> str:
+        owner = type(arguments[0]).__name__ if function.__name__ == "__init__" else function.__name__
+        unknown = next((option for option in options if option not in known), None)
+        if unknown is not None:
+            return f"{owner}: got an unknown argument {unknown[:LONGEST]!r}{_meant(unknown, known)}"
+        if len(arguments) > by_position:
+            got, wanted = len(arguments) - method, ", ".join(named[method:by_position]) or "none"
+            left = [f"{name}=" for name in named[by_position:] if name not in options]
+            hint = f"; name the others: {', '.join(left[:6])}{' ...' if len(left) > 6 else ''}" if left else ""
+            return f"{owner}: got {got} arguments by position, wanted at most {by_position - method}, {wanted}{hint}"
+        missing = next(name for name in required[len(arguments) - method :] if name not in options)
+        return f"{owner}: got no {missing!r}, wanted {owner}({', '.join(required)}{', ...' * (known != required)})"
 
     @functools.wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
-        for option in options:
-            if option not in known:
-                owner = (
-                    type(arguments[0]).__name__ if function.__name__ == "__init__" and arguments else function.__name__
-                )
-                raise TypeError(_unknown(owner, option, known))
+        wanted = required[max(len(arguments) - method, 0) :]
+        if len(arguments) > by_position or not options.keys() <= takes or not all(name in options for name in wanted):
+            raise TypeError(complaint(arguments, options))
         return function(*arguments, **options)
 
     return call  # type: ignore[return-value]
@@ -92,9 +106,8 @@ class Spelled:
             setattr(cls, "__init__", spelled(vars(cls)["__init__"]))  # noqa: B010 - mypy: no name of a method
 
 
-def _unknown(owner: str, option: str, known: tuple[str, ...]) -> str:
-    """One line on an argument that is not taken."""
+def _meant(option: str, known: tuple[str, ...]) -> str:
+    """The end of a message about an argument that is not taken: what was meant, or what there is."""
     elsewhere = next((name for name in ELSEWHERE.get(option, ()) if name in known), None)
     hint = f"; did you mean {elsewhere!r}?" if elsewhere else did_you_mean(option, known)
-    wanted = "" if hint else f", wanted {'one of ' + ', '.join(known) if known else 'none'}"
-    return f"{owner}: got an unknown argument {option[:LONGEST]!r}{wanted}{hint}"
+    return hint or f", wanted {'one of ' + ', '.join(known) if known else 'none'}"

@@ -190,7 +190,7 @@ def subject_of(thing: Any, image_shape: Any = None, order: Any = None, **options
     if not callable(thing) or isinstance(thing, (Network, type)):
         raise ValueError(
             f"check_causality: got {what(thing)}, wanted a minipixel model, a PyTorch module, or a function "
-            "from images to parameters"
+            f"from images to parameters{'; make one of it first' if isinstance(thing, type) else ''}"
         )
     if any((c.__module__, c.__name__) == ("torch.nn.modules.module", "Module") for c in type(thing).__mro__):
         from minipixel.causality.of_torch import OfTorch

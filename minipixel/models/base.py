@@ -94,6 +94,7 @@ class Model(Network):
         dropping = None if rng is None else generator(rng)
         return -ops.total(self._log_prob(images, condition, dropping)) / len(images)
 
+    @spelled
     def log_prob_map(self, images: Any, condition: Any = None) -> np.ndarray:
         """log p(sub-pixel | all earlier ones) in nats: integers (N, H, W, C) -> float64 (N, H, W, C)."""
         images, condition = self.checked(images, condition)
@@ -105,10 +106,12 @@ class Model(Network):
         with Workers() as workers:
             return np.concatenate(list(workers.map(shard, len(images), self.wide_shard_size)), dtype=np.float64)
 
+    @spelled
     def log_prob(self, images: Any, condition: Any = None) -> np.ndarray:
         """The log-likelihood of each image in nats: integers (N, H, W, C) -> float64 (N,)."""
         return self.log_prob_map(images, condition).sum(axis=(1, 2, 3))
 
+    @spelled
     def bits_per_dim(self, images: Any, condition: Any = None) -> float:
         """The mean negative log-likelihood of integers (N, H, W, C), in bits a sub-pixel."""
         return self.bits(-self.log_prob(images, condition).mean())
@@ -117,12 +120,14 @@ class Model(Network):
         """Nats an image as bits a sub-pixel, that is divided by H*W*C * ln 2."""
         return float(nats / (np.prod(self.image_shape) * np.log(2)))
 
+    @spelled
     def predict(self, images: Any, condition: Any = None) -> Any:
         """The head's parameters at every pixel, without a tape: integers (N, H, W, C) -> (H, W, N, P)."""
         images, condition = self.checked(images, condition)
         with no_grad():
             return self.forward(self.scaled(self._pixels_first(images)), self.condition_map(condition)).data
 
+    @spelled
     def initialize(self, images: Any, condition: Any = None) -> None:
         """Let a first batch of integer images (N, H, W, C) bring the weights into range, in layers that ask for it.
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.models.arrays import as_array, is_picture
+from minipixel.shown import short
 from minipixel.spelling import did_you_mean
 
 MANY = 2**31 - 1
@@ -18,15 +19,19 @@ def check_count(name: str, value: Any, lowest: int, highest: int = 2**16) -> int
     """`value` as an int, if it is a whole number in lowest..highest; else ValueError."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or not lowest <= value <= highest:
-        hint = f"; say {int(value)}" if isinstance(value, float) and value.is_integer() else ""
-        raise ValueError(f"{name}: got {value!r:.100}, wanted a whole number in {lowest}..{highest}{hint}")
+        hint = ""
+        if isinstance(value, (float, np.floating)) and value.is_integer():
+            hint = f"; say {int(value)}"
+        elif isinstance(value, (tuple, list)):
+            hint = f"; say how many, {len(value)}"
+        raise ValueError(f"{name}: got {short(value)}, wanted a whole number in {lowest}..{highest}{hint}")
     return int(value)
 
 
 def check_rate(name: str, value: Any) -> float:
     """`value` as a float, if it is a number in [0, 1): the share of something that is dropped; else ValueError."""
     if not isinstance(value, (int, float, np.number)) or not 0 <= value < 1:
-        raise ValueError(f"{name}: got {value!r}, wanted a number in [0, 1); 0 drops nothing")
+        raise ValueError(f"{name}: got {short(value)}, wanted a number in [0, 1); 0 drops nothing")
     return float(value)
 
 
@@ -34,14 +39,14 @@ def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """`value`, if it is one of the choices; else ValueError."""
     if not isinstance(value, str) or value not in choices:
         wanted = ", ".join(map(repr, choices))
-        raise ValueError(f"{name}: got {value!r:.100}, wanted one of {wanted}{did_you_mean(value, choices)}")
+        raise ValueError(f"{name}: got {short(value)}, wanted one of {wanted}{did_you_mean(value, choices)}")
     return value
 
 
 def check_flag(name: str, value: Any) -> bool:
     """`value`, if it is True or False; else ValueError."""
     if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name}: got {value!r}, wanted True or False")
+        raise ValueError(f"{name}: got {short(value)}, wanted True or False")
     return bool(value)
 
 
@@ -50,10 +55,19 @@ def check_shape(shape: Any) -> tuple[int, int, int]:
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
     whole = all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes)
     if len(sizes) != 3 or not whole or sizes[2] not in (1, 3) or np.prod([int(size) for size in sizes]) > MAX_SUBPIXELS:
-        raise ValueError(
-            f"image_shape: got {shape!r}, wanted (H, W, C), channels last, with C = 1 (grey) or 3 (red, green, blue)"
-        )
+        wanted = "(H, W, C), channels last, with C = 1 (grey) or 3 (red, green, blue)"
+        raise ValueError(f"image_shape: got {short(shape)}, wanted {wanted}{_sizes_hint(sizes) if whole else ''}")
     return int(sizes[0]), int(sizes[1]), int(sizes[2])
+
+
+def _sizes_hint(sizes: tuple[int, ...]) -> str:
+    """An image shape that may have been meant by others."""
+    meant = {
+        2: (*sizes, 1),
+        3: sizes[1:] + sizes[:1],
+        4: sizes[1:],
+    }.get(len(sizes), ())
+    return f"; say {meant}" if meant and meant[2] in (1, 3) else ""
 
 
 def check_images(images: Any, image_shape: tuple[int, int, int], levels: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 
 from minipixel.models.arrays import as_array
 from minipixel.models.checks import check_count, check_labels
+from minipixel.shown import short
 
 
 class Conditions:
@@ -19,7 +20,7 @@ class Conditions:
     def __init__(self, num_classes: Any, shape: Any, image_shape: tuple[int, int, int]) -> None:
         if num_classes is not None and shape is not None:
             raise ValueError(
-                f"condition_shape: got {shape!r} beside num_classes={num_classes!r}, wanted one of the two"
+                f"condition_shape: got {short(shape)} beside num_classes={short(num_classes)}, wanted one of the two"
             )
         self.num_classes = None if num_classes is None else check_count("num_classes", num_classes, 1)
         self.shape = None if shape is None else _check_shape(shape, image_shape)
@@ -46,9 +47,8 @@ class Conditions:
             condition = check_labels(condition, N, "condition", self.describe(N))
             if condition.min() < 0 or condition.max() >= self.num_classes:
                 hint = "; labels count from 0" if condition.min() > 0 and condition.max() == self.num_classes else ""
-                raise ValueError(
-                    f"condition: got labels {condition.min()}..{condition.max()}, wanted 0..{self.num_classes - 1}{hint}"
-                )
+                got = f"{condition.min()}..{condition.max()}"
+                raise ValueError(f"condition: got labels {got}, wanted 0..{self.num_classes - 1}{hint}")
             return condition
         if condition.shape != (N, *event) or condition.dtype.kind not in "iuf":
             hint = "; channels go last" if condition.shape == (N, *event[-1:], *event[:-1]) and len(event) == 3 else ""
@@ -100,6 +100,8 @@ def _check_shape(shape: Any, image_shape: tuple[int, int, int]) -> tuple[int, ..
     if not whole or len(sizes) not in (0, 1, 3) or (len(sizes) == 3 and sizes[:2] != image_shape[:2]):
         H, W, _ = image_shape
         hint = f"; say ({shape},)" if isinstance(shape, int) and not isinstance(shape, bool) else ""
-        raise ValueError(f"condition_shape: got {shape!r}, wanted (K,) for vectors or ({H}, {W}, K) for maps{hint}")
+        raise ValueError(
+            f"condition_shape: got {short(shape)}, wanted (K,) for vectors or ({H}, {W}, K) for maps{hint}"
+        )
     check_count("condition_shape", (1, *sizes)[-1], 1)
     return tuple(int(size) for size in sizes)

@@ -20,6 +20,7 @@ from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_count, check_shape
 from minipixel.nn import GatedLayer, Top, colour_groups
+from minipixel.shown import short
 from minipixel.tensor import Tensor, composite
 
 
@@ -107,5 +108,5 @@ def _check_kernel(name: str, size: Any) -> int:
 def _check_dilations(dilations: Any) -> list[int]:
     """Dilations as a list, if they are a sequence of whole numbers from 1 on; else ValueError."""
     if not isinstance(dilations, (tuple, list)) or not dilations:
-        raise ValueError(f"dilations: got {dilations!r}, wanted one a layer after the first, such as (1, 2, 1, 4)")
+        raise ValueError(f"dilations: got {short(dilations)}, wanted one a layer after the first, such as (1, 2, 1, 4)")
     return [check_count("dilations", dilation, 1) for dilation in dilations]

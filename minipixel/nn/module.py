@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu, to_device
-from minipixel.spelling import Spelled
+from minipixel.spelling import Spelled, spelled
 from minipixel.tensor import Tensor
 
 
@@ -38,6 +38,7 @@ class Module(Spelled):
         """A copy of every weight, by dotted name, as host arrays."""
         return {name: np.array(to_cpu(parameter.data)) for name, parameter in self.named_parameters()}
 
+    @spelled
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy weights in, keeping each parameter's dtype and device.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu
-from minipixel.shown import as_made
+from minipixel.shown import as_made, short
 from minipixel.spelling import Spelled
 
 LearningRate = float | Callable[[int], float]
@@ -100,7 +100,7 @@ class Optimizer(Spelled):
         """The learning rate of the step to come, a plain number, so that it changes no weight's dtype."""
         rate = self.learning_rate(self.steps) if callable(self.learning_rate) else self.learning_rate
         if not (isinstance(rate, Real) and 0 <= rate < math.inf):
-            raise ValueError(f"learning_rate: got {rate!r} for step {self.steps}, wanted a number of at least 0")
+            raise ValueError(f"learning_rate: got {short(rate)} for step {self.steps}, wanted a number of at least 0")
         return float(rate)
 
     def _clipping(self, gradients: Iterable[Any]) -> float:
@@ -124,10 +124,10 @@ def _plain(setting: Any) -> Any:
 def check_above_0(name: str, value: Any, such_as: str) -> None:
     """ValueError unless the setting is a finite number above 0."""
     if not (isinstance(value, Real) and 0 < float(value) < math.inf):
-        raise ValueError(f"{name}: got {value!r}, wanted a number above 0, such as {such_as}")
+        raise ValueError(f"{name}: got {short(value)}, wanted a number above 0, such as {such_as}")
 
 
 def check_fraction(name: str, value: Any) -> None:
     """ValueError unless the setting is a number in [0, 1)."""
     if not (isinstance(value, Real) and 0 <= float(value) < 1):
-        raise ValueError(f"{name}: got {value!r}, wanted a number in [0, 1)")
+        raise ValueError(f"{name}: got {short(value)}, wanted a number in [0, 1)")

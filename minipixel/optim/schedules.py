@@ -43,7 +43,7 @@ def cosine_decay(rate: float, steps: int, warmup: int = 0) -> Schedule:
     check_above_0("rate", rate, "0.001")
     for name, value, lowest in (("steps", steps, 1), ("warmup", warmup, 0)):
         if not isinstance(value, int) or value < lowest:
-            raise ValueError(f"{name}: got {value!r}, wanted a whole number, {lowest} or more")
+            raise ValueError(f"{name}: got {short(value)}, wanted a whole number, {lowest} or more")
     if warmup >= steps:
         raise ValueError(f"warmup: got {warmup} of {steps} steps, wanted fewer than all of them")
 

@@ -1,6 +1,5 @@
 """What `fit` and `fit_embedding` are given besides images, as they need it; or one line that says what to write."""
 
-import math
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
@@ -11,6 +10,7 @@ from minipixel.models import EmbeddingNet, Model
 from minipixel.models.arrays import as_array, what
 from minipixel.models.checks import as_images
 from minipixel.optim import OPTIMIZERS, Adam, Optimizer
+from minipixel.shown import short
 from minipixel.spelling import did_you_mean
 from minipixel.training.callbacks import Callback
 
@@ -39,16 +39,18 @@ def check_optimizer(optimizer: Any) -> Optimizer:
     if isinstance(optimizer, Optimizer):
         return optimizer
     if isinstance(optimizer, str) and optimizer.lower() in OPTIMIZERS:
-        return OPTIMIZERS[optimizer.lower()]()
+        kind: Callable[[], Optimizer] = OPTIMIZERS[optimizer.lower()]
+        return kind()
     if isinstance(optimizer, str):
         wanted = f"one of {', '.join(map(repr, OPTIMIZERS))}{did_you_mean(optimizer, OPTIMIZERS)}"
     elif isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
         wanted = f"one that is made; say {optimizer.__name__}()"
     elif isinstance(optimizer, Real) or callable(optimizer):
-        wanted = "one of mp.optim; with that learning rate, say Adam(learning_rate)"
+        wanted = f"one of mp.optim; with that learning rate, say Adam({short(optimizer)})"
     else:
         wanted = "one of mp.optim, or its name; such as mp.optim.Adam(1e-3)"
-    raise ValueError(f"optimizer: got {what(optimizer)}, wanted {wanted}")
+    got = short(optimizer) if isinstance(optimizer, Real) else what(optimizer)
+    raise ValueError(f"optimizer: got {got}, wanted {wanted}")
 
 
 def check_callbacks(callbacks: Any) -> list[Callback]:
@@ -98,7 +100,8 @@ def check_share(validation: Any, N: int) -> float | None:
     share = float(validation)
     if isinstance(validation, bool) or not 0 < share < 1 or N < 2:
         raise ValueError(
-            f"validation: got {validation!r} of {N} images, wanted a share above 0 and below 1, such as 0.1, or images"
+            f"validation: got {short(validation)} of {N} images, wanted images, or a share of them between 0 and 1, "
+            "such as 0.1"
         )
     return share
 

@@ -45,7 +45,8 @@ def fit_embedding(
 
     Each step takes at most `classes_per_batch` classes and at most `images_per_class` images of each, all at random:
     the loss needs several of a kind side by side. The History has one entry a step, "loss". `optimizer`: one of
-    mp.optim, or its name; Adam at 1e-3 if None. `rng`: None, int, SeedSequence or Generator. `workers`: threads, one a core if None.
+    mp.optim, or its name; Adam at 1e-3 if None. `rng`: None, int, SeedSequence or Generator. `workers`: threads, one a
+    core if None.
     Raises ValueError for arguments that cannot be meant, as a class with a single image, before anything is changed;
     Interrupted, a KeyboardInterrupt, after Ctrl-C.
     """
