@@ -21,7 +21,7 @@ def make_head(name: str | None, C: int, Q: int, mixtures: int = 5) -> Head:
     """
     if name is None:
         name = "bernoulli" if Q == 2 else "categorical"
-    if name not in tuple(HEADS):
+    if not isinstance(name, str) or name not in HEADS:
         raise ValueError(f"head: got {short(name)}, wanted one of {', '.join(HEADS)}{did_you_mean(name, HEADS)}")
     if not HEADS[name].fits(Q):
         fitting = ", ".join(other for other, head in HEADS.items() if head.fits(Q))

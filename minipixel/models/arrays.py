@@ -21,7 +21,7 @@ def as_array(name: str, value: Any) -> np.ndarray:
 
     Nothing is converted that could be meant in two ways: no data set, no palette, no masked array.
     """
-    if type(value) is np.ndarray:
+    if type(value) is np.ndarray and value.dtype != object:
         return value
     if isinstance(value, Tensor):
         return to_cpu(value.data)
