@@ -8,14 +8,14 @@ LONGEST = 60
 """About how many letters one setting may take."""
 
 
-def as_made(thing: Any, *always: str) -> str:
+def as_made(thing: Any, *always: str, part: Any = None) -> str:
     """EarlyStopping(patience=3): a class, and what its constructor was given where that is not the default.
 
     Those in `always` are there in any case.
     A setting is what an attribute holds that has the name of an argument, or that name with a line in front; an
-    argument without either is left out.
+    argument without either is left out. Some may be the attributes of a `part` of it.
     """
-    settings, own = [], vars(thing)
+    settings, own = [], (vars(part) if part is not None else {}) | vars(thing)
     for name, parameter in list(inspect.signature(type(thing).__init__).parameters.items())[1:]:
         value = own.get(name, own.get(f"_{name}", parameter.default))
         if name in always or not _same(value, parameter.default):

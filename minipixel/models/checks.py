@@ -129,6 +129,8 @@ def _shape_hint(images: str, shape: tuple[int, ...], image_shape: tuple[int, int
 def dtype_hint(images: str, numbers: np.ndarray, levels: int) -> str:
     """What to write in place of `images` that are no integers: floats, as most libraries have them, or booleans."""
     top = levels - 1
+    if numbers.dtype.kind == "b" and levels == 2:
+        return f'; make numbers of them: {images}.astype("uint8")'
     if numbers.dtype.kind == "b":
         return f"; make them black and white: {images} * np.uint8({top})"
     if numbers.dtype.kind != "f":

@@ -31,10 +31,9 @@ class History:
         return plots.loss_curve(self.history)
 
     def __repr__(self) -> str:
-        shown = {name: values[-1] for name, values in self.history.items() if name != "loss" or len(self.history) == 1}
-        last = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
         unit = "epoch" if "bits_per_dim" in self.history else "step"
-        return f"History of {self.epochs} {unit}{'s' * (self.epochs != 1)}{': ' if last else ''}{last}"
+        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items())
+        return f"History({self.epochs} {unit}{'s' * (self.epochs != 1)}{': ' * bool(last)}{last})"
 
     def _repr_png_(self) -> bytes | None:
         """What a notebook shows: the plot, once there is something to plot."""

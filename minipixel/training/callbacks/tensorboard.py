@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import plots
-from minipixel.shown import short
+from minipixel.shown import as_made, short
 from minipixel.training.callbacks.callback import Callback
 from minipixel.training.callbacks.logs import training_goes_on
 from minipixel.training.callbacks.sample_images import COLUMNS, Samples
@@ -44,6 +44,9 @@ class TensorBoard(Callback):
             import tensorboardX  # noqa: F401
         except ImportError as error:
             raise ImportError('TensorBoard: tensorboardX is missing; pip install "minipixel[tensorboard]"') from error
+
+    def __repr__(self) -> str:
+        return as_made(self, part=self._samples)
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Make the folder, and a new event file in it."""
