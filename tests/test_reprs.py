@@ -64,7 +64,7 @@ ROWS = {
         lambda: mp.datasets.load("digits"),
         "digits: 1,438 train + 359 test images, 8x8x1, 17 levels",
     ),
-    mp.datasets.Split: (lambda: mp.datasets.load("digits").train, "1,438 images, 8x8x1"),
+    mp.datasets.Split: (lambda: mp.datasets.load("digits").train, "1438 images, 8x8x1"),
     mp.History: (trained, "2 epochs: ", "val_bits_per_dim"),
     mp.distributions.PixelCNN: (
         lambda: mp.distributions.PixelCNN(SHAPE, num_resnet=1, num_hierarchies=1, num_filters=3),
@@ -97,13 +97,14 @@ ROWS = {
         "of PixelCNN: causal",
     ),
 }
-NO_ROW = {M.Model, mp.optim.Optimizer, mp.Tensor}  # derived from; and a Tensor, which shows its numbers
+# What others derive from; a Tensor, which shows its numbers; and a kernel, which is a function in all but its class.
+NO_ROW = {M.Model, mp.optim.Optimizer, mp.Tensor, mp.kernels.Kernel}
 
 
 def public_classes():
     """Every class that a public module of the package offers, but for errors."""
     modules = [mp, *(getattr(mp, name) for name in mp.__all__ if inspect.ismodule(getattr(mp, name)))]
-    offered = {getattr(module, name) for module in modules for name in getattr(module, "__all__", ())}
+    offered = [getattr(module, name) for module in modules for name in getattr(module, "__all__", ())]
     return {kind for kind in offered if inspect.isclass(kind) and not issubclass(kind, Exception)}
 
 

@@ -61,7 +61,9 @@ def public_callables():
 HIDING = {"minipixel.op", "minipixel.gradcheck"}  # a decorator; and a function of as many inputs as the one it checks
 
 
-@pytest.mark.parametrize(("name", "thing"), list(public_callables()), ids=lambda value: value if type(value) is str else "")
+@pytest.mark.parametrize(
+    ("name", "thing"), list(public_callables()), ids=lambda value: value if type(value) is str else ""
+)
 def test_nothing_public_hides_its_arguments(name, thing):
     if name in HIDING or name.startswith("minipixel.ops."):  # ops: as many inputs as they have, lifted by @op
         return

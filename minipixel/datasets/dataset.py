@@ -21,8 +21,11 @@ class Split:
     labels: NDArray[np.int64]
 
     def __repr__(self) -> str:
+        return f"Split({self})"
+
+    def __str__(self) -> str:
         N, H, W, C = self.images.shape
-        return f"Split: {N:,} images, {H}x{W}x{C}"
+        return f"{N} images, {H}x{W}x{C}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,10 +48,13 @@ class Dataset:
         return H, W, C
 
     def __repr__(self) -> str:
+        return f"Dataset({self})"
+
+    def __str__(self) -> str:
         N, N_test = len(self.train.images), len(self.test.images)
         H, W, C = self.image_shape
         return (
-            f"Dataset {self.name}: {N:,} train + {N_test:,} test images, {H}x{W}x{C}, "
+            f"{self.name}: {N} train + {N_test} test images, {H}x{W}x{C}, "
             f"{self.levels} levels, {len(self.classes)} classes"
         )
 
@@ -58,4 +64,4 @@ class Dataset:
 
         N = len(self.train.images)
         some = self.train.images[np.linspace(0, N - 1, min(N, SHOWN)).astype(int)]
-        return plots.png(plots.image_grid(some, self.levels, title=repr(self))) if N else None
+        return plots.png(plots.image_grid(some, self.levels, title=str(self))) if N else None

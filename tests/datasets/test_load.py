@@ -66,8 +66,9 @@ def test_arrays_are_fresh_and_writable():
 
 def test_a_dataset_prints_as_one_short_line():
     ds = datasets.load("digits")
-    assert str(ds) == repr(ds) == ("Dataset digits: 1,438 train + 359 test images, 8x8x1, 17 levels, 10 classes")
-    assert str(ds.test) == "Split: 359 images, 8x8x1"
+    assert str(ds) == "digits: 1438 train + 359 test images, 8x8x1, 17 levels, 10 classes"
+    assert repr(ds) == f"Dataset({ds})"
+    assert str(ds.test) == "359 images, 8x8x1" and repr(ds.test) == "Split(359 images, 8x8x1)"
 
 
 def test_a_dataset_is_frozen_and_compares_by_identity():
