@@ -45,7 +45,7 @@ def load(path: str | os.PathLike[str]) -> Model | EmbeddingNet:
     arguments = dict(config)
     if arguments.pop("training", None) is not None:
         tensors = checkpoint.weights(tensors)
-    name = arguments.pop("model", None)
+    name, initialized = arguments.pop("model", None), arguments.pop("initialized", True)
     known: dict[str, Callable[..., Model | EmbeddingNet]] = {**MODELS, EmbeddingNet.name: EmbeddingNet}
     if name not in tuple(known):
         raise FormatError(f"{path}: got a model named {name!r:.60}, expected one of {', '.join(known)}")
@@ -57,4 +57,6 @@ def load(path: str | os.PathLike[str]) -> Model | EmbeddingNet:
     stored = {str(tensor.dtype) for tensor in tensors.values()}
     if stored != {model.dtype}:
         raise FormatError(f"{path}: got weights of {', '.join(sorted(stored))}, expected {model.dtype}")
+    if initialized is False and isinstance(model, Model):  # weights that no first batch has met yet: `fit` will do that
+        model.initialized = False
     return model

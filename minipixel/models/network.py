@@ -120,7 +120,8 @@ class Network(Module):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write configuration and weights to a safetensors file, whole or not at all. Raises OSError."""
-        checkpoint.write(path, self.config, self.state_dict())
+        config = self.config if getattr(self, "initialized", True) else {**self.config, "initialized": False}
+        checkpoint.write(path, config, self.state_dict())
 
 
 def _layers(module: Module, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minipixel.backend import array_module
 from minipixel.models import Model
 from minipixel.models.base import rows
 from minipixel.models.checks import MANY, as_images, check_count, check_flag
@@ -230,6 +231,7 @@ def _step(
     key: tuple[int, int],
 ) -> float:
     """One optimiser step on the mean loss of a batch; returns that loss, in nats an image."""
+    optimizer.belongs_to(model)
     parameters = model.parameters()
 
     def shard(part: slice) -> tuple[float, list[Any]]:
@@ -237,13 +239,15 @@ def _step(
         loss = _loss(model, batch, condition, streams, key, part)
         return float(loss.data) * share, gradients(loss, parameters, seed=share)
 
-    total, summed = 0.0, None
-    for loss, found in pool.map(shard, len(batch), model.shard_of_batch(len(batch))):
+    total, summed = 0.0, [array_module(parameter.data).zeros_like(parameter.data) for parameter in parameters]
+    for loss, shares in pool.map(shard, len(batch), model.shard_of_batch(len(batch))):
         total += loss
-        summed = found if summed is None else [a + b for a, b in zip(summed, found, strict=True)]
-    check_step(total, summed or (), optimizer.clip_norm is not None)
-    for parameter, gradient in zip(parameters, summed or (), strict=True):
+        for so_far, gradient in zip(summed, shares, strict=True):
+            if gradient is not None:  # else the loss does not depend on that weight
+                so_far += gradient
+    check_step(total, summed, optimizer.clip_norm is not None)
+    for parameter, gradient in zip(parameters, summed, strict=True):
         parameter.grad = gradient
-    with kept_finite(parameters):
+    with kept_finite(parameters, optimizer):
         optimizer.step(model)
     return total

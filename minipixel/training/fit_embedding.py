@@ -19,6 +19,7 @@ from minipixel.optim.optimizer import check_above_0
 from minipixel.shards import Workers
 from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, gradients
+from minipixel.training.anomaly import StepError, check_step, kept_finite, report
 from minipixel.training.arguments import check_model, check_optimizer
 from minipixel.training.callbacks import Progress
 from minipixel.training.history import History
@@ -48,7 +49,7 @@ def fit_embedding(
     mp.optim, or its name; Adam at 1e-3 if None. `rng`: None, int, SeedSequence or Generator. `workers`: threads, one a
     core if None.
     Raises ValueError for arguments that cannot be meant, as a class with a single image, before anything is changed;
-    Interrupted, a KeyboardInterrupt, after Ctrl-C.
+    Interrupted, a KeyboardInterrupt, after Ctrl-C; NonFiniteError before a step of which a number is NaN or infinite.
     """
     check_model("fit_embedding", net, EmbeddingNet)
     images = check_images(images, net.image_shape, net.levels)
@@ -67,7 +68,12 @@ def fit_embedding(
         try:
             for step in range(steps):
                 batch, kinds = _batch(members, classes_per_batch, images_per_class, streams(TRIPLETS, step))
-                logs = {"loss": _step(net, images[batch], kinds, float(margin), optimizer, pool)}
+                try:
+                    logs = {"loss": _step(net, images[batch], kinds, float(margin), optimizer, pool)}
+                except StepError as what:
+                    error = report(what, (0, step), batch, None)
+                    error.history = history
+                    raise error from None
                 history.append(logs)
                 for watcher in watchers:
                     watcher.on_batch_end(0, batch_size, logs)
@@ -117,7 +123,11 @@ def _step(
         return gradients(points, net.parameters(), seed=moves[where])
 
     found = pool.map(back, len(shards), 1)
-    for parameter, parts in zip(net.parameters(), zip(*found, strict=True), strict=True):
-        parameter.grad = functools.reduce(operator.add, parts)
-    optimizer.step(net)
+    parameters = net.parameters()
+    summed = [functools.reduce(operator.add, parts).copy() for parts in zip(*found, strict=True)]
+    check_step(float(loss.data), summed, optimizer.clip_norm is not None)
+    for parameter, gradient in zip(parameters, summed, strict=True):
+        parameter.grad = gradient
+    with kept_finite(parameters, optimizer):
+        optimizer.step(net)
     return float(loss.data)
