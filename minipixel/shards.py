@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from minipixel.arena import arena, open_arena
 from minipixel.computing import Block, computing
+from minipixel.shown import short
 
 T = TypeVar("T")
 
@@ -30,7 +31,9 @@ class Workers:
         `block` is what a thread works in: `computing`, or less for functions that are not this library's.
         """
         if count is not None and (not isinstance(count, int) or count < 1):
-            raise ValueError(f"workers: got {count!r}, wanted a number of threads, 1 or more, or None for one a core")
+            raise ValueError(
+                f"workers: got {short(count)}, wanted a number of threads, 1 or more, or None for one a core"
+            )
         self.count = count or getattr(_local, "count", None) or _usable_cores()
         self._block = block
 

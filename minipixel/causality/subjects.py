@@ -15,7 +15,9 @@ from minipixel.blas_threads import one_blas_thread
 from minipixel.causality.arguments import Inputs, Layout, check_image_shape, check_order
 from minipixel.computing import Block, computing
 from minipixel.models import Model
+from minipixel.models.arrays import what
 from minipixel.models.base import rows
+from minipixel.models.network import Network
 from minipixel.tensor import Tensor, gradients, no_grad
 
 
@@ -192,12 +194,13 @@ def subject_of(thing: Any, image_shape: Any = None, order: Any = None, **options
         if image_shape is not None and tuple(image_shape) != thing.image_shape:
             raise ValueError(f"image_shape: got {tuple(image_shape)}, wanted {thing.image_shape}, that of the model")
         return OfModel(thing, order)
-    if not callable(thing):
+    model_class = isinstance(thing, type) and (issubclass(thing, Network) or _of_torch(thing))
+    if not callable(thing) or isinstance(thing, Network) or model_class:
         raise ValueError(
-            f"check_causality: got a {type(thing).__name__}, wanted a minipixel model, a PyTorch module, or a function "
-            "from images to parameters"
+            f"check_causality: got {what(thing)}, wanted a minipixel model, a PyTorch module, or a function "
+            f"from images to parameters{'; make one of it first' if model_class else ''}"
         )
-    if any((c.__module__, c.__name__) == ("torch.nn.modules.module", "Module") for c in type(thing).__mro__):
+    if _of_torch(type(thing)):
         from minipixel.causality.of_torch import OfTorch
 
         return OfTorch(thing, image_shape, order=order, **options)
@@ -207,3 +210,8 @@ def subject_of(thing: Any, image_shape: Any = None, order: Any = None, **options
 
         return OfJax(thing, image_shape, order=order, **options)
     return subject
+
+
+def _of_torch(kind: type) -> bool:
+    """Whether it is a class of PyTorch's modules, which is not imported to find that out."""
+    return any((c.__module__, c.__name__) == ("torch.nn.modules.module", "Module") for c in kind.__mro__)

@@ -87,6 +87,9 @@ class Trace:
         for node in self.nodes:
             _forget(node)
 
+    def __repr__(self) -> str:
+        return f"Trace({len(self.nodes)} nodes, from {self.image!r} to {self.output.node!r})"
+
     def _layer(self, tensor: Tensor, names: dict[int, str]) -> str:
         """The layer whose weights an op uses, as a dotted path; or the layer it comes after; "" for constants."""
         if id(tensor) in names:

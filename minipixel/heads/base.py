@@ -43,3 +43,6 @@ class Head:
         below 1 keeps to what is likely.
         """
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.groups)} parameters a pixel, {int(self.groups.max()) + 1} channels)"

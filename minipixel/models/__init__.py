@@ -13,6 +13,7 @@ from minipixel.models.pixelcnn import PixelCNN
 from minipixel.models.pixelcnnpp import PixelCNNpp
 from minipixel.models.pixelrnn import DiagonalBiLSTM, RowLSTM
 from minipixel.nn import Blank
+from minipixel.spelling import spelled
 
 # The one table of models, by the name used in files and on the command line.
 MODELS: dict[str, type[Model]] = {
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 
+@spelled
 def load(path: str | os.PathLike[str]) -> Model | EmbeddingNet:
     """The model, or the embedding network, that its `save(path)` wrote, weights and all.
 

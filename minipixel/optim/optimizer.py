@@ -12,12 +12,14 @@ import numpy as np
 
 from minipixel.backend import array_module, to_cpu
 from minipixel.computing import computing
+from minipixel.shown import as_made, short
+from minipixel.spelling import Spelled
 
 LearningRate = float | Callable[[int], float]
 """A number, or a schedule: from the number of steps taken before, 0 for the first one, to the rate of a step."""
 
 
-class Optimizer:
+class Optimizer(Spelled):
     """Changes a model's weights along their gradients.
 
     `learning_rate` is a number or a schedule, step -> rate, where steps count from 0. With `clip_norm`, gradients are
@@ -132,11 +134,14 @@ class Optimizer:
         self.steps, self.rate, self.learning_rate, self.state = steps, float(state["rate"]), rate, memories
         self._model = weakref.ref(model)
 
+    def __repr__(self) -> str:
+        return as_made(self, "learning_rate") + (f" after {self.steps:,} steps" if self.steps else "")
+
     def _scheduled_rate(self) -> float:
         """The learning rate of the step to come, a plain number, so that it changes no weight's dtype."""
         rate = self.learning_rate(self.steps) if callable(self.learning_rate) else self.learning_rate
         if not (isinstance(rate, Real) and 0 <= rate < math.inf):
-            raise ValueError(f"learning_rate: got {rate!r} for step {self.steps}, wanted a number of at least 0")
+            raise ValueError(f"learning_rate: got {short(rate)} for step {self.steps}, wanted a number of at least 0")
         return float(rate)
 
     def _clipping(self, gradients: Iterable[Any]) -> float:
@@ -160,10 +165,10 @@ def _plain(setting: Any) -> Any:
 def check_above_0(name: str, value: Any, such_as: str) -> None:
     """ValueError unless the setting is a finite number above 0."""
     if not (isinstance(value, Real) and 0 < float(value) < math.inf):
-        raise ValueError(f"{name}: got {value!r}, wanted a number above 0, such as {such_as}")
+        raise ValueError(f"{name}: got {short(value)}, wanted a number above 0, such as {such_as}")
 
 
 def check_fraction(name: str, value: Any) -> None:
     """ValueError unless the setting is a number in [0, 1)."""
     if not (isinstance(value, Real) and 0 <= float(value) < 1):
-        raise ValueError(f"{name}: got {value!r}, wanted a number in [0, 1)")
+        raise ValueError(f"{name}: got {short(value)}, wanted a number in [0, 1)")
