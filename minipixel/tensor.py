@@ -91,6 +91,9 @@ def op(
 
     @functools.wraps(function)
     def lifted(*inputs: Any, **static: Any) -> Tensor:
+        watching = observer()
+        if watching is not None:
+            return watching.op(lifted, inputs, static)
         arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
         body = kernels.compiled(function.__name__, arrays) if compiled else None
         made = (body and body(*arrays, **static)) or function(*arrays, **static)
@@ -152,6 +155,26 @@ def no_grad() -> Iterator[None]:
         yield
     finally:
         _local.paused = before
+
+
+def observer() -> Any:
+    """Who observes the ops of this thread, None if nobody does."""
+    return getattr(_local, "observer", None)
+
+
+@contextlib.contextmanager
+def observed(by: Any) -> Iterator[None]:
+    """Within this block, in this thread, `by` sees to every op, whether or not it is recorded (see clock/passes.py).
+
+    `by.op(op, inputs, static)` is called in place of each, `by.data_of(parameter, array)` is what `parameter.data`
+    shows, and `by.written(parameter)` is told of a weight that is about to be written. None: nobody does.
+    """
+    before = observer()
+    _local.observer = by
+    try:
+        yield
+    finally:
+        _local.observer = before
 
 
 def gradients(output: Tensor, wrt: Sequence[Tensor], seed: Any = None) -> list[Any]:

@@ -6,13 +6,28 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu, to_device
-from minipixel.tensor import Tensor
+from minipixel.tensor import Tensor, observer
+
+_array: Any = vars(Tensor)["data"]
 
 
 class Parameter(Tensor):
-    """A Tensor that training changes."""
+    """A Tensor that training changes. In a forward pass that is observed its numbers are not shown (tensor.observed)."""
 
     __slots__ = ()
+
+    @property
+    def data(self) -> Any:  # type: ignore[override]
+        """The array."""
+        array, watching = _array.__get__(self), observer()
+        return array if watching is None else watching.data_of(self, array)
+
+    @data.setter
+    def data(self, array: Any) -> None:
+        watching = observer()
+        if watching is not None:
+            watching.written(self)
+        _array.__set__(self, array)
 
 
 class Module:
