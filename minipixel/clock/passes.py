@@ -60,7 +60,7 @@ class Pass:
     """A forward pass of a model on N random images, drawn from the seed `image`, under conditions from another seed.
 
     `steps` are its ops, `values` has each Value by the identity of its Tensor; `output` is the last Value, None if that
-    is a constant. Compared with an earlier pass, `like`, nothing is computed. Raises TraceError where numbers are read
+    is a constant. It runs on a `twin` of the model, which is left as the pass left it. Compared with an earlier pass, `like`, nothing is computed. Raises TraceError where numbers are read
     off the tape, and Differs where the two passes do.
     """
 
@@ -79,7 +79,7 @@ class Pass:
         self.values: dict[int, Value] = {}
         self.refusal: TraceError | None = None
         self.names = {id(parameter): name for name, parameter in model.named_parameters()}
-        twin = twin_of(model, other_weights)
+        self.twin = twin = twin_of(model, other_weights)
         levels = np.random.default_rng(image).integers(model.levels, size=(N, *model.image_shape))
         given = [twin.scaled(twin._pixels_first(levels))]
         told = twin.condition_map(twin.conditions.random(N, np.random.default_rng(condition)))
@@ -102,7 +102,8 @@ class Pass:
             self._compare_ends(like)
 
     def forget(self) -> None:
-        """Let go of the numbers: a trace is kept as long as its model."""
+        """Let go of the numbers, and of the model: a trace is kept as long as its model."""
+        self.twin = None
         for value in self.values.values():
             value.array = None
 

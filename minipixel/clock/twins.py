@@ -1,5 +1,6 @@
 """A copy of a model to trace, so that nothing that a pass writes down stays in the model."""
 
+import copy
 import types
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 
 def twin_of(model: Any, other_weights: bool = False) -> Any:
-    """The same model, its modules, lists and dictionaries copied; parameters and arrays are those of the model itself.
+    """The same model: its modules, lists and dictionaries are copies, its parameters and arrays the very same.
 
     With `other_weights` arrays that stand in the memory of a weight are others: somebody who kept `weight.data` would
     read the weights through them.
@@ -34,6 +35,8 @@ def twin_of(model: Any, other_weights: bool = False) -> Any:
             return new
         if kind is tuple:
             return tuple(twin(part) for part in value)
+        if kind is np.random.Generator:
+            return copy.deepcopy(value)
         if kind is types.MethodType:
             return types.MethodType(value.__func__, twin(value.__self__))
         if id(_memory(value)) in weights:
