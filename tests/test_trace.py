@@ -12,7 +12,7 @@ from trace_table import CONDITIONED, REFUSED, SEEN, Row
 
 import minipixel as mp
 from minipixel import nn, ops
-from minipixel.causality import dependencies, structure
+from minipixel.causality import structure
 from minipixel.clock import Trace
 from minipixel.errors import TraceError
 from minipixel.sampling import SAMPLERS, Naive, program_of

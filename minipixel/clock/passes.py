@@ -52,7 +52,7 @@ class Step:
     made: Value
 
 
-class Differs(TraceError):
+class DifferenceError(TraceError):
     """A pass is not as the one that it is compared with; the message says what it has, and where."""
 
 
@@ -61,7 +61,7 @@ class Pass:
 
     `steps` are its ops, `values` has each Value by the identity of its Tensor; `output` is the last Value, None if that
     is a constant. It runs on a `twin` of the model, which is left as the pass left it. Compared with an earlier pass, `like`, nothing is computed. Raises TraceError where numbers are read
-    off the tape, and Differs where the two passes do.
+    off the tape, and DifferenceError where the two passes do.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class Pass:
         batched = any(value.batched for value in values)
         if self.like is None:
             with observed(None), no_grad():
-                array = lifted(*[Tensor(s.array) if isinstance(s, Value) else s for s in sources], **static).data
+                array = lifted(*[_with_numbers(source) for source in sources], **static).data
             shape, dtype = array.shape, array.dtype
         else:
             step, array = self._compare(self.like, lifted, name, inputs, given), None
@@ -182,7 +182,7 @@ class Pass:
     # --- two passes ---------------------------------------------------------------------------------------------------
 
     def _compare(self, like: "Pass", lifted: Any, name: str, inputs: list[Any], static: Any) -> Step:
-        """The step of the other pass that is this one; Differs if there is none."""
+        """The step of the other pass that is this one; DifferenceError if there is none."""
         if len(self.steps) == len(like.steps):
             self._differ(f"{name}, which another pass has not")
         step = like.steps[len(self.steps)]
@@ -237,11 +237,18 @@ class Pass:
         raise self.refusal
 
     def _differ(self, got: str) -> NoReturn:
-        self.refusal = Differs(got)
+        self.refusal = DifferenceError(got)
         raise self.refusal
 
 
 READING = "use ops (mp.ops, or an @op of one's own), or method='naive'"
+
+
+def _with_numbers(source: Any) -> Any:
+    """An input of an op as in any other pass: weights are themselves, since what meets them takes their dtype."""
+    if not isinstance(source, Value):
+        return source
+    return source.tensor if source.key[0] == "weight" else Tensor(source.array)
 
 
 def _of_one(constant: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.clock.passes import READING, Differs, Pass
+from minipixel.clock.passes import READING, DifferenceError, Pass
 from minipixel.errors import TraceError
 from minipixel.ops.local import START, ZERO, Look, Own
 from minipixel.tensor import Tensor, inputs_first
@@ -160,7 +160,7 @@ def _assert_alike_in_every_pass(first: Pass) -> None:
     try:
         Pass(first.twin, first, image=1, condition=1, other_weights=True)
         Pass(first.twin, first, N=2)
-    except Differs as difference:
+    except DifferenceError as difference:
         found = [change for change, options in CHANGES.items() if _differs(first, options)]
         change = found[0] if found else "with image, condition and weights together"
         raise TraceError(

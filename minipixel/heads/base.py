@@ -6,7 +6,6 @@ import numpy as np
 
 from minipixel.tensor import Tensor
 
-
 TIE = 1e-12
 """Levels whose log-probabilities are closer than this, in nats, tie: so close, rounding alone tells them apart."""
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.kernels import reference
+from minipixel.kernels.shapes import guarded, plain
 
 __all__ = ["COMPILED", "KERNELS", "Kernel", "as_written", "col2im", "compiled", "im2col", "numba_enabled"]
 
@@ -45,7 +46,7 @@ class Kernel:
         """Run the override if `x` is a float32 or float64 host array and Numba is on, else the reference."""
         suits = isinstance(x, np.ndarray) and x.dtype in (np.float32, np.float64)
         body = self.override if suits else None
-        return (body or self.reference)(x, *args)
+        return self.reference(x, *args) if body is None else body(plain(x), *args)
 
 
 def numba_enabled() -> bool:
@@ -91,7 +92,8 @@ COMPILED = {
 def compiled(name: str, inputs: Sequence[Any]) -> Callable[..., Any] | None:
     """The compiled body of an op or layer, if Numba is on and all inputs are host arrays of one of its two dtypes.
 
-    Inputs that are None are left out of account. The body returns None for what it does not do, or not faster.
+    Inputs that are None are left out of account. The body returns None for what it does not do, or not faster. It takes
+    arrays in any order of memory, read-only ones too, and gives the definition's result (see shapes.py).
     """
     if getattr(_local, "as_written", False) or not numba_enabled():
         return None
@@ -99,7 +101,12 @@ def compiled(name: str, inputs: Sequence[Any]) -> Callable[..., Any] | None:
     dtype = getattr(arrays[0], "dtype", None)
     if dtype not in (np.float32, np.float64) or not all(type(x) is np.ndarray and x.dtype == dtype for x in arrays):
         return None
-    return getattr(importlib.import_module(f"minipixel.kernels.{COMPILED[name]}"), name)
+    return _body(name)
+
+
+@functools.cache
+def _body(name: str) -> Callable[..., Any]:
+    return guarded(getattr(importlib.import_module(f"minipixel.kernels.{COMPILED[name]}"), name))
 
 
 @contextlib.contextmanager

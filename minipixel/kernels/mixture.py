@@ -31,14 +31,14 @@ def logistic_mixture_log_prob(parameters, *, images, levels):
     rows = {1: 3, 3: 10}.get(C, 0)
     if not rows or not P or P % rows or images.shape[:-1] != parameters.shape[:-1] or images.dtype.kind not in "biu":
         return None
-    x = np.ascontiguousarray(parameters).reshape(-1, P)
+    x = parameters.reshape(-1, P)
     q = np.ascontiguousarray(images, np.int32).reshape(-1, C)
     unit, least, log_p = dtype.type(2 / (levels - 1)), np.finfo(dtype).tiny, empty(images.shape, dtype)
     _forward(x, q, levels - 1, unit, least, log_p.reshape(-1, C))
 
     def vjp(g):
         x_g = empty(parameters.shape, dtype)
-        _backward(np.ascontiguousarray(g).reshape(-1, C), x, q, levels - 1, unit, least, x_g.reshape(-1, P))
+        _backward(g.reshape(-1, C), x, q, levels - 1, unit, least, x_g.reshape(-1, P))
         return (x_g,)
 
     return log_p, vjp

@@ -35,7 +35,7 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
 
     def vjp(g):
         z_g = (empty if everywhere else zeros)(z.shape, z.dtype)
-        _, _, weight_g, h0_g, c0_g = scan.backward(np.ascontiguousarray(g), z, z_g, True)
+        _, _, weight_g, h0_g, c0_g = scan.backward(g, z, z_g, True)
         if not everywhere:
             outside = np.ones(H * W, bool)
             outside[route.pixels] = False

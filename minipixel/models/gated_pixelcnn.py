@@ -19,7 +19,7 @@ import numpy as np
 from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_count, check_shape
-from minipixel.nn import GatedLayer, Top, colour_groups
+from minipixel.nn import GatedLayer, Top, as_built, colour_groups
 from minipixel.tensor import Tensor, composite
 
 
@@ -69,7 +69,7 @@ class GatedPixelCNN(Model):
         self.top = Top(groups, head_width, self.head.groups, init)
 
     def _compiled(self, x: Any, condition: Any) -> Any:
-        kinds = "".join(layer.kind for layer in self.layers if type(layer) is GatedLayer)
+        kinds = "".join(layer.kind for layer in self.layers if as_built(layer, GatedLayer))
         if kinds != "A" + "B" * (len(self.layers) - 1) or not isinstance(x, np.ndarray):
             return None
         layers = [asked for layer in self.layers if (asked := layer.compiled()) is not None]

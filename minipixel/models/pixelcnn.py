@@ -15,7 +15,18 @@ import numpy as np
 from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_choice, check_count, check_rate, check_shape
-from minipixel.nn import ACTIVATIONS, Conditioning, Conv2d, Dropout, Init, Module, Pointwise, Top, colour_groups
+from minipixel.nn import (
+    ACTIVATIONS,
+    Conditioning,
+    Conv2d,
+    Dropout,
+    Init,
+    Module,
+    Pointwise,
+    Top,
+    as_built,
+    colour_groups,
+)
 from minipixel.tensor import Tensor, composite
 
 
@@ -37,8 +48,10 @@ class ResidualBlock(Module):
     def compiled(self, condition: Any, rng: np.random.Generator | None) -> tuple[list[Any], list[Any]] | None:
         """The Tensors and masks for a compiled body (see `composite`); None where it would not be all of the block."""
         layers: list[Any] = [self.narrow, self.look, self.widen]
-        as_built = [type(layer) for layer in layers] == [Pointwise, Conv2d, Pointwise] and layers[1].dilation == 1
-        if not as_built or condition is not None or (rng is not None and self.drop.rate):
+        parts, kinds = [*layers, self.told, self.drop], [Pointwise, Conv2d, Pointwise, Conditioning, Dropout]
+        if not all(map(as_built, parts, kinds)) or self.look.dilation != 1:
+            return None
+        if condition is not None or (rng is not None and self.drop.rate):
             return None
         if any(activation is not ops.relu for activation in self.activations):
             return None
@@ -100,7 +113,7 @@ class PixelCNN(Model):
         return self.top(self.residuals(self.stem(x), condition, rng))
 
     def _compiled(self, x: Tensor, condition: Any, rng: np.random.Generator | None) -> Any:
-        asked = [block.compiled(condition, rng) for block in self.blocks if type(block) is ResidualBlock]
+        asked = [block.compiled(condition, rng) for block in self.blocks if as_built(block, ResidualBlock)]
         blocks = [block for block in asked if block is not None]
         if len(blocks) < len(self.blocks):
             return None

@@ -32,6 +32,7 @@ from minipixel.nn import (
     Module,
     NormedPointwise,
     ShiftedConv2d,
+    as_built,
     colour_groups,
     fitting,
 )
@@ -77,9 +78,11 @@ class GatedResidual(Module):
         self.told = Conditioning(plan.K_condition, 2 * F, init)
 
     def _compiled(self, x: Tensor, skips: tuple[Any, ...], condition: Any, rng: np.random.Generator | None) -> Any:
-        layers = [self.first, self.second] if self.skip is None else [self.first, self.second, self.skip]
-        as_built = [type(layer) for layer in layers] == [ShiftedConv2d, ShiftedConv2d, NormedPointwise][: len(layers)]
-        if condition is not None or self.activate is not ops.concat_elu or fitting() or not as_built:
+        layers: list[Any] = [self.first, self.second] if self.skip is None else [self.first, self.second, self.skip]
+        parts, kinds = [self.told, self.drop, *layers], [Conditioning, Dropout, *[ShiftedConv2d] * 2, NormedPointwise]
+        if not all(map(as_built, parts, kinds)) or (self.skip is not None and hasattr(self.skip, "mask")):
+            return None
+        if condition is not None or self.activate is not ops.concat_elu or fitting():
             return None
         if [self.first.centre, 1, 1] != [self.second.centre, self.first.stride, self.second.stride]:
             return None

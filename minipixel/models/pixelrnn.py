@@ -18,7 +18,7 @@ import numpy as np
 from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_count, check_flag, check_shape
-from minipixel.nn import Conditioning, Conv2d, Init, Module, Parameter, Pointwise, Top, colour_groups
+from minipixel.nn import Conditioning, Conv2d, Init, Module, Parameter, Pointwise, Top, as_built, colour_groups
 from minipixel.tensor import Tensor, composite
 
 
@@ -49,10 +49,11 @@ class LSTM(Module):
         """The states, row after row: (H, W, N, 4h) -> (H, W, N, h)."""
         return ops.lstm_scan(gates, self.weight, self.h0, self.c0, taps=self.taps, spans=spans)
 
-    def tensors(self, kind: type, condition: Any) -> list[Any] | None:
+    def tensors(self, kind: type[Module], condition: Any) -> list[Any] | None:
         """What a compiled body of a layer that sees by a `kind` is given; None where that would not be all of it."""
-        as_built = (type(self), type(self.see)) == (LSTM, kind) and getattr(self.see, "dilation", 1) == 1
-        if not as_built or condition is not None:
+        if not all(map(as_built, (self, self.see, self.told), (LSTM, kind, Conditioning))) or condition is not None:
+            return None
+        if getattr(self.see, "dilation", 1) != 1:
             return None
         return [self.see.weight, self.see.bias, self.weight, self.h0, self.c0]
 
@@ -171,7 +172,7 @@ class PixelRNN(Model):
 
     def _compiled(self, x: Tensor, condition: Any, position: int, _: list[Tensor]) -> Any:
         layer, widen = self.layers[position], self.widen[position]
-        if self.skips or type(layer) is not self.layer_class or type(widen) is not Pointwise:
+        if self.skips or not as_built(layer, self.layer_class) or not as_built(widen, Pointwise):
             return None
         if (asked := layer.compiled(x, condition)) is None:
             return None

@@ -1,25 +1,29 @@
 """A module owns parameters and other modules, and knows them by dotted names."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu, to_device
 from minipixel.tensor import Tensor, observer
 
-_array: Any = vars(Tensor)["data"]
+_DATA: Any = Tensor.data  # where a Tensor holds its array
 
 
 class Parameter(Tensor):
-    """A Tensor that training changes. In a forward pass that is observed its numbers are not shown (tensor.observed)."""
+    """A Tensor that training changes, whose dtype is that of all that is computed with it.
+
+    Real numbers of another precision that are assigned to `data` are rounded to its own; `retype` changes that.
+    """
 
     __slots__ = ()
+    decides_dtype = True
 
-    @property
-    def data(self) -> Any:  # type: ignore[override]
-        """The array."""
-        array, watching = _array.__get__(self), observer()
+    @property  # type: ignore[override]
+    def data(self) -> Any:
+        """The weight, an array; in a pass that is observed, what the observer shows of it (see tensor.observed)."""
+        array, watching = _DATA.__get__(self), observer()
         return array if watching is None else watching.data_of(self, array)
 
     @data.setter
@@ -27,7 +31,17 @@ class Parameter(Tensor):
         watching = observer()
         if watching is not None:
             watching.written(self)
-        _array.__set__(self, array)
+        array = array if hasattr(array, "dtype") else np.asarray(array)
+        try:
+            own = _DATA.__get__(self).dtype
+        except AttributeError:  # the first one
+            own = array.dtype
+        real = own.kind == array.dtype.kind == "f"  # gradients are checked with complex numbers, which stay as they are
+        _DATA.__set__(self, array.astype(own, copy=False) if real else array)
+
+    def retype(self, dtype: str) -> None:
+        """From now on the weight is of this dtype: "float32" or "float64"."""
+        _DATA.__set__(self, self.data.astype(dtype))
 
 
 class Module:
@@ -35,6 +49,12 @@ class Module:
 
     Names are dotted paths of attribute names and list positions: `blocks.3.narrow.weight`.
     """
+
+    _methods: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._methods = cls._methods | {name: value for name, value in vars(cls).items() if callable(value)}
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Every parameter below, with its dotted name, always in the same order."""
@@ -67,7 +87,7 @@ class Module:
                     f"state: got {name} of shape {tuple(state[name].shape)}, wanted {parameter.shape}, as in this model"
                 )
         for name, parameter in own.items():
-            parameter.data = array_module(parameter.data).array(state[name], dtype=parameter.dtype)
+            parameter.data = array_module(parameter.data).array(state[name], dtype=parameter.dtype, order="C")
 
     def to_device(self) -> None:
         """Move every weight to the current GPU; what is computed from them then runs there too."""
@@ -78,6 +98,16 @@ class Module:
         """Move every weight back to the host."""
         for parameter in self.parameters():
             parameter.data = to_cpu(parameter.data)
+
+
+def as_built(part: Any, kind: type[Module]) -> bool:
+    """Whether a part of a layer is of this very class, of which nobody has exchanged a method, in it or in the class.
+
+    A compiled body that stands for several parts runs only if all of them are as they were built.
+    """
+    if type(part) is not kind or any(name in kind._methods for name in vars(part)):
+        return False
+    return all(getattr(kind, name) is method for name, method in kind._methods.items())
 
 
 def _named(value: Any, name: str) -> Iterator[tuple[str, Parameter]]:

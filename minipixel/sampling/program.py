@@ -77,11 +77,11 @@ class Program:
 
         def evaluate(source: Any) -> Any:
             if not isinstance(source, Tensor):
-                return _where(source, xp)
+                return _where(source, xp, model.dtype)
             if source is self.trace.condition:
                 return told
             if source.call is None:
-                return _where(source.data, xp)
+                return _where(source.data, xp, model.dtype)
             if id(source) not in found:
                 op, static = source.call
                 found[id(source)] = op.arrays(*[evaluate(x) for x in source.inputs], **static)[0]
@@ -90,11 +90,12 @@ class Program:
         return evaluate
 
 
-def _where(source: Any, xp: Any) -> Any:
-    """A constant where the weights are: it was traced where they were then. Numbers, and None, are at home anywhere."""
+def _where(source: Any, xp: Any, dtype: str) -> Any:
+    """A constant where the weights are now, and in their dtype. Numbers, and None, are at home anywhere."""
     if not hasattr(source, "shape"):
         return source
-    return to_cpu(source) if xp is np else xp.asarray(source)
+    array = to_cpu(source) if xp is np else xp.asarray(source)
+    return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
 
 
 class _Known:
