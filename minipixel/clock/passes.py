@@ -59,9 +59,10 @@ class DifferenceError(TraceError):
 class Pass:
     """A forward pass of a model on N random images, drawn from the seed `image`, under conditions from another seed.
 
-    `steps` are its ops, `values` has each Value by the identity of its Tensor; `output` is the last Value, None if that
-    is a constant. It runs on a `twin` of the model, which is left as the pass left it. Compared with an earlier pass, `like`, nothing is computed. Raises TraceError where numbers are read
-    off the tape, and DifferenceError where the two passes do.
+    It runs on a `twin` of the model, which is left as the pass left it. `steps` are its ops, `values` has each Value by
+    the identity of its Tensor; `output` is the last Value, None if that is a constant. Compared with an earlier pass,
+    `like`, nothing is computed. Raises TraceError where numbers are read off the tape, and DifferenceError where the
+    two passes are not alike.
     """
 
     def __init__(

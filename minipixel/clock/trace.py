@@ -163,8 +163,9 @@ def _assert_alike_in_every_pass(first: Pass) -> None:
     except DifferenceError as difference:
         found = [change for change, options in CHANGES.items() if _differs(first, options)]
         change = found[0] if found else "with image, condition and weights together"
+        way_out = FIXED if change == next(iter(CHANGES)) else READING
         raise TraceError(
-            f"clock: got {difference}: it changes {change}, wanted the same in every pass; {FIXED if found[:1] == [*CHANGES][:1] else READING}"
+            f"clock: got {difference}: it changes {change}, wanted the same in every pass; {way_out}"
         ) from None
 
 
