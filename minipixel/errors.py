@@ -11,6 +11,10 @@ class CausalityError(ValueError):
     """A model reads a sub-pixel that is drawn later; the message names the first offending pair."""
 
 
+class TraceError(ValueError):
+    """The clock cannot tell what a model reads; the message names the op, or what is read off the tape, and where."""
+
+
 class NonFiniteError(FloatingPointError):
     """A loss, a gradient or a weight became NaN or infinite in training.
 

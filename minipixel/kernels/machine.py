@@ -191,7 +191,7 @@ def play(step_from, steps, table, ints, weights, work, N, rooms, chunk, draw_fro
     levels, fixed, uniforms, scaled, image_base = image
     output_base, P = output
     C = levels.shape[2]
-    scores = np.empty(max(head[1], head[2]))
+    scores = np.empty(head[1] + head[2])
     for moment in range(len(step_from) - 1):
         walk(moment, moment + 1, step_from, steps, table, ints, weights, work, N, rooms, chunk)
         for d in range(draw_from[moment], draw_from[moment + 1]):
