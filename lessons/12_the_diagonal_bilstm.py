@@ -24,6 +24,7 @@ from show import show
 import minipixel as mp
 from minipixel import ops
 
+SEED = int(os.environ.get("MINIPIXEL_SEED", "0"))  # of all that is trained and drawn: what holds for others, too?
 IMAGES, EPOCHS = (256, 1) if os.environ.get("MINIPIXEL_QUICK") == "1" else (2048, 8)
 NO, YES, WRONG, PALE = mp.plots.SHUT, mp.plots.OPEN, mp.plots.CENTRE, "#7fb0d4"
 
@@ -95,7 +96,7 @@ for ax, (title, half) in zip(figure.subplots(1, 5), halves.items(), strict=True)
     seen[title] = (gates.grad != 0).any(axis=(2, 3))
     picture(ax, title, seen[title] * (1 + future), asks=(r, c))
 show(figure, "12_quadrants")
-bilstm = functools.partial(mp.models.DiagonalBiLSTM, levels=2, hidden=8)
+bilstm = functools.partial(mp.models.DiagonalBiLSTM, levels=2, hidden=8, rng=SEED)
 wrong = bilstm((H, W, 1), layers=1)
 wrong.layers[0].left.taps = wrong.layers[0].right.taps = (0, 1)
 print(leaky := mp.check_causality(wrong))
@@ -129,7 +130,7 @@ show(figure, "12_blind_pixel")
 # count once. Then the probabilities of all 512 black and white images of 3x3 pixels sum to 1; with these twice, not.
 
 # %%
-scales = functools.partial(mp.models.MultiScale, levels=2, base="diagonal-bilstm", hidden=8, layers=1, upsampled=8)
+scales = functools.partial(mp.models.MultiScale, levels=2, base="diagonal-bilstm", hidden=8, layers=1, upsampled=8, rng=SEED)
 models = {"raster": bilstm((8, 8, 1), layers=1), "2 scales": scales((8, 8, 1)), "3 scales": scales((8, 8, 1), scales=3)}
 views, figure = {}, mp.plots.figure(9.2, 3.4)
 for ax, (title, model) in zip(figure.subplots(1, 3), models.items(), strict=True):
@@ -155,9 +156,9 @@ digits = [mp.datasets.binarize(split.images, ds.levels, "threshold") for split i
 for data, train, test in (("coins", coins[:2048], coins[2048:]), ("digits", *digits)):
     (epochs, rate), shape = (EPOCHS, 0.02) if data == "coins" else (-(-EPOCHS // 2), 0.01), train.shape[1:]
     models = {"published": bilstm(shape, layers=1, phantom_column=False), "phantom": bilstm(shape, layers=1)}
-    models |= {"2 scales": scales(shape), "PixelCNN": mp.models.PixelCNN(shape, 2, hidden=8, blocks=3)}
+    models |= {"2 scales": scales(shape), "PixelCNN": mp.models.PixelCNN(shape, 2, hidden=8, blocks=3, rng=SEED)}
     for name, model in models.items():
-        mp.fit(model, train[:IMAGES], epochs=epochs, optimizer=mp.optim.Adam(rate), progress=False)
+        mp.fit(model, train[:IMAGES], epochs=epochs, optimizer=mp.optim.Adam(rate), rng=SEED, progress=False)
         maps[data, name] = model.log_prob_map(test)[..., 0].mean(axis=0) / -np.log(2)
         bits[data, name] = maps[data, name].mean()
         print(f"{data:8}{name:10}{model.num_parameters:6,} weights{bits[data, name]:7.3f} bits/dim")
@@ -167,7 +168,7 @@ for ax, name in zip(axes := figure.subplots(1, 4), models, strict=True):
     ax.set(aspect="equal", ylim=(4, 0), xticks=[], yticks=[], title=f"{name}: {bits['coins', name]:.3f}")
 figure.colorbar(shades, ax=axes, label="bits a pixel")
 show(figure, "12_coins")
-drawn = 2 * models["2 scales"].sample(10, rng=0)  # 0 black, 1 unknown, 2 white
+drawn = 2 * models["2 scales"].sample(10, rng=SEED)  # 0 black, 1 unknown, 2 white
 sketch = np.where(models["2 scales"].order < 16, drawn, 1)
 show(mp.plots.sample_grid(2 * digits[1], np.concatenate([sketch, drawn]), 3), "12_sketches")
 
