@@ -187,7 +187,7 @@ for name, attempt in {
 assert np.allclose(gradients(tanh(add(multiply(w, x), b)), [w, x, b]), [g_w, g_x, g_b], rtol=0, atol=1e-14)
 assert np.allclose([added, overwritten], [0.669, 0.412], atol=5e-4)
 assert all(np.allclose(ours, theirs, rtol=0, atol=1e-12) for ours, theirs in zip(*runs, strict=True))
-assert curve[0] > 0.69 and curve[-1] < 0.04 and wrong <= 2
+assert 0.6 < curve[0] < 0.8 and curve[-1] < 0.04 and wrong <= 2
 assert [line.split(":")[0] for line in said.values()] == ["works", "RecursionError", "ValueError", "ValueError"]
 with mp.no_grad():
     assert mp.ops.tanh(mp.Tensor(digits)).inputs == score.inputs == ()  # not remembered; used and dropped
