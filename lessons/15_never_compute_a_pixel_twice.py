@@ -24,9 +24,8 @@ import minipixel as mp
 from minipixel.clock import Clock, raster, smallest_slope
 from minipixel.clock.schedule import RING, schedule
 
-SEED = int(os.environ.get("MINIPIXEL_SEED", "0"))  # of all that is trained and drawn: what holds for others, too?
 EPOCHS, N = (1, 2) if os.environ.get("MINIPIXEL_QUICK") == "1" else (12, 8)  # of training; images to be timed
-M, H, W = mp.models, 5, 7
+M, H, W, SEED = mp.models, 5, 7, int(os.environ.get("MINIPIXEL_SEED", "0"))  # SEED: of what is trained and drawn
 small = M.PixelCNN((H, W, 1), 2, hidden=4, blocks=2, dtype="float64")
 by_hand, uniforms = np.zeros((3, H, W, 1), np.uint8), np.random.default_rng(0).random((3, H, W, 1))
 for r, c in np.ndindex(H, W):
