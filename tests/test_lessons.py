@@ -70,7 +70,9 @@ def test_a_notebook_shows_the_figures(lesson, tmp_path, monkeypatch):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     kinds = [output.output_type for output in pictures]
-    assert kinds == ["display_data"] * len(re.findall(r"^ *show\(", lesson.read_text(), re.MULTILINE)) + ["execute_result"]
+    assert kinds == ["display_data"] * len(re.findall(r"^ *show\(", lesson.read_text(), re.MULTILINE)) + [
+        "execute_result"
+    ]
     for picture in pictures:
         with Image.open(io.BytesIO(base64.b64decode(picture.data["image/png"]))) as image:
             assert min(image.size) > 100 and len(image.convert("RGB").getcolors(maxcolors=10**6)) > 10
