@@ -168,7 +168,7 @@ for (name, model), ink in zip(models.items(), (mp.plots.CENTRE, mp.plots.OPEN), 
     bits[name], seconds = fitted.history["val_bits_per_dim"], sum(fitted.history["seconds"])
     opened[name] = int(model.summary().split()[-1].replace(",", ""))
     blind[name] = len(mp.check_causality(model).blind)
-    print(f"{name:15}{bits[name][-1]:.3f} bits/dim, {opened[name]:,} weights, {seconds:.0f} s, blind to {blind[name]} pairs")
+    print(f"{name:15}{bits[name][-1]:.3f} bits/dim, {opened[name]:,} weights, {seconds:.0f} s, blind to {blind[name]}")
     ax.plot(range(1, EPOCHS + 1), bits[name], color=ink, label=f"{name}: {bits[name][-1]:.3f}", marker=".")
 ax.legend(frameon=False)
 show(figure, "08_training")
