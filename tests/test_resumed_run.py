@@ -56,7 +56,7 @@ def test_more_epochs_of_a_finished_run(here):
     assert "epochs = 2" in (here / "parts" / "config.toml").read_text()
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT])
 def test_a_run_cut_short_goes_on(here, how):
     """Killed, or stopped by Ctrl-C, between two checkpoints in the middle of an epoch."""
     command = ["train", *SETTINGS, "--epochs", "3", "--save-freq", "5", "--out", "cut"]
