@@ -52,7 +52,7 @@ def of_any_size(seed, shape):
 @bodies
 @dtypes
 @cases
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_parameters_of_any_size(body, dtype, name, C, seed):
     """Finite log p, none above 0, that sum to 1 over all colours of a pixel; finite gradients; warnings are errors."""
@@ -87,7 +87,7 @@ def test_float32_against_float64_far_from_zero(body, name, C, shift):
 
 @bodies
 @cases
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_float32_against_float64(body, name, C, seed):
     """Of parameters of any size float32 has the log-probabilities of float64, as far as its digits go.

@@ -6,6 +6,17 @@ import numpy as np
 
 from minipixel.tensor import Tensor
 
+NO_DISTRIBUTION = (
+    "draw: got NaN or infinite numbers from the model, wanted parameters of a distribution; its weights, or what it is "
+    "told, are too large"
+)
+
+
+def check_drawn_from(numbers: np.ndarray) -> None:
+    """ValueError unless these are finite: a highest logit, say, without which there is no distribution to draw from."""
+    if not np.isfinite(numbers).all():
+        raise ValueError(NO_DISTRIBUTION)
+
 
 class Head:
     """A family of distributions over one sub-pixel, given P parameters a pixel.

@@ -7,7 +7,7 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.backend import special
-from minipixel.heads.base import Head
+from minipixel.heads.base import Head, check_drawn_from
 from minipixel.ops import mixture
 from minipixel.tensor import Tensor
 
@@ -46,8 +46,11 @@ class Mixture(Head):
         logits, means, log_scales, _ = mixture.mixture_parts(parameters.astype(np.float64), pixel, self.Q)
         m, d, lowest, highest, precision = mixture.bins(pixel, self.Q, means, log_scales, temperature)
         log_mass, _ = self.log_mass(m[:, :channel], d[:, :channel], lowest[:, :channel], highest[:, :channel])
-        scores = logits / temperature + log_mass.sum(axis=1)
-        weights = np.exp(scores - scores.max(axis=1, keepdims=True))  # (N, M)
+        scores = (logits - logits.max(axis=1, keepdims=True)) / temperature + log_mass.sum(axis=1)
+        highest = scores.max(axis=1, keepdims=True)
+        check_drawn_from(highest)
+        check_drawn_from(means[:, channel] * precision[:, channel])
+        weights = np.exp(scores - highest)  # (N, M)
         target = uniforms * weights.sum(axis=1)
         level = np.zeros(len(parameters), int)
         for step in 2 ** np.arange(7, -1, -1):  # 256 levels: the answer has 8 bits, found from the highest down

@@ -12,10 +12,15 @@ BERNOULLI, CATEGORICAL, LOGISTIC, NORMAL = range(len(HEADS))
 
 @jit
 def draw(parameters, pixel, channel, u, head, scores):
-    """The level whose slice of the CDF holds u, given the parameters (P, ...) and the earlier channels of a pixel."""
+    """The level whose slice of the CDF holds u, given the parameters (P, ...) and the earlier channels of a pixel.
+
+    -1 where NaN or infinite numbers make no distribution.
+    """
     code, Q, _, temperature = head
     if code == BERNOULLI:
         logit = np.float64(parameters[channel]) / temperature
+        if not math.isfinite(logit):
+            return -1
         return int(u >= math.exp(-max(logit, 0.0) - math.log1p(math.exp(-abs(logit)))))
     if code == CATEGORICAL:
         return _of_logits(parameters[channel * Q : channel * Q + Q], u, temperature, scores)
@@ -27,6 +32,8 @@ def _of_logits(logits, u, temperature, weights):
     """How many levels have their whole slice of the CDF below u: (Q,) -> 0..Q-1."""
     Q = len(logits)
     highest, total = np.float64(logits.max()), 0.0
+    if not math.isfinite(highest):
+        return -1
     for q in range(Q):
         weights[q] = math.exp((np.float64(logits[q]) - highest) / temperature)
         total += weights[q]
@@ -41,14 +48,19 @@ def _of_logits(logits, u, temperature, weights):
 def _of_mixture(parameters, pixel, channel, u, head, weights):
     """How many bins end below u, in the CDF of a mixture given the earlier channels of the pixel."""
     code, Q, M, temperature = head
-    unit, highest = 2.0 / (Q - 1), -np.inf
+    unit, highest, largest = 2.0 / (Q - 1), -np.inf, np.float64(parameters[:M].max())
     for m in range(M):
-        weights[m] = np.float64(parameters[m]) / temperature
+        mean, precision = _component(parameters, pixel, channel, m, head)
+        if not math.isfinite(mean * precision):
+            return -1
+        weights[m] = (np.float64(parameters[m]) - largest) / temperature
         for earlier in range(channel):
             mean, precision = _component(parameters, pixel, earlier, m, head)
             x = pixel[earlier]
             weights[m] += _logistic_log_mass((x * unit - 1 - mean) * precision, unit * precision, x == 0, x == Q - 1)
         highest = max(highest, weights[m])
+    if not math.isfinite(highest) or not math.isfinite(largest):
+        return -1
     total = 0.0
     for m in range(M):
         weights[m] = math.exp(weights[m] - highest)
