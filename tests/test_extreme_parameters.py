@@ -33,7 +33,9 @@ def all_pixels(C, Q):
 def log_probs(head, values, images, dtype):
     """log p of every colour of every pixel, and the gradients of their sum: (n, P), (K, C) -> (K, n, C), (K, n, P)."""
     tiled = Tensor(np.ascontiguousarray(np.broadcast_to(values, (len(images), *values.shape)), dtype))
-    log_p = head.log_prob(tiled, np.ascontiguousarray(np.broadcast_to(images[:, None], (*tiled.shape[:2], images.shape[1]))))
+    log_p = head.log_prob(
+        tiled, np.ascontiguousarray(np.broadcast_to(images[:, None], (*tiled.shape[:2], images.shape[1])))
+    )
     (gradient,) = gradients(log_p, [tiled], np.ones(log_p.shape, dtype))
     return log_p.data, gradient
 
@@ -80,7 +82,9 @@ def test_float32_against_float64_far_from_zero(body, name, C, shift):
     logits = {"bernoulli": 0, "categorical": len(head.groups)}.get(name, M)
     values[:, :logits] = values[:, :logits] * abs(shift) * 2e-7 + shift  # steps of float32, there
     with BODIES[body]():
-        (single, gradient), (double, wanted) = (log_probs(head, values, images, dtype) for dtype in ("float32", "float64"))
+        (single, gradient), (double, wanted) = (
+            log_probs(head, values, images, dtype) for dtype in ("float32", "float64")
+        )
     np.testing.assert_allclose(single, double, rtol=2e-5, atol=2e-5)
     np.testing.assert_allclose(gradient, wanted, rtol=1e-4, atol=1e-4)
 

@@ -80,13 +80,16 @@ class Optimizer:
         Raises ValueError, with nothing changed, if an array is missing or is of another shape than its weight.
         """
         steps, rate = int(state["steps"]), state.get("learning_rate", self.learning_rate)
+        for name, number in (("rate", state["rate"]), ("learning_rate", 0 if callable(rate) else rate)):
+            if not isinstance(number, Real) or number < 0 or number == math.inf:  # the rate before a first step is NaN
+                raise ValueError(f"state: got {number!r:.40} for {name}, wanted a number of at least 0")
         memories: dict[str, dict[str, Any]] = {}
         for name, parameter in model.named_parameters() if steps else ():
             memories[name] = {}
             for kind in self.memories:
                 array = state.get(f"{kind}/{name}")
-                if array is None or array.shape != parameter.shape:
-                    got = "none" if array is None else f"one of shape {array.shape}"
+                if getattr(array, "shape", None) != parameter.shape:
+                    got = "none" if array is None else f"one of shape {getattr(array, 'shape', 'no array')}"
                     raise ValueError(f"state: got {got} for {kind}/{name}, wanted an array of shape {parameter.shape}")
                 memories[name][kind] = array_module(parameter.data).array(array, dtype=parameter.dtype)
         self.steps, self.rate, self.learning_rate, self.state = steps, float(state["rate"]), rate, memories
@@ -118,11 +121,11 @@ def _plain(setting: Any) -> Any:
 
 def check_above_0(name: str, value: Any, such_as: str) -> None:
     """ValueError unless the setting is a finite number above 0."""
-    if not (isinstance(value, Real) and 0 < float(value) < math.inf):
+    if not (isinstance(value, Real) and 0 < value < math.inf):
         raise ValueError(f"{name}: got {value!r}, wanted a number above 0, such as {such_as}")
 
 
 def check_fraction(name: str, value: Any) -> None:
     """ValueError unless the setting is a number in [0, 1)."""
-    if not (isinstance(value, Real) and 0 <= float(value) < 1):
+    if not (isinstance(value, Real) and 0 <= value < 1):
         raise ValueError(f"{name}: got {value!r}, wanted a number in [0, 1)")

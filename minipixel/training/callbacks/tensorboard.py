@@ -11,6 +11,7 @@ from minipixel import plots
 from minipixel.training.callbacks.callback import Callback
 from minipixel.training.callbacks.logs import training_goes_on
 from minipixel.training.callbacks.sample_images import COLUMNS, Samples
+from minipixel.training.checkpoints import whole
 
 
 class TensorBoard(Callback):
@@ -89,7 +90,7 @@ class TensorBoard(Callback):
         """Go on counting, and let TensorBoard drop what an earlier file has beyond that."""
         from tensorboardX.proto.event_pb2 import SessionLog
 
-        self._steps = int(state["steps"])
+        self._steps = whole(state["steps"])
         self._write(1, session_log=SessionLog(status=SessionLog.START))
 
     def _write_scalars(self, logs: dict[str, float]) -> None:
