@@ -20,7 +20,7 @@ def open_regular(path: str | os.PathLike[str], max_bytes: int) -> tuple[IO[bytes
     file larger than `max_bytes`; FileNotFoundError and other OSErrors (a folder, no permission) as the system gives
     them.
     """
-    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115, PTH123: the caller closes it
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
     try:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):

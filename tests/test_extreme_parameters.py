@@ -1,7 +1,7 @@
 """No parameters are too large or too small: every head gives probabilities for all numbers that a network may end in.
 
-The one table is HEADS; every head is tried as written and compiled, in float32 and in float64, on parameters of any size
-between 1e-30 and 1e30 and either sign, and on logits that all lie far from zero.
+The one table is HEADS; every head is tried as written and compiled, in float32 and in float64, on parameters of any
+size between 1e-30 and 1e30 and either sign, and on logits that all lie far from zero.
 """
 
 import contextlib
@@ -96,8 +96,8 @@ def test_float32_against_float64_far_from_zero(body, name, C, shift):
 def test_float32_against_float64(body, name, C, seed):
     """Of parameters of any size float32 has the log-probabilities of float64, as far as its digits go.
 
-    Which component a later colour follows is told by how well each foretold the earlier ones: no longer by float32 where
-    that was hundreds of nats for all of them.
+    Which component a later colour follows is told by how well each foretold the earlier ones: no longer by float32
+    where that was hundreds of nats for all of them.
     """
     Q = 2 if name == "bernoulli" else 4
     head, images = make_head(name, C, Q, M), all_pixels(C, Q)

@@ -1,7 +1,7 @@
 """The settings of a training as TOML: left beside its results, and read back by `minipixel train --config`."""
 
-import contextlib
 import difflib
+import functools
 import os
 import re
 import tomllib
@@ -16,9 +16,12 @@ from minipixel.heads import HEADS
 from minipixel.models import MODELS
 from minipixel.optim import OPTIMIZERS
 
-MAX_BYTES, MAX_DOTS = 2**16, 1000
-"""The longest file of settings that is read, and the most dots in it: for a name of many parts, x.x.x, TOML takes time
-and memory that grow as the square of their number."""
+MAX_BYTES, MAX_DOTS, MAX_WORD = 2**16, 300, 1000
+"""The longest file of settings that is read, the most dots in it, and its longest word or number.
+
+For a name of many parts, x.x.x, Python's reader takes time and memory that grow as the square of their number; for a
+long number a hundred times its length.
+"""
 
 MOST, MOST_NUMBERS = 2**63, 100
 """Numbers of settings are below; and a list has so many of them at most."""
@@ -77,6 +80,8 @@ def decode(path: str, content: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     """The same of a file that is in memory already; `path` is what to call it in an error. See `read`."""
     if (dots := content.count(b".")) > MAX_DOTS:
         raise FormatError(f"{path}: got {dots} dots, expected at most {MAX_DOTS} in the settings of a training")
+    if re.search(rb"\w{%d}" % MAX_WORD, content):
+        raise FormatError(f"{path}: got a word of {MAX_WORD} letters or more, expected the settings of a training")
     try:
         values = tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and TOMLDecodeError are ValueErrors
@@ -85,14 +90,13 @@ def decode(path: str, content: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     if not isinstance(made_with, dict) or not all(
         name in MADE_WITH and isinstance(value, str) for name, value in made_with.items()
     ):
-        raise FormatError(f"{path}: made_with: got {_short(made_with)}, expected texts named {', '.join(MADE_WITH)}")
+        raise FormatError(f"{path}: made_with: got {made_with!r:.60}, expected texts named {', '.join(MADE_WITH)}")
     return {name: _checked(path, name, value) for name, value in values.items()}, made_with
 
 
 def _checked(path: str, name: str, value: Any) -> Any:
-    of_models = {key for model in MODELS for key in architecture.parameters(model)}
-    if name not in OPTIONS and name not in of_models:
-        known = [*OPTIONS, *sorted(of_models)]
+    if name not in OPTIONS and name not in _of_models():
+        known = [*OPTIONS, *_of_models()]
         close = difflib.get_close_matches(name[:60], known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise FormatError(f"{path}: got a setting {name!r:.60}, expected one of {', '.join(known)}{hint}")
@@ -105,17 +109,16 @@ def _checked(path: str, name: str, value: Any) -> Any:
         fits, wanted = _is(value, kind) or (kind is float and _is(value, int)), WORDS[kind]
     numbers = value if isinstance(value, list) else [value]
     if not fits:
-        raise FormatError(f"{path}: {name}: got {_short(value)}, expected {wanted}")
+        raise FormatError(f"{path}: {name}: got {value!r:.60}, expected {wanted}")
     if any(isinstance(number, (int, float)) and not abs(number) < MOST for number in numbers):
-        raise FormatError(f"{path}: {name}: got {_short(value)}, expected {wanted} below 2**63")
+        raise FormatError(f"{path}: {name}: got {value!r:.60}, expected {wanted} below 2**63")
     return tuple(value) if isinstance(value, list) else value
 
 
-def _short(value: Any) -> str:
-    """The start of a value; Python refuses to write whole numbers of thousands of digits."""
-    with contextlib.suppress(ValueError):
-        return f"{value!r:.60}"
-    return "a number of thousands of digits"
+@functools.cache
+def _of_models() -> tuple[str, ...]:
+    """The names of what some model's constructor takes."""
+    return tuple(sorted({key for model in MODELS for key in architecture.parameters(model)}))
 
 
 def _is(value: Any, kind: type) -> bool:

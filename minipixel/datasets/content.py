@@ -15,6 +15,7 @@ def read_content(path: str | os.PathLike[str], max_bytes: int, sha256: str | Non
     content = read_regular(path, max_bytes)
     if sha256 is not None and (digest := hashlib.sha256(content).hexdigest()) != sha256:
         raise FormatError(
-            f"{path}: {len(content)} bytes with SHA-256 {digest}, expected {sha256}; it is not the original of this data set"
+            f"{path}: {len(content)} bytes with SHA-256 {digest}, expected {sha256}; it is not the original of this "
+            "data set"
         )
     return content

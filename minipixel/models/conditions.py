@@ -13,7 +13,8 @@ class Conditions:
 
     `num_classes`: labels, integers (N,) in 0..num_classes-1. `shape` (K,): vectors (N, K); `shape` (): one number an
     image, (N,); `shape` (H, W, K): maps (N, H, W, K), of the size of the images. Neither: the model takes no condition.
-    `dtype` is the model's, in which they have to be finite. `width` is how many numbers a pixel is told: `num_classes`, or K, or 1, or 0.
+    `dtype` is the model's, in which they have to be finite. `width` is how many numbers a pixel is told: `num_classes`,
+    or K, or 1, or 0.
     """
 
     def __init__(self, num_classes: Any, shape: Any, image_shape: tuple[int, int, int], dtype: str) -> None:

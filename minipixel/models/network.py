@@ -47,7 +47,7 @@ class Network(Module):
         return levels.astype(self.dtype) * (2 / (self.levels - 1)) - 1
 
     def check_finite(self) -> None:
-        """ValueError, naming the first of them, if weights are NaN or infinite: nothing such a model says can be right."""
+        """ValueError, naming the first, if weights are NaN or infinite: nothing that such a model says can be right."""
         for name, parameter in self.named_parameters():
             odd = parameter.data[~self.xp.isfinite(parameter.data)]
             if odd.size:

@@ -18,7 +18,7 @@ LOG_SCALE_FLOOR = -7.0
 """Log-scales below are taken as this, and get no gradient: narrower is all in one bin, even of 256."""
 
 LEAST_WIDTH = 8.0
-"""A bin is at least so many times as wide, in units of the scale, as the smallest normal number: half of it is one, too."""
+"""A bin is at least so many times as wide, in units of the scale, as the smallest normal number."""
 
 # Six nodes and weights of Gauss and Legendre on [0, 1]: the mean of a function that is nearly straight there.
 NODES = [((1 + float(t)) / 2, float(w) / 2) for t, w in zip(*np.polynomial.legendre.leggauss(6), strict=True)]
