@@ -212,7 +212,7 @@ def test_the_table_is_that_of_the_command_line():
         (b"hidden = [" + b"1," * 10_000 + b"]", "hidden: got [1, 1, 1"),
         (b"learning_rate = 1" + b"0" * 400, "learning_rate: got 1000000000"),
         (b"epochs = 0x1" + b"0" * 5000, "settings.toml: got a word of 1000 letters or more"),
-        (b"epochs = 0x1" + b"0" * 500, "epochs: got 32733906078961418700"),
+        (b"epochs = 0x1" + b"0" * 500, "epochs: got 11481306952742545"),
         (b"x" + b".x" * 2000 + b" = 1", "settings.toml: got 2000 dots, expected at most 300"),
         (b'root = "\\u001b[31m\\u009b"\nmodel = 3\n"\\u001b]0;" = 3', "model: got 3, expected one of"),
         (b'"\\u001b]0;" = 3', r"got a setting '\x1b]0;'"),

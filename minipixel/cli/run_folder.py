@@ -117,7 +117,7 @@ def _table(title: str, values: Mapping[str, Any]) -> list[str]:
 
 def _figures(path: Path) -> dict[str, Any]:
     """The figures of a run: names, and numbers or words; none if there is no such file yet."""
-    if not path.is_file():
+    if not path.exists():
         return {}
     return decode_figures(str(path), read_regular(path, MAX_BYTES))
 
@@ -136,7 +136,7 @@ def decode_figures(path: str, content: bytes) -> dict[str, Any]:
 def _log(path: Path) -> list[str]:
     """How many epochs there were, and which was the best in validation; of a long log a row at a time is in memory."""
     epochs, best, bits = 0, "", math.inf
-    rows = csv_logger.read_table(read_regular(path, csv_logger.MAX_BYTES), path) if path.is_file() else ()
+    rows = csv_logger.read_table(read_regular(path, csv_logger.MAX_BYTES), path) if path.exists() else ()
     for row in rows:
         epochs += 1
         reached = float(row.get("val_bits_per_dim") or math.inf)

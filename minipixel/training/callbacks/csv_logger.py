@@ -16,8 +16,8 @@ from minipixel.training.callbacks.callback import Callback
 from minipixel.training.callbacks.logs import training_goes_on
 from minipixel.training.checkpoints import whole
 
-MAX_BYTES, MAX_ROWS, MAX_COLUMNS = 2**24, 2**17, 32
-"""The longest table that is read: 131,072 epochs of 128 bytes each."""
+MAX_BYTES, MAX_ROWS, MAX_LINE, MAX_COLUMNS = 2**24, 2**17, 2**12, 32
+"""The longest table that is read, in bytes: 131,072 lines of 128 bytes; the longest line, and how many cells it has."""
 
 
 class CSVLogger(Callback):
@@ -78,16 +78,14 @@ def read_table(content: bytes, source: str | os.PathLike[str]) -> Iterator[dict[
 
     Raises FormatError, naming the `source`, if it is another kind of file, or has more columns or rows than a log.
     """
-    if len(content) > MAX_BYTES:
-        raise FormatError(f"{source}: got a table of {len(content)} bytes, expected at most {MAX_BYTES}")
     try:
-        lines = csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=""), strict=True)
+        if len(content) > MAX_BYTES or content.count(b"\n") > MAX_ROWS:
+            raise ValueError(f"more than {MAX_BYTES} bytes or {MAX_ROWS} lines")
+        lines = csv.reader(_lines(content), strict=True)
         header = next(lines, ["epoch"])
         if "epoch" not in header or len(set(header)) != len(header) or len(header) > MAX_COLUMNS:
             raise ValueError(f"{len(header)} columns, wanted 'epoch' and at most {MAX_COLUMNS - 1} others, each once")
-        for number, line in enumerate(lines):
-            if number == MAX_ROWS:
-                raise ValueError(f"more than {MAX_ROWS} rows")
+        for line in lines:
             row = dict(zip(header, line, strict=True))
             int(row["epoch"])
             for cell in filter(None, row.values()):
@@ -95,3 +93,11 @@ def read_table(content: bytes, source: str | os.PathLike[str]) -> Iterator[dict[
             yield row
     except (ValueError, csv.Error) as error:
         raise FormatError(f"{source}: got no table of numbers ({error!s:.80}), expected one by CSVLogger") from error
+
+
+def _lines(content: bytes) -> Iterator[str]:
+    """Line by line, each of a length that is none for a few numbers."""
+    for line in io.BytesIO(content):
+        if len(line) > MAX_LINE:
+            raise ValueError(f"a line of {len(line)} bytes")
+        yield line.decode()
