@@ -3,8 +3,8 @@
 import json
 
 SETTINGS = [
-    b"# The settings of a training\n\nmodel = 'gated'\ndilations = [1, 2]\nepochs = 3\nema = 0.5\nroot = \"some/where\"\n\n"
-    b"[made_with]\nnumpy = \"2.0\"\nkernels = 'numba'\n",
+    b"# The settings of a training\n\nmodel = 'gated'\ndilations = [1, 2]\nepochs = 3\nema = 0.5\n"
+    b'root = "some/where"\n\n[made_with]\nnumpy = "2.0"\nkernels = \'numba\'\n',
     b'data = "digits"\nlevels = 2\nlearning_rate = 1e-3\nconditional = true\nactivation = "relu"\nseed = 7\n',
 ]
 LOGS = [
@@ -17,12 +17,12 @@ FIGURES = [
 ]
 
 VALUES = [
-    "0", "1", "-1", "2.5", "1e400", "1" + "0" * 400, "inf", "nan", "true", "'x'", '"\\u001b[31m"', "[1, 2]", "[[1]]", "{}",
-    "{a = 1}", "0x1" + "0" * 4000, "1979-05-27", '"""a\nb"""', "[" * 50, "", "x.y",
+    "0", "1", "-1", "2.5", "1e400", "1" + "0" * 400, "inf", "nan", "true", "'x'", '"\\u001b[31m"', "[1, 2]", "[[1]]",
+    "{}", "{a = 1}", "0x1" + "0" * 4000, "1979-05-27", '"""a\nb"""', "[" * 50, "", "x.y",
 ]  # fmt: skip
 NAMES = [
-    "model", "data", "root", "epochs", "learning_rate", "hidden", "dilations", "made_with", '"\\u009b"', "a.b", "x" * 300,
-    ".".join("x" * 30), "[made_with]", "[x]", "[[x]]", "seed", "levels",
+    "model", "data", "root", "epochs", "learning_rate", "hidden", "dilations", "made_with", '"\\u009b"', "a.b",
+    "x" * 300, ".".join("x" * 30), "[made_with]", "[x]", "[[x]]", "seed", "levels",
 ]  # fmt: skip
 
 

@@ -20,9 +20,7 @@ from minipixel.datasets.content import read_content
 from minipixel.errors import FormatError
 
 MAX_PIXELS = 64_000_000
-MAX_SIDE = (
-    1 << 16
-) - 1  # in pixels: rows are unfiltered two at a time at least, so they are to be short
+MAX_SIDE = (1 << 16) - 1  # in pixels: rows are unfiltered two at a time at least, so they are to be short
 MAX_BYTES = 1 << 28  # of a file: 64 Mpx in colour and with alpha, not compressed at all
 MAX_CHUNKS, BYTES_A_CHUNK = 1024, 1024  # so many chunks, and one more for each so many bytes of the file
 
