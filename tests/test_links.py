@@ -100,5 +100,7 @@ def test_there_are_links_to_test():
 def test_a_broken_link_is_seen(tmp_path, link, why):
     page = tmp_path / "page.md"
     page.write_text(f"# Here\n\nSee [this `one`]({link}), not `[that](code.md)`.\n\n```\n[nor](this.md)\n```\n")
-    (tmp_path / "other.md").write_text("# A heading of `code`, and [a link](x)!\n## Twice\n## Twice\n```\n# code\n```\n")
+    (tmp_path / "other.md").write_text(
+        "# A heading of `code`, and [a link](x)!\n## Twice\n## Twice\n```\n# code\n```\n"
+    )
     assert links(prose(page)) == [link] and broken(page, link) == why

@@ -81,7 +81,7 @@ class Optimizer:
         """
         steps, rate = int(state["steps"]), state.get("learning_rate", self.learning_rate)
         for name, number in (("rate", state["rate"]), ("learning_rate", 0 if callable(rate) else rate)):
-            if not isinstance(number, Real) or number < 0 or number == math.inf:  # the rate before a first step is NaN
+            if not (0 <= _number(number) < math.inf or (name == "rate" and not steps)):  # NaN before a first step
                 raise ValueError(f"state: got {number!r:.40} for {name}, wanted a number of at least 0")
         memories: dict[str, dict[str, Any]] = {}
         for name, parameter in model.named_parameters() if steps else ():
@@ -89,7 +89,7 @@ class Optimizer:
             for kind in self.memories:
                 array = state.get(f"{kind}/{name}")
                 if getattr(array, "shape", None) != parameter.shape:
-                    got = "none" if array is None else f"one of shape {getattr(array, 'shape', 'no array')}"
+                    got = f"one of shape {array.shape}" if hasattr(array, "shape") else "none"
                     raise ValueError(f"state: got {got} for {kind}/{name}, wanted an array of shape {parameter.shape}")
                 memories[name][kind] = array_module(parameter.data).array(array, dtype=parameter.dtype)
         self.steps, self.rate, self.learning_rate, self.state = steps, float(state["rate"]), rate, memories
@@ -97,8 +97,8 @@ class Optimizer:
     def _scheduled_rate(self) -> float:
         """The learning rate of the step to come, a plain number, so that it changes no weight's dtype."""
         rate = self.learning_rate(self.steps) if callable(self.learning_rate) else self.learning_rate
-        if not (isinstance(rate, Real) and 0 <= rate < math.inf):
-            raise ValueError(f"learning_rate: got {rate!r} for step {self.steps}, wanted a number of at least 0")
+        if not 0 <= _number(rate) < math.inf:
+            raise ValueError(f"learning_rate: got {rate!r:.60} for step {self.steps}, wanted a number of at least 0")
         return float(rate)
 
     def _clipping(self, gradients: Iterable[Any]) -> float:
@@ -119,13 +119,21 @@ def _plain(setting: Any) -> Any:
     return float(setting) if isinstance(setting, Real) else repr(setting)
 
 
+def _number(value: Any) -> float:
+    """A number as a float; infinity for a whole number beyond all floats, NaN for what is no number."""
+    try:
+        return float(value) if isinstance(value, Real) else math.nan
+    except OverflowError:
+        return math.inf
+
+
 def check_above_0(name: str, value: Any, such_as: str) -> None:
     """ValueError unless the setting is a finite number above 0."""
-    if not (isinstance(value, Real) and 0 < value < math.inf):
-        raise ValueError(f"{name}: got {value!r}, wanted a number above 0, such as {such_as}")
+    if not 0 < _number(value) < math.inf:
+        raise ValueError(f"{name}: got {value!r:.60}, wanted a number above 0, such as {such_as}")
 
 
 def check_fraction(name: str, value: Any) -> None:
     """ValueError unless the setting is a number in [0, 1)."""
-    if not (isinstance(value, Real) and 0 <= value < 1):
+    if not 0 <= _number(value) < 1:
         raise ValueError(f"{name}: got {value!r}, wanted a number in [0, 1)")

@@ -14,7 +14,7 @@ from minipixel.training.checkpoints import in_folder
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from trained import IMAGES, LABELS, pixelcnn  # noqa: E402
+from trained import IMAGES, LABELS, pixelcnn
 
 VALUES = [
     None, True, 0, -1, 1, 2.5, 10**12, 2**63, 10**299, float("inf"), float("-inf"), float("nan"), 1e308, "", "x",
