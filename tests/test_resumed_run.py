@@ -42,7 +42,7 @@ def assert_same_run(a, b):
     assert first.keys() == second.keys()
     for name, weight in first.items():
         np.testing.assert_array_equal(weight, second[name], err_msg=name)
-    logs = [read_table((folder / "log.csv").read_bytes(), folder) for folder in (a, b)]
+    logs = [list(read_table((folder / "log.csv").read_bytes(), folder)) for folder in (a, b)]
     for row in (*logs[0], *logs[1]):
         del row["seconds"]
     assert logs[0] == logs[1]
