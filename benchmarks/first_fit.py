@@ -37,7 +37,7 @@ def images(n, side):
 
 
 def run(times):
-    """From the moments at which the first step began and every step ended: seconds of each, and when the first ended."""
+    """From when the first step began and every step ended: seconds of each, and when the first one ended."""
     first_done = time.time() - (time.perf_counter() - times[1])
     return {"seconds": np.diff(times).tolist(), "first done": first_done}
 
@@ -84,7 +84,7 @@ def of_torch(steps, side):
     model = mp.models.PixelCNN((side, side, 1), 2, hidden=HIDDEN)
     step = torch_training.Step(model, images(BATCH, side), "channels_last")
     times = [time.perf_counter()]
-    for _ in range(steps, side):
+    for _ in range(steps):
         step()
         times.append(time.perf_counter())
     yield run(times)
