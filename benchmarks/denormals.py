@@ -7,9 +7,12 @@ Training flushes them (minipixel/denormals.py); here it does not, and they are c
 weights have a denormal gradient, and how many a denormal first or second moment. A line is printed for each step at
 which twice as many of a kind were seen as ever before, and one for the end. Counts do not depend on the machine.
 
-What was found, on the bundled digits (8x8, threshold, batch 64, Adam at 1e-3, 25,425 weights in float32):
-
-FOUND
+What was found, on the bundled digits (8x8, threshold, batch 64, Adam at 1e-3, 105,665 weights in float32): the first
+one after 654 steps, in a first moment, and 1,061 of them, one weight in a hundred, after 1,380 steps, at 0.22 bits/dim;
+no gradient and no second moment by then. Where a gradient has become exactly zero, as behind a rectifier that died, the
+first moment shrinks to nine tenths a step: from 1e-3 it is denormal 763 steps later, and after 899 it stays at 6e-45
+for good, since nine tenths of that are rounded to the same number. A second moment gets there after 80,000 steps. So
+they only become more.
 """
 
 import argparse
