@@ -51,16 +51,17 @@ QUIET = 0.1  # of the cores: what other work may take of them in a round that is
 AGREE = 1e-4  # of the loss: float32, and the twin's mixture loses digits in narrow bins
 
 
-def contestants(row, threads, steps, side, batch):
+def contestants(model, images, threads, steps, batch, workers=None):
     """By name, functions that take `steps` steps and return the seconds of each; checked to compute the same loss."""
-    model, images = ours(row, side), noise(row, batch * steps, side)
     if (apart := torch_training.disagreement(model, images[:4])) > AGREE:
-        raise ValueError(f"{row}: got losses that are {apart:.1e} apart, wanted {AGREE:.0e} at most, of the same model")
+        raise ValueError(
+            f"{model.name}: got losses that are {apart:.1e} apart, wanted {AGREE:.0e} at most, of the same model"
+        )
     runs = {}
     for layout, count in itertools.product(torch_training.LAYOUTS, threads):
         step = torch_training.Step(model, images[:batch], layout)
         runs[f"{layout}, {count} threads"] = functools.partial(theirs, step, count, steps)
-    return {"ours": functools.partial(fit, model, images, batch, mp.optim.Adam())} | runs
+    return {"ours": functools.partial(fit, model, images, batch, mp.optim.Adam(), workers)} | runs
 
 
 def theirs(step, threads, steps):
@@ -80,7 +81,7 @@ def measure(row, rounds, steps, threads, patience=0, side=28, batch=None):
     Of all rounds the quietest count; there are no more than these, unless `patience`, in seconds, is left for others.
     """
     batch = batch or ROWS[row][2]
-    runs = contestants(row, threads, steps, side, batch)
+    runs = contestants(ours(row, side), noise(row, batch * steps, side), threads, steps, batch)
     for run in runs.values():
         run()  # compiles, and fills caches
     found, give_up = [], time.monotonic() + patience

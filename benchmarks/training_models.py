@@ -15,6 +15,9 @@ ROWS = {
     "diagonal-bilstm": ("diagonal-bilstm", {"hidden": 16, "layers": 7}, 64, 2),
     "pixelcnnpp": ("pixelcnnpp", {"filters": 32, "resnets": 2, "hierarchies": 2}, 16, 256),
 }
+WITHOUT_TWIN = {
+    "multi-scale": ("multi-scale", {"hidden": 16, "layers": 3}, 64, 2),
+}
 OURS_ALONE = {
     "diagonal-bilstm": {"phantom_column": False},  # the twin is the model as published
     "pixelcnnpp": {"mixtures": 5, "dropout": 0.5},  # as in the twin
@@ -23,16 +26,35 @@ OURS_ALONE = {
 
 def ours(row, side=28):
     """An untrained model for side x side images, brought into range by a batch where it asks for that."""
-    kind, options, _, levels = ROWS[row]
+    kind, options, _, levels = (ROWS | WITHOUT_TWIN)[row]
     model = mp.models.MODELS[kind]((side, side, 1), levels, **options, **OURS_ALONE.get(kind, {}))
     if not model.initialized:
         model.initialize(noise(row, 1, side))
     return model
 
 
+def certain(row, side=28, shift=-85):
+    """The same, nearly certain that images are blank: its last bias is moved so far that gradients become denormal.
+
+    It is the only logit; or, of a mixture, the bias of the means, which then lie far below the lowest level.
+    """
+    model = ours(row, side)
+    bias = [parameter for name, parameter in model.named_parameters() if name.endswith("bias")][-1]
+    M = model.mixtures
+    moved = slice(M, 2 * M) if model.head.joins_colours else slice(None)
+    bias.data = bias.data.copy()
+    bias.data[moved] += np.float32(shift)
+    return model
+
+
+def blank(row, n, side=28):
+    """Images of level 0 alone."""
+    return np.zeros_like(noise(row, n, side))
+
+
 def noise(row, n, side=28):
     """Images of independent sub-pixels, integers (n, side, side, 1): no time depends on what they show."""
-    levels = ROWS[row][3]
+    levels = (ROWS | WITHOUT_TWIN)[row][3]
     return np.random.default_rng(0).integers(0, levels, (n, side, side, 1), dtype=np.uint8)
 
 

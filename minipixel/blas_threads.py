@@ -29,7 +29,7 @@ class OneBlasThread(contextlib.ContextDecorator):
     """A block, or a decorator, within which this thread's products take one BLAS thread; there is one for all."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may come within, and its handler compute
         self._holders = 0
         self._limits: Limits = {}  # of those with one number for all
         self._thread = _Thread()

@@ -59,3 +59,4 @@ class Computing(contextlib.ContextDecorator):
 computing = Computing()
 
 Block = Computing | OneBlasThread
+"""What a thread may work in: all of the above, or BLAS alone, for functions that are not this library's."""

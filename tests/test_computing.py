@@ -322,8 +322,8 @@ def draw(method, call):
         call(plain())
 
 
-def fit(model, **options):
-    mp.fit(model, IMAGES, **{"epochs": 1, "batch_size": 8, "workers": 2, "progress": False} | options)
+def fit(model, images=IMAGES, **options):
+    mp.fit(model, images, **{"epochs": 1, "batch_size": 8, "workers": 2, "progress": False} | options)
 
 
 LABELS = np.arange(len(IMAGES)) % 3
@@ -391,6 +391,41 @@ def test_functions_of_others_compute_as_they_do_at_home():
         report = mp.check_causality(function, (1, 3, 1))
     assert not report.ok
     assert all(found["flushes"] is False and found["underflow"] == "raise" for found in seen)
+
+
+@needs_mode
+@pytest.mark.parametrize("name", ["pixelcnn", "gated", "row-lstm"])
+def test_the_same_bits_where_numbers_are_denormal(name, monkeypatch):
+    """Of a model that is nearly certain: by one worker or three, and by a loop of one's own in the caller's thread."""
+    images = np.zeros((6, 8, 8, 1), np.uint8)
+
+    def certain():
+        model = models.MODELS[name]((8, 8, 1), 2, **SMALL[name])
+        last = [parameter for key, parameter in model.named_parameters() if key.endswith("bias")][-1]
+        last.data = last.data - np.float32(84)
+        return model
+
+    def numbers(model):
+        return {key: parameter.grad for key, parameter in model.named_parameters()} | model.state_dict()
+
+    def trained(shard, workers):
+        model = certain()
+        monkeypatch.setattr(type(model), "shard_size", shard)
+        fit(model, batch_size=6, workers=workers, optimizer=mp.optim.Adam(epsilon=1e-37), images=images)
+        return numbers(model)
+
+    with pytest.MonkeyPatch.context() as patch:  # or else there is nothing to be seen here
+        patch.setattr(denormals, "mode", lambda: None)
+        model = certain()
+        model.loss(images).backward()
+        assert any(((abs(p.grad) < LEAST["float32"]) & (p.grad != 0)).any() for p in model.parameters())
+    alone = certain()
+    optimizer = mp.optim.Adam(epsilon=1e-37)
+    alone.loss(images).backward()
+    optimizer.step(alone)
+    for wanted_numbers, found in [(numbers(alone), trained(6, 1)), (trained(2, 1), trained(2, 3))]:
+        for key, number in wanted_numbers.items():
+            np.testing.assert_array_equal(found[key], number, err_msg=key)
 
 
 # --- numpy.seterr(all="raise") ----------------------------------------------------------------------------------------

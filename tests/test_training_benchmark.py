@@ -54,7 +54,7 @@ def _biases(model):
 def test_a_twin_that_computes_something_else_is_not_timed(bench, monkeypatch):
     monkeypatch.setattr(bench.torch_training, "nats", lambda twin, x, levels: torch.tensor(1.0))
     with pytest.raises(ValueError, match="losses that are"):
-        bench.contestants("pixelcnn-h16", [1], 1, 8, 4)
+        bench.contestants(bench.ours("pixelcnn-h16", 8), bench.noise("pixelcnn-h16", 4, 8), [1], 1, 4)
 
 
 def test_measure(bench):
@@ -81,6 +81,62 @@ def test_a_twins_step_learns(bench):
     for _ in range(20):
         step()
     assert float(bench.torch_training.nats(step.twin, step.x, 2).detach()) < before - 1
+
+
+@pytest.mark.parametrize("row", [*ROWS[:5], "multi-scale"])
+def test_a_certain_model_meets_denormal_numbers(bench, row, monkeypatch):
+    """With the mode off: else its step would be no different from a fresh one's on any processor."""
+    import denormals as counting
+    from training_models import blank, certain
+
+    from minipixel import denormals
+
+    monkeypatch.setattr(denormals, "mode", lambda: None)
+    model = certain(row, 8)
+    model.loss(blank(row, 4, 8)).backward()
+    assert sum(counting.count(parameter.grad) for parameter in model.parameters()) > 100
+
+
+def test_certain_and_fresh_take_turns(bench):
+    import near_certain
+
+    found = near_certain.measure("pixelcnn-h16", rounds=2, steps=2, side=8, batch=4)
+    assert set(found) == {"ours", "contiguous_format, 2 threads", "channels_last, 2 threads"}
+    assert all(np.shape(found[whose][kind]) == (2, 2) for whose in found for kind in ("fresh", "certain"))
+    alone = near_certain.measure("multi-scale", rounds=1, steps=1, side=8, batch=4)
+    assert set(alone) == {"ours"} and near_certain.summary(alone)[1] is None
+    assert len(near_certain.line("pixelcnn-h16", found).split()) == 7
+    assert near_certain.penalty(n=64, runs=3) > 0
+
+
+def test_of_certain_and_fresh_the_medians_count(bench):
+    import near_certain
+
+    ours = {"fresh": [[0.1, 0.1, 9.0], [0.2, 0.2, 0.2]], "certain": [[0.1, 0.1, 0.1], [0.3, 0.3, 9.0]]}
+    twins = {"a": {"fresh": [[0.4], [0.4]], "certain": [[2.0], [2.0]]}, "b": {"fresh": [[9.0]], "certain": [[9.0]]}}
+    mine, theirs = near_certain.summary({"ours": ours} | twins)
+    assert mine == (pytest.approx(150), pytest.approx(200), pytest.approx(1.25))
+    assert theirs == (pytest.approx(400), pytest.approx(2000), pytest.approx(5))
+
+
+@pytest.mark.slow
+def test_first_steps_of_fresh_processes(bench):
+    """Every process ends, and tells of as many steps as it was asked for; the command line's too."""
+    import first_fit
+
+    found = first_fit.measure(rounds=1, steps=3, side=8)
+    assert set(found) == set(first_fit.ROWS)
+    assert all(len(run["seconds"]) == 3 and run["first done"] > 0 for runs in found.values() for run in runs)
+    assert len(list(first_fit.lines(found))) == 1 + len(found)
+
+
+def test_the_ratio_to_a_second_fit(bench):
+    import first_fit
+
+    runs = {"first fit": [1.0, 0.1, 0.1], "second fit": [0.2, 0.1, 0.1], "minipixel train": [0.4, 0.2, 0.2]}
+    found = {row: [{"seconds": seconds, "first done": 1.5}] * 2 for row, seconds in runs.items()}
+    ratios = [float(line.split()[-1]) for line in list(first_fit.lines(found))[1:]]
+    assert ratios == [3.0, 1.0, 2.0]
 
 
 def test_flop_of_a_pixelcnn(bench):

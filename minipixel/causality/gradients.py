@@ -19,8 +19,8 @@ def dependencies(
 
     A batch holds S copies of one image, and copy i carries the seed of output i alone, so its gradient is row i of the
     Jacobian. An entry is False only where the gradient is exactly zero, for each of `images` random images: masks
-    multiply by zero, and zero is exact. A rectifier may hide a dependency in one image, hence several; `structure` sees
-    those that a dead one hides in all.
+    multiply by zero, and zero is exact. (So is a denormal number, wherever a model computes: see computing.py.) A
+    rectifier may hide a dependency in one image, hence several; `structure` sees those that a dead one hides in all.
     A head that joins the colours of a pixel predicts a later one from the parameters and values of the earlier ones,
     whatever the network under it sees: these count.
     `outputs` picks rows, as places in raster order: then (len(outputs), S).

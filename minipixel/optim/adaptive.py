@@ -8,6 +8,9 @@ from typing import Any
 from minipixel.backend import array_module
 from minipixel.optim.optimizer import LearningRate, Optimizer, check_above_0, check_fraction
 
+LEAST_EPSILON = 2.0**-126
+"""Float32's smallest number that is not denormal: anything less counts as zero (computing.py), and 0 / 0 is NaN."""
+
 
 class RMSProp(Optimizer):
     """w -= rate * g / (sqrt(s) + epsilon), s = rho * s + (1 - rho) * g * g.
@@ -28,7 +31,7 @@ class RMSProp(Optimizer):
         super().__init__(learning_rate, clip_norm)
         check_fraction("rho", rho)
         check_fraction("momentum", momentum)
-        check_above_0("epsilon", epsilon, "1e-8")
+        _check_epsilon(epsilon)
         self.rho, self.momentum, self.epsilon = rho, momentum, epsilon
         self.memories = ("square", "velocity") if momentum else ("square",)
 
@@ -52,7 +55,7 @@ class _WithMoments(Optimizer):
         super().__init__(learning_rate, clip_norm)
         check_fraction("beta1", beta1)
         check_fraction("beta2", beta2)
-        check_above_0("epsilon", epsilon, "1e-8")
+        _check_epsilon(epsilon)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
 
@@ -155,3 +158,10 @@ class Nadam(_WithMoments):
         while len(self._products) <= t:
             self._products.append(self._products[-1] * self._momentum(len(self._products)))
         return self._products[t]
+
+
+def _check_epsilon(epsilon: Any) -> None:
+    """ValueError unless it keeps float32 from dividing by zero."""
+    check_above_0("epsilon", epsilon, "1e-8")
+    if epsilon < LEAST_EPSILON:
+        raise ValueError(f"epsilon: got {epsilon!r}, wanted at least {LEAST_EPSILON:.2g}, such as 1e-8; less is zero")

@@ -205,6 +205,7 @@ def test_schedules():
         (lambda o: o.Adamax(beta2=-0.1), "beta2: got -0.1"),
         (lambda o: o.Nadam(momentum_decay=0), "momentum_decay: got 0"),
         (lambda o: o.Adam(epsilon=0), "epsilon: got 0"),
+        (lambda o: o.RMSProp(epsilon=1e-40), "epsilon: got 1e-40, wanted at least 1.2e-38"),
         (lambda o: o.RMSProp(rho=1), "rho: got 1"),
         (lambda o: o.RMSProp(momentum=1), "momentum: got 1"),
         (lambda o: o.SGD(momentum=None), "momentum: got None"),

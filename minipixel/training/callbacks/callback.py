@@ -19,6 +19,8 @@ class Callback(Spelled):
     what comes next as if it had never stopped: `on_train_begin`, `restore`, then the next step or the next epoch. So
     in the middle of an epoch there is no second `on_epoch_begin`; and an epoch that was cut short has no
     `on_epoch_end`, until it is resumed and comes to its end.
+
+    All happens in the thread that called `fit`, in which denormal numbers count as zero meanwhile (computing.py).
     """
 
     stop_training = False
