@@ -19,7 +19,7 @@ def draw(parameters, pixel, channel, u, head, scores):
     code, Q, _, temperature = head
     if code == BERNOULLI:
         logit = np.float64(parameters[channel]) / temperature
-        if not math.isfinite(logit):
+        if not abs(logit) < np.inf:
             return -1
         return int(u >= math.exp(-max(logit, 0.0) - math.log1p(math.exp(-abs(logit)))))
     if code == CATEGORICAL:
@@ -32,11 +32,11 @@ def _of_logits(logits, u, temperature, weights):
     """How many levels have their whole slice of the CDF below u: (Q,) -> 0..Q-1."""
     Q = len(logits)
     highest, total = np.float64(logits.max()), 0.0
-    if not math.isfinite(highest):
-        return -1
     for q in range(Q):
         weights[q] = math.exp((np.float64(logits[q]) - highest) / temperature)
         total += weights[q]
+    if not total < np.inf:  # NaN, too; math.isfinite takes the difference of a sum from itself, which may become 0
+        return -1
     level, edge = 0, weights[0]
     while level < Q - 1 and edge <= u * total:
         level += 1
@@ -51,7 +51,7 @@ def _of_mixture(parameters, pixel, channel, u, head, weights):
     unit, highest, largest = 2.0 / (Q - 1), -np.inf, np.float64(parameters[:M].max())
     for m in range(M):
         mean, precision = _component(parameters, pixel, channel, m, head)
-        if not math.isfinite(mean * precision):
+        if not abs(mean * precision) < np.inf:
             return -1
         weights[m] = (np.float64(parameters[m]) - largest) / temperature
         for earlier in range(channel):
@@ -59,12 +59,12 @@ def _of_mixture(parameters, pixel, channel, u, head, weights):
             x = pixel[earlier]
             weights[m] += _logistic_log_mass((x * unit - 1 - mean) * precision, unit * precision, x == 0, x == Q - 1)
         highest = max(highest, weights[m])
-    if not math.isfinite(highest) or not math.isfinite(largest):
-        return -1
     total = 0.0
     for m in range(M):
         weights[m] = math.exp(weights[m] - highest)
         total += weights[m]
+    if not total < np.inf:
+        return -1
     level = 0
     for bit in range(7, -1, -1):
         step = 2**bit
