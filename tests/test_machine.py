@@ -51,7 +51,7 @@ def test_what_is_no_distribution_is_drawn_from_by_neither(name, Q, C, odd):
         (found,) = draw_all(parameters, pixels, channel, np.array([0.7]), code)
         if found < 0:
             refused += 1
-            with pytest.raises(ValueError, match="^draw: got NaN or infinite numbers from the model"):
+            with pytest.raises(ValueError, match=r"^draw: got NaN or infinite numbers from the model"):
                 head.draw(parameters, pixels, channel, np.array([0.7]), 1.0)
         else:
             np.testing.assert_array_equal(head.draw(parameters, pixels, channel, np.array([0.7]), 1.0), found)
