@@ -87,7 +87,7 @@ class Optimizer:
         for name, parameter in model.named_parameters() if steps else ():
             memories[name] = {}
             for kind in self.memories:
-                array = state.get(f"{kind}/{name}")
+                array: Any = state.get(f"{kind}/{name}")
                 if getattr(array, "shape", None) != parameter.shape:
                     got = f"one of shape {array.shape}" if hasattr(array, "shape") else "none"
                     raise ValueError(f"state: got {got} for {kind}/{name}, wanted an array of shape {parameter.shape}")
