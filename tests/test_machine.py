@@ -1,5 +1,7 @@
 """The parts of the compiled loop: draws against the heads', products."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,27 @@ DRAWN = [
     for name, C in [(name, C) for name in draw.HEADS for C in (1, 3) if (name, C) != ("normal_mixture", 3)]
     for Q in ((2,) if name == "bernoulli" else (2, 5, 256))
 ]  # normals of several channels the loop leaves to the head
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("name", "Q", "C"), DRAWN)
+def test_what_is_no_distribution_is_drawn_from_by_neither(name, Q, C, odd):
+    """A parameter that is no finite number, each in turn: the loop says -1 where the head raises, else they agree."""
+    M, rng = 3, np.random.default_rng(0)
+    head = heads.make_head(name, C, Q, M)
+    code, P, refused = (draw.HEADS.index(name), Q, M, 1.0), len(head.groups), 0
+    for channel, place in itertools.product(range(C), range(P)):
+        parameters, pixels = rng.standard_normal((1, P)), rng.integers(0, Q, (1, C)).astype(np.uint8)
+        parameters[0, place] = odd
+        (found,) = draw_all(parameters, pixels, channel, np.array([0.7]), code)
+        if found < 0:
+            refused += 1
+            with pytest.raises(ValueError, match=r"^draw: got NaN or infinite numbers from the model"):
+                head.draw(parameters, pixels, channel, np.array([0.7]), 1.0)
+        else:
+            np.testing.assert_array_equal(head.draw(parameters, pixels, channel, np.array([0.7]), 1.0), found)
+    assert refused or (name == "categorical" and odd == -np.inf)  # a level that cannot be
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

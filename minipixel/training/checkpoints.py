@@ -130,6 +130,7 @@ def read(path: Path) -> Checkpoint:
 
 def whole(value: Any) -> int:
     """A whole number from 0 up, as it was saved; else ValueError."""
+    value = value.item() if np.ndim(value) == 0 and hasattr(value, "item") else value
     if type(value) is not int or value < 0:
         raise ValueError(f"got {value!r:.40}, wanted a whole number from 0 up")
     return value
@@ -137,6 +138,7 @@ def whole(value: Any) -> int:
 
 def finite(value: Any) -> float:
     """A number, as it was saved; else ValueError."""
+    value = value.item() if np.ndim(value) == 0 and hasattr(value, "item") else value
     if type(value) not in (int, float) or not math.isfinite(value):
         raise ValueError(f"got {value!r:.40}, wanted a finite number")
     return float(value)

@@ -83,14 +83,18 @@ def read_table(content: bytes, source: str | os.PathLike[str]) -> Iterator[dict[
             raise ValueError(f"more than {MAX_BYTES} bytes or {MAX_ROWS} lines")
         lines = csv.reader(_lines(content), strict=True)
         header = next(lines, ["epoch"])
-        if "epoch" not in header or len(set(header)) != len(header) or len(header) > MAX_COLUMNS:
-            raise ValueError(f"{len(header)} columns, wanted 'epoch' and at most {MAX_COLUMNS - 1} others, each once")
+        if len(set(header)) != len(header) or len(header) > MAX_COLUMNS:
+            raise ValueError(f"{len(header)} columns, wanted at most {MAX_COLUMNS}, each once")
+        if "epoch" not in header:
+            raise FormatError(f"{source}: got a table without epochs, expected one by CSVLogger")
         for line in lines:
             row = dict(zip(header, line, strict=True))
             int(row["epoch"])
             for cell in filter(None, row.values()):
                 float(cell)
             yield row
+    except FormatError:
+        raise
     except (ValueError, csv.Error) as error:
         raise FormatError(f"{source}: got no table of numbers ({error!s:.80}), expected one by CSVLogger") from error
 
