@@ -64,7 +64,8 @@ def _decode(name: str, file: IO[bytes], size: int) -> tuple[dict[str, Any], dict
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or not 2 <= length <= min(MAX_HEADER, size - 8):
         raise FormatError(
-            f"{name}: got {size} bytes that are no safetensors file, expected a model written by model.save"
+            f"{name}: got {size} bytes that are no safetensors file, expected a model written by model.save; of other "
+            "files take the arrays, for model.load_state_dict"
         )
     header = _json(name, "header", file.read(length))
     config, digest = _metadata(name, header.pop("__metadata__", None))

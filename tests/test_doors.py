@@ -279,9 +279,9 @@ def test_masks_of_ones_and_zeros_are_masks(dtype):
     mask = row.static["mask"].astype(dtype)
     x, weight, bias = row.inputs()
     np.testing.assert_array_equal(ops.conv2d(x, weight, bias, mask=mask), row.op(x, weight, bias, **row.static))
-    with pytest.raises(ValueError, match="mask: got a float64 array with numbers beside 0 and 1, wanted booleans"):
+    with pytest.raises(ValueError, match=r"mask: got a float.. array with numbers beside 0 and 1, wanted booleans"):
         ops.conv2d(x, weight, bias, mask=mask * 0.5)
-    with pytest.raises(ValueError, match="mask: got a float64 array with numbers beside 0 and 1, wanted booleans"):
+    with pytest.raises(ValueError, match=r"mask: got a float.. array with numbers beside 0 and 1, wanted booleans"):
         ops.linear(x, weight[0, 0], bias, mask=np.full(weight.shape[2:], 0.5))
 
 

@@ -84,6 +84,9 @@ class Trace:
         self.output = self._places[id(output)]
         first.forget()
 
+    def __repr__(self) -> str:
+        return f"Trace({len(self.nodes)} nodes, from {self.image!r} to {self.output.node!r})"
+
     def holds(self, model: Any) -> bool:
         """Whether it is still the trace of that model: of its layers, its masks, and of all else that it has at hand.
 

@@ -25,9 +25,9 @@ def twin_of(model: Any, other_weights: bool = False) -> Any:
             new = twins[id(value)] = object.__new__(kind)
             vars(new).update({name: twin(part) for name, part in vars(value).items()})
             return new
-        if kind in (list, set):
-            new = twins[id(value)] = kind()
-            (new.extend if kind is list else new.update)(twin(part) for part in value)
+        if kind is list:
+            new = twins[id(value)] = []
+            new.extend(twin(part) for part in value)
             return new
         if kind is dict:
             new = twins[id(value)] = {}

@@ -47,3 +47,6 @@ class Head:
         uniform.
         """
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.groups)} parameters a pixel, {int(self.groups.max()) + 1} channels)"

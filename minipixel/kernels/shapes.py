@@ -16,18 +16,25 @@ def fit(letters, arrays):
     Of "... K_in; K_in K_out; K_out" the first may have any axes before its last. The same name has the same size
     everywhere; 4K is four times K; None in place of an array fits everything.
     """
+    return misfit(letters, arrays) is None
+
+
+def misfit(letters, arrays):
+    """What does not go together, in words; None if all does."""
     sizes = {}
-    for (open_, axes), array in zip(_parsed(letters), arrays, strict=True):
+    for place, ((open_, axes), array) in enumerate(zip(_parsed(letters), arrays, strict=True)):
         if array is None:
             continue
         shape = getattr(array, "shape", ())
         if len(shape) < len(axes) or (len(shape) > len(axes) and not open_):
-            return False
+            return f"input {place} has {len(shape)} axes"
         for (times, name), size in zip(axes, shape[len(shape) - len(axes) :], strict=True):
             whole, rest = divmod(size, times)
-            if rest or sizes.setdefault(name, whole) != whole:
-                return False
-    return True
+            if rest:
+                return f"{times}{name} is {size}"
+            if sizes.setdefault(name, whole) != whole:
+                return f"{name} is {sizes[name]} and {whole}"
+    return None
 
 
 @functools.cache
@@ -44,10 +51,11 @@ def _parsed(letters):
 
 def check(name, letters, inputs):
     """ValueError with the name of an op, unless its inputs go together as `letters` say."""
-    if not fit(letters, inputs):
+    wrong = misfit(letters, inputs)
+    if wrong is not None:
         got = ", ".join("None" if x is None else str(getattr(x, "shape", ())) for x in inputs)
         wanted = ", ".join(f"({axes.strip().replace(' ', ', ')})" for axes in letters.split(";"))
-        raise ValueError(f"{name}: got inputs of shapes {got}, wanted {wanted}, each name one size")
+        raise ValueError(f"{name}: got inputs of shapes {got}, of which {wrong}; wanted {wanted}")
 
 
 def plain(array):

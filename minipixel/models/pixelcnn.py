@@ -73,7 +73,7 @@ class PixelCNN(Model):
     is added in every block, to what its 3x3 saw.
 
     Two options that the paper does not have, as later models do: `activation` "prelu" in place of "relu", and in
-    training a share `dropout` of each block's features is dropped. `options` are those of every model: see Model.
+    training a share `dropout` of each block's features is dropped. From `head` on: see Model.
     """
 
     name = "pixelcnn"
@@ -88,7 +88,12 @@ class PixelCNN(Model):
         head_width: int | None = None,
         activation: str = "relu",
         dropout: float = 0.0,
-        **options: Any,
+        head: str | None = None,
+        mixtures: int = 5,
+        num_classes: int | None = None,
+        condition_shape: tuple[int, ...] | None = None,
+        rng: Any = 0,
+        dtype: str = "float32",
     ) -> None:
         C = check_shape(image_shape)[2]
         hidden = check_count("hidden", hidden, C)  # each colour needs a feature of its own
@@ -99,7 +104,7 @@ class PixelCNN(Model):
             "activation": check_choice("activation", activation, tuple(ACTIVATIONS)),
             "dropout": check_rate("dropout", dropout),
         }
-        super().__init__(image_shape, levels, architecture, **options)
+        super().__init__(image_shape, levels, architecture, head, mixtures, num_classes, condition_shape, rng, dtype)
 
         self.features = 2 * hidden
         image, wide = np.arange(C), colour_groups(2 * hidden, C)

@@ -139,7 +139,12 @@ class PixelRNN(Model):
         head_width: int | None = None,
         skip: bool = False,
         learned_state: bool = False,
-        **options: Any,
+        head: str | None = None,
+        mixtures: int = 5,
+        num_classes: int | None = None,
+        condition_shape: tuple[int, ...] | None = None,
+        rng: Any = 0,
+        dtype: str = "float32",
     ) -> None:
         C = check_shape(image_shape)[2]
         hidden = check_count("hidden", hidden, C)  # each colour needs a feature of its own
@@ -148,7 +153,7 @@ class PixelRNN(Model):
         skip, learned_state = check_flag("skip", skip), check_flag("learned_state", learned_state)
         architecture = {"hidden": hidden, "layers": layers, "head_width": head_width}
         architecture |= {"skip": skip, "learned_state": learned_state}
-        super().__init__(image_shape, levels, architecture, **options)
+        super().__init__(image_shape, levels, architecture, head, mixtures, num_classes, condition_shape, rng, dtype)
 
         self.features = 2 * hidden
         image, wide, state = np.arange(C), colour_groups(2 * hidden, C), colour_groups(hidden, C)
@@ -196,7 +201,7 @@ class RowLSTM(PixelRNN):
     A 7x7 mask A to 2 `hidden` features, `layers` Row LSTMs of `hidden` units, each widened by a 1x1 and added to what
     came in, and the top of PixelCNN: two 1x1 layers of `head_width` features (2 `hidden` if None), and the head.
     `skip` adds a 1x1 of every LSTM to what the top reads (section 3.3); `learned_state` learns the states beyond the
-    border. A condition is added to all gates. `options` are those of every model: see Model.
+    border. A condition is added to all gates. From `head` on: see Model.
 
     What it sees is a triangle: of the row k above, the columns up to c + k + 2, however many layers there are.
     """
@@ -226,10 +231,32 @@ class DiagonalBiLSTM(PixelRNN):
         *,
         hidden: int = 16,
         layers: int = 7,
+        head_width: int | None = None,
+        skip: bool = False,
+        learned_state: bool = False,
         phantom_column: bool = True,
-        **options: Any,
+        head: str | None = None,
+        mixtures: int = 5,
+        num_classes: int | None = None,
+        condition_shape: tuple[int, ...] | None = None,
+        rng: Any = 0,
+        dtype: str = "float32",
     ) -> None:
-        super().__init__(image_shape, levels, hidden=hidden, layers=layers, **options)
+        super().__init__(
+            image_shape,
+            levels,
+            hidden=hidden,
+            layers=layers,
+            head_width=head_width,
+            skip=skip,
+            learned_state=learned_state,
+            head=head,
+            mixtures=mixtures,
+            num_classes=num_classes,
+            condition_shape=condition_shape,
+            rng=rng,
+            dtype=dtype,
+        )
         self.phantom_column = self.config["phantom_column"] = check_flag("phantom_column", phantom_column)
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu, to_device
+from minipixel.spelling import Spelled, spelled
 from minipixel.tensor import Tensor, observer
 
 _DATA: Any = Tensor.data  # where a Tensor holds its array
@@ -43,8 +44,11 @@ class Parameter(Tensor):
         """From now on the weight is of this dtype: "float32" or "float64"."""
         _DATA.__set__(self, self.data.astype(dtype))
 
+    def __repr__(self) -> str:
+        return f"Parameter({self.dtype} of shape {self.shape})"
 
-class Module:
+
+class Module(Spelled):
     """Something with weights: its attributes that are parameters, modules, or lists of modules, in order of assignment.
 
     Names are dotted paths of attribute names and list positions: `blocks.3.narrow.weight`.
@@ -69,6 +73,7 @@ class Module:
         """A copy of every weight, by dotted name, as host arrays."""
         return {name: np.array(to_cpu(parameter.data)) for name, parameter in self.named_parameters()}
 
+    @spelled
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy weights in, keeping each parameter's dtype and device.
 
@@ -98,6 +103,11 @@ class Module:
         """Move every weight back to the host."""
         for parameter in self.parameters():
             parameter.data = to_cpu(parameter.data)
+
+    def __repr__(self) -> str:
+        weights = f"{sum(parameter.data.size for parameter in self.parameters()):,} weights"
+        parts = ", ".join(name for name, value in vars(self).items() if next(_named(value, name), None) is not None)
+        return f"{type(self).__name__}({parts}: {weights})" if parts else f"{type(self).__name__}({weights})"
 
 
 def as_built(part: Any, kind: type[Module]) -> bool:

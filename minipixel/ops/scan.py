@@ -40,6 +40,11 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
     """
     xp = array_module(z, weight)
     H, W, N, _ = z.shape
+    if len(taps) != len(weight) or len(spans or [None] * H) != H:
+        raise ValueError(
+            f"lstm_scan: got {len(taps)} taps and {'no' if spans is None else len(spans)} spans, wanted one tap for "
+            f"each of the {len(weight)} weights and one span for each of the {H} rows"
+        )
     K = weight.shape[1]
     dtype = xp.result_type(z, weight)
     spans = [(0, W)] * H if spans is None else spans

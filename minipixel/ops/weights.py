@@ -14,6 +14,8 @@ def weight_norm(v, gain, *, mask=None):
     |v| is taken for each output channel over all its inputs. `mask`, boolean and of the shape of v, shuts some of them.
     Source: Salimans and Kingma 2016, arXiv:1602.07868, equations 2 and 3.
     """
+    if mask is not None and mask.shape != v.shape:
+        raise ValueError(f"weight_norm: got a mask of shape {mask.shape}, wanted {v.shape}, the shape of v")
     xp = array_module(v, gain)
     inputs = tuple(range(v.ndim - 1))
     opened = v if mask is None else v * xp.asarray(mask)

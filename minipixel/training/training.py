@@ -149,7 +149,8 @@ def _fingerprint(array: np.ndarray) -> str:
 
 
 def _check_same(whose: str, given: Mapping[str, Any], stored: Mapping[str, Any], path: Path) -> None:
-    for name in sorted(given.keys() | stored.keys()):
+    data = "images", "condition"  # last: what they are may depend on the rest
+    for name in sorted(given.keys() | stored.keys(), key=lambda name: (name in data, name)):
         got, wanted = given.get(name), stored.get(name)
         if isinstance(got, dict) and isinstance(wanted, dict):
             _check_same(f"{name}'s ", got, wanted, path)

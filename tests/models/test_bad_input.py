@@ -23,7 +23,7 @@ def refused(match, call):
     ("images", "match"),
     [
         (IMAGES.astype(np.float32), r"images: got dtype float32, wanted integers in 0\.\.3"),
-        (IMAGES.astype(bool), r"images: got dtype bool, wanted integers"),
+        (IMAGES.astype(bool), r"images: got dtype bool, wanted integers .*images \* np\.uint8\(3\)"),
         (IMAGES + 4, r"images: got levels 4\.\.4, wanted 0\.\.3; see minipixel.datasets.quantize"),
         (IMAGES.astype(int) - 1, r"images: got levels -1\.\.-1, wanted 0\.\.3"),
         (IMAGES[0], r"images: got shape \(4, 3, 1\), wanted \(N, 4, 3, 1\) .*images\[None\]"),
@@ -31,10 +31,10 @@ def refused(match, call):
         (IMAGES.transpose(0, 2, 1, 3), r"images: got shape \(2, 3, 4, 1\), wanted \(N, 4, 3, 1\)"),
         (IMAGES[:0], r"images: got shape \(0, 4, 3, 1\), wanted .* N >= 1"),
         (np.array([["a"]]), r"images: got shape \(1, 1\)"),
-        (None, r"images: got shape \(\)"),
+        (None, r"images: got None, wanted an array"),
     ],
 )
-@pytest.mark.parametrize("method", ["loss", "log_prob", "log_prob_map", "bits_per_dim"])
+@pytest.mark.parametrize("method", ["loss", "log_prob", "log_prob_map", "bits_per_dim", "predict", "initialize"])
 def test_images(model, method, images, match):
     refused(match, lambda: getattr(model, method)(images))
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.models.checks import MANY, check_count, check_flag
+from minipixel.shown import short
 from minipixel.training.callbacks.callback import Callback
 
 
@@ -27,7 +28,7 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = False,
     ) -> None:
         if not (isinstance(min_delta, (int, float, np.number)) and 0 <= min_delta < math.inf):
-            raise ValueError(f"min_delta: got {min_delta!r}, wanted a number of at least 0")
+            raise ValueError(f"min_delta: got {short(min_delta)}, wanted a number of at least 0")
         self.monitor, self.min_delta = monitor, float(min_delta)
         self.patience = check_count("patience", patience, 0, MANY)
         self.restore_best_weights = check_flag("restore_best_weights", restore_best_weights)

@@ -42,7 +42,7 @@ class EMA(Callback):
     def on_evaluation_begin(self) -> None:
         """Give the model the averaged weights."""
         self._trained = [parameter.data for parameter in self._parameters]
-        self._put(self._average)
+        self._put([average.copy() for average in self._average])  # theirs to keep: the averages go on changing
 
     def on_evaluation_end(self) -> None:
         """Give the model the weights of training back."""
