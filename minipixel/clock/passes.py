@@ -7,6 +7,10 @@ is the same in every pass is shown by comparing two, on other images and conditi
 
 The second pass needs no arithmetic: nobody can see its numbers, and the first one knows their shapes. It takes as long
 as calling the ops does, so that a model is compared with what is known of it before each draw, too.
+
+What is not shown: ops are taken at their word (their `local`, and that they leave nothing to chance); and an array that
+somebody computed from the weights beforehand, outside the pass, is the constant that it is now. A proof holds for any
+weights, but for that array as it is; a draw uses what is there when it draws, since it asks again.
 """
 
 import hashlib

@@ -13,7 +13,7 @@ def twin_of(model: Any, other_weights: bool = False) -> Any:
     With `other_weights` arrays that stand in the memory of a weight are others: somebody who kept `weight.data` would
     read the weights through them.
     """
-    weights = {id(_memory(parameter.data)) for _, parameter in model.named_parameters()} if other_weights else set()
+    weights = [parameter.data for _, parameter in model.named_parameters()] if other_weights else []
     twins: dict[int, Any] = {}
 
     def twin(value: Any) -> Any:
@@ -36,18 +36,12 @@ def twin_of(model: Any, other_weights: bool = False) -> Any:
         if kind is tuple:
             return tuple(twin(part) for part in value)
         if kind is np.random.Generator:
-            return copy.deepcopy(value)
+            new = twins[id(value)] = copy.deepcopy(value)
+            return new
         if kind is types.MethodType:
             return types.MethodType(value.__func__, twin(value.__self__))
-        if id(_memory(value)) in weights:
-            return ~value if value.dtype == bool else value + 1
+        if kind is np.ndarray and any(np.may_share_memory(value, weight) for weight in weights):
+            return value + 1
         return value
 
     return twin(model)
-
-
-def _memory(array: Any) -> Any:
-    """The array whose memory a view shows; anything else as it is."""
-    while isinstance(array, np.ndarray) and array.base is not None:
-        array = array.base
-    return array
