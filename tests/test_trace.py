@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -211,3 +212,20 @@ def test_no_warning_where_nothing_is_wrong():
         warnings.simplefilter("error")
         for name in SMALL:
             Case(name, (3, 4, 1), 2, "bernoulli").model().sample(1)
+
+
+def test_other_threads_see_their_numbers():
+    """A trace is seen by the thread that makes it, and by no other: one scores while another is traced."""
+    scoring = Case("pixelcnn", (3, 4, 1), 2, "bernoulli").conditional("")
+    images = np.zeros((2, 3, 4, 1), int)
+    wanted, found = scoring.log_prob(images), []
+
+    def meanwhile(model, y, x, condition):
+        with ThreadPoolExecutor(1) as pool:
+            found.append(pool.submit(scoring.log_prob, images).result())
+        return y
+
+    Trace(Row("", meanwhile).model())
+    assert len(found) >= 3
+    for scores in found:
+        np.testing.assert_array_equal(scores, wanted)
