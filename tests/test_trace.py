@@ -183,6 +183,16 @@ def test_what_is_exchanged_after_a_draw_counts(exchange):
         np.testing.assert_array_equal(drawn(model, method, 8), wanted)
 
 
+def test_a_weight_of_another_shape_counts():
+    """A layer without a mask, whose taps are as many as its weight has."""
+    model = Case("multi-scale", (5, 6, 1), 2, "bernoulli").conditional("")
+    before, layer = drawn(model, "auto", 8), model.upsampling.layers[0]
+    layer.weight.data = np.random.default_rng(0).normal(size=(5, 5, *layer.weight.shape[2:]))
+    wanted = drawn(model, "naive", 8)
+    assert (before != wanted).any()
+    np.testing.assert_array_equal(drawn(model, "auto", 8), wanted)
+
+
 def test_a_constant_that_moved_on_counts():
     """A number that the model keeps, and an array in place: what they are when it draws."""
     model = Row("", lambda model, y, x, c: y * model.number + model.row).model()

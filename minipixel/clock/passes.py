@@ -30,7 +30,7 @@ from minipixel.tensor import Tensor, no_grad, observed
 class Value:
     """A Tensor of a pass: the image, the condition, a weight, or what an op made of others; `sealed` is its array.
 
-    `key` is what it is in any pass: ("step", 3), the third op's. `array` has the numbers, in the first pass. `layer` is
+    `key` is what it is in any pass: ("step", 3), the fourth op's. `array` has the numbers, in the first pass. `layer` is
     the dotted path of the layer whose weights it uses, or which it follows; `weighted` says whether it uses weights of
     that layer, `batched` whether it has an axis of images.
     """
@@ -87,8 +87,8 @@ class Pass:
         levels = np.random.default_rng(image).integers(model.levels, size=(N, *model.image_shape))
         x = twin.scaled(twin._pixels_first(levels))
         told = twin.condition_map(twin.conditions.random(N, np.random.default_rng(condition)))
-        self.image = self._leaf(("image",), x, "the image")
-        self.condition = None if told is None else self._leaf(("condition",), told, "the condition")
+        self.image = self._leaf("image", x)
+        self.condition = None if told is None else self._leaf("condition", told)
         try:
             with kernels.as_written(), observed(self), np.errstate(all="ignore"):
                 output = self._source(twin.forward(self.image, self.condition))
@@ -128,7 +128,9 @@ class Pass:
             path = self.names.get(id(parameter), "")
             sealed = self._seal(parameter, array.shape, array.dtype)
             name, layer = f"the weight {path}".rstrip(), path.rpartition(".")[0] or path
-            self.values[id(parameter)] = Value(parameter, ("weight", id(parameter)), sealed, array, name, layer)
+            self.values[id(parameter)] = Value(
+                parameter, ("weight", id(parameter), array.shape), sealed, array, name, layer
+            )
         return self.values[id(parameter)].sealed
 
     def written(self, parameter: Tensor) -> NoReturn:
@@ -138,11 +140,12 @@ class Pass:
 
     # --- one op ---------------------------------------------------------------------------------------------------
 
-    def _leaf(self, key: tuple[Any, ...], array: Any, name: str) -> Tensor:
+    def _leaf(self, kind: str, array: Any) -> Tensor:
         """The image, or the condition, as a Tensor of which no number is seen."""
         tensor = Tensor(None)
         tensor.data = self._seal(tensor, array.shape, array.dtype)
-        self.values[id(tensor)] = Value(tensor, key, tensor.data, array, name, batched=True)
+        key = kind, *array.shape[:2], *array.shape[3:]
+        self.values[id(tensor)] = Value(tensor, key, tensor.data, array, f"the {kind}", batched=True)
         return tensor
 
     def _seal(self, tensor: Tensor, shape: Any, dtype: Any) -> Sealed:
