@@ -30,9 +30,9 @@ from minipixel.tensor import Tensor, no_grad, observed
 class Value:
     """A Tensor of a pass: the image, the condition, a weight, or what an op made of others; `sealed` is its array.
 
-    `key` is what it is in any pass: ("step", 3), the fourth op's. `array` has the numbers, in the first pass. `layer` is
-    the dotted path of the layer whose weights it uses, or which it follows; `weighted` says whether it uses weights of
-    that layer, `batched` whether it has an axis of images.
+    `key` is what it is in any pass: ("step", 3), that of the fourth op. `array` has the numbers, in the first pass.
+    `layer` is the dotted path of the layer whose weights it uses, or which it follows; `weighted` says whether it uses
+    weights of that layer, `batched` whether it has an axis of images.
     """
 
     tensor: Tensor
