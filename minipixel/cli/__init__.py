@@ -8,6 +8,7 @@ from typing import Any
 
 from minipixel.cli import architecture, check, config, train, use, warmup
 from minipixel.datasets import DATASETS
+from minipixel.errors import visible
 from minipixel.heads import HEADS
 from minipixel.models import MODELS
 from minipixel.optim import OPTIMIZERS
@@ -34,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         text = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        print(f"minipixel: error: {text}", file=sys.stderr)
+        print(f"minipixel: error: {visible(text)}", file=sys.stderr)
         return 2
     except (ValueError, ImportError, MemoryError) as error:
-        print(f"minipixel: error: {error}", file=sys.stderr)
+        print(f"minipixel: error: {visible(error)}", file=sys.stderr)
         return 2
 
 

@@ -17,6 +17,7 @@ def twin_of(model: Any, other_weights: bool = False) -> Any:
     twins: dict[int, Any] = {}
 
     def twin(value: Any) -> Any:
+        new: Any
         if id(value) in twins:
             return twins[id(value)]
         kind = type(value)

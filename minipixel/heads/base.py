@@ -8,6 +8,16 @@ from minipixel.tensor import Tensor
 
 TIE = 1e-12
 """Levels whose log-probabilities are closer than this, in nats, tie: so close, rounding alone tells them apart."""
+NO_DISTRIBUTION = (
+    "draw: got NaN or infinite numbers from the model, wanted parameters of a distribution; its weights, or what it is "
+    "told, are too large"
+)
+
+
+def check_drawn_from(numbers: np.ndarray) -> None:
+    """ValueError unless these are finite: a highest logit, say, without which there is no distribution to draw from."""
+    if not np.isfinite(numbers).all():
+        raise ValueError(NO_DISTRIBUTION)
 
 
 class Head:

@@ -7,7 +7,7 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.backend import special
-from minipixel.heads.base import TIE, Head
+from minipixel.heads.base import TIE, Head, check_drawn_from
 from minipixel.ops import mixture
 from minipixel.tensor import Tensor
 
@@ -47,8 +47,11 @@ class Mixture(Head):
         logits, means, log_scales, _ = mixture.mixture_parts(parameters.astype(np.float64), pixel, self.Q)
         m, d, lowest, highest, precision = mixture.bins(pixel, self.Q, means, log_scales, temperature)
         log_mass, _ = self.log_mass(m[:, :channel], d[:, :channel], lowest[:, :channel], highest[:, :channel])
-        scores = logits / temperature + log_mass.sum(axis=1)
-        weights = np.exp(scores - scores.max(axis=1, keepdims=True))  # (N, M)
+        scores = (logits - logits.max(axis=1, keepdims=True)) / temperature + log_mass.sum(axis=1)
+        highest = scores.max(axis=1, keepdims=True)
+        check_drawn_from(highest)
+        check_drawn_from(means[:, channel] * precision[:, channel])
+        weights = np.exp(scores - highest)  # (N, M)
         if fullest:
             return self._fullest(weights, means[:, channel], precision[:, channel])
         target = uniforms * weights.sum(axis=1)

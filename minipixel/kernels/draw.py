@@ -15,20 +15,26 @@ TIE = 1e-12  # as in heads/base.py
 def draw(parameters, pixel, channel, u, head, scores):
     """The level whose slice of the CDF holds u, given the parameters (P, ...) and the earlier channels of a pixel.
 
-    At temperature 0 the likeliest one, the lowest on ties. `scores` is room for Q + M numbers.
+    At temperature 0 the likeliest one, the lowest on ties. -1 where NaN or infinite numbers make no distribution.
+    `scores` is room for Q + M numbers.
     """
     code, Q, M, temperature = head
     if temperature == 0:
         if code == BERNOULLI:
-            return int(parameters[channel] > TIE)
+            logit = np.float64(parameters[channel])
+            return int(logit > TIE) if abs(logit) < np.inf else -1
         if code == CATEGORICAL:
             logits = parameters[channel * Q : channel * Q + Q]
-            return _first_from(logits, np.float64(logits.max()) - TIE)
+            highest = np.float64(logits.max())
+            return _first_from(logits, highest - TIE) if abs(highest) < np.inf else -1
         mass = scores[M : M + Q]
-        _bin_masses(parameters, pixel, channel, (code, Q, M, 1.0), scores, mass)
+        if not _bin_masses(parameters, pixel, channel, (code, Q, M, 1.0), scores, mass) < np.inf:
+            return -1
         return _first_from(mass, mass.max() * (1 - TIE))
     if code == BERNOULLI:
         logit = np.float64(parameters[channel]) / temperature
+        if not abs(logit) < np.inf:
+            return -1
         return int(u >= math.exp(-max(logit, 0.0) - math.log1p(math.exp(-abs(logit)))))
     if code == CATEGORICAL:
         return _of_logits(parameters[channel * Q : channel * Q + Q], u, temperature, scores)
@@ -43,6 +49,8 @@ def _of_logits(logits, u, temperature, weights):
     for q in range(Q):
         weights[q] = math.exp((np.float64(logits[q]) - highest) / temperature)
         total += weights[q]
+    if not total < np.inf:  # NaN, too; math.isfinite takes the difference of a sum from itself, which may become 0
+        return -1
     level, edge = 0, weights[0]
     while level < Q - 1 and edge <= u * total:
         level += 1
@@ -55,6 +63,8 @@ def _of_mixture(parameters, pixel, channel, u, head, weights):
     """How many bins end below u, in the CDF of a mixture given the earlier channels of the pixel."""
     _, Q, _, _ = head
     total = _weigh(parameters, pixel, channel, head, weights)
+    if not total < np.inf:
+        return -1
     level = 0
     for bit in range(7, -1, -1):
         step = 2**bit
@@ -65,13 +75,17 @@ def _of_mixture(parameters, pixel, channel, u, head, weights):
 
 @jit
 def _bin_masses(parameters, pixel, channel, head, weights, mass):
-    """The mass in each bin of a mixture given the earlier channels of the pixel, times a common factor, to `mass`."""
+    """The mass in each bin of a mixture given the earlier channels of the pixel, times a common factor, to `mass`.
+
+    Returns the sum of them; NaN where there is no distribution.
+    """
     total = _weigh(parameters, pixel, channel, head, weights)
     Q, so_far = head[1], 0.0
     for level in range(Q):
         upto = _below(parameters, pixel, channel, level + 1, head, weights) if level + 1 < Q else total
         mass[level] = upto - so_far
         so_far = upto
+    return total
 
 
 @jit
@@ -97,11 +111,17 @@ def _below(parameters, pixel, channel, level, head, weights):
 
 @jit
 def _weigh(parameters, pixel, channel, head, weights):
-    """How much each component counts, given the earlier channels of the pixel, to `weights`; and the sum of these."""
+    """How much each component counts, given the earlier channels of the pixel, to `weights`; and the sum of these.
+
+    The sum is NaN where NaN or infinite numbers make no distribution.
+    """
     _, Q, M, temperature = head
-    unit, highest = 2.0 / (Q - 1), -np.inf
+    unit, highest, largest = 2.0 / (Q - 1), -np.inf, np.float64(parameters[:M].max())
     for m in range(M):
-        weights[m] = np.float64(parameters[m]) / temperature
+        mean, precision = _component(parameters, pixel, channel, m, head)
+        if not abs(mean * precision) < np.inf:
+            return np.nan
+        weights[m] = (np.float64(parameters[m]) - largest) / temperature
         for earlier in range(channel):
             mean, precision = _component(parameters, pixel, earlier, m, head)
             x = pixel[earlier]

@@ -62,7 +62,7 @@ class Model(Network):
         super().__init__(image_shape, levels, rng, dtype)
         self.mixtures = check_count("mixtures", mixtures, 1, 1000)
         self.head = make_head(head, self.image_shape[2], self.levels, self.mixtures)
-        self.conditions = Conditions(num_classes, condition_shape, self.image_shape)
+        self.conditions = Conditions(num_classes, condition_shape, self.image_shape, self.dtype)
         self.config = {
             "model": self.name,
             "image_shape": list(self.image_shape),
@@ -108,6 +108,7 @@ class Model(Network):
     def log_prob_map(self, images: Any, condition: Any = None) -> np.ndarray:
         """log p(sub-pixel | all earlier ones) in nats: integers (N, H, W, C) -> float64 (N, H, W, C)."""
         images, condition = self.checked(images, condition)
+        self.check_finite()
 
         def shard(part: slice) -> np.ndarray:
             with no_grad():
@@ -232,6 +233,7 @@ class Model(Network):
         temperature: float,
     ) -> np.ndarray:
         """Shard by shard, what is not known of N images: uint8 (N, H, W, C) -> uint8 (N, H, W, C)."""
+        self.check_finite()
         uniforms = generator(rng).random(start.shape)
         sampler = SAMPLERS[method](self)
 

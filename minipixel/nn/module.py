@@ -9,7 +9,7 @@ from minipixel.backend import array_module, to_cpu, to_device
 from minipixel.spelling import Spelled, spelled
 from minipixel.tensor import Tensor, observer
 
-_DATA: Any = Tensor.data  # where a Tensor holds its array
+_DATA: Any = vars(Tensor)["data"]  # where a Tensor holds its array
 
 
 class Parameter(Tensor):
@@ -21,7 +21,7 @@ class Parameter(Tensor):
     __slots__ = ()
     decides_dtype = True
 
-    @property  # type: ignore[override]
+    @property
     def data(self) -> Any:
         """The weight, an array; in a pass that is observed, what the observer shows of it (see tensor.observed)."""
         array, watching = _DATA.__get__(self), observer()
