@@ -1,6 +1,7 @@
 """A copy of a model to trace, so that nothing that a pass writes down stays in the model."""
 
 import copy
+import functools
 import types
 from typing import Any
 
@@ -13,7 +14,7 @@ def twin_of(model: Any, other_weights: bool = False) -> Any:
     With `other_weights` arrays that stand in the memory of a weight are others: somebody who kept `weight.data` would
     read the weights through them.
     """
-    weights = [parameter.data for _, parameter in model.named_parameters()] if other_weights else []
+    weights = {id(_memory(parameter.data)) for _, parameter in model.named_parameters()} if other_weights else set()
     twins: dict[int, Any] = {}
 
     def twin(value: Any) -> Any:
@@ -22,7 +23,8 @@ def twin_of(model: Any, other_weights: bool = False) -> Any:
             return twins[id(value)]
         kind = type(value)
         if hasattr(kind, "named_parameters"):
-            getattr(value, "mask", None)  # built when it is first asked for: the twin would keep it to itself
+            if isinstance(getattr(kind, "mask", None), functools.cached_property):
+                _ = value.mask  # built when it is first asked for: the twin would keep it to itself
             new = twins[id(value)] = object.__new__(kind)
             vars(new).update({name: twin(part) for name, part in vars(value).items()})
             return new
@@ -41,8 +43,15 @@ def twin_of(model: Any, other_weights: bool = False) -> Any:
             return new
         if kind is types.MethodType:
             return types.MethodType(value.__func__, twin(value.__self__))
-        if kind is np.ndarray and any(np.may_share_memory(value, weight) for weight in weights):
+        if weights and kind is np.ndarray and id(_memory(value)) in weights:
             return value + 1
         return value
 
     return twin(model)
+
+
+def _memory(array: Any) -> Any:
+    """The array whose memory a view shows."""
+    while isinstance(getattr(array, "base", None), np.ndarray):
+        array = array.base
+    return array
