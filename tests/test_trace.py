@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from draw_table import drawn
 from model_table import KINDS, SMALL, Case, shaken
-from trace_table import CONDITIONED, REFUSED, SEEN, Row
+from trace_table import CONDITIONED, RAW, REFUSED, SEEN, Row
 
 import minipixel as mp
 from minipixel import nn, ops
@@ -61,7 +61,7 @@ def test_what_leaks_without_a_tape_is_a_leak(row):
     assert not mp.check_causality(model).ok
 
 
-@each(REFUSED)
+@each([*REFUSED, *RAW])
 def test_what_is_not_seen_is_refused_by_name(row):
     """Those who ask for a fast sampler are told in one line; "auto" draws naively, and says why."""
     model = row.model()

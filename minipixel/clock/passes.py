@@ -222,8 +222,9 @@ class Pass:
     # --- refusing -----------------------------------------------------------------------------------------------------
 
     def _run_unobserved(self, model: Any, x: Any, told: Any) -> None:
+        """The pass as `predict` makes it: on plain arrays."""
         with no_grad():
-            twin_of(model).forward(Tensor(x), None if told is None else Tensor(told))
+            twin_of(model).forward(x, told)
 
     def _so_far(self) -> str:
         return f"after {self.steps[-1].made.name}" if self.steps else "before its first op"
