@@ -33,6 +33,11 @@ class Optimizer(Spelled):
     memories: tuple[str, ...]
 
     def __init__(self, learning_rate: LearningRate, clip_norm: float | None = None) -> None:
+        if isinstance(learning_rate, (list, tuple)) or hasattr(learning_rate, "parameters"):
+            raise ValueError(
+                f"learning_rate: got {short(learning_rate)}, wanted a number, or a schedule; an optimizer meets its "
+                "model in fit(model, ..., optimizer=...) or in step(model)"
+            )
         if not callable(learning_rate):
             check_above_0("learning_rate", learning_rate, "0.001, or a schedule, step -> rate")
         if clip_norm is not None:
