@@ -138,7 +138,9 @@ class Optimizer(Spelled):
         self._model = weakref.ref(model)
 
     def __repr__(self) -> str:
-        return as_made(self, "learning_rate") + (f" after {self.steps:,} steps" if self.steps else "")
+        return as_made(self, "learning_rate") + (
+            f" after {self.steps:,} step{'s' * (self.steps != 1)}" if self.steps else ""
+        )
 
     def _scheduled_rate(self) -> float:
         """The learning rate of the step to come, a plain number, so that it changes no weight's dtype."""
