@@ -19,6 +19,7 @@ import numpy as np
 from minipixel import kernels
 from minipixel.arena import added
 from minipixel.backend import array_module
+from minipixel.computing import computing
 from minipixel.kernels.shapes import check
 
 _local = threading.local()
@@ -237,6 +238,7 @@ def no_grad() -> Iterator[None]:
         _local.paused = before
 
 
+@computing
 def gradients(output: Tensor, wrt: Sequence[Tensor], seed: Any = None) -> list[Any]:
     """The gradients of `output` with respect to each Tensor in `wrt`; None where the output does not depend on it.
 

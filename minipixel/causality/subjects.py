@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import to_cpu
+from minipixel.blas_threads import one_blas_thread
 from minipixel.causality.arguments import Inputs, Layout, check_image_shape, check_order
+from minipixel.computing import Block, computing
 from minipixel.models import Model
 from minipixel.models.arrays import what
 from minipixel.models.base import rows
@@ -25,7 +27,8 @@ class Subject:
     `order` (H, W, C) is the place in line of each sub-pixel; `groups` (P,) the colour of each parameter; with `joins` a
     colour is predicted from the parameters of earlier ones too, and from their values. `batch` is how many images it
     takes at a time, `has_gradients` whether `gradient` may be called, `trains` whether it may have a training
-    mode, `threads` how many may use it at once, None for any number.
+    mode, `threads` how many may use it at once, None for any number, and `block` what they work in: only what is this
+    library's own does so without denormal numbers.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Subject:
     has_gradients = False
     trains = False
     threads: int | None = 1
+    block: Block = one_blas_thread
 
     def context(self, rng: np.random.Generator) -> Any:
         """What an image comes with, a condition say: None unless a subject has some."""
@@ -66,6 +70,7 @@ class OfModel(Subject):
 
     has_gradients = trains = True
     threads = None
+    block = computing
 
     def __init__(self, model: Model, order: Any = None) -> None:
         self.model, self.name, self.image_shape = model, type(model).__name__, model.image_shape
@@ -77,11 +82,13 @@ class OfModel(Subject):
         """The condition of one image."""
         return self.model.conditions.random(1, rng)
 
+    @computing
     def parameters(self, images: np.ndarray, context: Any = None, seed: int | None = None) -> np.ndarray:
         """Images (N, H, W, C) -> parameters (N, H, W, P)."""
         with no_grad():
             return to_cpu(self._forward(self._scaled(images), len(images), context, seed).data).transpose(2, 0, 1, 3)
 
+    @computing
     def gradient(self, images: np.ndarray, seeds: np.ndarray, context: Any = None) -> np.ndarray:
         """The gradient of the sum of `seeds` (N, H, W, P) times the parameters: -> (N, H, W, C)."""
         x = Tensor(self._scaled(images))

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.kernels import reference
+from minipixel.kernels import compiling, reference
 from minipixel.kernels.shapes import guarded, plain
 
 __all__ = ["COMPILED", "KERNELS", "Kernel", "as_written", "col2im", "compiled", "im2col", "numba_enabled"]
@@ -50,13 +50,29 @@ class Kernel:
 
 
 def numba_enabled() -> bool:
-    """Whether overrides run: Numba is installed, and the environment does not say MINIPIXEL_NUMBA=0."""
-    return os.environ.get("MINIPIXEL_NUMBA", "1") != "0" and _numba_installed()
+    """Whether overrides run: Numba is installed and works, and the environment does not say MINIPIXEL_NUMBA=0.
+
+    Nor NUMBA_DISABLE_JIT=1, which asks Numba to compile nothing.
+    """
+    return os.environ.get("MINIPIXEL_NUMBA", "1") != "0" and _numba_works()
 
 
 @functools.cache
-def _numba_installed() -> bool:
-    return importlib.util.find_spec("numba") is not None
+def _numba_works() -> bool:
+    if importlib.util.find_spec("numba") is None:
+        return False
+    try:
+        if importlib.import_module("numba").config.DISABLE_JIT:
+            return False
+        for file in ("blas", "functions"):  # they need the most of Numba
+            importlib.import_module(f"minipixel.kernels.{file}")
+    except Exception as error:  # not made for this NumPy or Python, or damaged, or without a part that we need
+        compiling.warn_once(
+            f"kernels: got a Numba that does not work ({type(error).__name__}: {error}), wanted one that does; all "
+            "runs as it is written, slower; install another Numba, or set MINIPIXEL_NUMBA=0"
+        )
+        return False
+    return True
 
 
 im2col = Kernel(reference.im2col)

@@ -6,6 +6,7 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.backend import to_cpu
+from minipixel.computing import computing
 from minipixel.heads import make_head
 from minipixel.models.checks import MANY, check_choice, check_count, check_images, check_known
 from minipixel.models.conditions import Conditions
@@ -84,6 +85,7 @@ class Model(Network):
         return images, self.conditions.checked(condition, len(images))
 
     @spelled
+    @computing
     def loss(self, images: Any, condition: Any = None, *, rng: Any = None) -> Tensor:
         """The mean negative log-likelihood of integer images (N, H, W, C), in nats an image, differentiable.
 
@@ -121,6 +123,7 @@ class Model(Network):
         return float(nats / (np.prod(self.image_shape) * np.log(2)))
 
     @spelled
+    @computing
     def predict(self, images: Any, condition: Any = None) -> Any:
         """The head's parameters at every pixel, without a tape: integers (N, H, W, C) -> (H, W, N, P)."""
         images, condition = self.checked(images, condition)
@@ -193,6 +196,7 @@ class Model(Network):
         start = np.where(known[..., None], images, 0).astype(np.uint8)
         return self._draw("auto", start, known, condition, rng, 1.0)
 
+    @computing
     def _draw(
         self,
         method: str,

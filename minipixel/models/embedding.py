@@ -16,6 +16,7 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.backend import to_cpu
+from minipixel.computing import computing
 from minipixel.models.checks import check_count, check_images, check_labels
 from minipixel.models.network import Network
 from minipixel.nn import Init, Module, UnmaskedConv2d
@@ -92,6 +93,7 @@ class EmbeddingNet(Network):
             x = ops.relu(layer(x))
         return ops.unit(self.last(ops.flatten(x)))
 
+    @computing
     def points(self, images: np.ndarray) -> Tensor:
         """The embeddings of checked images, with the way back to the weights: integers (N, H, W, C) -> (N, K)."""
         return self.forward(self.scaled(self._pixels_first(images)))
@@ -109,6 +111,7 @@ class EmbeddingNet(Network):
             return np.concatenate(list(workers.map(shard, len(images), self.shard_size)))
 
     @spelled
+    @computing
     def loss(self, images: Any, labels: Any, *, margin: float = 0.2) -> Tensor:
         """The triplet loss of labelled images, integers (N, H, W, C) and (N,), differentiable: see ops.triplet_loss.
 

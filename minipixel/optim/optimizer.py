@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu
+from minipixel.computing import computing
 from minipixel.shown import as_made, short
 from minipixel.spelling import Spelled
 
@@ -49,6 +50,7 @@ class Optimizer(Spelled):
         self.state: dict[str, dict[str, Any]] = {}
         self._model: weakref.ref[Any] | None = None
 
+    @computing
     def step(self, model: Any) -> None:
         """Change every weight of the model by its `.grad`.
 
