@@ -146,6 +146,9 @@ def op(
 
     @functools.wraps(function)
     def lifted(*inputs: Any, **static: Any) -> Tensor:
+        watching = observer()
+        if watching is not None:
+            return watching.op(lifted, inputs, static)
         arrays, dtype = _arrays(inputs)
         if shapes is not None:
             check(function.__name__, shapes, arrays)
@@ -207,7 +210,7 @@ def composite(inputs: Callable[..., Any]) -> Any:
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
         def call(layer: Any, *arguments: Any, **named: Any) -> Any:
-            asked = inputs(layer, *arguments, **named)
+            asked = inputs(layer, *arguments, **named) if observer() is None else None
             if asked is not None:
                 name, tensors, static = asked
                 arrays, dtype = _arrays(tensors)
@@ -236,6 +239,26 @@ def no_grad() -> Iterator[None]:
         yield
     finally:
         _local.paused = before
+
+
+def observer() -> Any:
+    """Who observes the ops of this thread, None if nobody does."""
+    return getattr(_local, "observer", None)
+
+
+@contextlib.contextmanager
+def observed(by: Any) -> Iterator[None]:
+    """Within this block, in this thread, `by` sees to every op, whether or not it is recorded (see clock/passes.py).
+
+    `by.op(op, inputs, static)` is called in place of each, `by.data_of(parameter, array)` is what `parameter.data`
+    shows, and `by.written(parameter)` is told of a weight that is about to be written. None: nobody does.
+    """
+    before = observer()
+    _local.observer = by
+    try:
+        yield
+    finally:
+        _local.observer = before
 
 
 @computing

@@ -73,6 +73,7 @@ class OfModel(Subject):
     block = computing
 
     def __init__(self, model: Model, order: Any = None) -> None:
+        model.check_finite()
         self.model, self.name, self.image_shape = model, type(model).__name__, model.image_shape
         self.order = model.order if order is None else check_order(order, model.image_shape)
         self.groups, self.joins, self.batch = model.head.groups, model.head.joins_colours, model.shard_size
@@ -86,7 +87,10 @@ class OfModel(Subject):
     def parameters(self, images: np.ndarray, context: Any = None, seed: int | None = None) -> np.ndarray:
         """Images (N, H, W, C) -> parameters (N, H, W, P)."""
         with no_grad():
-            return to_cpu(self._forward(self._scaled(images), len(images), context, seed).data).transpose(2, 0, 1, 3)
+            found = to_cpu(self._forward(self._scaled(images), len(images), context, seed).data)
+        if not np.isfinite(found).all():  # NaN would be like NaN, and hide what depends on what
+            raise ValueError(f"{self.name}: got NaN or infinite parameters, wanted numbers; its weights are too large")
+        return found.transpose(2, 0, 1, 3)
 
     @computing
     def gradient(self, images: np.ndarray, seeds: np.ndarray, context: Any = None) -> np.ndarray:

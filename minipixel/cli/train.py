@@ -16,6 +16,7 @@ from minipixel import datasets, plots
 from minipixel.cli import architecture, config
 from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
 from minipixel.cli.run_folder import RunFolder, made_with, repeat_command
+from minipixel.errors import visible
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
 from minipixel.optim import OPTIMIZERS, Optimizer
@@ -163,7 +164,7 @@ def _watchers(settings: argparse.Namespace, folder: RunFolder) -> list[Callback]
 
 
 def _note(text: str) -> None:
-    print(f"minipixel: note: {text}", file=sys.stderr)
+    print(f"minipixel: note: {visible(text)}", file=sys.stderr)
 
 
 def _save(model: Model, path: Path) -> None:

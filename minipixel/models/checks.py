@@ -35,6 +35,16 @@ def check_rate(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_temperature(value: Any) -> float:
+    """`value` as a float, if it is a number from 0 up; else ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not value >= 0:
+        raise ValueError(
+            f"temperature: got {value!r}, wanted a number from 0 up; 1.0 samples from the model itself, 0 takes the "
+            "likeliest level of each sub-pixel"
+        )
+    return float(value)
+
+
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """`value`, if it is one of the choices; else ValueError."""
     if not isinstance(value, str) or value not in choices:

@@ -14,16 +14,18 @@ class Conditions:
 
     `num_classes`: labels, integers (N,) in 0..num_classes-1. `shape` (K,): vectors (N, K); `shape` (): one number an
     image, (N,); `shape` (H, W, K): maps (N, H, W, K), of the size of the images. Neither: the model takes no condition.
-    `width` is how many numbers a pixel is told: `num_classes`, or K, or 1, or 0.
+    `dtype` is the model's, in which they have to be finite. `width` is how many numbers a pixel is told: `num_classes`,
+    or K, or 1, or 0.
     """
 
-    def __init__(self, num_classes: Any, shape: Any, image_shape: tuple[int, int, int]) -> None:
+    def __init__(self, num_classes: Any, shape: Any, image_shape: tuple[int, int, int], dtype: str) -> None:
         if num_classes is not None and shape is not None:
             raise ValueError(
                 f"condition_shape: got {short(shape)} beside num_classes={short(num_classes)}, wanted one of the two"
             )
         self.num_classes = None if num_classes is None else check_count("num_classes", num_classes, 1)
         self.shape = None if shape is None else _check_shape(shape, image_shape)
+        self.dtype = dtype
         self.width = self.num_classes or (0 if self.shape is None else (1, *self.shape)[-1])
 
     def checked(self, condition: Any, N: int) -> np.ndarray | None:
@@ -55,8 +57,11 @@ class Conditions:
             raise ValueError(
                 f"condition: got {condition.dtype} of shape {condition.shape}, wanted {self.describe(N)}{hint}"
             )
-        if not np.isfinite(condition).all():
-            raise ValueError("condition: got NaN or infinite numbers, wanted finite ones")
+        with np.errstate(over="ignore"):
+            told = condition.astype(self.dtype)
+        if not np.isfinite(told).all():
+            odd = condition[~np.isfinite(told)].flat[0]
+            raise ValueError(f"condition: got {odd}, wanted finite numbers, in {self.dtype} too, as the model has them")
         return condition
 
     def pixels_first(self, condition: np.ndarray | None, xp: Any, dtype: str) -> Any:

@@ -102,6 +102,7 @@ class EmbeddingNet(Network):
     def embed(self, images: Any) -> np.ndarray:
         """The embeddings of integer images (N, H, W, C): (N, K), in the network's dtype, each of length 1."""
         images = check_images(images, self.image_shape, self.levels)
+        self.check_finite()
 
         def shard(part: slice) -> np.ndarray:
             with no_grad():

@@ -47,6 +47,16 @@ class Network(Module):
         """Integers 0..Q-1 -> the network's dtype in [-1, 1]."""
         return levels.astype(self.dtype) * (2 / (self.levels - 1)) - 1
 
+    def check_finite(self) -> None:
+        """ValueError, naming the first, if weights are NaN or infinite: nothing that such a model says can be right."""
+        for name, parameter in self.named_parameters():
+            odd = parameter.data[~self.xp.isfinite(parameter.data)]
+            if odd.size:
+                raise ValueError(
+                    f"{name}: got weights that are {'NaN' if self.xp.isnan(odd).any() else 'infinite'}, {odd.size} of "
+                    f"{parameter.data.size}, wanted finite ones; load the model as it was before, or train it anew"
+                )
+
     # --- size and files ---------------------------------------------------------------------------------------------
 
     @property

@@ -51,7 +51,8 @@ class LSTM(Module):
 
     def tensors(self, kind: type[Module], condition: Any) -> list[Any] | None:
         """What a compiled body of a layer that sees by a `kind` is given; None where that would not be all of it."""
-        if not all(map(as_built, (self, self.see, self.told), (LSTM, kind, Conditioning))) or condition is not None:
+        kinds: list[type[Module]] = [LSTM, kind, Conditioning]
+        if condition is not None or not all(map(as_built, (self, self.see, self.told), kinds)):
             return None
         if getattr(self.see, "dilation", 1) != 1:
             return None

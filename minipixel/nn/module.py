@@ -7,9 +7,9 @@ import numpy as np
 
 from minipixel.backend import array_module, to_cpu, to_device
 from minipixel.spelling import Spelled, spelled
-from minipixel.tensor import Tensor
+from minipixel.tensor import Tensor, observer
 
-_DATA: Any = Tensor.data  # where a Tensor holds its array
+_DATA: Any = vars(Tensor)["data"]  # where a Tensor holds its array
 
 
 class Parameter(Tensor):
@@ -21,13 +21,17 @@ class Parameter(Tensor):
     __slots__ = ()
     decides_dtype = True
 
-    @property  # type: ignore[override]
+    @property
     def data(self) -> Any:
-        """The weight, an array."""
-        return _DATA.__get__(self)
+        """The weight, an array; in a pass that is observed, what the observer shows of it (see tensor.observed)."""
+        array, watching = _DATA.__get__(self), observer()
+        return array if watching is None else watching.data_of(self, array)
 
     @data.setter
     def data(self, array: Any) -> None:
+        watching = observer()
+        if watching is not None:
+            watching.written(self)
         array = array if hasattr(array, "dtype") else np.asarray(array)
         try:
             own = _DATA.__get__(self).dtype

@@ -127,13 +127,16 @@ class Optimizer(Spelled):
         Raises ValueError, with nothing changed, if an array is missing or is of another shape than its weight.
         """
         steps, rate = int(state["steps"]), state.get("learning_rate", self.learning_rate)
+        for name, number in (("rate", state["rate"]), ("learning_rate", 0 if callable(rate) else rate)):
+            if not (0 <= _number(number) < math.inf or (name == "rate" and not steps)):  # NaN before a first step
+                raise ValueError(f"state: got {number!r:.40} for {name}, wanted a number of at least 0")
         memories: dict[str, dict[str, Any]] = {}
         for name, parameter in model.named_parameters() if steps else ():
             memories[name] = {}
             for kind in self.memories:
-                array = state.get(f"{kind}/{name}")
-                if array is None or array.shape != parameter.shape:
-                    got = "none" if array is None else f"one of shape {array.shape}"
+                array: Any = state.get(f"{kind}/{name}")
+                if getattr(array, "shape", None) != parameter.shape:
+                    got = f"one of shape {array.shape}" if hasattr(array, "shape") else "none"
                     raise ValueError(f"state: got {got} for {kind}/{name}, wanted an array of shape {parameter.shape}")
                 memories[name][kind] = array_module(parameter.data).array(array, dtype=parameter.dtype)
         self.steps, self.rate, self.learning_rate, self.state = steps, float(state["rate"]), rate, memories
@@ -147,7 +150,7 @@ class Optimizer(Spelled):
     def _scheduled_rate(self) -> float:
         """The learning rate of the step to come, a plain number, so that it changes no weight's dtype."""
         rate = self.learning_rate(self.steps) if callable(self.learning_rate) else self.learning_rate
-        if not (isinstance(rate, Real) and 0 <= rate < math.inf):
+        if not 0 <= _number(rate) < math.inf:
             raise ValueError(f"learning_rate: got {short(rate)} for step {self.steps}, wanted a number of at least 0")
         return float(rate)
 
@@ -169,13 +172,21 @@ def _plain(setting: Any) -> Any:
     return float(setting) if isinstance(setting, Real) else repr(setting)
 
 
+def _number(value: Any) -> float:
+    """A number as a float; infinity for a whole number beyond all floats, NaN for what is no number."""
+    try:
+        return float(value) if isinstance(value, Real) else math.nan
+    except OverflowError:
+        return math.inf
+
+
 def check_above_0(name: str, value: Any, such_as: str) -> None:
     """ValueError unless the setting is a finite number above 0."""
-    if not (isinstance(value, Real) and 0 < float(value) < math.inf):
+    if not 0 < _number(value) < math.inf:
         raise ValueError(f"{name}: got {short(value)}, wanted a number above 0, such as {such_as}")
 
 
 def check_fraction(name: str, value: Any) -> None:
     """ValueError unless the setting is a number in [0, 1)."""
-    if not (isinstance(value, Real) and 0 <= float(value) < 1):
+    if not 0 <= _number(value) < 1:
         raise ValueError(f"{name}: got {short(value)}, wanted a number in [0, 1)")

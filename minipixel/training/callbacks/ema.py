@@ -7,6 +7,7 @@ import numpy as np
 from minipixel.backend import array_module, to_cpu
 from minipixel.optim.optimizer import check_fraction
 from minipixel.training.callbacks.callback import Callback
+from minipixel.training.checkpoints import whole
 
 
 class EMA(Callback):
@@ -62,7 +63,7 @@ class EMA(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from averages taken before. Raises ValueError for those of other weights."""
-        self._steps = int(state["steps"])
+        self._steps = whole(state["steps"])
         for name, average in zip(self._names, self._average, strict=True):
             stored = state[f"average/{name}"]
             if stored.shape != average.shape:

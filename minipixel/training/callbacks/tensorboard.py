@@ -12,6 +12,7 @@ from minipixel.shown import as_made, short
 from minipixel.training.callbacks.callback import Callback
 from minipixel.training.callbacks.logs import training_goes_on
 from minipixel.training.callbacks.sample_images import COLUMNS, Samples
+from minipixel.training.checkpoints import whole
 
 
 class TensorBoard(Callback):
@@ -93,7 +94,7 @@ class TensorBoard(Callback):
         """Go on counting, and let TensorBoard drop what an earlier file has beyond that."""
         from tensorboardX.proto.event_pb2 import SessionLog
 
-        self._steps = int(state["steps"])
+        self._steps = whole(state["steps"])
         self._write(1, session_log=SessionLog(status=SessionLog.START))
 
     def _write_scalars(self, logs: dict[str, float]) -> None:
