@@ -121,7 +121,7 @@ REFUSED = {
     "a list of one": (lambda t: t.of_class.sample(4, [2]), "wanted 4 labels, integers (N,) in 0..2; for one of all, condition[0]"),
     "another class": (lambda t: t.of_class.sample(4, 7), "condition: got labels 7..7, wanted 0..2"),
     "a class to a model of none": (lambda t: t.m.sample(4, 7), "condition: got one, wanted None; this model was made"),
-    "NaN conditions": (lambda t: t.of_vector.sample(2, np.full((2, 2), np.nan)), "condition: got NaN or infinite numbers"),
+    "NaN conditions": (lambda t: t.of_vector.sample(2, np.full((2, 2), np.nan)), "condition: got nan, wanted finite numbers"),
     "maps, channels first": (lambda t: t.of_map.loss(X, np.zeros((6, 2, H, W))), "one row an image; channels go last"),
     "predict, no condition": (lambda t: t.of_class.predict(X), "condition: got None, wanted 6 labels"),
     "labels of other images": (lambda t: mp.fit_embedding(t.net, X, LABELS[:5]), "labels: got int64 of shape (5,), wanted 6"),
