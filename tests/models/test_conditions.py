@@ -123,7 +123,7 @@ ZEROS = np.zeros((2, 4, 3, 1), np.uint8)
         ({"num_classes": 3}, np.eye(3)[:2], r"condition: got float64 of shape \(2, 3\), wanted 2 labels"),
         ({"condition_shape": (5,)}, None, r"condition: got None, wanted numbers of shape \(2, 5\)"),
         ({"condition_shape": (5,)}, np.zeros((2, 4)), r"condition: got float64 of shape \(2, 4\), wanted"),
-        ({"condition_shape": (5,)}, np.full((2, 5), np.nan), r"condition: got NaN or infinite numbers"),
+        ({"condition_shape": (5,)}, np.full((2, 5), np.nan), r"condition: got nan, wanted finite numbers"),
         ({"condition_shape": (5,)}, np.array([["a"] * 5] * 2), r"condition: got <U1 of shape"),
         ({"condition_shape": (4, 3, 2)}, np.zeros((2, 3, 4, 2)), r"condition: got float64 of shape \(2, 3, 4, 2\)"),
         ({}, np.zeros(2, int), r"condition: got one, wanted None"),
