@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.backend import to_cpu
 from minipixel.models import PixelCNNpp
+from minipixel.models.arrays import as_array
 from minipixel.models.checks import MANY, check_count, check_flag
 from minipixel.randomness import generator
 from minipixel.shown import short
@@ -163,7 +163,7 @@ class PixelCNN:
 
         Raises ValueError for images of another shape, and for numbers that are not whole or out of range.
         """
-        value = to_cpu(value)
+        value = as_array("value", value)
         H, W, C = self.event_shape
         wanted = f"wanted whole numbers in {self.low}..{self.high} (`low` to `high`)"
         if value.shape[-3:] != self.event_shape or not value.size or value.dtype.kind not in "iuf":
@@ -188,7 +188,7 @@ class PixelCNN:
         wanted = f"wanted finite numbers of shape {event}, or a batch of such, its dimensions first"
         if conditional_input is None:
             raise ValueError(f"conditional_input: got None, {wanted}")
-        told = to_cpu(conditional_input)
+        told = as_array("conditional_input", conditional_input)
         batch = told.shape[: max(told.ndim - len(event), 0)]
         if told.shape[len(batch) :] != event or not told.size or told.dtype.kind not in "iuf":
             raise ValueError(f"conditional_input: got {told.dtype} of shape {told.shape}, {wanted}")

@@ -65,12 +65,12 @@ def spelled(function: F) -> F:
     It speaks of an argument that the function does not take, of one that is missing, and of too many by position.
     For functions and constructors that name all of their arguments; what takes *any or **any is left as it is.
     """
-    code, defaults = function.__code__, function.__defaults__ or ()
-    if code.co_flags & (0x04 | 0x08):  # *any, **any
+    code = getattr(function, "__code__", None)  # None: not written in Python
+    if code is None or code.co_flags & (0x04 | 0x08):  # *any, **any
         return function
     named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     by_position, method = code.co_argcount, int(named[:1] == ("self",))
-    required = named[method : by_position - len(defaults)]
+    required = named[method : by_position - len(function.__defaults__ or ())]
     known = named[method:]
     takes = frozenset(known)
 
@@ -84,7 +84,7 @@ def spelled(function: F) -> F:
             left = [f"{name}=" for name in named[by_position:] if name not in options]
             hint = f"; name the others: {', '.join(left[:6])}{' ...' if len(left) > 6 else ''}" if left else ""
             return f"{owner}: got {got} arguments by position, wanted at most {by_position - method}, {wanted}{hint}"
-        missing = next(name for name in required[len(arguments) - method :] if name not in options)
+        missing = next(name for name in required[max(len(arguments) - method, 0) :] if name not in options)
         return f"{owner}: got no {missing!r}, wanted {owner}({', '.join(required)}{', ...' * (known != required)})"
 
     @functools.wraps(function)

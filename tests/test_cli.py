@@ -155,6 +155,21 @@ def test_every_method_draws_the_same(here, capsys, trained, method):
     assert not capsys.readouterr().err
 
 
+def test_the_likeliest_image(here, trained):
+    """Temperature 0 leaves nothing to chance: the same for all, drawn or completed, by any method."""
+    assert main(["sample", str(trained), "-n", "3", "--temperature", "0", "--out", "some.npy", "--seed", "3"]) == 0
+    images = np.load("some.npy")
+    assert (images == images[0]).all()
+    np.testing.assert_array_equal(images, mp.load(trained).sample(3, rng=0, temperature=0))
+    command = ["complete", str(trained), "-n", "2", "--rows", "3", "--times", "2", "--temperature", "0"]
+    completed = []
+    for method in ("auto", "naive"):
+        assert main([*command, "--method", method, "--out", "done.npy", "--seed", "5"]) == 0
+        completed.append(np.load("done.npy"))
+        np.testing.assert_array_equal(completed[-1][0], completed[-1][1])
+    np.testing.assert_array_equal(*completed)
+
+
 def test_no_slanted_lines_is_a_note(here, capsys):
     """The Diagonal BiLSTM with its phantom column: drawn all the same, and one line says how."""
     mp.models.DiagonalBiLSTM((8, 8, 1), 17, hidden=2, layers=1).save("lstm")
@@ -304,6 +319,7 @@ def test_pictures_that_are_refused(here, trained, capsys, name, text):
         (["info", "junk"], "junk: got 4 bytes that are no safetensors file, expected a model"),
         (["sample", "TRAINED", "-n", "0"], "n: got 0, wanted"),
         (["sample", "TRAINED", "--temperature", "-1"], "temperature: got -1.0"),
+        (["complete", "TRAINED", "--temperature", "nan"], "temperature: got nan"),
         (["complete", "TRAINED", "--rows", "9"], "--rows: got 9, wanted a whole number in 0..8"),
         (["complete", "TRAINED", "-n", "0"], "-n: got 0, wanted a whole number in 1..359"),
         (["complete", "TRAINED", "--times", "0"], "--times: got 0"),

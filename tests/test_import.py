@@ -8,7 +8,7 @@ import minipixel as mp
 
 HEAVY = (
     *("numba", "scipy", "matplotlib", "cupy", "torch", "pooch", "tqdm", "safetensors", "threadpoolctl"),
-    *("tensorboardX", "tomli_w"),
+    *("tensorboardX", "tomli_w", "PIL", "pandas"),
 )
 
 

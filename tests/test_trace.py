@@ -3,12 +3,13 @@
 import contextlib
 import copy
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from draw_table import drawn
 from model_table import KINDS, SMALL, Case, shaken
-from trace_table import CONDITIONED, REFUSED, SEEN, Row
+from trace_table import CONDITIONED, RAW, REFUSED, SEEN, Row
 
 import minipixel as mp
 from minipixel import nn, ops
@@ -60,7 +61,7 @@ def test_what_leaks_without_a_tape_is_a_leak(row):
     assert not mp.check_causality(model).ok
 
 
-@each(REFUSED)
+@each([*REFUSED, *RAW])
 def test_what_is_not_seen_is_refused_by_name(row):
     """Those who ask for a fast sampler are told in one line; "auto" draws naively, and says why."""
     model = row.model()
@@ -74,7 +75,7 @@ def test_what_is_not_seen_is_refused_by_name(row):
     model = row.model()
     with pytest.warns(UserWarning, match=row.says) as notes:
         images = model.sample(3, rng=0)
-    assert [str(note.message).count("draws naively") for note in notes] == [1]
+    assert [(str(note.message).count("draws naively"), note.filename) for note in notes] == [(1, __file__)]
     with pytest.warns(UserWarning, match="draws naively"):
         assert isinstance(SAMPLERS["auto"](row.model()), Naive)
     np.testing.assert_array_equal(images, row.model().sample(3, rng=0, method="naive"))
@@ -182,6 +183,16 @@ def test_what_is_exchanged_after_a_draw_counts(exchange):
         np.testing.assert_array_equal(drawn(model, method, 8), wanted)
 
 
+def test_a_weight_of_another_shape_counts():
+    """A layer without a mask, whose taps are as many as its weight has."""
+    model = Case("multi-scale", (5, 6, 1), 2, "bernoulli").conditional("")
+    before, layer = drawn(model, "auto", 8), model.upsampling.layers[0]
+    layer.weight.data = np.random.default_rng(0).normal(size=(5, 5, *layer.weight.shape[2:]))
+    wanted = drawn(model, "naive", 8)
+    assert (before != wanted).any()
+    np.testing.assert_array_equal(drawn(model, "auto", 8), wanted)
+
+
 def test_a_constant_that_moved_on_counts():
     """A number that the model keeps, and an array in place: what they are when it draws."""
     model = Row("", lambda model, y, x, c: y * model.number + model.row).model()
@@ -211,3 +222,20 @@ def test_no_warning_where_nothing_is_wrong():
         warnings.simplefilter("error")
         for name in SMALL:
             Case(name, (3, 4, 1), 2, "bernoulli").model().sample(1)
+
+
+def test_other_threads_see_their_numbers():
+    """A trace is seen by the thread that makes it, and by no other: one scores while another is traced."""
+    scoring = Case("pixelcnn", (3, 4, 1), 2, "bernoulli").conditional("")
+    images = np.zeros((2, 3, 4, 1), int)
+    wanted, found = scoring.log_prob(images), []
+
+    def meanwhile(model, y, x, condition):
+        with ThreadPoolExecutor(1) as pool:
+            found.append(pool.submit(scoring.log_prob, images).result())
+        return y
+
+    Trace(Row("", meanwhile).model())
+    assert len(found) >= 3
+    for scores in found:
+        np.testing.assert_array_equal(scores, wanted)

@@ -223,6 +223,11 @@ def writes_a_weight(model, y, x, condition):
     return y * model.scale
 
 
+def asserts_arrays(model, y, x, condition):
+    assert isinstance(y.data, np.ndarray), "an array"
+    return y
+
+
 def first_is_none(model):
     model.first = None
 
@@ -322,4 +327,18 @@ REFUSED = [
         r"the weight scale as a keyword .*, given to times after stem",
     ),
     Row("an op that does not say what it reads", lambda model, y, x, c: silent(y), r"op silent after stem on the way"),
+]
+
+RAW = [  # what works on plain arrays alone, which all passes get but the clock's, and those that want a gradient
+    Row(
+        "NumPy on a plain image",
+        lambda model, y, x, c: y + np.tanh(x),
+        r"TypeError \(.*\) from a traced pass alone, after stem",
+    ),
+    Row(
+        "a slice of a plain image",
+        lambda model, y, x, c: y + 0 * x[..., :1],
+        r"TypeError \(.*\) from a traced pass alone",
+    ),
+    Row("an assertion", asserts_arrays, r"AssertionError \(.*\) from a traced pass alone, after stem \(conv2d\)"),
 ]

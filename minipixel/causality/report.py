@@ -1,7 +1,5 @@
 """What a check of causality found, in numbers, in sentences and in pictures."""
 
-import base64
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -94,6 +92,9 @@ class CausalityReport:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: all that it says, and the plot."""
+        import base64
+        import html
+
         from minipixel import plots
 
         picture = base64.b64encode(plots.png(self.plot())).decode() if len(self.outputs) else ""

@@ -21,7 +21,7 @@ def structure(
     sets that it reads. There are no numbers in it, so nothing can hide a path: no dead rectifier, no weight that
     happens to be zero. It holds all that `dependencies` finds, and the same where no unit is dead.
     `outputs` picks rows, as places in raster order: then (len(outputs), S). `trace` is the model's, if there is one
-    already. Raises ValueError if an op does not say what it reads.
+    already. Raises TraceError if an op does not say what it reads, or if numbers are read off the tape.
     """
     H, W, C = model.image_shape
     S = H * W * C

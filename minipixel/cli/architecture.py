@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import itertools
 from typing import Any
 
 from minipixel.models import MODELS, Model
@@ -10,8 +11,12 @@ COMMON = tuple(inspect.signature(Model).parameters)  # known from the data set, 
 
 
 def parameters(name: str) -> dict[str, inspect.Parameter]:
-    """What the constructor of the model of that name takes of its own: hidden, blocks ..."""
-    return {key: p for key, p in inspect.signature(MODELS[name]).parameters.items() if key not in COMMON}
+    """What the constructor of the model of that name takes of its own, or passes on to a parent: hidden, blocks ..."""
+    found: dict[str, inspect.Parameter] = {}
+    for parent in itertools.takewhile(lambda parent: parent is not Model, MODELS[name].__mro__):
+        own = inspect.signature(parent).parameters.items()
+        found = {key: p for key, p in own if p.kind is p.KEYWORD_ONLY and key not in COMMON} | found
+    return found
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,16 +7,19 @@ is the same in every pass is shown by comparing two, on other images and conditi
 
 The second pass needs no arithmetic: nobody can see its numbers, and the first one knows their shapes. It takes as long
 as calling the ops does, so that a model is compared with what is known of it before each draw, too.
+
+What is not shown: ops are taken at their word (their `local`, and that they leave nothing to chance); and an array that
+somebody computed from the weights beforehand, outside the pass, is the constant that it is now. A proof holds for any
+weights, but for that array as it is; a draw uses what is there when it draws, since it asks again.
 """
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 
 from minipixel import kernels
-from minipixel.backend import to_cpu
+from minipixel.clock.fingerprint import fingerprint, of_one
 from minipixel.clock.sealed import Sealed
 from minipixel.clock.twins import twin_of
 from minipixel.errors import TraceError
@@ -27,9 +30,9 @@ from minipixel.tensor import Tensor, no_grad, observed
 class Value:
     """A Tensor of a pass: the image, the condition, a weight, or what an op made of others; `sealed` is its array.
 
-    `key` is what it is in any pass: ("step", 3), the third op's. `array` has the numbers, in the first pass. `layer` is
-    the dotted path of the layer whose weights it uses, or which it follows; `weighted` says whether it uses weights of
-    that layer, `batched` whether it has an axis of images.
+    `key` is what it is in any pass: ("step", 3), that of the fourth op. `array` has the numbers, in the first pass.
+    `layer` is the dotted path of the layer whose weights it uses, or which it follows; `weighted` says whether it uses
+    weights of that layer, `batched` whether it has an axis of images.
     """
 
     tensor: Tensor
@@ -82,10 +85,10 @@ class Pass:
         self.names = {id(parameter): name for name, parameter in model.named_parameters()}
         self.twin = twin = twin_of(model, other_weights)
         levels = np.random.default_rng(image).integers(model.levels, size=(N, *model.image_shape))
-        given = [twin.scaled(twin._pixels_first(levels))]
+        x = twin.scaled(twin._pixels_first(levels))
         told = twin.condition_map(twin.conditions.random(N, np.random.default_rng(condition)))
-        self.image = self._leaf(("image",), given[0], "the image")
-        self.condition = None if told is None else self._leaf(("condition",), told, "the condition")
+        self.image = self._leaf("image", x)
+        self.condition = None if told is None else self._leaf("condition", told)
         try:
             with kernels.as_written(), observed(self), np.errstate(all="ignore"):
                 output = self._source(twin.forward(self.image, self.condition))
@@ -93,7 +96,7 @@ class Pass:
             raise
         except Exception as error:
             if self.refusal is None:
-                self._run_unobserved(model, given[0], told)  # whose mistake is it? Raises if it is the model's
+                self._run_unobserved(model, x, told)  # whose mistake is it? Raises if it is the model's
                 self._refuse(f"{type(error).__name__} ({error}) from a traced pass alone, {self._so_far()}", READING)
             raise self.refusal from error
         if self.refusal is not None:
@@ -125,7 +128,9 @@ class Pass:
             path = self.names.get(id(parameter), "")
             sealed = self._seal(parameter, array.shape, array.dtype)
             name, layer = f"the weight {path}".rstrip(), path.rpartition(".")[0] or path
-            self.values[id(parameter)] = Value(parameter, ("weight", id(parameter)), sealed, array, name, layer)
+            self.values[id(parameter)] = Value(
+                parameter, ("weight", id(parameter), array.shape), sealed, array, name, layer
+            )
         return self.values[id(parameter)].sealed
 
     def written(self, parameter: Tensor) -> NoReturn:
@@ -135,11 +140,12 @@ class Pass:
 
     # --- one op ---------------------------------------------------------------------------------------------------
 
-    def _leaf(self, key: tuple[Any, ...], array: Any, name: str) -> Tensor:
+    def _leaf(self, kind: str, array: Any) -> Tensor:
         """The image, or the condition, as a Tensor of which no number is seen."""
         tensor = Tensor(None)
         tensor.data = self._seal(tensor, array.shape, array.dtype)
-        self.values[id(tensor)] = Value(tensor, key, tensor.data, array, name, batched=True)
+        key = kind, *array.shape[:2], *array.shape[3:]
+        self.values[id(tensor)] = Value(tensor, key, tensor.data, array, f"the {kind}", batched=True)
         return tensor
 
     def _seal(self, tensor: Tensor, shape: Any, dtype: Any) -> Sealed:
@@ -161,7 +167,7 @@ class Pass:
         layer = next((layer for layer in (*own, *[value.layer for value in reversed(values)]) if layer), "")
         weighted = any(own)
         name = f"{layer} ({lifted.__name__})" if weighted else f"{lifted.__name__} after {layer or 'the image'}"
-        inputs = [s.key if isinstance(s, Value) else self._fingerprint(_of_one(s), name) for s in sources]
+        inputs = [s.key if isinstance(s, Value) else self._fingerprint(of_one(s), name) for s in sources]
         given = self._fingerprint(static, name)
         batched = any(value.batched for value in values)
         if self.like is None:
@@ -206,24 +212,19 @@ class Pass:
             self._differ(f"{names[0]} as the output, where another pass has {names[1]}")
 
     def _fingerprint(self, given: Any, name: str) -> Any:
-        """What can be compared: arrays by a digest, containers by their parts, all else by `==`."""
-        data = given.data if isinstance(given, Tensor) else given
-        if isinstance(data, Sealed):
-            self._refuse(f"{self.values[id(data.tensor)].name} as a keyword or in a list, given to {name}", READING)
-        if hasattr(data, "dtype") and hasattr(data, "shape"):
-            array = np.ascontiguousarray(to_cpu(data))
-            return array.dtype.str, np.shape(data), hashlib.blake2b(array.tobytes(), digest_size=16).digest()
-        if isinstance(data, (list, tuple)):
-            return type(data), tuple(self._fingerprint(part, name) for part in data)
-        if isinstance(data, dict):
-            return {key: self._fingerprint(part, name) for key, part in data.items()}
-        return (type(data), repr(data)) if isinstance(data, (int, float, complex)) else data
+        """What can be compared of something that an op of that name is given."""
+
+        def refuse(tensor: Tensor) -> NoReturn:
+            self._refuse(f"{self.values[id(tensor)].name} as a keyword or in a list, given to {name}", READING)
+
+        return fingerprint(given, refuse)
 
     # --- refusing -----------------------------------------------------------------------------------------------------
 
     def _run_unobserved(self, model: Any, x: Any, told: Any) -> None:
+        """The pass as `predict` makes it: on plain arrays."""
         with no_grad():
-            twin_of(model).forward(Tensor(x), None if told is None else Tensor(told))
+            twin_of(model).forward(x, told)
 
     def _so_far(self) -> str:
         return f"after {self.steps[-1].made.name}" if self.steps else "before its first op"
@@ -250,14 +251,6 @@ def _with_numbers(source: Any) -> Any:
     if not isinstance(source, Value):
         return source
     return source.tensor if source.key[0] == "weight" else Tensor(source.array)
-
-
-def _of_one(constant: Any) -> Any:
-    """A constant map that is the same for all N images, as that of one; anything else as it is."""
-    if getattr(constant, "ndim", 0) != 4 or constant.shape[2] < 2:
-        return constant
-    one = constant[:, :, :1]
-    return one if bool((constant == one).all()) else constant
 
 
 def _traced(gradient: Any) -> NoReturn:

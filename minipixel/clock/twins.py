@@ -1,6 +1,7 @@
 """A copy of a model to trace, so that nothing that a pass writes down stays in the model."""
 
 import copy
+import functools
 import types
 from typing import Any
 
@@ -22,13 +23,14 @@ def twin_of(model: Any, other_weights: bool = False) -> Any:
             return twins[id(value)]
         kind = type(value)
         if hasattr(kind, "named_parameters"):
-            getattr(value, "mask", None)  # built when it is first asked for: the twin would keep it to itself
+            if isinstance(getattr(kind, "mask", None), functools.cached_property):
+                _ = value.mask  # built when it is first asked for: the twin would keep it to itself
             new = twins[id(value)] = object.__new__(kind)
             vars(new).update({name: twin(part) for name, part in vars(value).items()})
             return new
-        if kind in (list, set):
-            new = twins[id(value)] = kind()
-            (new.extend if kind is list else new.update)(twin(part) for part in value)
+        if kind is list:
+            new = twins[id(value)] = []
+            new.extend(twin(part) for part in value)
             return new
         if kind is dict:
             new = twins[id(value)] = {}
@@ -37,18 +39,19 @@ def twin_of(model: Any, other_weights: bool = False) -> Any:
         if kind is tuple:
             return tuple(twin(part) for part in value)
         if kind is np.random.Generator:
-            return copy.deepcopy(value)
+            new = twins[id(value)] = copy.deepcopy(value)
+            return new
         if kind is types.MethodType:
             return types.MethodType(value.__func__, twin(value.__self__))
-        if id(_memory(value)) in weights:
-            return ~value if value.dtype == bool else value + 1
+        if weights and kind is np.ndarray and id(_memory(value)) in weights:
+            return value + 1
         return value
 
     return twin(model)
 
 
 def _memory(array: Any) -> Any:
-    """The array whose memory a view shows; anything else as it is."""
-    while isinstance(array, np.ndarray) and array.base is not None:
+    """The array whose memory a view shows."""
+    while isinstance(getattr(array, "base", None), np.ndarray):
         array = array.base
     return array

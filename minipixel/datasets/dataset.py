@@ -2,11 +2,23 @@
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minipixel.spelling import did_you_mean
+
 Folder = str | os.PathLike[str]
+
+# A name that a data set lacks, and the way to what was meant.
+INSTEAD = {
+    **dict.fromkeys(("images", "data", "x"), "ds.train.images and ds.test.images are its images"),
+    **dict.fromkeys(("labels", "targets", "target", "y"), "ds.train.labels and ds.test.labels are its labels"),
+    **dict.fromkeys(("validation", "val"), "fit(..., validation=0.1) holds out a share of the training images"),
+    "shape": "ds.image_shape is that of one image",
+    "num_classes": "len(ds.classes) is how many there are",
+}
 
 SHOWN = 40
 """How many pictures of a data set a notebook shows."""
@@ -46,6 +58,17 @@ class Dataset:
         """The shape (H, W, C) of one picture, which is what a model asks for."""
         H, W, C = self.train.images.shape[1:]
         return H, W, C
+
+    if not TYPE_CHECKING:  # to a type checker a name that is not there is not there
+
+        def __getattr__(self, name: str) -> Any:
+            """AttributeError for what this has not, and what there is instead."""
+            hint = INSTEAD.get(name) or did_you_mean(name, () if name[:1] == "_" else Dataset.__annotations__)[2:]
+            raise AttributeError(f"Dataset has no {name!r}{'; ' * bool(hint)}{hint}", name=name, obj=self)
+
+        def __iter__(self) -> NoReturn:
+            """A set is not unpacked: TypeError."""
+            raise TypeError("Dataset is not unpacked; ds.train and ds.test have .images and .labels each")
 
     def __repr__(self) -> str:
         return f"Dataset({self})"

@@ -59,4 +59,5 @@ class Head:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self.groups)} parameters a pixel, {int(self.groups.max()) + 1} channels)"
+        C = int(self.groups.max()) + 1
+        return f"{type(self).__name__}({len(self.groups)} parameters a pixel of {C} channel{'s' * (C != 1)})"

@@ -39,8 +39,8 @@ def check_temperature(value: Any) -> float:
     """`value` as a float, if it is a number from 0 up; else ValueError."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not value >= 0:
         raise ValueError(
-            f"temperature: got {value!r}, wanted a number from 0 up; 1.0 samples from the model itself, 0 takes the "
-            "likeliest level of each sub-pixel"
+            f"temperature: got {short(value)}, wanted a number from 0 up; 1.0 samples from the model itself, 0 takes "
+            "the likeliest level of each sub-pixel"
         )
     return float(value)
 
@@ -72,11 +72,7 @@ def check_shape(shape: Any) -> tuple[int, int, int]:
 
 def _sizes_hint(sizes: tuple[int, ...]) -> str:
     """An image shape that may have been meant by others."""
-    meant = {
-        2: (*sizes, 1),
-        3: sizes[1:] + sizes[:1],
-        4: sizes[1:],
-    }.get(len(sizes), ())
+    meant = {2: (*sizes, 1), 3: sizes[1:] + sizes[:1], 4: sizes[1:]}.get(len(sizes), ())
     return f"; say {meant}" if meant and meant[2] in (1, 3) else ""
 
 
@@ -184,7 +180,7 @@ def check_labels(labels: Any, N: int, name: str = "labels", wanted: str = "") ->
     labels = as_array(name, labels)
     if labels.shape == (N, 1):
         labels = labels[:, 0]
-    if labels.shape == (N,) and labels.dtype.kind == "f" and (labels == np.rint(labels)).all():
+    if labels.shape == (N,) and labels.dtype.kind == "f" and (labels == np.clip(np.rint(labels), -MANY, MANY)).all():
         labels = labels.astype(np.int64)
     if labels.shape != (N,) or labels.dtype.kind not in "iu":
         wanted = wanted or f"{N} integers, one an image"

@@ -34,6 +34,11 @@ class Optimizer(Spelled):
     memories: tuple[str, ...]
 
     def __init__(self, learning_rate: LearningRate, clip_norm: float | None = None) -> None:
+        if isinstance(learning_rate, (list, tuple)) or hasattr(learning_rate, "parameters"):
+            raise ValueError(
+                f"learning_rate: got {short(learning_rate)}, wanted a number, or a schedule; an optimizer meets its "
+                "model in fit(model, ..., optimizer=...) or in step(model)"
+            )
         if not callable(learning_rate):
             check_above_0("learning_rate", learning_rate, "0.001, or a schedule, step -> rate")
         if clip_norm is not None:
@@ -138,7 +143,9 @@ class Optimizer(Spelled):
         self._model = weakref.ref(model)
 
     def __repr__(self) -> str:
-        return as_made(self, "learning_rate") + (f" after {self.steps:,} steps" if self.steps else "")
+        return as_made(self, "learning_rate") + (
+            f" after {self.steps:,} step{'s' * (self.steps != 1)}" if self.steps else ""
+        )
 
     def _scheduled_rate(self) -> float:
         """The learning rate of the step to come, a plain number, so that it changes no weight's dtype."""

@@ -15,6 +15,10 @@ from minipixel.sampling.program import Program, program_of
 __all__ = ["SAMPLERS", "Cached", "Naive", "Program", "Sampler", "program_of"]
 
 
+DEPTH = 6
+"""How far a warning from here is from whoever called `sample` or `complete`, whose line it should show."""
+
+
 class Sampler(Protocol):
     """A way to draw images from one model, with the weights that it has now.
 
@@ -50,7 +54,7 @@ def wavefront(model: Any) -> Sampler:
         warnings.warn(
             f"wavefront: no slope below {model.image_shape[1]} is causal for this {type(model).__name__}, so it draws "
             "its pixels one by one, in its own order, as method='cached' does",
-            stacklevel=4,
+            stacklevel=DEPTH,
         )
     return _executor(program, model)
 
@@ -65,7 +69,7 @@ def auto(model: Any) -> Sampler:
     except TraceError as error:
         warnings.warn(
             f"{error}; so it draws naively, a forward pass a sub-pixel, with no proof that the model is causal",
-            stacklevel=4,
+            stacklevel=DEPTH,
         )
         return Naive(model)
     return _executor(program, model)

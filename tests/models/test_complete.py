@@ -95,7 +95,7 @@ def test_under_a_condition():
     ("known", "match"),
     [
         (
-            np.ones((2, 3)),
+            np.full((2, 3), 0.5),
             r"known: got float64 of shape \(2, 3\), wanted True and False of shape \(2, 3\) or \(4, 2, 3\)",
         ),
         (np.ones((3, 2), bool), r"known: got bool of shape \(3, 2\)"),

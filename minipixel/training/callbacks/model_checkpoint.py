@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from minipixel.training.training import Training
 
 SUFFIX = ".safetensors"
+OF_OTHERS = (".pt", ".pth", ".ckpt", ".h5", ".hdf5", ".keras", ".pkl", ".npz", ".bin")
+"""What files of weights are called elsewhere: no names for a folder."""
 
 
 class ModelCheckpoint(Callback):
@@ -40,6 +42,8 @@ class ModelCheckpoint(Callback):
         keep: int = 3,
     ) -> None:
         self.path, self.monitor = Path(path), monitor
+        if self.path.suffix in OF_OTHERS:
+            raise ValueError(f"path: got {str(path)!r}, wanted a folder, or one file *{SUFFIX}")
         self.save_best_only = check_flag("save_best_only", save_best_only)
         self.save_freq = save_freq if save_freq == "epoch" else check_count("save_freq", save_freq, 1, MANY)
         self.keep = check_count("keep", keep, 1)
