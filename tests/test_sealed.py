@@ -47,9 +47,8 @@ def run(program, folder, *arguments):
     """The lines that a new process prints, with this folder as its cache."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(folder)}
     command = [sys.executable, "-W", "error", "-c", program, *arguments]
-    return sorted(
-        subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.split("\n")
-    )
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return sorted(done.stdout.splitlines())
 
 
 def remove(folder, some):
