@@ -192,9 +192,7 @@ def test_it_is_kept_and_loaded(folder):
     assert compiling.kept() == ([str(the_file(folder).parent)], [])
 
 
-@pytest.mark.parametrize(
-    "wrong", ["cut", "emptied", "garbage", "changed in the code", "of another program", "a folder"]
-)
+@pytest.mark.parametrize("wrong", ["cut", "empty", "garbage", "changed in the code", "of another program", "a folder"])
 def test_damage_is_mended(folder, wrong):
     """One warning, the right result, and from then on it is loaded again."""
     run()

@@ -47,9 +47,8 @@ def run(program, folder, *arguments):
     """The lines that a new process prints, with this folder as its cache."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(folder)}
     command = [sys.executable, "-W", "error", "-c", program, *arguments]
-    return sorted(
-        subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.split("\n")
-    )
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return sorted(done.stdout.splitlines())
 
 
 def remove(folder, some):
@@ -72,8 +71,8 @@ def test_a_scan(tmp_path):
 def test_every_model(tmp_path):
     """Trained, drawn from and scored: from an empty cache, from a full one in another order, from parts of one.
 
-    Every kernel is compiled once with nothing there and once with a random half of all others there already: what the
-    models compute is the same to the bit, and so is the machine code, of what they happened not to run, too.
+    What is called is compiled once with nothing there and once with a random half of all others there already: what
+    the models compute is the same to the bit, and so is the machine code, of what they happened not to run, too.
     """
     names, dice = list(mp.models.MODELS), random.Random(0)
     first = run(MODELS, tmp_path, *names)
@@ -85,8 +84,8 @@ def test_every_model(tmp_path):
         remove(tmp_path, lambda path, some=some: path.name in some)
         assert run(MODELS, tmp_path, *dice.sample(names, len(names))) == first
         again = {path.name: machine_code(path) for path in tmp_path.rglob("*.nbc")}
-        assert again.keys() == code.keys()
-        assert [name for name in code if again[name] != code[name]] == []
+        assert again.keys() & some and again.keys() <= code.keys()
+        assert [name for name in again if again[name] != code[name]] == []
 
 
 def entry(path):
