@@ -159,10 +159,9 @@ print(f"saved in a pixel: {saved:.3f} bits; without any neighbours it was {alone
 # pixel by pixel, in each red, then green, then blue; sorted by colour, in the last figure, they are three layers.
 
 # %%
-mix = Q ** np.arange(C)
+mix, hidden = Q ** np.arange(C), (np.indices((H, W)) % 4 == 3).all(axis=0)
 rare = np.bincount((train @ mix).ravel(), minlength=Q**C) / train[..., 0].size < 1 / 500
 drawn = {name: drawer.sample(DRAWN, rng=SEED) for name, drawer in both.items()}
-hidden = (np.indices((H, W)) % 4 == 3).all(axis=0)
 redrawn = {"test": test} | {name: drawer.complete(test[:N], ~hidden, rng=SEED) for name, drawer in both.items()}
 odd = {name: rare[images[:, hidden] @ mix].mean() for name, images in redrawn.items()}
 print(rare.sum(), "colours are rare; share of such pixels:", {name: f"{share:.1%}" for name, share in odd.items()})
