@@ -174,8 +174,8 @@ ax.legend(frameon=False)
 show(figure, "08_training")
 
 # %% [markdown]
-# Not much. Ten epochs with rng 0, 1 and 2 gave PixelCNN 1.899, 1.926, 1.915 bits/dim and the two stacks 1.894, 1.893,
-# 1.905: ahead each time, but by no more than the rng changes, for about a third more processor time. Among 8x8 pixels
+# Not much. Ten epochs with seeds 0, 1 and 2 gave PixelCNN 1.906, 1.911, 1.927 bits/dim and the two stacks 1.894, 1.893,
+# 1.904: ahead each time, but by no more than a seed changes, and they took about a third longer. Among 8x8 pixels
 # PixelCNN misses 6% of the pairs, and hardly needs them. On 32x32 photographs the paper has 3.14 and 3.03 (table 1).
 #
 # ## What you should see

@@ -152,7 +152,7 @@ show(mp.plots.image_grid(rows.reshape(-1, H, W, C), Q, title="Told the first of 
 start, end, walk = points[typical[[0, 1, 2, 3, 5]]], points[typical[[6, 4, 7, 5, 6]]], []
 for t in np.linspace(0, 1, 11):
     h = (1 - t) * start + t * end
-    walk.append(portraits.sample(5, h / np.linalg.norm(h, axis=1, keepdims=True), rng=SEED).astype(int))
+    walk.append(portraits.sample(5, h / np.linalg.norm(h, axis=1, keepdims=True), rng=SEED + 3).astype(int))
 by_step, in_all = (abs(np.diff(steps, axis=0)).mean() for steps in (walk, walk[:: len(walk) - 1]))
 print(f"a step changes a pixel by {by_step:.2f} levels on average; the two ends differ by {in_all:.2f}")
 walk = np.stack(walk, axis=1).reshape(-1, H, W, C)

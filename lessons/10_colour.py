@@ -27,7 +27,6 @@ ds = mp.datasets.load("emoji")
 train, test = (mp.datasets.quantize(split.images, ds.levels, 4) for split in (ds.train, ds.test))
 (H, W, C), Q, names = ds.image_shape, 4, ("red", "green", "blue")
 COLOURS = ListedColormap([mp.plots.SHUT, mp.plots.OPEN, mp.plots.CENTRE])  # not read, read, read but not earlier
-assert Q**C == 64 and 256**C == 16_777_216
 
 # %% [markdown]
 # ## What one colour tells of another
@@ -139,8 +138,8 @@ show(figure, "10_who_reads_whom")
 # One has the colours in turn, the other has each from the earlier pixels alone. Both are honest distributions.
 
 # %%
-bits = {}
-for name, trained in (("in turn", model), ("blind", blind)):
+bits, both = {}, {"in turn": model, "blind": blind}
+for name, trained in both.items():
     mp.fit(trained, train[:N], epochs=EPOCHS, batch_size=16, optimizer=mp.optim.Adam(3e-3), rng=SEED)
     bits[name] = trained.log_prob_map(test).mean(axis=(0, 1, 2)) / -np.log(2)
 print("test emoji, bits     " + "".join(f"{name:>8}" for name in names) + "    bits/dim")
@@ -154,16 +153,17 @@ print(f"saved in a pixel: {saved:.3f} bits; without any neighbours it was {alone
 # than in the table above, since the neighbours have told much already.
 #
 # ## Look
-# So short a training is little. Expect patches of colour, and not a single face. Look at the colours: the blind model
-# throws three dice a pixel, and they do not match. We count the pixels whose colour is *rare*: one of those colours, of
-# 64, that make up less than one in 500 training pixels. Both models draw from the same uniforms. The values come pixel
-# by pixel, in each red, then green, then blue. Sorted by colour, in the last figure, they are three layers.
+# So short a training is little. Expect patches of colour, and not a single face. But the blind model throws three dice
+# a pixel, and they do not match. To count that, both draw one pixel in 16 of the test images anew, from the real pixels
+# before it, with the same uniforms. How often is its colour *rare*, less than one in 500 training pixels? Values come
+# pixel by pixel, in each red, then green, then blue; sorted by colour, in the last figure, they are three layers.
 
 # %%
-mix = Q ** np.arange(C)
+mix, hidden = Q ** np.arange(C), (np.indices((H, W)) % 4 == 3).all(axis=0)
 rare = np.bincount((train @ mix).ravel(), minlength=Q**C) / train[..., 0].size < 1 / 500
-drawn = {name: drawer.sample(DRAWN, rng=SEED) for name, drawer in (("in turn", model), ("blind", blind))}
-odd = {name: rare[images @ mix].mean() for name, images in {"test": test, **drawn}.items()}
+drawn = {name: drawer.sample(DRAWN, rng=SEED) for name, drawer in both.items()}
+redrawn = {"test": test} | {name: drawer.complete(test[:N], ~hidden, rng=SEED) for name, drawer in both.items()}
+odd = {name: rare[images[:, hidden] @ mix].mean() for name, images in redrawn.items()}
 print(rare.sum(), "colours are rare; share of such pixels:", {name: f"{share:.1%}" for name, share in odd.items()})
 figure = mp.plots.sample_grid(test[::40], np.concatenate(list(drawn.values())), Q, columns=8)
 figure.axes[1].set_ylabel("blind      in turn")
@@ -190,7 +190,7 @@ for change in (lambda model: model, blinded):
 if EPOCHS == 3:  # the full length
     red, green, blue = bits["in turn"]
     assert red > green > blue and abs(red - bits["blind"][0]) < 0.03 and 0.2 < saved < alone.sum() - given.sum()
-    assert odd["blind"] > 3 * odd["in turn"]
+    assert odd["blind"] > 1.5 * odd["in turn"]
 
 # %% [markdown]
 # ## Exercises

@@ -1,12 +1,15 @@
 """How all tests run: BLAS with one thread in each process, and a process for each core unless files are named."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
-for library in ("OPENBLAS", "MKL", "BLIS", "OMP", "VECLIB_MAXIMUM"):
-    os.environ[f"{library}_NUM_THREADS"] = "1"  # read when NumPy is loaded, by the processes that tests start as well
+for library in ("OPENBLAS_NUM", "MKL_NUM", "BLIS_NUM", "OMP_NUM", "VECLIB_MAXIMUM"):
+    os.environ[f"{library}_THREADS"] = "1"  # read when NumPy is loaded, by the processes that tests start as well
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script: what tests start would ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MOST_PROCESSES = 8
 """Each one imports and collects everything: more of them would pay for that and gain little."""

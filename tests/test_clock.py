@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from model_table import CASES, CONDITIONS, KINDS, SMALL, WIDE, Case, shaken
+from model_table import CONDITIONS, KINDS, SMALL, WIDE, Case, shaken
+from model_table import diagonal as diagonal_cases
 
 import minipixel as mp
 from minipixel import kernels
@@ -95,7 +96,7 @@ def declared(model, trace):
     return found
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@diagonal_cases
 def test_the_proof_agrees_with_gradients(case):
     """Wide models, in which no rectifier hides anything: the very same dependencies, and so the same verdict."""
     model = case.model(**WIDE[case.name])

@@ -54,17 +54,15 @@ def test_a_notebook_shows_the_figures(lesson, tmp_path, monkeypatch):
     """A lesson as a notebook: a picture for each call of `show`, and one for a Figure that is the value of a cell."""
     import jupytext
     import nbclient
-    import nbformat
 
     monkeypatch.setenv("MINIPIXEL_QUICK", "1")
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
     shutil.copy(lesson.parent / "show.py", tmp_path)
-    path = tmp_path / f"{lesson.stem}.ipynb"
-    jupytext.write(jupytext.read(lesson), path)
-    notebook = nbformat.read(path, as_version=4)
-    code = "history = mp.History()\nhistory.append({'loss': 2.0, 'bits_per_dim': 1.0})\nhistory.plot()"
-    notebook.cells.append(nbformat.v4.new_code_cell(code))
+    path, text = tmp_path / f"{lesson.stem}.ipynb", lesson.read_text()
+    text += "\n# %%\nhistory = mp.History()\nhistory.append({'loss': 2.0, 'bits_per_dim': 1.0})\nhistory.plot()\n"
+    jupytext.write(jupytext.reads(text, fmt="py:percent"), path)
+    notebook = jupytext.read(path)
     where = {"metadata": {"path": str(tmp_path)}}
     nbclient.NotebookClient(notebook, kernel_name="python3", timeout=300, resources=where).execute()
 

@@ -1,5 +1,7 @@
 """Figures: made without pyplot, with the right pictures in the right places."""
 
+import copy
+import pickle
 import sys
 
 import numpy as np
@@ -11,8 +13,11 @@ from minipixel.nn import causal_mask, colour_groups
 
 
 def saved(figure, tmp_path):
+    """The Figure, once it has been a file, and what a notebook asks for to show it."""
     figure.savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
+    shown = figure._repr_png_()
+    assert shown.startswith(b"\x89PNG") and len(shown) > 1000
     return figure
 
 
@@ -109,6 +114,13 @@ def test_history_plots_itself(tmp_path):
     history = mp.History()
     history.append({"loss": 2.0, "bits_per_dim": 1.0})
     saved(history.plot(), tmp_path)
+
+
+def test_a_copy_shows_itself_and_not_the_original():
+    figure = plots.mask(np.eye(3, dtype=bool))
+    for twin in (copy.deepcopy(figure), pickle.loads(pickle.dumps(figure))):
+        twin.clear()
+        assert len(twin._repr_png_()) < len(figure._repr_png_())
 
 
 def test_pyplot_is_not_touched():

@@ -80,7 +80,9 @@ def test_the_wavefront_takes_fewer_steps(name):
     np.testing.assert_array_equal(drawn(model, "wavefront", 3), drawn(model, "naive", 3))
 
 
-@pytest.mark.parametrize(("name", "variant"), KINDS)
+@pytest.mark.parametrize(
+    ("name", "variant"), [pytest.param(*kind, marks=pytest.mark.slow if kind[1] else ()) for kind in KINDS]
+)
 def test_weights_are_those_of_now(name, variant, monkeypatch):
     """A program is kept, its weights are not: every single one that is changed, or loaded, counts at the next draw."""
     model = Case(name, (3, 4, 3), 4, "categorical", variant).conditional("class")

@@ -91,7 +91,7 @@ def test_samples_under_conditions(case, kind):
 
 
 @pytest.mark.parametrize("name", SMALL)
-@pytest.mark.parametrize("shape", [(2, 3, 1), (2, 2, 3)])
+@pytest.mark.parametrize("shape", [(2, 3, 1), pytest.param((2, 2, 3), marks=pytest.mark.slow)])
 def test_a_model_learns_what_it_is_told(name, shape):
     """Two images and two labels: told the label, there is nothing left to guess; and fit shuffles both together."""
     both = np.stack([np.zeros(shape, np.uint8), np.ones(shape, np.uint8)])
