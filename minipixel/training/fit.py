@@ -8,13 +8,14 @@ It is the same, too, however often training was stopped and resumed: what the ne
 
 import functools
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from minipixel import console
+from minipixel.files import alone_with
 from minipixel.models import Model
 from minipixel.models.base import rows
 from minipixel.models.checks import MANY, check_count, check_flag
@@ -23,7 +24,7 @@ from minipixel.shards import Workers
 from minipixel.tensor import Tensor, gradients
 from minipixel.training.anomaly import StepError, check_step, first_op, kept_finite, report
 from minipixel.training.callbacks import EMA, Callback, Progress
-from minipixel.training.checkpoints import Position, find
+from minipixel.training.checkpoints import Position, find, written
 from minipixel.training.history import History
 from minipixel.training.interrupt import Interrupted, finish_the_step
 from minipixel.training.streams import DROPOUT, SHUFFLE, TRANSFORM, Streams
@@ -65,8 +66,9 @@ def fit(
     one. Of `transform` only whether there is one can be checked. Seconds are those of all runs together.
 
     Raises ValueError for arguments that cannot be meant, or are not those of the checkpoint, before anything is
-    changed; FormatError for a broken checkpoint; Interrupted, a KeyboardInterrupt, after Ctrl-C; NonFiniteError where a
-    loss or a gradient is NaN or infinite, before that step is taken: with `anomaly` it names the op that began it.
+    changed; BlockingIOError where another training writes what a callback of this one would write; FormatError for a
+    broken checkpoint; Interrupted, a KeyboardInterrupt, after Ctrl-C; NonFiniteError where a loss or a gradient is NaN
+    or infinite, before that step is taken: with `anomaly` it names the op that began it.
     """
     if not isinstance(model, Model):
         raise ValueError(f"fit: got a {type(model).__name__}, wanted a model; an EmbeddingNet learns by fit_embedding")
@@ -82,7 +84,8 @@ def fit(
         held_out = validation if isinstance(validation, tuple) else (validation, None)
         model.checked(*held_out)
 
-    workers_pool, saved = Workers(workers), None if resume is None else find(resume)
+    workers_pool, before = Workers(workers), written(resume)
+    saved = None if resume is None else find(resume)
     streams = Streams(saved.seed if saved and rng is None else rng)
     optimizer, watchers = optimizer or Adam(), [*([Progress(epochs)] if progress else []), *callbacks]
     watchers.sort(key=lambda watcher: not isinstance(watcher, EMA))  # first: all others see, save, restore averages
@@ -147,14 +150,17 @@ def fit(
         tell("on_epoch_end", at.epoch, logs)
         tell("on_evaluation_end")
 
-    with workers_pool as pool, finish_the_step(progress) as interrupted:
+    claims = [claim for watcher in watchers for claim in watcher.claims()]
+    with alone_with(claims), workers_pool as pool, finish_the_step(progress) as interrupted:
+        if written(resume) != before:
+            raise BlockingIOError(f"resume: {resume} was written by another training just now; run this once more")
         if saved:
             training.restore_model(saved)
         elif not model.initialized:
             _, batch, told = next(batches(0))
             model.initialize(batch[:ENOUGH], rows(told, slice(ENOUGH)))
         if progress and resume is not None:
-            print(f"resume: {saved or f'nothing in {resume} yet, starting at the beginning'}", file=sys.stderr)
+            print(f"resume: {saved or f'nothing in {resume} yet, starting at the beginning'}", file=console.stderr)
         at = training.position
         for watcher in watchers:
             watcher.stop_training = False
@@ -180,7 +186,7 @@ def fit(
         except KeyboardInterrupt:
             stop = Interrupted(history, training.saved)
             if progress:
-                print(stop, file=sys.stderr)
+                print(stop, file=console.stderr)
             raise stop from None
         finally:
             tell("on_train_end")

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minipixel import checkpoint
+from minipixel import checkpoint, console
 from minipixel.errors import FormatError
 from minipixel.models import Model
 from minipixel.optim import Optimizer
@@ -114,14 +113,14 @@ class Training:
             state = left.pop(key, None)
             if state is None:
                 if callback.state():
-                    warnings.warn(f"resume: {saved.path} knows of no {key}, which starts anew", stacklevel=4)
+                    console.warn(f"resume: {saved.path} knows of no {key}, which starts anew", stacklevel=4)
                 continue
             try:
                 callback.restore(state)
             except (KeyError, TypeError, ValueError) as error:
                 raise FormatError(f"{saved.path}: its state of {key} does not fit: {error!r}") from error
         for key in left:
-            warnings.warn(f"resume: {saved.path} knows of a {key}, which is no longer among callbacks", stacklevel=4)
+            console.warn(f"resume: {saved.path} knows of a {key}, which is no longer among callbacks", stacklevel=4)
 
 
 def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import plots
-from minipixel.files import write_atomically
+from minipixel.files import Claim, write_atomically
 from minipixel.models.checks import MANY, check_count
 from minipixel.training.callbacks.callback import Callback
 from minipixel.training.callbacks.logs import training_goes_on
@@ -55,6 +55,10 @@ class SampleImages(Callback):
         self, folder: str | os.PathLike[str], every: int = 1, n: int = 20, rng: Any = 0, condition: Any = None
     ) -> None:
         self.folder, self._samples = Path(folder), Samples(check_count("every", every, 1, MANY), n, rng, condition)
+
+    def claims(self) -> list[Claim]:
+        """Its folder."""
+        return [Claim(self.folder, is_folder=True)]
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Make the folder, and try to write."""
