@@ -1,6 +1,17 @@
 """minipixel: the PixelCNN / PixelRNN family from scratch on NumPy, readable and provably causal."""
 
-from minipixel import clock, datasets, distributions, kernels, models, nn, ops, optim, plots
+from minipixel import (
+    _started,  # noqa: F401  first, so that Ctrl-C while the command is still being imported leaves no traceback
+    clock,
+    datasets,
+    distributions,
+    kernels,
+    models,
+    nn,
+    ops,
+    optim,
+    plots,
+)
 from minipixel.causality import assert_causal, check_causality
 from minipixel.errors import CausalityError, FormatError, NonFiniteError
 from minipixel.gradcheck import gradcheck, gradcheck_model

@@ -2,24 +2,25 @@
 
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any, TextIO
 
 
 class Guarded:
     """A stream whose writes never raise: to one that is missing, closed, full or broken they are lost.
 
-    `stream` is a text stream, or None for `sys.stderr` as it is at each write. `error` keeps the first failure.
-    Only KeyboardInterrupt and SystemExit come through.
+    `find` gives the stream to write to now, None where the process has none (pythonw, a closed descriptor). `error`
+    keeps the first failure. Only KeyboardInterrupt and SystemExit come through.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream
+    def __init__(self, find: Callable[[], TextIO | None]) -> None:
+        self._find = find
         self.error: Exception | None = None
 
     @property
     def stream(self) -> Any:
-        """Where it writes to now; None where the process has no such stream (pythonw, a closed descriptor)."""
-        return sys.stderr if self._stream is None else self._stream
+        """Where it writes to now."""
+        return self._find()
 
     def write(self, text: str) -> int:
         """Write, with escapes for what the stream's encoding lacks."""
@@ -55,7 +56,7 @@ class Guarded:
         return getattr(self.stream, name)
 
 
-stderr = Guarded()
+stderr = Guarded(lambda: sys.stderr)
 """Where progress goes: `print(..., file=console.stderr)`."""
 
 

@@ -5,8 +5,6 @@ import errno
 import io
 import os
 import platform
-import sys
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,13 +29,9 @@ def sample(arguments: argparse.Namespace) -> int:
     condition = (
         model.conditions.in_turn(arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
     )
-    with warnings.catch_warnings(record=True) as notes:
-        warnings.simplefilter("always")
-        images = model.sample(
-            arguments.n, condition, rng=arguments.seed, temperature=arguments.temperature, method=arguments.method
-        )
-    for note in notes:
-        print(f"minipixel: note: {note.message}", file=sys.stderr)
+    images = model.sample(
+        arguments.n, condition, rng=arguments.seed, temperature=arguments.temperature, method=arguments.method
+    )
     _write(out, images, lambda: plots.image_grid(images, model.levels, columns=min(10, arguments.n)))
     print(f"{arguments.n} images in {out}")
     return 0
@@ -94,13 +88,20 @@ def info(arguments: argparse.Namespace) -> int:
 
 
 def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy")) -> Path:
-    """Where a picture or an array will go, checked before anything is drawn. Raises ValueError, FileNotFoundError."""
+    """Where a picture or an array will go, checked before anything is drawn. Raises ValueError, OSError."""
     out = Path(name)
     if out.suffix not in kinds:
         wanted = " or ".join({".png": ".png (a picture)", ".npy": ".npy (the numbers)"}[kind] for kind in kinds)
         raise ValueError(f"--out: got {name}, wanted a name ending in {wanted}")
+    problem = None
     if not out.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        problem = errno.ENOENT
+    elif out.is_dir():
+        problem = errno.EISDIR
+    elif not os.access(out.parent, os.W_OK):
+        problem = errno.EACCES
+    if problem is not None:
+        raise OSError(problem, os.strerror(problem), name)  # of the kind that belongs to that number
     return out
 
 
