@@ -85,8 +85,10 @@ class RunFolder(Callback):
     def _check_free(self) -> None:
         for name in ("model.safetensors", "config.toml"):
             if (self.path / name).exists():
-                what = "a model" if name == "model.safetensors" else "a run"
-                raise FileExistsError(f"{self.path}: holds {what} already; give --out another folder, or remove that")
+                what, go_on = ("a model", "") if name == "model.safetensors" else ("a run", "--resume it, ")
+                raise FileExistsError(
+                    f"{self.path}: holds {what} already; {go_on}give --out another folder, or remove that"
+                )
 
     def _leave_nothing(self) -> None:
         """Remove the folders that were made for a training which never began."""
