@@ -18,8 +18,20 @@ DESCRIPTION = (
 )
 
 
+class Help(argparse.HelpFormatter):
+    """Help that shows how many values an option of an architecture is meant to have."""
+
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        if isinstance(action, architecture.Values):
+            return str(action.metavar)
+        return super()._format_args(action, default_metavar)
+
+
 class Parser(argparse.ArgumentParser):
     """One that says what is wrong in one line, without all that there would be to choose from."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": Help} | options)
 
     def error(self, message: str) -> NoReturn:
         """Raise ValueError."""

@@ -1,6 +1,7 @@
 """All that a training is made of between two steps."""
 
 import hashlib
+import inspect
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -34,6 +35,8 @@ class Training:
 
     def __post_init__(self) -> None:
         self.settings |= {"optimizer": self.optimizer.settings()}  # now: a callback may change the learning rate
+        if frozen := self.model.frozen_names():  # ValueError for what could not be saved
+            self.settings |= {"frozen": frozen}
 
     @property
     def steps_an_epoch(self) -> int:
@@ -86,7 +89,7 @@ class Training:
         done = saved.position
         if epochs < done.epoch + (done.step > 0):
             raise ValueError(f"epochs: got {epochs}, wanted more, since {done} in {saved.path}; raise it")
-        _check_same("the model's ", self.model.config, saved.model, saved.path)
+        _check_same("the model's ", self.model.config, _as_now(self.model, saved.model), saved.path)
         _check_same("", self.same, saved.same, saved.path)
         if done.epoch < 0 or not 0 <= done.step <= self.steps_an_epoch or done.seen != self._images_in(done.step):
             raise FormatError(f"{saved.path}: got {done}, of {done.seen} images, expected a place in this training")
@@ -145,6 +148,13 @@ def _fingerprint(array: np.ndarray) -> str:
     """Shape, dtype and a digest of the content."""
     digest = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
     return f"{'x'.join(map(str, array.shape))} {array.dtype}, SHA-256 {digest:.32}"
+
+
+def _as_now(model: Model, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored configuration with the defaults of those options that its model did not have yet."""
+    options = inspect.signature(type(model)).parameters
+    new = (name for name in model.config.keys() - stored.keys() if name in options)
+    return {name: options[name].default for name in new} | dict(stored)
 
 
 def _check_same(whose: str, given: Mapping[str, Any], stored: Mapping[str, Any], path: Path) -> None:
