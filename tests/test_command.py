@@ -95,6 +95,7 @@ def refused_or_done(capsys, command):
     return status
 
 
+@pytest.mark.filterwarnings("default::RuntimeWarning")  # of trainings that diverge: users see a note
 @pytest.mark.parametrize(("command", "action"), OPTIONS)
 def test_nonsense_in_every_option(here, model, capsys, command, action, monkeypatch):
     """Numbers out of range, words, wrong kinds of file, folders in place of files, names that no file can have."""

@@ -64,7 +64,8 @@ def _fitting(key: str, value: Any, default: Any) -> Any:
     if isinstance(default, tuple):
         return value if isinstance(value, (tuple, str)) else (value,)
     if isinstance(value, tuple):
-        words, square = " ".join(map(str, value[:8])), ", since a kernel is as high as it is wide" * ("kernel" in key)
+        words = " ".join(map(str, value[:8])) + f" ... ({len(value)} values)" * (len(value) > 8)
+        square = ", since a kernel is as high as it is wide" * ("kernel" in key)
         raise ValueError(f"{_option(key)}: got {words}, wanted one value{square}; {_option(key)} {value[0]}, say")
     return value
 

@@ -109,14 +109,15 @@ def _weights(value: Any, name: str) -> Iterator[tuple[str, Any, Callable[[Any], 
         kinds = vars(value).get("_kinds", {})
         for attribute, item in vars(value).items():
             path = f"{name}.{attribute}" if name else attribute
-            if isinstance(item, (Parameter, Module, list)):
-                yield from _weights(item, path)
-            elif attribute in kinds:
-                _check_frozen(path, item, *kinds[attribute])
-                if isinstance(item, Tensor):
+            if attribute not in kinds or isinstance(item, Parameter):
+                if isinstance(item, (Parameter, Module, list)):
                     yield from _weights(item, path)
-                else:
-                    yield path, item, functools.partial(setattr, value, attribute)
+                continue
+            _check_frozen(path, item, *kinds[attribute])
+            if isinstance(item, Tensor):
+                yield from _weights(item, path)
+            else:
+                yield path, item, functools.partial(setattr, value, attribute)
 
 
 def _check_frozen(name: str, value: Any, shape: tuple[int, ...], dtype: str) -> None:

@@ -35,8 +35,6 @@ class Training:
 
     def __post_init__(self) -> None:
         self.settings |= {"optimizer": self.optimizer.settings()}  # now: a callback may change the learning rate
-        if frozen := self.model.frozen_names():  # ValueError for what could not be saved
-            self.settings |= {"frozen": frozen}
 
     @property
     def steps_an_epoch(self) -> int:
@@ -61,7 +59,8 @@ class Training:
     def same(self) -> dict[str, Any]:
         """What must not change when training is resumed, beside the model's configuration. Reads all images."""
         images, condition = (None if array is None else _fingerprint(array) for array in self.data)
-        return self.settings | {"images": images, "condition": condition}
+        frozen = self.model.frozen_names()
+        return self.settings | {"images": images, "condition": condition} | ({"frozen": frozen} if frozen else {})
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write all of it, whole or not at all, to be resumed from. Raises OSError (no permission, disk full ...)."""

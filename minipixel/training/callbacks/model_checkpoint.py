@@ -56,7 +56,8 @@ class ModelCheckpoint(Callback):
         return [Claim(self.path, is_folder=self.path.suffix != SUFFIX)]
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
-        """Make the folder, try to write to it, and remove what a killed writer left. Raises OSError."""
+        """Make the folder, try to write to it, and remove what a killed writer left. Raises OSError, ValueError."""
+        model.state_dict()  # ValueError for what could not be saved: now, not after an epoch
         self.best, self._better = math.inf, False
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / ".checkpoint-probe", b"").unlink()
