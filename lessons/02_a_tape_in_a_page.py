@@ -128,7 +128,7 @@ def gate(x):  # x = [a, b] side by side: (N, 2K) -> (N, K)
     return t * s, lambda g: (np.concatenate([g * s * (1 - t * t), g * t * s * (1 - s)], axis=-1),)
 
 
-STEPS = 60 if os.environ.get("MINIPIXEL_QUICK") else 400
+STEPS, SEED = 60 if os.environ.get("MINIPIXEL_QUICK") == "1" else 400, int(os.environ.get("MINIPIXEL_SEED", "0"))
 ds = mp.datasets.load("digits")
 (digits, is_8), (digits_test, is_8_test) = (
     (split.images[chosen].reshape(-1, 64) / 8 - 1, split.labels[chosen, None] == 8)
@@ -138,7 +138,7 @@ by_hand = linear, op(gate), op(mp.ops.bernoulli_log_prob.arrays), op(mp.ops.mean
 library = mp.ops.linear, mp.op(gate), mp.ops.bernoulli_log_prob, mp.ops.mean, mp.Tensor, mp.tensor.gradients
 runs = []
 for linear, gate, log_prob, mean, leaf, tape in (by_hand, library):
-    rng, curve = np.random.default_rng(0), []
+    rng, curve = np.random.default_rng(SEED), []
     weights = [rng.normal(size=(64, 16)) / 8, np.zeros(16), rng.normal(size=(8, 1)) / 3, np.zeros(1)]
     for _ in range(STEPS):
         w1, b1, w2, b2 = tracked = [leaf(weight) for weight in weights]
@@ -187,7 +187,7 @@ for name, attempt in {
 assert np.allclose(gradients(tanh(add(multiply(w, x), b)), [w, x, b]), [g_w, g_x, g_b], rtol=0, atol=1e-14)
 assert np.allclose([added, overwritten], [0.669, 0.412], atol=5e-4)
 assert all(np.allclose(ours, theirs, rtol=0, atol=1e-12) for ours, theirs in zip(*runs, strict=True))
-assert curve[0] > 0.69 and curve[-1] < 0.04 and wrong <= 2
+assert 0.6 < curve[0] < 0.8 and curve[-1] < 0.04 and wrong <= 2
 assert [line.split(":")[0] for line in said.values()] == ["works", "RecursionError", "ValueError", "ValueError"]
 with mp.no_grad():
     assert mp.ops.tanh(mp.Tensor(digits)).inputs == score.inputs == ()  # not remembered; used and dropped

@@ -20,7 +20,7 @@ import minipixel as mp
 from minipixel.kernels import KERNELS, col2im, im2col
 from minipixel.kernels.taps import open_taps
 
-ROUNDS = 5 if os.environ.get("MINIPIXEL_QUICK") else 25  # how often each timing is repeated
+ROUNDS = 5 if os.environ.get("MINIPIXEL_QUICK") == "1" else 25  # how often each timing is repeated
 clock = time.perf_counter if os.name == "nt" else time.thread_time  # the time of this thread, not of its neighbours
 threadpool_limits(1)  # one thread for the matrix products, as in a training worker
 rng = np.random.default_rng(4)

@@ -24,6 +24,7 @@ from show import show
 
 import minipixel as mp
 
+SEED = int(os.environ.get("MINIPIXEL_SEED", "0"))  # of all that is trained and drawn: what holds for others, too?
 EPOCHS, STEPS = (1, 20) if os.environ.get("MINIPIXEL_QUICK") == "1" else (8, 150)
 
 ds = mp.datasets.load("digits")
@@ -41,7 +42,7 @@ assert np.array_equal(layer(mp.Tensor(features), h).data, features + layer.weigh
 # PixelCNN, and add the row of class 7 to the biases that stand before it. The two agree.
 
 # %%
-size = {"hidden": 24, "blocks": 3}
+size = {"hidden": 24, "blocks": 3, "rng": SEED}
 plain, seven = mp.models.PixelCNN((H, W, C), Q, **size), mp.models.PixelCNN((H, W, C), Q, **size)
 model = mp.models.PixelCNN((H, W, C), Q, num_classes=10, **size)
 seven.load_state_dict({name: weight for name, weight in model.state_dict().items() if "told" not in name})
@@ -57,7 +58,7 @@ print(mp.check_causality(model))
 # Two models of one size, trained alike. Only one is told the labels. A single run each: small differences are luck.
 
 # %%
-recipe = {"epochs": EPOCHS, "batch_size": 16}
+recipe = {"epochs": EPOCHS, "batch_size": 16, "rng": SEED}
 mp.fit(plain, train, validation=test, optimizer=mp.optim.Adam(3e-3), **recipe)
 mp.fit(model, train, labels, validation=(test, test_labels), optimizer=mp.optim.Adam(3e-3), **recipe)
 log_p = np.stack([model.log_prob(test, np.full(N, label)) for label in digits], axis=1)  # (N, 10): told each class
@@ -75,7 +76,7 @@ print(f"the label is worth {worth.mean():.2f} bits an image, and never more than
 # Of the ten terms of that average one is `p(x | true class) / 10`: a label never saves more than `log2(10)` bits.
 
 # %%
-drawn = model.sample(50, np.tile(digits, 5), rng=0)
+drawn = model.sample(50, np.tile(digits, 5), rng=SEED)
 real = test[[np.flatnonzero(test_labels == label)[0] for label in digits]]
 show(mp.plots.sample_grid(real, drawn, Q, title="Asked for 0, 1, 2 ... 9"), "09_classes")
 
@@ -107,25 +108,24 @@ show(figure, "09_misread")
 
 
 # %%
-net, same = mp.models.EmbeddingNet((H, W, C), Q), test_labels[:, None] == test_labels
+net, same = mp.models.EmbeddingNet((H, W, C), Q, rng=SEED), test_labels[:, None] == test_labels
 before = 2 - 2 * net.embed(test) @ net.embed(test).T  # |a - b|**2 of points of length 1
 triplet = [0, np.where(same, before, -1)[0].argmax(), np.where(same, 5, before)[0].argmin()]
-mp.fit_embedding(net, train, labels, steps=STEPS)
+mp.fit_embedding(net, train, labels, steps=STEPS, rng=SEED)
 points = net.embed(test)
 after = 2 - 2 * points @ points.T
 nearest = np.where(np.eye(N, dtype=bool), 5, after).argmin(axis=1)
 retrieved = (test_labels[nearest] == test_labels).mean()
 print(f"{retrieved:.1%} of the test digits have one of their own class as the nearest of all others")
 figure = mp.plots.figure(7.4, 2.7)
-axes, order = figure.subplots(1, 5, width_ratios=(1, 1, 1, 2, 2)), np.argsort(test_labels, kind="stable")
+axes = figure.subplots(1, 5, width_ratios=(1, 1, 1, 2, 2), subplot_kw={"xticks": [], "yticks": []})
+order = np.argsort(test_labels, kind="stable")
 for ax, n, name in zip(axes, triplet, ("anchor", "positive", "negative"), strict=False):
     ax.imshow(test[n], cmap="Greys")
-    ax.set(
-        title=name, xlabel=f"{before[0, n]:.2f}, then\n{after[0, n]:.2f}" if n else "distance:", xticks=[], yticks=[]
-    )
+    ax.set(title=name, xlabel=f"{before[0, n]:.2f}, then\n{after[0, n]:.2f}" if n else "distance:")
 for ax, distances, name in zip(axes[3:], (before, after), ("untrained", "trained"), strict=True):
     ax.imshow(distances[order][:, order], cmap="magma", vmin=0, vmax=3)
-    ax.set(title=name, xlabel="all test digits, by class", xticks=[], yticks=[])
+    ax.set(title=name, xlabel="all test digits, by class")
 show(figure, "09_embeddings")
 
 # %% [markdown]
@@ -139,7 +139,7 @@ mp.fit(portraits, train, net.embed(train), optimizer=mp.optim.Adam(3e-3), **reci
 means = np.stack([points[test_labels == label].mean(axis=0) for label in digits])
 typical = np.where(test_labels == digits[:, None], means @ points.T, -1).argmax(axis=1)  # nearest to its class's mean
 some = np.repeat(typical[[0, 3, 6, 8]], 9)
-drawn = portraits.sample(36, points[some], rng=0).reshape(4, 9, H, W, C)
+drawn = portraits.sample(36, points[some], rng=SEED).reshape(4, 9, H, W, C)
 rows = np.concatenate([test[some[::9], None], drawn], axis=1)
 show(mp.plots.image_grid(rows.reshape(-1, H, W, C), Q, title="Told the first of each row"), "09_portraits")
 
@@ -152,7 +152,7 @@ show(mp.plots.image_grid(rows.reshape(-1, H, W, C), Q, title="Told the first of 
 start, end, walk = points[typical[[0, 1, 2, 3, 5]]], points[typical[[6, 4, 7, 5, 6]]], []
 for t in np.linspace(0, 1, 11):
     h = (1 - t) * start + t * end
-    walk.append(portraits.sample(5, h / np.linalg.norm(h, axis=1, keepdims=True), rng=3).astype(int))
+    walk.append(portraits.sample(5, h / np.linalg.norm(h, axis=1, keepdims=True), rng=SEED).astype(int))
 by_step, in_all = (abs(np.diff(steps, axis=0)).mean() for steps in (walk, walk[:: len(walk) - 1]))
 print(f"a step changes a pixel by {by_step:.2f} levels on average; the two ends differ by {in_all:.2f}")
 walk = np.stack(walk, axis=1).reshape(-1, H, W, C)
@@ -168,8 +168,8 @@ show(mp.plots.image_grid(walk, Q, columns=11, title="From one digit to another, 
 bits["told the embedding"] = portraits.bits_per_dim(test, points)
 print(f"test digits told their embeddings: {bits['told the embedding']:.3f} bits/dim")
 every = np.indices((2,) * 6).reshape(6, 64).T.reshape(64, 2, 3, 1)  # all binary images of 2x3 pixels
-copyist = mp.models.PixelCNN((2, 3, 1), 2, hidden=8, blocks=2, condition_shape=(2, 3, 1), dtype="float64")
-mp.fit(copyist, every, every, epochs=30, batch_size=16, progress=False)
+copyist = mp.models.PixelCNN((2, 3, 1), 2, hidden=8, blocks=2, condition_shape=(2, 3, 1), rng=SEED, dtype="float64")
+mp.fit(copyist, every, every, epochs=30, batch_size=16, rng=SEED, progress=False)
 p = np.exp(copyist.log_prob(np.tile(every, (64, 1, 1, 1)), np.repeat(every, 64, axis=0))).reshape(64, 64)
 fixed, itself = p.sum(axis=1), p.diagonal()  # p(x | h) has a row for each h, a column for each x
 print(f"coin flips at {copyist.bits_per_dim(every, every):.3f} bits/dim; {mp.check_causality(copyist)}")

@@ -20,6 +20,7 @@ from show import show
 
 import minipixel as mp
 
+SEED = int(os.environ.get("MINIPIXEL_SEED", "0"))  # of all that is trained and drawn: what holds for others, too?
 N, EPOCHS, DRAWN = (160, 1, 2) if os.environ.get("MINIPIXEL_QUICK") == "1" else (1525, 3, 8)
 
 ds = mp.datasets.load("emoji")
@@ -82,11 +83,11 @@ def within(model):
 def blinded(model):
     """The model with another stem, one that shows no colour anything of its own pixel."""
     image, features = np.zeros(C, int), np.zeros(model.features, int)
-    model.stem = mp.nn.Conv2d(image, features, (7, 7), "A", mp.nn.Init(0, model.dtype))
+    model.stem = mp.nn.Conv2d(image, features, (7, 7), "A", mp.nn.Init(SEED, model.dtype))
     return model
 
 
-size = {"hidden": 24, "blocks": 3}
+size = {"hidden": 24, "blocks": 3, "rng": SEED}
 model, blind = mp.models.PixelCNN((H, W, C), Q, **size), blinded(mp.models.PixelCNN((H, W, C), Q, **size))
 print("groups of the logits:", *model.head.groups)
 
@@ -140,7 +141,7 @@ show(figure, "10_who_reads_whom")
 # %%
 bits = {}
 for name, trained in (("in turn", model), ("blind", blind)):
-    mp.fit(trained, train[:N], epochs=EPOCHS, batch_size=16, optimizer=mp.optim.Adam(3e-3))
+    mp.fit(trained, train[:N], epochs=EPOCHS, batch_size=16, optimizer=mp.optim.Adam(3e-3), rng=SEED)
     bits[name] = trained.log_prob_map(test).mean(axis=(0, 1, 2)) / -np.log(2)
 print("test emoji, bits     " + "".join(f"{name:>8}" for name in names) + "    bits/dim")
 for name, costs in bits.items():
@@ -161,7 +162,7 @@ print(f"saved in a pixel: {saved:.3f} bits; without any neighbours it was {alone
 # %%
 mix = Q ** np.arange(C)
 rare = np.bincount((train @ mix).ravel(), minlength=Q**C) / train[..., 0].size < 1 / 500
-drawn = {name: drawer.sample(DRAWN, rng=0) for name, drawer in (("in turn", model), ("blind", blind))}
+drawn = {name: drawer.sample(DRAWN, rng=SEED) for name, drawer in (("in turn", model), ("blind", blind))}
 odd = {name: rare[images @ mix].mean() for name, images in {"test": test, **drawn}.items()}
 print(rare.sum(), "colours are rare; share of such pixels:", {name: f"{share:.1%}" for name, share in odd.items()})
 figure = mp.plots.sample_grid(test[::40], np.concatenate(list(drawn.values())), Q, columns=8)

@@ -28,6 +28,7 @@ from show import show
 import minipixel as mp
 from minipixel.models.pixelrnn import LSTM
 
+SEED = int(os.environ.get("MINIPIXEL_SEED", "0"))  # of all that is trained and drawn: what holds for others, too?
 IMAGES, EPOCHS = (160, 1) if os.environ.get("MINIPIXEL_QUICK") == "1" else (1438, 10)
 
 
@@ -164,7 +165,7 @@ models = {"PixelCNN": {"hidden": 16, "blocks": 3}, "RowLSTM": {"hidden": 12, "la
 ds, scores = mp.datasets.load("digits"), {name: [] for name in models}
 train, test, figure = ds.train.images[:IMAGES], ds.test.images, mp.plots.figure(5.6, 2.8)
 ax = figure.subplots(subplot_kw={"title": "Test digits, two seeds each", "xlabel": "epoch", "ylabel": "bits/dim"})
-for seed in (0, 1):
+for seed in (SEED, SEED + 1):
     for (name, size), colour in zip(models.items(), (mp.plots.CENTRE, mp.plots.OPEN), strict=True):
         model = getattr(mp.models, name)(ds.image_shape, ds.levels, **size, rng=seed)
         history = mp.fit(model, train, validation=test, epochs=EPOCHS, rng=seed, progress=False)
@@ -175,9 +176,8 @@ ax.legend(ax.lines[:2], models, frameon=False)
 show(figure, "11_training")
 
 # %% [markdown]
-# No victory: after a few epochs PixelCNN leads, in the end by hundredths, and neither has finished. These images
-# are 8 rows tall. A stem and n blocks look 3 + n rows up, here 6: there is little height left to win. In the paper, on
-# the larger images of CIFAR-10, the Row LSTM beats the PixelCNN.
+# No victory: PixelCNN leads by some hundredths, and neither has finished. But a stem and n blocks look 3 + n rows up,
+# here 6 of 8: little height is left to win. On the larger images of CIFAR-10 the paper's Row LSTM beats its PixelCNN.
 #
 # ## What you should see
 
@@ -191,7 +191,7 @@ for field in lstms:
     assert [row.nonzero()[0].max() for row in field[:r]] == [min(W - 1, c + k + 2) for k in range(r, 0, -1)]
 assert lstms[1][:, :c].all()  # the left is whole
 if EPOCHS == 10:  # the full length
-    assert max(map(max, scores.values())) < 2.2 and abs(np.mean(scores["RowLSTM"]) - np.mean(scores["PixelCNN"])) < 0.1
+    assert max(map(max, scores.values())) < 2.2 and 0 < np.mean(scores["RowLSTM"]) - np.mean(scores["PixelCNN"]) < 0.1
 
 # %% [markdown]
 # ## Exercises

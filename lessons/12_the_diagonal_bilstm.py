@@ -4,7 +4,7 @@
 # - *You will* scan along diagonals, plant two leaks, show a published model a pixel that it never sees, sketch first.
 # - *Reads* `ops/spatial.py`, `models/pixelrnn.py`, `models/multiscale.py`; arXiv:1601.06759, sections 3.2 to 3.5.
 # - *Before* lesson 05 for masks and blind spots, lesson 07 for PixelCNN on digits.
-# - *Takes* about a minute on two cores.
+# - *Takes* about a minute and a half on two cores.
 #
 # ## Skew
 # A state at (r, c) shall read the states above it, (r-1, c), and beside it, (r, c-1). No two cells of a diagonal wait
@@ -13,8 +13,8 @@
 # turns columns into rows: its result holds the diagonals of the map as rows.
 
 # %%
-import functools
 import os
+from functools import partial
 
 import numpy as np
 from matplotlib.colors import ListedColormap
@@ -22,8 +22,8 @@ from scipy.special import expit as sigmoid
 from show import show
 
 import minipixel as mp
-from minipixel import ops
 
+SEED = int(os.environ.get("MINIPIXEL_SEED", "0"))  # of all that is trained and drawn: what holds for others, too?
 IMAGES, EPOCHS = (256, 1) if os.environ.get("MINIPIXEL_QUICK") == "1" else (2048, 8)
 NO, YES, WRONG, PALE = mp.plots.SHUT, mp.plots.OPEN, mp.plots.CENTRE, "#7fb0d4"
 
@@ -36,11 +36,10 @@ def picture(ax, title, cells, colours=(NO, YES, WRONG), numbers=None, asks=None)
     ax.set(aspect="equal", ylim=(len(cells), 0), xticks=[], yticks=[], title=title)
 
 
-rng = np.random.default_rng(12)
-H, W, K = 4, 5, 3
+(H, W, K), rng = (4, 5, 3), np.random.default_rng(12)
 numbers = np.arange(1, H * W + 1).reshape(H, W)  # 0 is left for "no pixel"
-diagonals = ops.skew(numbers[:, :, None, None])  # (H, W, N, K) in
-assert np.array_equal(ops.unskew(diagonals)[:, :, 0, 0], numbers)  # skew, then unskew: the identity
+diagonals = mp.ops.skew(numbers[:, :, None, None])  # (H, W, N, K) in
+assert np.array_equal(mp.ops.unskew(diagonals)[:, :, 0, 0], numbers)  # skew, then unskew: the identity
 turned, figure = diagonals[:, :, 0, 0], mp.plots.figure(7.6, 3.2)
 pictures = {"the map": numbers, "its rows pushed right": turned.T, "ops.skew: turned": turned}
 for ax, (title, cells) in zip(figure.subplots(1, 3, width_ratios=[5, 8, 4]), pictures.items(), strict=True):
@@ -55,7 +54,7 @@ show(figure, "12_skew")
 
 # %%
 z = rng.normal(size=(H, W, 1, 4 * K))  # what the input says to the gates o, f, i, g: a 1x1 computed it all beforehand
-above, beside = rng.normal(size=(2, K, 4 * K))
+above, beside = weights = rng.normal(size=(2, K, 4 * K))
 h, m = np.zeros((2, H + 1, W + 1, K))  # row 0 and column 0 lie outside the image
 for y, x in np.ndindex(H, W):
     o, f, i, g = np.split(z[y, x, 0] + h[y, x + 1] @ above + h[y + 1, x] @ beside, 4)
@@ -65,8 +64,8 @@ for y, x in np.ndindex(H, W):
 
 def scan(z, taps=(-1, 0)):
     """States from the left: gates (H, W, N, 4K) -> (H, W, N, K). On a diagonal, -1 is the row above, 0 one's own."""
-    spans = ops.diagonal_spans(*z.shape[:2])
-    return ops.unskew(ops.lstm_scan(ops.skew(z), np.stack([above, beside]), None, None, taps=taps, spans=spans))
+    spans = mp.ops.diagonal_spans(*z.shape[:2])
+    return mp.ops.unskew(mp.ops.lstm_scan(mp.ops.skew(z), weights, None, None, taps=taps, spans=spans))
 
 
 difference = np.abs(scan(z)[:, :, 0] - h[1:, 1:]).max()
@@ -82,10 +81,10 @@ print(f"{H * W} steps by hand, {len(diagonals)} in the scan; largest difference 
 
 # %%
 H, W, r, c = 5, 9, 2, 4
-halves = {"left half": scan, "right half": lambda z: ops.mirror(scan(ops.mirror(z)))}
-halves["one row down"] = lambda z: ops.shift_down(halves["right half"](z))
+halves = {"left half": scan, "right half": lambda z: mp.ops.mirror(scan(mp.ops.mirror(z)))}
+halves["one row down"] = lambda z: mp.ops.shift_down(halves["right half"](z))
 halves["both"] = lambda z: scan(z) + halves["one row down"](z)
-halves["zeros at bottom"] = functools.partial(scan, taps=(0, 1))
+halves["zeros at bottom"] = partial(scan, taps=(0, 1))
 place = np.arange(H * W).reshape(H, W)
 past, future = place < place[r, c], place > place[r, c]  # itself is neither: mask A leaves its own pixel out
 seen, figure = {}, mp.plots.figure(9.2, 1.75)
@@ -95,7 +94,7 @@ for ax, (title, half) in zip(figure.subplots(1, 5), halves.items(), strict=True)
     seen[title] = (gates.grad != 0).any(axis=(2, 3))
     picture(ax, title, seen[title] * (1 + future), asks=(r, c))
 show(figure, "12_quadrants")
-bilstm = functools.partial(mp.models.DiagonalBiLSTM, levels=2, hidden=8)
+bilstm = partial(mp.models.DiagonalBiLSTM, levels=2, hidden=8, rng=SEED)
 wrong = bilstm((H, W, 1), layers=1)
 wrong.layers[0].left.taps = wrong.layers[0].right.taps = (0, 1)
 print(leaky := mp.check_causality(wrong))
@@ -129,7 +128,7 @@ show(figure, "12_blind_pixel")
 # count once. Then the probabilities of all 512 black and white images of 3x3 pixels sum to 1; with these twice, not.
 
 # %%
-scales = functools.partial(mp.models.MultiScale, levels=2, base="diagonal-bilstm", hidden=8, layers=1, upsampled=8)
+scales = partial(mp.models.MultiScale, levels=2, base="diagonal-bilstm", hidden=8, layers=1, upsampled=8, rng=SEED)
 models = {"raster": bilstm((8, 8, 1), layers=1), "2 scales": scales((8, 8, 1)), "3 scales": scales((8, 8, 1), scales=3)}
 views, figure = {}, mp.plots.figure(9.2, 3.4)
 for ax, (title, model) in zip(figure.subplots(1, 3), models.items(), strict=True):
@@ -145,37 +144,37 @@ print(f"the sketch counted once: {once:.4f}, twice: {twice:.4f}")
 # %% [markdown]
 # ## What one pixel is worth
 # Images that ask for the pixel never seen: coins, but each row begins with a copy of the last pixel of the row above.
-# Who sees it gets 3 of 24 pixels free: 21/24 = 0.875 bits/dim. Who does not pays 1. Then digits, in black and white.
+# Who sees it gets 7 of 40 pixels free: 33/40 = 0.825 bits/dim. Who does not pays 1. Then digits, in black and white.
 
 # %%
-coins = rng.integers(0, 2, (2560, 4, 6, 1)).astype(np.uint8)
+coins = rng.integers(0, 2, (2560, 8, 5, 1)).astype(np.uint8)
 coins[:, 1:, 0] = coins[:, :-1, -1]
 ds, bits, maps = mp.datasets.load("digits"), {}, {}
 digits = [mp.datasets.binarize(split.images, ds.levels, "threshold") for split in (ds.train, ds.test)]
 for data, train, test in (("coins", coins[:2048], coins[2048:]), ("digits", *digits)):
-    (epochs, rate), shape = (EPOCHS, 0.02) if data == "coins" else (-(-EPOCHS // 2), 0.01), train.shape[1:]
+    train, shape = train[:IMAGES], train.shape[1:]
     models = {"published": bilstm(shape, layers=1, phantom_column=False), "phantom": bilstm(shape, layers=1)}
-    models |= {"2 scales": scales(shape), "PixelCNN": mp.models.PixelCNN(shape, 2, hidden=8, blocks=3)}
+    models |= {"2 scales": scales(shape), "PixelCNN": mp.models.PixelCNN(shape, 2, hidden=8, blocks=3, rng=SEED)}
     for name, model in models.items():
-        mp.fit(model, train[:IMAGES], epochs=epochs, optimizer=mp.optim.Adam(rate), progress=False)
+        mp.fit(model, train, epochs=EPOCHS, batch_size=32, optimizer=mp.optim.Adam(0.01), rng=SEED, progress=False)
         maps[data, name] = model.log_prob_map(test)[..., 0].mean(axis=0) / -np.log(2)
         bits[data, name] = maps[data, name].mean()
         print(f"{data:8}{name:10}{model.num_parameters:6,} weights{bits[data, name]:7.3f} bits/dim")
-figure = mp.plots.figure(9.2, 1.7)
+figure = mp.plots.figure(9.2, 2.8)
 for ax, name in zip(axes := figure.subplots(1, 4), models, strict=True):
     shades = ax.pcolormesh(maps["coins", name], cmap="magma", vmin=0, vmax=1.2, ec="white")
-    ax.set(aspect="equal", ylim=(4, 0), xticks=[], yticks=[], title=f"{name}: {bits['coins', name]:.3f}")
-figure.colorbar(shades, ax=axes, label="bits a pixel")
+    ax.set(aspect="equal", ylim=(8, 0), xticks=[], yticks=[], title=f"{name}: {bits['coins', name]:.3f}")
+figure.colorbar(shades, ax=axes, label="bits per pixel")
 show(figure, "12_coins")
-drawn = 2 * models["2 scales"].sample(10, rng=0)  # 0 black, 1 unknown, 2 white
+drawn = 2 * models["2 scales"].sample(10, rng=SEED)  # 0 black, 1 unknown, 2 white
 sketch = np.where(models["2 scales"].order < 16, drawn, 1)
 show(mp.plots.sample_grid(2 * digits[1], np.concatenate([sketch, drawn]), 3), "12_sketches")
 
 # %% [markdown]
 # Who sees the pixel gets it all but free. With two scales another is free: of a pair the one *later in line*. (2, 0) is
-# in the sketch, so (1, 5) is the copy. Last picture: digits; sketches; what was drawn around those. For digits the
-# phantom column is worth next to nothing: to see all of the past is one thing, to need it another. Two scales do
-# better, in this one run and with twice the weights. How much of that the weights alone would do, exercise 3 asks.
+# in the sketch, so (1, 4) is the copy. Last picture: digits; sketches; what was drawn around those. For digits the
+# phantom column is worth nothing: to see all of the past is one thing, to need it another. Two scales do better,
+# with seeds 0, 1 and 2 alike: 0.40 to 0.41 after 0.42 to 0.43, and with twice the weights. Exercise 3 asks about these.
 #
 # ## What you should see
 
@@ -188,10 +187,11 @@ for title, report in reports.items():  # the pixel before a row, and every pixel
     assert report.ok and report.blind.tolist() == blind
 assert [view.sum() for view in views.values()] == [27, 35, 35] and abs(once - 1) < 1e-3 and twice < 0.5
 if EPOCHS == 8:  # the full length
-    free = {name: [divmod(cell, 6) for cell in np.flatnonzero(maps["coins", name] < 0.5)] for name in models}
-    assert free["phantom"] == [(1, 0), (2, 0), (3, 0)] and free["2 scales"] == [(1, 0), (1, 5), (3, 0)]
-    assert free["published"] == free["PixelCNN"] == [] and bits["digits", "2 scales"] < bits["digits", "phantom"]
-    assert abs(bits["digits", "published"] - bits["digits", "phantom"]) < 0.02
+    free = {name: np.argwhere(maps["coins", name] < 0.1).tolist() for name in models}
+    assert free["phantom"] == [[y, 0] for y in range(1, 8)] and free["published"] == free["PixelCNN"] == []
+    assert free["2 scales"] == [[1, 0], [1, 4], [3, 0], [3, 4], [5, 0], [5, 4], [7, 0]]
+    assert np.allclose([bits["coins", name] for name in models], [1, 0.825, 0.825, 1], atol=0.01)
+    assert np.allclose([bits["digits", name] for name in models], [0.43, 0.43, 0.405, 0.44], atol=0.012)
 
 # %% [markdown]
 # ## Exercises

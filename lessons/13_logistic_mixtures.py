@@ -16,6 +16,7 @@ from show import show
 import minipixel as mp
 from minipixel.heads import make_head
 
+SEED = int(os.environ.get("MINIPIXEL_SEED", "0"))  # of all that is trained and drawn: what holds for others, too?
 EPOCHS = 1 if os.environ.get("MINIPIXEL_QUICK") == "1" else 6
 INK, BLUE, ORANGE = mp.plots.INK, mp.plots.OPEN, mp.plots.CENTRE
 
@@ -158,12 +159,12 @@ images, shown = digits.train.images, digits.test.images[:100]
 without_8 = np.where(images == 8, np.random.default_rng(2).choice([7, 9], images.shape), images).astype(np.uint8)
 small_train, small_test, hole, curves = emoji.train.images[:, ::2, ::2], emoji.test.images[:, ::2, ::2], {}, {}
 for name in ("categorical", "logistic_mixture"):
-    model = mp.models.PixelCNN((8, 8, 1), 17, hidden=16, blocks=3, head=name)
-    mp.fit(model, without_8, epochs=EPOCHS, batch_size=32, progress=False)
+    model = mp.models.PixelCNN((8, 8, 1), 17, hidden=16, blocks=3, head=name, rng=SEED)
+    mp.fit(model, without_8, epochs=EPOCHS, batch_size=32, rng=SEED, progress=False)
     found = model.predict(shown)[shown.transpose(1, 2, 0, 3)[..., 0] == 8]  # the parameters of pixels that are 8
     hole[name] = [np.exp(model.head.log_prob(found, np.full((len(found), 1), q))).mean() for q in range(17)]
-    model = mp.models.PixelCNN((8, 8, 3), 256, hidden=24, blocks=2, head=name)
-    history = mp.fit(model, small_train, validation=small_test, epochs=EPOCHS, batch_size=32, progress=False)
+    model = mp.models.PixelCNN((8, 8, 3), 256, hidden=24, blocks=2, head=name, rng=SEED)
+    history = mp.fit(model, small_train, validation=small_test, epochs=EPOCHS, batch_size=32, rng=SEED, progress=False)
     curves[name] = history.history["val_bits_per_dim"]
     print(f"{name:18}{curves[name][-1]:6.2f} bits/dim on the test emoji, {model.num_parameters:,} weights")
 figure = mp.plots.figure(7.4, 2.6)
@@ -190,8 +191,7 @@ assert lost.min() == 133 and (slope["clipped at 1e-12"][-6:] == 0).all() and np.
 assert np.ptp(tables["c0 = 0"].argmax(axis=1)) == 0 and (np.diff(tables["c0 = 0.9"].argmax(axis=1)) >= 0).all()
 assert hole["logistic_mixture"][8] > 0.9 * min(hole["logistic_mixture"][7], hole["logistic_mixture"][9])
 assert curves["logistic_mixture"][-1] < curves["categorical"][-1]
-if EPOCHS == 6:  # the full length
-    assert hole["categorical"][8] < min(hole["categorical"][7], hole["categorical"][9]) / 10
+assert EPOCHS < 6 or hole["categorical"][8] < min(hole["categorical"][7], hole["categorical"][9]) / 10
 
 # %% [markdown]
 # ## Exercises

@@ -22,9 +22,9 @@ import minipixel as mp
 from minipixel import arena, kernels, plots
 from minipixel.tensor import gradients
 
-QUICK = os.environ.get("MINIPIXEL_QUICK") == "1"
+QUICK, SEED = os.environ.get("MINIPIXEL_QUICK") == "1", int(os.environ.get("MINIPIXEL_SEED", "0"))
 ROUNDS, BATCH, SIDE = (2, 8, 14) if QUICK else (9, 64, 28)  # of timing; images a batch; how wide and high they are
-grey, rng = np.zeros(1, int), np.random.default_rng(0)
+grey, rng = np.zeros(1, int), np.random.default_rng(SEED)
 opened = {}
 for name, size, kind in [("stem, 7x7", 7, "A"), ("block, 3x3", 3, "B"), ("Row LSTM, 1x3", (1, 3), "B")]:
     kernel = (size, size) if isinstance(size, int) else size
@@ -149,8 +149,8 @@ show(figure, "16_shards")
 
 
 def trained(workers):
-    twin = mp.models.PixelCNN((SIDE, SIDE, 1), 2, hidden=16, blocks=2, dropout=0.2)
-    mp.fit(twin, images, epochs=2, batch_size=BATCH // 2, workers=workers, progress=False)
+    twin = mp.models.PixelCNN((SIDE, SIDE, 1), 2, hidden=16, blocks=2, dropout=0.2, rng=SEED)
+    mp.fit(twin, images, epochs=2, batch_size=BATCH // 2, rng=SEED, workers=workers, progress=False)
     return twin.state_dict()
 
 

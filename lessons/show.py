@@ -4,9 +4,14 @@ import sys
 from pathlib import Path
 
 
+def in_notebook():
+    """Whether a kernel runs this, which sends pictures to a page. A terminal can show none."""
+    return "IPython" in sys.modules and hasattr(sys.modules["IPython"].get_ipython(), "kernel")
+
+
 def show(figure, name):
     """Display `figure`, or save it as figures/NAME.png beside the lessons and say so."""
-    if "ipykernel" in sys.modules:
+    if in_notebook():
         from IPython.display import display
 
         display(figure)

@@ -9,20 +9,31 @@ import io
 import json
 import math
 import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
 import numpy as np
 
 from minipixel.errors import FormatError
-from minipixel.files import write_atomically
+from minipixel.files import open_regular, write_atomically
+
+MAX_BYTES = 2**32
+"""The largest file that is written or read, in bytes: a thousand million weights."""
+
+MAX_UNSEEN = 2**24
+"""The most bytes for which memory is taken before they have been compared with the digest."""
+
+PIECE = 2**20
+"""How many bytes of a large file are looked at at once."""
 
 MAX_HEADER = 2**20
 """The longest safetensors header that is read, in bytes."""
 
 MAX_TENSORS, MAX_DIMENSIONS, MAX_SIZE = 10_000, 8, 2**50
 """The most tensors of a file, the most dimensions of one, and the most elements."""
+
+MAX_BRACKETS, MAX_DIGITS = 4 * MAX_TENSORS, 300
+"""The most lists and objects of a header or a configuration, and the most digits of a whole number in one."""
 
 # What safetensors calls the dtypes that NumPy has too; files of bfloat16 or of eight-bit floats are refused.
 _DTYPES = {
@@ -31,12 +42,22 @@ _DTYPES = {
 }  # fmt: skip
 
 
+_Entry = tuple[int, np.dtype, tuple[int, ...], int]
+"""Where a tensor begins behind the header, its dtype and shape, and how many bytes it has."""
+
+
 def write(path: str | os.PathLike[str], config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
-    """Write a model file, whole or not at all. Raises OSError (no such folder, no permission, disk full)."""
+    """Write a model file, whole or not at all.
+
+    Raises OSError (no such folder, no permission, disk full), ValueError for more than could be read again.
+    """
     from safetensors.numpy import save
 
     # Numbers as safetensors stores them; np.ascontiguousarray would give a dimension to an array that has none.
     stored = {name: np.asarray(tensor, tensor.dtype.newbyteorder("<"), "C") for name, tensor in tensors.items()}
+    size = sum(tensor.nbytes for tensor in stored.values())
+    if size + MAX_HEADER + 8 > MAX_BYTES:
+        raise ValueError(f"{path}: got {size} bytes of tensors, wanted at most {MAX_BYTES - MAX_HEADER - 8} in a file")
     # one entry, because safetensors writes several in an order that changes from run to run
     metadata = {"minipixel": _canonical({"config": config, "sha256": _digest(config, stored)})}
     write_atomically(path, save(stored, metadata))
@@ -48,9 +69,8 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nda
     Raises FormatError, naming the file, what was wrong and what was expected, for anything but an intact one;
     FileNotFoundError and other OSErrors as the system gives them.
     """
-    with Path(path).open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
+    file, size = open_regular(path, MAX_BYTES)
+    with file:
         return _decode(str(path), file, size)
 
 
@@ -60,27 +80,31 @@ def decode(name: str, content: bytes) -> tuple[dict[str, Any], dict[str, np.ndar
 
 
 def _decode(name: str, file: IO[bytes], size: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The header is believed when it accounts for every byte of the file, and only then memory is taken for them."""
+    """The header is believed when it accounts for every byte of the file, and only then memory is taken for them.
+
+    Of a large file that has to wait until the bytes, read piece by piece, have been compared with the digest.
+    """
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or not 2 <= length <= min(MAX_HEADER, size - 8):
         raise FormatError(
-            f"{name}: got {size} bytes that are no safetensors file, expected a model written by model.save"
+            f"{name}: got {size} bytes that are no safetensors file, expected a model written by model.save; of other "
+            "files take the arrays, for model.load_state_dict"
         )
     header = _json(name, "header", file.read(length))
     config, digest = _metadata(name, header.pop("__metadata__", None))
     entries = _entries(name, header, size - 8 - length)
+    damaged = f"{name}: got content that does not match its own SHA-256, expected {digest[:12]!r}..."
+    if size > MAX_UNSEEN and _digest_in(file, 8 + length, config, entries) != digest:
+        raise FormatError(damaged)
+    file.seek(8 + length)
     tensors = {}
-    for tensor, (dtype, shape, count) in entries.items():
+    for tensor, (_, dtype, shape, count) in entries.items():
         content = np.empty(count, np.uint8)
         if file.readinto(content) != count:  # type: ignore[attr-defined]
             raise FormatError(f"{name}: got fewer bytes than before, expected a file that nobody writes to")
         tensors[tensor] = content.view(dtype).reshape(shape)
-    try:
-        intact = digest == _digest(config, tensors)
-    except RecursionError:  # a configuration nested so deeply that it can be read, but only just
-        intact = False
-    if not intact:
-        raise FormatError(f"{name}: got content that does not match its own SHA-256, expected {digest[:12]!r}...")
+    if digest != _digest(config, tensors):
+        raise FormatError(damaged)
     return config, tensors
 
 
@@ -107,8 +131,8 @@ def _metadata(name: str, metadata: Any) -> tuple[dict[str, Any], str]:
     return config, digest
 
 
-def _entries(name: str, header: Mapping[str, Any], size: int) -> dict[str, tuple[np.dtype, tuple[int, ...], int]]:
-    """Dtype, shape and bytes of each tensor, in the order of the file, once they fill its `size` without a gap."""
+def _entries(name: str, header: Mapping[str, Any], size: int) -> dict[str, _Entry]:
+    """Where each tensor is, in the order of the file, once they fill its `size` without a gap."""
     if len(header) > MAX_TENSORS:
         raise FormatError(f"{name}: got {len(header)} tensors, expected at most {MAX_TENSORS}")
     placed = []
@@ -139,7 +163,10 @@ def _entries(name: str, header: Mapping[str, Any], size: int) -> dict[str, tuple
         end += count
     if end != size:
         raise FormatError(f"{name}: got {size} bytes of tensors, expected {end}, as the header declares")
-    return {tensor: (dtype, shape, count) for _, count, tensor, dtype, shape in sorted(placed, key=lambda p: p[:2])}
+    return {
+        tensor: (start, dtype, shape, count)
+        for start, count, tensor, dtype, shape in sorted(placed, key=lambda place: place[:2])
+    }
 
 
 def _whole(numbers: Any, most: int) -> bool:
@@ -158,11 +185,18 @@ def _json(name: str, part: str, text: Any) -> dict[str, Any]:
             raise ValueError("a key comes twice")
         return value
 
+    def short(digits: str) -> int:
+        if len(digits) > MAX_DIGITS:  # a float of it would overflow
+            raise ValueError(f"a whole number of {len(digits)} digits")
+        return int(digits)
+
     try:
         text = text.decode("utf-8") if isinstance(text, bytes) else text
-        value = json.loads(text, object_pairs_hook=once)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise FormatError(f"{name}: got a {part} that is not JSON ({error}), expected a model file") from error
+        if (brackets := text.count("[") + text.count("{")) > MAX_BRACKETS:  # each takes many times its size
+            raise ValueError(f"{brackets} lists and objects, more than {MAX_BRACKETS}")
+        value = json.loads(text, object_pairs_hook=once, parse_int=short)
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise FormatError(f"{name}: got a {part} that is not JSON ({error!s:.200}), expected a model file") from error
     if not isinstance(value, dict):
         raise FormatError(f"{name}: got a {part} that is a {type(value).__name__}, expected a JSON object")
     return value
@@ -172,10 +206,34 @@ def _canonical(value: Mapping[str, Any]) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def _digest(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256(_canonical(config).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(json.dumps([name, tensor.dtype.str, list(tensor.shape)]).encode())
-        digest.update(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
+def _digest(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str | None:
+    """The digest of tensors in memory."""
+    bytes_of = {name: np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data for name, tensor in tensors.items()}
+    return _sha256(config, ((name, tensors[name].dtype, tensors[name].shape, [bytes_of[name]]) for name in bytes_of))
+
+
+def _digest_in(file: IO[bytes], start: int, config: Mapping[str, Any], entries: Mapping[str, _Entry]) -> str | None:
+    """The digest of tensors in a file, of which only a piece at a time is in memory."""
+
+    def pieces(place: int, count: int) -> Iterator[bytes]:
+        file.seek(start + place)
+        for left in range(count, 0, -PIECE):
+            yield file.read(min(PIECE, left))
+
+    found = ((name, dtype, shape, pieces(place, count)) for name, (place, dtype, shape, count) in entries.items())
+    return _sha256(config, found)
+
+
+def _sha256(
+    config: Mapping[str, Any], tensors: Iterable[tuple[str, np.dtype, tuple[int, ...], Iterable[bytes | memoryview]]]
+) -> str | None:
+    """The one definition of the digest; None for a configuration nested so deeply that it can only just be read."""
+    try:
+        digest = hashlib.sha256(_canonical(config).encode())
+    except RecursionError:
+        return None
+    for name, dtype, shape, content in sorted(tensors, key=lambda tensor: tensor[0]):
+        digest.update(json.dumps([name, dtype.str, list(shape)]).encode())
+        for piece in content:
+            digest.update(piece)
     return digest.hexdigest()

@@ -5,6 +5,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from minipixel.errors import visible
+
 
 class Guarded:
     """A stream whose writes never raise: to one that is missing, closed, full or broken they are lost.
@@ -72,5 +74,5 @@ def warn(message: str, category: type[Warning] = UserWarning, stacklevel: int = 
 
 def printable(text: str, length: int = 1000) -> str:
     """Text as one line of at most so many characters, in which a control character of a file's name is only shown."""
-    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    shown = visible(text)
     return shown if len(shown) <= length else f"{shown[: length - 3]}..."

@@ -11,6 +11,9 @@ import numpy as np
 from minipixel.backend import to_cpu
 from minipixel.models import PixelCNNpp
 from minipixel.models.checks import MANY, check_count, check_flag
+from minipixel.randomness import generator
+from minipixel.shown import short
+from minipixel.spelling import spelled
 
 # What an argument of PixelCNNpp is called here: its errors should name what was written.
 NAMES = {
@@ -38,6 +41,7 @@ class PixelCNN:
     Raises ValueError for arguments that cannot be meant.
     """
 
+    @spelled
     def __init__(
         self,
         image_shape: tuple[int, int, int],
@@ -106,6 +110,7 @@ class PixelCNN:
         """The type of weights and samples."""
         return np.dtype(self.model.dtype)
 
+    @spelled
     def log_prob(self, value: Any, conditional_input: Any = None) -> np.ndarray:
         """The log-likelihood of images in nats: whole numbers low..high (..., H, W, C) -> float64 (...).
 
@@ -129,6 +134,7 @@ class PixelCNN:
         images = np.broadcast_to(images, (*batch, *self.event_shape)).reshape(-1, *self.event_shape)
         return self.model.log_prob(images, told).reshape(batch)
 
+    @spelled
     def sample(self, n: Any = (), conditional_input: Any = None, seed: Any = None) -> np.ndarray:
         """Draw images: whole numbers low..high, in `dtype`, of shape (*n, H, W, C).
 
@@ -145,11 +151,11 @@ class PixelCNN:
             fits = b == 1 or shape[-len(batch) :] == batch or (len(shape) == 1 and images % b == 0)
             if not fits:
                 raise ValueError(
-                    f"n: got {n!r} for {b} conditional inputs of batch shape {batch}, "
+                    f"n: got {short(n)} for {b} conditional inputs of batch shape {batch}, "
                     f"wanted a multiple of {b}, or a shape that ends with {batch}"
                 )
             told = told.reshape(b, *told.shape[len(batch) :])[np.arange(images) % b]
-        drawn = self.model.sample(images, told, rng=_generator(seed))
+        drawn = self.model.sample(images, told, rng=generator(seed, "seed"))
         return (drawn.astype(self.dtype) + self.low).reshape(*shape, *self.event_shape)
 
     def levels_of(self, value: Any) -> np.ndarray:
@@ -198,17 +204,9 @@ class PixelCNN:
 def _check_field(dims: Any) -> tuple[int, int]:
     """The receptive field of a layer, (rows, columns), if both streams can have it; else ValueError."""
     if not isinstance(dims, (tuple, list)) or len(dims) != 2:
-        raise ValueError(f"receptive_field_dims: got {dims!r}, wanted (rows, columns), such as (3, 3)")
+        raise ValueError(f"receptive_field_dims: got {short(dims)}, wanted (rows, columns), such as (3, 3)")
     rows = check_count("receptive_field_dims", dims[0], 2, 255)
     columns = check_count("receptive_field_dims", dims[1], 3, 255)
     if columns % 2 == 0:
         raise ValueError(f"receptive_field_dims: got {columns} columns, wanted an odd number; try {columns + 1}")
     return rows, columns
-
-
-def _generator(seed: Any) -> np.random.Generator:
-    """Where the samples' randomness comes from."""
-    try:
-        return np.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise ValueError(f"seed: got {seed!r}, wanted None, a whole number from 0, or a numpy Generator") from None

@@ -3,12 +3,27 @@
 from typing import Any
 
 
+def visible(text: object) -> str:
+    r"""Text of a file as it may be shown: what is no printable character as its escape, ESC as \x1b, in one line."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text))
+
+
 class FormatError(ValueError):
-    """A file is not what it claims to be; the message names the file, what was wrong and what was expected."""
+    """A file is not what it claims to be; the message names the file, what was wrong and what was expected.
+
+    It quotes the file, and so it is shown with no control characters.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(visible(message))
 
 
 class CausalityError(ValueError):
     """A model reads a sub-pixel that is drawn later; the message names the first offending pair."""
+
+
+class TraceError(ValueError):
+    """The clock cannot tell what a model reads; the message names the op, or what is read off the tape, and where."""
 
 
 class NonFiniteError(FloatingPointError):

@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from minipixel.randomness import generator as random_generator
+from minipixel.shown import short
+from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, gradients
 
 TOLERANCE = {"complex": 1e-10, "central": 1e-6}
@@ -28,7 +31,7 @@ def gradcheck(
     """
     _check_method(method)
     limit = TOLERANCE[method] if tolerance is None else tolerance
-    generator = np.random.default_rng(rng)
+    generator = random_generator(rng)
     arrays = [np.asarray(x, np.float64) for x in inputs]
     tensors = [Tensor(x) for x in arrays]
     output = function(*tensors)
@@ -77,6 +80,7 @@ def _nudges(x: np.ndarray, directions: int | None, generator: np.random.Generato
             yield f"along direction {number}", generator.standard_normal(x.shape)
 
 
+@spelled
 def gradcheck_model(
     model: Any,
     images: Any,
@@ -93,7 +97,7 @@ def gradcheck_model(
     with a part that takes no complex numbers, is two real steps of 1e-6. AssertionError above `tolerance`.
     """
     _check_method(method)
-    generator = np.random.default_rng(rng)
+    generator = random_generator(rng)
     parameters = model.parameters()
     found = gradients(model.loss(images, condition), parameters)
     kept = [parameter.data for parameter in parameters]
@@ -127,4 +131,4 @@ def gradcheck_model(
 
 def _check_method(method: str) -> None:
     if method not in TOLERANCE:
-        raise ValueError(f"method: got {method!r}, wanted 'complex' or 'central'")
+        raise ValueError(f"method: got {short(method)}, wanted 'complex' or 'central'")

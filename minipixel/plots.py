@@ -1,7 +1,11 @@
-"""Arrays in, matplotlib Figures out: nothing is shown, no global state is touched; save one with `.savefig(path)`."""
+"""Arrays in, matplotlib Figures out: nothing is shown, no global state is touched; save one with `.savefig(path)`.
+
+A notebook shows a Figure that is the value of a cell, or that is passed to `display`.
+"""
 
 import io
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +16,15 @@ BETWEEN = 0.85
 
 
 def figure(width: float, height: float) -> Any:
-    """An empty Figure of that size in inches, free of pyplot, so that it needs no screen and no closing."""
+    """An empty Figure of that size in inches, free of pyplot, so that it needs no screen and no closing.
+
+    It is pyplot that teaches notebooks to draw a Figure. Without pyplot they ask for `_repr_png_`, which this one has.
+    """
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=120, layout="constrained")
+    fig: Any = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    fig._repr_png_ = partial(png, fig)
+    return fig
 
 
 def png(figure: Any) -> bytes:

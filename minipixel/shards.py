@@ -1,48 +1,61 @@
 """A batch is cut into shards of a fixed number of images, and worker threads take them one by one.
 
 The cut depends on the batch and the model alone, and results come back in shard order, so whatever is summed from them
-is the same to the bit for any number of workers. NumPy, BLAS and Numba release the GIL; BLAS is held to one thread a
-worker, since the shards already keep every core busy.
+is the same to the bit for any number of workers. NumPy, BLAS and Numba release the GIL. What holds in a thread while
+it computes (computing.py) holds in every worker, and in the calling thread for as long as there are some.
 """
 
-import functools
+import contextlib
+import contextvars
 import os
-import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from minipixel.arena import arena, open_arena
+from minipixel.computing import Block, computing
+from minipixel.shown import short
 
 T = TypeVar("T")
 
+_local = threading.local()
+
 
 class Workers:
-    """Threads that work on shards; use it in a `with` block, which also holds BLAS to one thread a worker."""
+    """Threads that work on shards; use it in a `with` block."""
 
-    def __init__(self, count: int | None = None) -> None:
-        """`count`: how many threads; None means one for each core that this process may use."""
+    def __init__(self, count: int | None = None, *, block: Block = computing) -> None:
+        """`count`: how many threads; None means as many as those that this is asked within, or else one a core.
+
+        `block` is what a thread works in: `computing`, or less for functions that are not this library's.
+        """
         if count is not None and (not isinstance(count, int) or count < 1):
-            raise ValueError(f"workers: got {count!r}, wanted a number of threads, 1 or more, or None for one a core")
-        self.count = count or _usable_cores()
+            raise ValueError(
+                f"workers: got {short(count)}, wanted a number of threads, 1 or more, or None for one a core"
+            )
+        self.count = count or getattr(_local, "count", None) or _usable_cores()
+        self._block = block
 
     def __enter__(self) -> "Workers":
-        self._blas = _blas_libraries(len(sys.modules)).limit(limits=1, user_api="blas")
-        self._pool = ThreadPoolExecutor(self.count, "minipixel", initializer=open_arena)
-        self._own_arena = arena()  # for single shards, which the calling thread takes itself
-        self._own_arena.__enter__()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._block)
+            settings = contextvars.copy_context()  # NumPy keeps there what an overflow or a division by 0 is to do
+            self._pool = ThreadPoolExecutor(self.count, "minipixel", _start, (settings,))
+            stack.callback(self._pool.shutdown, cancel_futures=True)
+            stack.enter_context(arena())  # for single shards, which the calling thread takes itself
+            stack.enter_context(_workers_within(self.count))
+            self._open = stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._own_arena.__exit__(None, None, None)
-        self._pool.shutdown(cancel_futures=True)
-        self._blas.restore_original_limits()
+        self._open.close()
 
     def map(self, function: Callable[[slice], T], N: int, size: int) -> Iterator[T]:
         """`function(shard)` for every shard of N images, `size` a shard (the last may be smaller), in shard order."""
         if size >= N:  # a thread for a single shard would only take its time to start
             return iter([function(slice(0, N))])
-        return self._pool.map(function, self.parts(N, size))
+        return self._pool.map(self._block(function), self.parts(N, size))
 
     @staticmethod
     def parts(N: int, size: int) -> list[slice]:
@@ -50,12 +63,23 @@ class Workers:
         return [slice(start, min(start + size, N)) for start in range(0, N, size)]
 
 
-@functools.lru_cache(maxsize=1)
-def _blas_libraries(modules: int) -> Any:
-    """The BLAS libraries of this process. Looking takes long: again only when the number of `modules` has changed."""
-    import threadpoolctl
+def _start(settings: contextvars.Context) -> None:
+    """What a worker thread does first: it takes over the settings of the thread that started it."""
+    open_arena()
+    _local.count = 1  # its shard is its own work: nothing within may start others
+    for variable, value in settings.items():
+        variable.set(value)
 
-    return threadpoolctl.ThreadpoolController()
+
+@contextlib.contextmanager
+def _workers_within(count: int) -> Iterator[None]:
+    """Within this block, `Workers()` in this thread means so many."""
+    before = getattr(_local, "count", None)
+    _local.count = count
+    try:
+        yield
+    finally:
+        _local.count = before
 
 
 def _usable_cores() -> int:

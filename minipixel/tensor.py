@@ -3,6 +3,9 @@
 An op is one function on plain arrays that returns its value and its `vjp`: a function from the gradient of the loss
 with respect to that value to the gradients with respect to each positional input. `@op` lifts it to Tensors.
 A Tensor is something that one may ask a gradient of; a constant is a plain array. Gradients are first order only.
+
+The tape keeps one dtype, that of the weights: a float64 constant or gradient that meets float32 weights, as
+`np.sqrt(0.5)` is one, is rounded to float32, and what an op computes in another precision is rounded back.
 """
 
 import contextlib
@@ -11,9 +14,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from minipixel import kernels
 from minipixel.arena import added
 from minipixel.backend import array_module
+from minipixel.computing import computing
+from minipixel.kernels.shapes import check
 
 _local = threading.local()
 
@@ -38,6 +45,8 @@ class Tensor:
         def __rtruediv__(self, other: Any) -> "Tensor": ...
         def __pow__(self, exponent: float) -> "Tensor": ...
         def __neg__(self) -> "Tensor": ...
+
+    decides_dtype = False  # True of weights: what meets them takes their dtype
 
     __array_ufunc__ = None  # numpy_array + tensor then asks Tensor.__radd__, instead of adding element by element
 
@@ -64,18 +73,62 @@ class Tensor:
     def backward(self, seed: Any = None) -> None:
         """Set `.grad` of every Tensor below that no op made to the gradient of this one.
 
-        Earlier values of `.grad` are replaced, not added to. `seed` is as in `gradients`.
+        Earlier values of `.grad` are replaced, not added to; each is an array of its own. `seed` is as in `gradients`.
         """
         leaves = [node for node in inputs_first(self) if node.vjp is None]
         for leaf, gradient in zip(leaves, gradients(self, leaves, seed), strict=True):
-            leaf.grad = gradient
+            leaf.grad = gradient.copy()  # two leaves may get one array, or one that an op or the caller keeps
+
+    def item(self) -> Any:
+        """The single number that it holds, as a plain Python number, which no gradient reaches."""
+        if self.data.size != 1:
+            raise TypeError(
+                f"{self.op}: got a Tensor of shape {self.shape} as a number, wanted one of a single number; "
+                "ops.mean(x) or ops.total(x) make one of it, x.data has its values"
+            )
+        return self.data.item()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __lt__(self, other: Any) -> bool:
+        return self.item() < _plain(other)
+
+    def __le__(self, other: Any) -> bool:
+        return self.item() <= _plain(other)
+
+    def __gt__(self, other: Any) -> bool:
+        return self.item() > _plain(other)
+
+    def __ge__(self, other: Any) -> bool:
+        return self.item() >= _plain(other)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """What NumPy makes of a single number, so that np.mean([loss]) is one; of anything else, an error.
+
+        An array would leave the tape without a word.
+        """
+        return np.asarray(self.item(), dtype or self.dtype)
 
     def __repr__(self) -> str:
-        return f"Tensor({self.data!r}, op={self.op!r})"
+        return f"{type(self).__name__}({self.data!r}, op={self.op!r})"
 
 
 def op(
-    function: Callable[..., Any] | None = None, *, local: Callable[..., Any] | None = None, compiled: bool = False
+    function: Callable[..., Any] | None = None,
+    *,
+    local: Callable[..., Any] | None = None,
+    compiled: bool = False,
+    shapes: str | None = None,
 ) -> Any:
     """Lift `function(*arrays, **static) -> (value, vjp)` to Tensors.
 
@@ -83,28 +136,62 @@ def op(
     static: masks, axes, target images.
     `vjp(g)` returns one gradient for each positional input. A costly one may be given as a function of no arguments,
     which is called only if that input is a Tensor, so that a constant costs nothing.
+    The function is given arrays of one dtype, that of the tape (see `_dtype`), and may return another: it is rounded.
     The plain function stays at hand as `.arrays`; `local`, for an op on maps, says what it reads and computes at a
-    single pixel (see ops/local.py); `compiled` ones have, besides, a faster body of their name (see kernels).
+    single pixel (see ops/local.py); `compiled` ones have, besides, a faster body of their name (see kernels). `shapes`
+    names the axes of each input, as in "... K_in; K_in K_out; K_out": inputs that do not go together are a ValueError.
     """
     if function is None:
-        return functools.partial(op, local=local, compiled=compiled)
+        return functools.partial(op, local=local, compiled=compiled, shapes=shapes)
 
     @functools.wraps(function)
     def lifted(*inputs: Any, **static: Any) -> Tensor:
-        arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
+        watching = observer()
+        if watching is not None:
+            return watching.op(lifted, inputs, static)
+        arrays, dtype = _arrays(inputs)
+        if shapes is not None:
+            check(function.__name__, shapes, arrays)
         body = kernels.compiled(function.__name__, arrays) if compiled else None
-        made = (body and body(*arrays, **static)) or function(*arrays, **static)
-        return _record(function.__name__, made, inputs, (lifted, static))
+        value_and_vjp = (body and body(*arrays, **static)) or function(*arrays, **static)
+        return _record(function.__name__, value_and_vjp, inputs, dtype, (lifted, static))
 
     lifted.arrays, lifted.local = function, local  # type: ignore[attr-defined]
     return lifted
 
 
-def _record(name: str, made: tuple[Any, Any], inputs: Sequence[Any], call: Any) -> Any:
+def _arrays(inputs: Sequence[Any]) -> tuple[list[Any], Any]:
+    """The inputs of an op as it is given them, constants in the dtype of the tape; and that dtype."""
+    dtype = _dtype(inputs)
+    return [_rounded(x.data if isinstance(x, Tensor) else x, dtype) for x in inputs], dtype
+
+
+def _dtype(inputs: Sequence[Any]) -> Any:
+    """The dtype that an op computes in: that of the weights among its inputs, else of its Tensors; None without any.
+
+    Complex numbers, by which gradients are checked, stay complex.
+    """
+    dtypes = {x.data.dtype for x in inputs if isinstance(x, Tensor)}
+    if len(dtypes) <= 1:
+        return dtypes.pop() if dtypes else None
+    of_weights = {x.data.dtype for x in inputs if isinstance(x, Tensor) and x.decides_dtype}
+    return np.result_type(*(of_weights or dtypes), *(dtype for dtype in dtypes if dtype.kind == "c"))
+
+
+def _rounded(array: Any, dtype: Any) -> Any:
+    """An array, or a NumPy number, of real numbers in another precision, in that dtype; anything else as it is."""
+    other = getattr(array, "dtype", dtype)
+    if other == dtype or other.kind != "f" or dtype is None or dtype.kind != "f":
+        return array
+    return array.astype(dtype)
+
+
+def _record(name: str, value_and_vjp: tuple[Any, Any], inputs: Sequence[Any], dtype: Any, call: Any) -> Any:
     """The value of an op as a Tensor that remembers how it was made, if any input is a Tensor; else as it is."""
-    value, vjp = made
-    if not any(isinstance(x, Tensor) for x in inputs):
+    value, vjp = value_and_vjp
+    if dtype is None:
         return value
+    value = _rounded(value if hasattr(value, "dtype") else np.asarray(value, dtype), dtype)
     if not recording():
         return Tensor(value, op=name)
     node = Tensor(value, tuple(inputs), vjp, name)
@@ -123,14 +210,14 @@ def composite(inputs: Callable[..., Any]) -> Any:
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
         def call(layer: Any, *arguments: Any, **named: Any) -> Any:
-            asked = inputs(layer, *arguments, **named)
+            asked = inputs(layer, *arguments, **named) if observer() is None else None
             if asked is not None:
                 name, tensors, static = asked
-                arrays = [x.data if isinstance(x, Tensor) else x for x in tensors]
+                arrays, dtype = _arrays(tensors)
                 body = kernels.compiled(name, arrays)
-                made = body and body(*arrays, **static)
-                if made is not None:
-                    return _record(name, made, tensors, None)
+                value_and_vjp = body and body(*arrays, **static)
+                if value_and_vjp is not None:
+                    return _record(name, value_and_vjp, tensors, dtype, None)
             return method(layer, *arguments, **named)
 
         return call
@@ -154,14 +241,43 @@ def no_grad() -> Iterator[None]:
         _local.paused = before
 
 
+def observer() -> Any:
+    """Who observes the ops of this thread, None if nobody does."""
+    return getattr(_local, "observer", None)
+
+
+@contextlib.contextmanager
+def observed(by: Any) -> Iterator[None]:
+    """Within this block, in this thread, `by` sees to every op, whether or not it is recorded (see clock/passes.py).
+
+    `by.op(op, inputs, static)` is called in place of each, `by.data_of(parameter, array)` is what `parameter.data`
+    shows, and `by.written(parameter)` is told of a weight that is about to be written. None: nobody does.
+    """
+    before = observer()
+    _local.observer = by
+    try:
+        yield
+    finally:
+        _local.observer = before
+
+
+@computing
 def gradients(output: Tensor, wrt: Sequence[Tensor], seed: Any = None) -> list[Any]:
     """The gradients of `output` with respect to each Tensor in `wrt`; None where the output does not depend on it.
 
     `seed` is the gradient of whatever comes after `output`; it may be left out if `output` is a single number.
     Nothing is written to the Tensors in `wrt`, so threads may share them. Each step of the graph is dropped as soon
     as it has been used: run the forward pass again before asking again.
-    Raises ValueError where the seed or a gradient has not the shape of what it belongs to, naming the op.
+    Every gradient has the dtype of what it belongs to. Two of them may be one array, or the seed: who writes to one
+    copies it first.
+    Raises ValueError where the seed or a gradient has not the shape of what it belongs to, naming the op, and for an
+    output that was made within `no_grad`.
     """
+    if output.vjp is None and output.op != "input":
+        raise ValueError(
+            f"backward: got a {output.op} that was made within no_grad, wanted one that remembers how it was made; "
+            "compute it outside of the block"
+        )
     total = {id(output): _seed(output, seed)}
     wanted = {id(x) for x in wrt}
     order = inputs_first(output)
@@ -173,7 +289,9 @@ def gradients(output: Tensor, wrt: Sequence[Tensor], seed: Any = None) -> list[A
         for position, (x, part) in enumerate(zip(node.inputs, _pull_back(node, gradient), strict=True)):
             if not isinstance(x, Tensor):
                 continue
-            part = part() if callable(part) else part
+            part = _rounded(part() if callable(part) else part, x.data.dtype)
+            if not hasattr(part, "dtype"):
+                part = array_module(x.data).asarray(part, x.data.dtype)
             if part.shape != x.shape:
                 raise ValueError(
                     f"{node.op}: its vjp gave input {position} a gradient of shape {part.shape}, wanted {x.shape}, "
@@ -191,11 +309,12 @@ def _seed(output: Tensor, seed: Any) -> Any:
             "sum it first, or give seed= an array of that shape"
         )
     xp = array_module(output.data)
-    if seed is None or isinstance(seed, (int, float)):
-        return xp.full(output.shape, 1.0 if seed is None else seed, output.dtype)
+    seed = xp.asarray(1.0 if seed is None else seed.data if isinstance(seed, Tensor) else seed)
+    if seed.ndim == 0:
+        return xp.full(output.shape, seed, output.dtype)
     if seed.shape != output.shape:
         raise ValueError(f"backward: got a seed of shape {seed.shape}, wanted {output.shape}, the shape of the output")
-    return seed
+    return seed if seed.dtype.kind == "c" else xp.asarray(seed, output.dtype)
 
 
 def inputs_first(output: Tensor) -> list[Tensor]:
@@ -223,6 +342,11 @@ def _pull_back(node: Tensor, gradient: Any) -> Sequence[Any]:
     if len(parts) != len(node.inputs):
         raise ValueError(f"{node.op}: its vjp gave {len(parts)} gradients, wanted {len(node.inputs)}, one an input")
     return parts
+
+
+def _plain(other: Any) -> Any:
+    """What a number is compared with: a Tensor's own single number, or what it is."""
+    return other.item() if isinstance(other, Tensor) else other
 
 
 def _used(gradient: Any) -> Any:

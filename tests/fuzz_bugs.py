@@ -61,4 +61,9 @@ BUGS = [
         'a head named "" was read as the default of PixelCNN++',
         "test_configurations_of_signed_models",
     ),
+    (
+        "settings (config.toml)",
+        "a number of thousands of digits took 140 times its length in memory",
+        "test_bombs",
+    ),
 ]

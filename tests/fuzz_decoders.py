@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import tomllib
 import zlib
 
 import numpy as np
@@ -94,3 +95,35 @@ def model_digest(config, tensors):
     for name, array in sorted(tensors.items()):
         parts += [json.dumps([name, array.dtype.str, list(array.shape)]).encode(), array.tobytes()]
     return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def texts(values):
+    """Values of any kind as arrays, so that they are compared as numbers are: 1 is not 1.0, and not True."""
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {name: np.array(f"{type(value).__name__} {value!r}") for name, value in plain.items()}
+
+
+def settings(content):
+    values = tomllib.loads(content.decode("utf-8"))
+    return texts({"made_with": {}} | values)
+
+
+def log(content):
+    """Letter by letter: a quote opens and closes, two are one; commas and line ends count outside."""
+    rows, quoted, text = [[""]], False, content.decode("utf-8").replace("\r\n", "\n")
+    for i, letter in enumerate(text):
+        if letter == '"':
+            quoted = not quoted
+            rows[-1][-1] += '"' * (quoted and text[max(i - 1, 0)] == '"' and i > 0)
+        elif quoted or letter not in ",\r\n":
+            rows[-1][-1] += letter
+        elif letter == ",":
+            rows[-1].append("")
+        else:
+            rows.append([""])
+    header, *rows = [row for row in rows if row != [""]] or [["epoch"]]
+    return {str(number): np.array(list(zip(header, row, strict=True))) for number, row in enumerate(rows)}
+
+
+def figures(content):
+    return texts(json.loads(content.decode("utf-8")))

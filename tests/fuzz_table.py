@@ -12,10 +12,12 @@ from typing import NamedTuple
 import fuzz_decoders as says
 import fuzz_models as models
 import fuzz_seeds as seeds
+import fuzz_texts as texts
 import numpy as np
 from fuzz_mutations import Field
 
 from minipixel import checkpoint
+from minipixel.cli import config, run_folder
 from minipixel.datasets.cifar10 import decode_cifar10
 from minipixel.datasets.idx import decode_idx
 from minipixel.datasets.npy import decode_npy
@@ -23,8 +25,9 @@ from minipixel.datasets.npz import decode_npz
 from minipixel.datasets.png import decode_png
 from minipixel.datasets.quickdraw import decode_bitmaps
 from minipixel.errors import FormatError
+from minipixel.training.callbacks.csv_logger import read_table
 
-MUTATIONS = 20_000  # of each format
+MUTATIONS = 20_000  # of each format, in the slow tests
 MEASURED_EVERY = 20  # mutation has its memory measured, which makes it slower
 SLACK = 1 << 19  # bytes: the buffers of zlib and zipfile and the text of headers, whatever the size of the file
 
@@ -88,6 +91,19 @@ def _model(name, content):
     return checkpoint.decode(name, content)[1]
 
 
+def _settings(name, content):
+    settings, made_with = config.decode(name, content)
+    return says.texts({**settings, "made_with": made_with})
+
+
+def _log(name, content):
+    return {str(number): np.array(list(row.items())) for number, row in enumerate(read_table(content, name))}
+
+
+def _figures(name, content):
+    return says.texts(run_folder.decode_figures(name, content))
+
+
 def _at(*fields):
     return lambda content: fields
 
@@ -119,20 +135,23 @@ FORMATS = [
         models.model_signed_again,
         says.model,
     ),
+    Format("settings (config.toml)", _settings, texts.SETTINGS, _at(), texts.settings_again, says.settings),
+    Format("log (log.csv)", _log, texts.LOGS, _at(), texts.log_again, says.log),
+    Format("figures (figures.json)", _figures, texts.FIGURES, _at(), texts.figures_again, says.figures),
 ]
 
 BY_NAME = {format.name: format for format in FORMATS}
 
 
 @functools.cache
-def fuzz(format: Format) -> Outcome:
-    """Break the files of a format in 20,000 ways; AssertionError for all but a FormatError or what the bytes say.
+def fuzz(format: Format, mutations: int) -> Outcome:
+    """Break the files of a format in so many ways; AssertionError for all but a FormatError or what the bytes say.
 
     Memory is the largest peak over twice the decoded size, or, for a file that is refused, over twice its length.
     """
     rng, counts, memory = random.Random(format.name), collections.Counter(), 0
     originals = [(content, format.decode("sound", content), format.fields(content)) for content in format.files]
-    for number in range(MUTATIONS):
+    for number in range(mutations):
         content, original, fields = originals[number % len(originals)]
         changed = seeds.broken(rng, content, fields, format.again)
         try:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from model_table import SMALL, Case, every_case
 from mutant_table import HARMLESS, MUTANTS, Mutant
+from quick import first_of_each
 from wrong_masks import mask_b
 from wrong_models import nothing_shifted
 
@@ -90,7 +91,7 @@ def test_what_leaks_nothing_passes(mutant):
 # --- planted mistakes -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.id)
+@pytest.mark.parametrize("mutant", first_of_each(MUTANTS, lambda mutant: mutant.mistake.__name__))
 def test_a_planted_mistake_is_found_and_named(mutant):
     model = mutant.built()
     report = mp.check_causality(model)

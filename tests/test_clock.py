@@ -5,10 +5,11 @@ import pytest
 from model_table import CASES, CONDITIONS, KINDS, SMALL, WIDE, Case, shaken
 
 import minipixel as mp
-from minipixel import kernels, op
+from minipixel import kernels
 from minipixel.causality import dependencies
 from minipixel.clock import Clock, Trace, prove, raster, smallest_slope
 from minipixel.clock.times import walk
+from minipixel.errors import TraceError
 from minipixel.ops import OPS
 from minipixel.tensor import Tensor, inputs_first
 
@@ -165,18 +166,11 @@ def between(function, shape=(2, 3, 1)):
     return model
 
 
-@op
-def silent(x):
-    return x, lambda g: (g,)
-
-
 @pytest.mark.parametrize(
     ("function", "match"),
     [
-        (silent, r"^clock: got op silent on the way from image to output, wanted one that says what it reads .*$"),
         (lambda y: mp.ops.concat(y, y), r"^clock: got an output of 6 pixels of 2 channels, wanted 6 pixels, .*$"),
         (mp.ops.add_column, r"^clock: got an output of 8 pixels of 1 channels, wanted 6 pixels, .*$"),
-        (lambda y: Tensor(np.zeros((2, 3, 1, 1))), r"^clock: got a Between whose output does not depend on the .*$"),
     ],
 )
 def test_what_the_clock_cannot_read_is_refused(function, match):
@@ -204,3 +198,15 @@ def test_an_order_that_the_model_was_not_made_for_is_refused():
     assert not clock.causal
     with pytest.raises(mp.CausalityError):
         prove(clock, "a model")
+
+
+def test_an_output_that_reads_nothing_is_drawn_naively():
+    """A baseline of one number a pixel, say: there is nothing to schedule."""
+    model = between(lambda y: Tensor(np.array([0.3, -2, 4, 0, -0.5, 1]).reshape(2, 3, 1, 1)))
+    for method in ("cached", "wavefront"):
+        with pytest.raises(
+            TraceError, match=r"^clock: got a Between whose output does not depend on the image at all$"
+        ):
+            model.sample(1, method=method)
+    with pytest.warns(UserWarning, match="draws naively"):
+        np.testing.assert_array_equal(model.sample(4, rng=0), model.sample(4, rng=0, method="naive"))

@@ -349,7 +349,7 @@ def test_numbers_of_samples_that_cannot_be_meant(n, match):
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "one"])
 def test_seeds_that_cannot_be_meant(seed):
-    match = r"seed: got .*, wanted None, a whole number from 0, or a numpy Generator"
+    match = r"seed: got .*, wanted None, a whole number from 0, a SeedSequence or a Generator"
     refused(match, lambda: small().sample(seed=seed))
 
 

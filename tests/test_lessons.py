@@ -1,20 +1,82 @@
-"""Every lesson runs top to bottom, shortened, and its asserts hold."""
+"""Every lesson runs top to bottom, its asserts hold, and a notebook shows its figures."""
 
+import base64
+import io
 import os
+import re
+import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 LESSONS = sorted((Path(__file__).parent.parent / "lessons").glob("[0-9]*.py"))
+SEEDS = 3
+"""A lesson that trains runs at full length with so many seeds: what it says of training must not be luck."""
+RUNS = [
+    pytest.param(lesson, seed, id=f"{lesson.stem}-{seed}")
+    for seed in range(SEEDS)
+    for lesson in LESSONS
+    if seed == 0 or "MINIPIXEL_SEED" in lesson.read_text()
+]
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
-def test_lesson_runs(lesson):
-    environment = os.environ | {"MINIPIXEL_QUICK": "1", "PYTHONWARNINGS": "error"}
-    result = subprocess.run([sys.executable, lesson], env=environment, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr[-3000:]
+def test_lesson_runs(lesson, monkeypatch):
+    """Shortened, and in this process, which has imported everything already."""
+    monkeypatch.setenv("MINIPIXEL_QUICK", "1")
+    monkeypatch.delenv("MINIPIXEL_SEED", raising=False)
+    monkeypatch.syspath_prepend(lesson.parent)
+    runpy.run_path(str(lesson), run_name="__main__")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("lesson", "seed"), RUNS)
+def test_lesson_holds_at_full_length(lesson, seed):
+    """As a script: from half a minute to three for each on two cores."""
+    environment = os.environ | {"MINIPIXEL_QUICK": "0", "MINIPIXEL_SEED": str(seed), "PYTHONWARNINGS": "error"}
+    result = subprocess.run([sys.executable, lesson], env=environment, capture_output=True, text=True, timeout=1800)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+
+
+def test_every_lesson_that_trains_takes_a_seed():
+    """Whatever is made or trained with a seed of its own would be the same three times."""
+    for lesson in LESSONS:
+        text = lesson.read_text()
+        assert ("mp.fit" in text) <= ("SEED" in text), lesson.name
+
+
+@pytest.mark.parametrize("lesson", [LESSONS[0], LESSONS[1]], ids=lambda path: path.stem)
+def test_a_notebook_shows_the_figures(lesson, tmp_path, monkeypatch):
+    """A lesson as a notebook: a picture for each call of `show`, and one for a Figure that is the value of a cell."""
+    import jupytext
+    import nbclient
+    import nbformat
+
+    monkeypatch.setenv("MINIPIXEL_QUICK", "1")
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    shutil.copy(lesson.parent / "show.py", tmp_path)
+    path = tmp_path / f"{lesson.stem}.ipynb"
+    jupytext.write(jupytext.read(lesson), path)
+    notebook = nbformat.read(path, as_version=4)
+    code = "history = mp.History()\nhistory.append({'loss': 2.0, 'bits_per_dim': 1.0})\nhistory.plot()"
+    notebook.cells.append(nbformat.v4.new_code_cell(code))
+    where = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, kernel_name="python3", timeout=300, resources=where).execute()
+
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    kinds = [output.output_type for output in pictures]
+    assert kinds == ["display_data"] * len(re.findall(r"^ *show\(", lesson.read_text(), re.MULTILINE)) + [
+        "execute_result"
+    ]
+    for picture in pictures:
+        with Image.open(io.BytesIO(base64.b64decode(picture.data["image/png"]))) as image:
+            assert min(image.size) > 100 and len(image.convert("RGB").getcolors(maxcolors=10**6)) > 10
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)

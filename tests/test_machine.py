@@ -16,7 +16,7 @@ from minipixel.kernels.blas import constants, product  # noqa: E402
 
 @numba.njit(error_model="numpy")
 def draw_all(parameters, pixels, channel, uniforms, head):
-    scores, levels = np.empty(max(head[1], head[2])), np.empty(len(uniforms), np.int64)
+    scores, levels = np.empty(head[1] + head[2]), np.empty(len(uniforms), np.int64)
     for n in range(len(uniforms)):
         levels[n] = draw.draw(parameters[n], pixels[n], channel, uniforms[n], head, scores)
     return levels
@@ -36,7 +36,7 @@ DRAWN = [
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("temperature", [0.05, 1.0, 30.0])
+@pytest.mark.parametrize("temperature", [0.0, 0.05, 1.0, 30.0])
 @pytest.mark.parametrize(("name", "Q", "C"), DRAWN)
 def test_draws_are_those_of_the_heads(name, Q, C, temperature, dtype):
     """For extreme parameters, and for uniforms from 0 to the last one below 1.

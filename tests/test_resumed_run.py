@@ -42,7 +42,7 @@ def assert_same_run(a, b):
     assert first.keys() == second.keys()
     for name, weight in first.items():
         np.testing.assert_array_equal(weight, second[name], err_msg=name)
-    logs = [read_table((folder / "log.csv").read_bytes(), folder) for folder in (a, b)]
+    logs = [list(read_table((folder / "log.csv").read_bytes(), folder)) for folder in (a, b)]
     for row in (*logs[0], *logs[1]):
         del row["seconds"]
     assert logs[0] == logs[1]
@@ -56,7 +56,7 @@ def test_more_epochs_of_a_finished_run(here):
     assert "epochs = 2" in (here / "parts" / "config.toml").read_text()
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT])
 def test_a_run_cut_short_goes_on(here, how):
     """Killed, or stopped by Ctrl-C, between two checkpoints in the middle of an epoch."""
     command = ["train", *SETTINGS, "--epochs", "3", "--save-freq", "5", "--out", "cut"]

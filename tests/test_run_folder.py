@@ -185,15 +185,15 @@ def test_the_table_is_that_of_the_command_line():
         (b"epochs = 2024-01-01", "epochs: got datetime.date(2024, 1, 1), expected a whole number"),
         (b"epochs = {}", "epochs: got {}, expected a whole number"),
         (b"epochs = 0", "epochs: got 0, wanted"),
-        (b"epochs = 99999999999999999999", "epochs: got 99999999999999999999, wanted"),
-        (b"epochs = " + b"9" * 5000, "settings.toml: got a file that is not TOML"),
+        (b"epochs = 99999999999999999999", "epochs: got 99999999999999999999, expected a whole number below 2**63"),
+        (b"epochs = " + b"9" * 5000, "settings.toml: got a word of 1000 letters or more"),
         (b"seed = -1", "non-negative"),
         (b"levels = 40", "levels"),
         (b"conditional = 1", "conditional: got 1, expected true or false"),
         (b"learning_rate = 'fast'", "learning_rate: got 'fast', expected a number"),
         (b"learning_rate = false", "learning_rate: got False, expected a number"),
-        (b"learning_rate = nan", "learning_rate: got nan, wanted a number above 0"),
-        (b"ema = inf", "decay: got inf"),
+        (b"learning_rate = nan", "learning_rate: got nan, expected a number below 2**63"),
+        (b"ema = inf", "ema: got inf, expected a number below 2**63"),
         (b"model = 'transformer'", "model: got 'transformer', expected one of pixelcnn, row-lstm"),
         (b"model = ['pixelcnn']", "model: got ['pixelcnn'], expected one of"),
         (b"data = '../../etc/passwd'", "data: got '../../etc/passwd', expected one of digits, emoji"),
@@ -211,9 +211,16 @@ def test_the_table_is_that_of_the_command_line():
         (b"epochs == 1", "got a file that is not TOML"),
         (b"\xff\xfe\x00", "got a file that is not TOML"),
         (b"PK\x03\x04" + bytes(100), "got a file that is not TOML"),
-        (b"hidden = " + b"[" * 100_000, "got a file that is not TOML"),
-        (b"hidden = [" + b"1," * 2**20 + b"]", "got more than 1048576 bytes, expected the settings of a training"),
-        (b"hidden = [" + b"1," * 10_000 + b"]", "--hidden: got 1 1 1 1 1 1 1 1 ... (10000 values), wanted one"),
+        (b"hidden = " + b"[" * 60_000, "got a file that is not TOML"),
+        (b"hidden = [" + b"1," * 2**20 + b"]", "got a file of 2097163 bytes, expected at most 65536"),
+        (b"hidden = [" + b"1," * 10_000 + b"]", "hidden: got [1, 1, 1"),
+        (b"learning_rate = 1" + b"0" * 400, "learning_rate: got 1000000000"),
+        (b"epochs = 0x1" + b"0" * 5000, "settings.toml: got a word of 1000 letters or more"),
+        (b"epochs = 0x1" + b"0" * 500, "epochs: got 11481306952742545"),
+        (b"x" + b".x" * 2000 + b" = 1", "settings.toml: got 2000 dots, expected at most 300"),
+        (b'root = "\\u001b[31m\\u009b"\nmodel = 3\n"\\u001b]0;" = 3', "model: got 3, expected one of"),
+        (b'"\\u001b]0;" = 3', r"got a setting '\x1b]0;'"),
+        (b'model = "\\u001b[2J"', r"model: got '\x1b[2J', expected one of"),
     ],
     ids=lambda value: repr(value)[:30] if isinstance(value, bytes) else "",
 )
@@ -225,7 +232,7 @@ def test_hostile_settings(here, capsys, content, said):
         return
     assert main(["train", "--config", "settings.toml"]) == 2
     error = one_line(capsys)
-    assert said in error and len(error) < 1000, error
+    assert said in error and len(error) < 1000 and error.strip().isprintable(), error
     assert [path.name for path in here.iterdir()] == ["settings.toml"]
 
 
@@ -276,7 +283,7 @@ def test_mutations_of_settings(here, settings):
     [
         ("config.toml", b"junk", "config.toml: got a file that is not TOML"),
         ("figures.json", b"junk", "figures.json: got a file that is not JSON"),
-        ("figures.json", b"[" * 100_000, "figures.json: got a file that is not JSON"),
+        ("figures.json", b"[" * 60_000, "figures.json: got a file that is not JSON"),
         ("figures.json", b"[1]", "figures.json: got other JSON, expected names and numbers"),
         ("figures.json", b'{"a": {}}', "figures.json: got other JSON"),
         ("figures.json", b"\xff", "figures.json: got a file that is not JSON"),
@@ -301,7 +308,7 @@ def test_info_shows_no_control_characters(here, capsys):
     Path("run/figures.json").write_text('{"x\\ny": "\\u001b[2J"}')
     assert main(["info", "run"]) == 0
     said = capsys.readouterr().out
-    assert "\x1b" not in said and r"'a\nb\x1b[31m'" in said and r"'x\ny'" in said
+    assert "\x1b" not in said and r" a\nb\x1b[31m" in said and r" x\ny " in said
 
 
 @pytest.mark.parametrize(

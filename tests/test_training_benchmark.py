@@ -198,6 +198,7 @@ def test_write_replaces_the_table_and_nothing_else(bench, row, tmp_path, monkeyp
     assert after == page[page.index(report.END) + len(report.END) :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whose", ["ours", "contiguous_format"])
 def test_memory(bench, whose):
     """Of a real batch: more than its images, less than a GiB; and ours in a process without PyTorch."""

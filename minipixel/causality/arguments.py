@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.models.checks import MAX_SUBPIXELS
+from minipixel.shown import short
 
 
 def check_image_shape(shape: Any, channels_first: bool) -> tuple[int, int, int]:
@@ -14,7 +15,7 @@ def check_image_shape(shape: Any, channels_first: bool) -> tuple[int, int, int]:
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
     whole = all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes)
     if len(sizes) != 3 or not whole or np.prod([int(size) for size in sizes]) > MAX_SUBPIXELS:
-        raise ValueError(f"image_shape: got {shape!r}, wanted {wanted}; only a minipixel model knows its own")
+        raise ValueError(f"image_shape: got {short(shape)}, wanted {wanted}; only a minipixel model knows its own")
     a, b, c = (int(size) for size in sizes)
     return (b, c, a) if channels_first else (a, b, c)
 
@@ -59,11 +60,11 @@ class Inputs:
         whole = dtype.kind in "iu"
         if dtype.kind not in "iuf" or not (np.isfinite([low, high]).all() and low < high):
             raise ValueError(
-                f"inputs: got {inputs!r}, wanted (dtype, lowest, highest), like "
+                f"inputs: got {short(inputs)}, wanted (dtype, lowest, highest), like "
                 '("float32", -1.0, 1.0) or ("uint8", 0, 255)'
             )
         if whole and (low % 1 or high % 1 or low < np.iinfo(dtype).min or high > np.iinfo(dtype).max):
-            raise ValueError(f"inputs: got {inputs!r}, wanted whole numbers that {dtype} can hold")
+            raise ValueError(f"inputs: got {short(inputs)}, wanted whole numbers that {dtype} can hold")
         return cls(dtype, low, high)
 
     def image(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:

@@ -14,6 +14,9 @@ from minipixel.causality.witnesses import Witness, batch_verdict, earlier, modes
 from minipixel.clock import Clock, Trace
 from minipixel.errors import CausalityError
 from minipixel.models.checks import check_count
+from minipixel.randomness import generator
+from minipixel.shown import short
+from minipixel.spelling import spelled
 
 ALL, MANY, FEW = 256, 1024, 32
 """Up to ALL sub-pixels everything is tried on each; above, what takes long on FEW of them, and changing them one by one
@@ -22,6 +25,7 @@ WHOLE = 4096
 """Up to how many sub-pixels the matrix has all rows, where the graph gives them."""
 
 
+@spelled
 def check_causality(
     model_or_function: Any,
     image_shape: Any = None,
@@ -62,9 +66,31 @@ def check_causality(
     return _Check(subject, images, rng, picked, few).report()
 
 
-def assert_causal(model_or_function: Any, image_shape: Any = None, **options: Any) -> None:
+@spelled
+def assert_causal(
+    model_or_function: Any,
+    image_shape: Any = None,
+    *,
+    order: Any = None,
+    groups: Any = None,
+    inputs: Any = None,
+    channels_first: bool | None = None,
+    images: int = 4,
+    rng: Any = 0,
+    outputs: Sequence[int] | None = None,
+) -> None:
     """Raise CausalityError, naming the first offending pair, unless `check_causality` finds no leak; same arguments."""
-    report = check_causality(model_or_function, image_shape, **options)
+    report = check_causality(
+        model_or_function,
+        image_shape,
+        order=order,
+        groups=groups,
+        inputs=inputs,
+        channels_first=channels_first,
+        images=images,
+        rng=rng,
+        outputs=outputs,
+    )
     if not report.ok:
         raise CausalityError(f"{report.name}: {report.why}")
 
@@ -72,7 +98,7 @@ def assert_causal(model_or_function: Any, image_shape: Any = None, **options: An
 def _check_outputs(outputs: Any, S: int) -> np.ndarray:
     places = np.asarray(outputs)
     if places.ndim != 1 or places.dtype.kind not in "iu" or not len(places) or places.min() < 0 or places.max() >= S:
-        raise ValueError(f"outputs: got {outputs!r}, wanted places in raster order, whole numbers in 0..{S - 1}")
+        raise ValueError(f"outputs: got {short(outputs)}, wanted places in raster order, whole numbers in 0..{S - 1}")
     return np.unique(places)
 
 
@@ -81,7 +107,7 @@ class _Check:
 
     def __init__(self, subject: Subject, images: int, rng: Any, picked: np.ndarray | None, few: np.ndarray) -> None:
         self.subject, self.images, self.picked, self.few = subject, images, picked, few
-        self.rng = int(np.random.default_rng(rng).integers(2**62))  # every witness draws the same images from it
+        self.rng = int(generator(rng).integers(2**62))  # every witness draws the same images from it
         self.found: dict[int, np.ndarray] = {}
         self.witnesses: list[Witness] = []
 

@@ -31,7 +31,7 @@ def dependencies(
     generator = np.random.default_rng(rng)
     places = np.arange(subject.size) if outputs is None else np.asarray(outputs)
     found = np.zeros((len(places), subject.size), bool)
-    with Workers(subject.threads) as workers:
+    with Workers(subject.threads, block=subject.block) as workers:
         for _ in range(images):
             image = subject.random_image(generator)
             weights = generator.uniform(0.5, 1.5, len(subject.groups))  # so that no two parameters cancel

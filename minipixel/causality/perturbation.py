@@ -90,7 +90,7 @@ def _moved(
         colours = [moved[..., belongs(subject.groups, k, subject.joins)].any(axis=-1) for k in range(C)]
         return np.stack(colours, axis=-1).reshape(size, -1)
 
-    with Workers(subject.threads) as workers:
+    with Workers(subject.threads, block=subject.block) as workers:
         return np.concatenate(list(workers.map(shard, n, subject.batch)))
 
 

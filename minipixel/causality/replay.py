@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from minipixel.computing import computing
 from minipixel.heads import Head
 from minipixel.models import Model
 from minipixel.sampling import Cached, Naive, program_of
@@ -35,6 +36,7 @@ class Recorder(Head):
         return drawn
 
 
+@computing
 def replayed(model: Model, n: int, method: str, rng: Any = 0) -> tuple[np.ndarray, np.ndarray]:
     """Log-probabilities of n samples, in nats: gathered while drawing them, and of the finished images: (n,), (n,).
 

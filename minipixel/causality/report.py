@@ -1,5 +1,7 @@
 """What a check of causality found, in numbers, in sentences and in pictures."""
 
+import base64
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +15,8 @@ from minipixel.causality.witnesses import Witness, earlier
 COLOURS = {1: ("",), 3: (" red", " green", " blue")}
 
 
-@dataclass(frozen=True)
+# Without eq=False, == would compare arrays, which has no single answer.
+@dataclass(frozen=True, eq=False, repr=False)
 class CausalityReport:
     """Leaks (an output depends on itself or on something later) and blind spots (it never sees something earlier).
 
@@ -85,6 +88,17 @@ class CausalityReport:
         from minipixel.causality import pictures
 
         return pictures.causality(self.order, self.dependencies, self.outputs, output)
+
+    def __repr__(self) -> str:
+        return f"CausalityReport of {str(self).partition(chr(10))[0]}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: all that it says, and the plot."""
+        from minipixel import plots
+
+        picture = base64.b64encode(plots.png(self.plot())).decode() if len(self.outputs) else ""
+        shown = f'<img src="data:image/png;base64,{picture}" alt="{html.escape(repr(self))}">' if picture else ""
+        return f"<pre>{html.escape(str(self))}</pre>{shown}"
 
     def __str__(self) -> str:
         seen = int(self._earlier.sum())

@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import to_cpu
+from minipixel.blas_threads import one_blas_thread
 from minipixel.causality.arguments import Inputs, Layout, check_image_shape, check_order
+from minipixel.computing import Block, computing
 from minipixel.models import Model
+from minipixel.models.arrays import what
 from minipixel.models.base import rows
+from minipixel.models.network import Network
 from minipixel.tensor import Tensor, gradients, no_grad
 
 
@@ -23,7 +27,8 @@ class Subject:
     `order` (H, W, C) is the place in line of each sub-pixel; `groups` (P,) the colour of each parameter; with `joins` a
     colour is predicted from the parameters of earlier ones too, and from their values. `batch` is how many images it
     takes at a time, `has_gradients` whether `gradient` may be called, `trains` whether it may have a training
-    mode, `threads` how many may use it at once, None for any number.
+    mode, `threads` how many may use it at once, None for any number, and `block` what they work in: only what is this
+    library's own does so without denormal numbers.
     """
 
     name: str
@@ -36,6 +41,7 @@ class Subject:
     has_gradients = False
     trains = False
     threads: int | None = 1
+    block: Block = one_blas_thread
 
     def context(self, rng: np.random.Generator) -> Any:
         """What an image comes with, a condition say: None unless a subject has some."""
@@ -64,8 +70,10 @@ class OfModel(Subject):
 
     has_gradients = trains = True
     threads = None
+    block = computing
 
     def __init__(self, model: Model, order: Any = None) -> None:
+        model.check_finite()
         self.model, self.name, self.image_shape = model, type(model).__name__, model.image_shape
         self.order = model.order if order is None else check_order(order, model.image_shape)
         self.groups, self.joins, self.batch = model.head.groups, model.head.joins_colours, model.shard_size
@@ -75,11 +83,16 @@ class OfModel(Subject):
         """The condition of one image."""
         return self.model.conditions.random(1, rng)
 
+    @computing
     def parameters(self, images: np.ndarray, context: Any = None, seed: int | None = None) -> np.ndarray:
         """Images (N, H, W, C) -> parameters (N, H, W, P)."""
         with no_grad():
-            return to_cpu(self._forward(self._scaled(images), len(images), context, seed).data).transpose(2, 0, 1, 3)
+            found = to_cpu(self._forward(self._scaled(images), len(images), context, seed).data)
+        if not np.isfinite(found).all():  # NaN would be like NaN, and hide what depends on what
+            raise ValueError(f"{self.name}: got NaN or infinite parameters, wanted numbers; its weights are too large")
+        return found.transpose(2, 0, 1, 3)
 
+    @computing
     def gradient(self, images: np.ndarray, seeds: np.ndarray, context: Any = None) -> np.ndarray:
         """The gradient of the sum of `seeds` (N, H, W, P) times the parameters: -> (N, H, W, C)."""
         x = Tensor(self._scaled(images))
@@ -185,12 +198,13 @@ def subject_of(thing: Any, image_shape: Any = None, order: Any = None, **options
         if image_shape is not None and tuple(image_shape) != thing.image_shape:
             raise ValueError(f"image_shape: got {tuple(image_shape)}, wanted {thing.image_shape}, that of the model")
         return OfModel(thing, order)
-    if not callable(thing):
+    model_class = isinstance(thing, type) and (issubclass(thing, Network) or _of_torch(thing))
+    if not callable(thing) or isinstance(thing, Network) or model_class:
         raise ValueError(
-            f"check_causality: got a {type(thing).__name__}, wanted a minipixel model, a PyTorch module, or a function "
-            "from images to parameters"
+            f"check_causality: got {what(thing)}, wanted a minipixel model, a PyTorch module, or a function "
+            f"from images to parameters{'; make one of it first' if model_class else ''}"
         )
-    if any((c.__module__, c.__name__) == ("torch.nn.modules.module", "Module") for c in type(thing).__mro__):
+    if _of_torch(type(thing)):
         from minipixel.causality.of_torch import OfTorch
 
         return OfTorch(thing, image_shape, order=order, **options)
@@ -200,3 +214,8 @@ def subject_of(thing: Any, image_shape: Any = None, order: Any = None, **options
 
         return OfJax(thing, image_shape, order=order, **options)
     return subject
+
+
+def _of_torch(kind: type) -> bool:
+    """Whether it is a class of PyTorch's modules, which is not imported to find that out."""
+    return any((c.__module__, c.__name__) == ("torch.nn.modules.module", "Module") for c in kind.__mro__)

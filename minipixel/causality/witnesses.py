@@ -149,7 +149,7 @@ def _in_float64(model: Model) -> Model:
         model = copy.deepcopy(model)
         model.dtype = "float64"
         for parameter in model.parameters():
-            parameter.data = parameter.data.astype("float64")
+            parameter.retype("float64")
     return model
 
 

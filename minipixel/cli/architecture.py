@@ -2,20 +2,16 @@
 
 import argparse
 import inspect
-import itertools
 from typing import Any
 
 from minipixel.models import MODELS, Model
 
-COMMON = ("image_shape", "levels", "options")  # known from the data set, or shared by all models
+COMMON = tuple(inspect.signature(Model).parameters)  # known from the data set, or shared by all models
 
 
 def parameters(name: str) -> dict[str, inspect.Parameter]:
-    """What the constructor of the model of that name takes of its own, or passes on to a parent: hidden, blocks ..."""
-    found: dict[str, inspect.Parameter] = {}
-    for parent in itertools.takewhile(lambda parent: parent is not Model, MODELS[name].__mro__):
-        found = {key: p for key, p in inspect.signature(parent).parameters.items() if key not in COMMON} | found
-    return found
+    """What the constructor of the model of that name takes of its own: hidden, blocks ..."""
+    return {key: p for key, p in inspect.signature(MODELS[name]).parameters.items() if key not in COMMON}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

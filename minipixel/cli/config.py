@@ -1,22 +1,30 @@
 """The settings of a training as TOML: left beside its results, and read back by `minipixel train --config`."""
 
 import difflib
+import functools
 import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from minipixel.cli import architecture
 from minipixel.datasets import DATASETS
-from minipixel.errors import FormatError
+from minipixel.errors import FormatError, visible
+from minipixel.files import read_regular
 from minipixel.heads import HEADS
 from minipixel.models import MODELS
 from minipixel.optim import OPTIMIZERS
 
-MAX_BYTES = 2**20
-"""The longest file of settings that is read."""
+MAX_BYTES, MAX_DOTS, MAX_WORD = 2**16, 300, 1000
+"""The longest file of settings that is read, the most dots in it, and its longest word or number.
+
+For a name of many parts, x.x.x, Python's reader takes time and memory that grow as the square of their number; for a
+long number a hundred times its length.
+"""
+
+MOST, MOST_NUMBERS = 2**63, 100
+"""Numbers of settings are below; and a list has so many of them at most."""
 
 BINARIZE = ("static", "dynamic", "threshold")
 
@@ -55,8 +63,7 @@ def write(settings: Mapping[str, Any], made_with: Mapping[str, str], remarks: Se
     import tomli_w
 
     given = {name: value for name, value in settings.items() if value is not None}
-    printable = ["".join(letter if letter.isprintable() else "?" for letter in remark) for remark in remarks]
-    comments = "".join(f"# {remark}\n" for remark in printable)  # a folder's name may hold a line break
+    comments = "".join(f"# {visible(remark)}\n" for remark in remarks)  # a folder's name may hold a line break
     return f"{comments}\n{tomli_w.dumps({**given, 'made_with': dict(made_with)})}"
 
 
@@ -66,14 +73,19 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, str]]:
     Raises FormatError, one line, for a file that is no TOML, for a name that is not in the table, and for a value of
     another kind; whether, say, a rate is above 0 is for the one who takes it to say. OSError as the system gives it.
     """
-    with Path(path).open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise FormatError(f"{path}: got more than {MAX_BYTES} bytes, expected the settings of a training")
+    return decode(str(path), read_regular(path, MAX_BYTES))
+
+
+def decode(path: str, content: bytes) -> tuple[dict[str, Any], dict[str, str]]:
+    """The same of a file that is in memory already; `path` is what to call it in an error. See `read`."""
+    if (dots := content.count(b".")) > MAX_DOTS:
+        raise FormatError(f"{path}: got {dots} dots, expected at most {MAX_DOTS} in the settings of a training")
+    if re.search(rb"\w{%d}" % MAX_WORD, content):
+        raise FormatError(f"{path}: got a word of {MAX_WORD} letters or more, expected the settings of a training")
     try:
         values = tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and TOMLDecodeError are ValueErrors
-        raise FormatError(f"{path}: got a file that is not TOML ({error}), expected settings") from error
+        raise FormatError(f"{path}: got a file that is not TOML ({error!s:.200}), expected settings") from error
     made_with = values.pop("made_with", {})
     if not isinstance(made_with, dict) or not all(
         name in MADE_WITH and isinstance(value, str) for name, value in made_with.items()
@@ -82,10 +94,9 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, str]]:
     return {name: _checked(path, name, value) for name, value in values.items()}, made_with
 
 
-def _checked(path: str | os.PathLike[str], name: str, value: Any) -> Any:
-    of_models = {key for model in MODELS for key in architecture.parameters(model)}
-    if name not in OPTIONS and name not in of_models:
-        known = [*OPTIONS, *sorted(of_models)]
+def _checked(path: str, name: str, value: Any) -> Any:
+    if name not in OPTIONS and name not in _of_models():
+        known = [*OPTIONS, *_of_models()]
         close = difflib.get_close_matches(name[:60], known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise FormatError(f"{path}: got a setting {name!r:.60}, expected one of {', '.join(known)}{hint}")
@@ -96,9 +107,18 @@ def _checked(path: str | os.PathLike[str], name: str, value: Any) -> Any:
         fits, wanted = value in kind, f"one of {', '.join(kind)}"
     else:
         fits, wanted = _is(value, kind) or (kind is float and _is(value, int)), WORDS[kind]
+    numbers = value if isinstance(value, list) else [value]
     if not fits:
         raise FormatError(f"{path}: {name}: got {value!r:.60}, expected {wanted}")
+    if any(isinstance(number, (int, float)) and not abs(number) < MOST for number in numbers):
+        raise FormatError(f"{path}: {name}: got {value!r:.60}, expected {wanted} below 2**63")
     return tuple(value) if isinstance(value, list) else value
+
+
+@functools.cache
+def _of_models() -> tuple[str, ...]:
+    """The names of what some model's constructor takes."""
+    return tuple(sorted({key for model in MODELS for key in architecture.parameters(model)}))
 
 
 def _is(value: Any, kind: type) -> bool:
@@ -107,5 +127,5 @@ def _is(value: Any, kind: type) -> bool:
 
 def _is_architecture(value: Any) -> bool:
     if isinstance(value, list):
-        return all(_is(item, int) for item in value)
+        return len(value) <= MOST_NUMBERS and all(_is(item, int) for item in value)
     return isinstance(value, (int, float)) or (isinstance(value, str) and bool(re.fullmatch("[a-z_-]+", value)))

@@ -99,15 +99,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     sample.add_argument("file", help="a model.safetensors")
     sample.add_argument("-n", type=int, default=30, help="how many (default: %(default)s)")
     sample.add_argument("--label", type=int, help="the class to draw, for a conditional model (default: all in turn)")
-    sample.add_argument("--temperature", type=float, default=1.0, help="below 1 keeps to what is likely")
-    sample.add_argument(
-        "--method",
-        choices=SAMPLERS,
-        default="auto",
-        help="how, not what: all draw the same images, naive by a forward pass a sub-pixel, cached by computing each "
-        "value once, wavefront a slanted line at a time; auto takes the fastest that holds (default)",
-    )
-    sample.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    _add_drawing(sample)
     sample.add_argument("--out", default="samples.png", help="picture .png or numbers .npy (default: %(default)s)")
     sample.set_defaults(command=use.sample)
 
@@ -126,7 +118,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     complete.add_argument("-n", type=int, help="how many (default: 10 test images, or all the pictures)")
     complete.add_argument("--rows", type=int, help="how many rows to keep (default: half of them)")
     complete.add_argument("--times", type=int, default=4, help="completions of each image (default: %(default)s)")
-    complete.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    _add_drawing(complete)
     complete.add_argument("--out", default="completed.png", help="picture .png or numbers .npy (default: %(default)s)")
     complete.set_defaults(command=use.complete, split="test")
 
@@ -167,6 +159,23 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     warm = commands.add_parser("warmup", help="compile everything now, so that no first step has to wait for it")
     warm.set_defaults(command=warmup.warmup)
     return whole
+
+
+def _add_drawing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=1.0,
+        help="below 1 keeps to what is likely; 0 takes the likeliest level of each sub-pixel (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--method",
+        choices=SAMPLERS,
+        default="auto",
+        help="how, not what: all draw the same images, naive by a forward pass a sub-pixel, cached by computing each "
+        "value once, wavefront a slanted line at a time; auto takes the fastest that holds (default)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import platform
 import shlex
 from collections.abc import Mapping
@@ -13,15 +14,15 @@ from typing import Any
 import minipixel
 from minipixel.cli import config
 from minipixel.datasets import Dataset
-from minipixel.errors import FormatError
-from minipixel.files import Claim, alone_with, write_atomically
+from minipixel.errors import FormatError, visible
+from minipixel.files import Claim, alone_with, read_regular, write_atomically
 from minipixel.kernels import numba_enabled
 from minipixel.models import Model, load
 from minipixel.training import Callback
-from minipixel.training.callbacks.csv_logger import read_table
+from minipixel.training.callbacks import csv_logger
 
-MAX_BYTES = 2**26
-"""The longest log or file of figures that is read."""
+MAX_BYTES = 2**16
+"""The longest file of figures that is read."""
 
 REMARKS = (
     "The settings of a training, by the names of the options of `minipixel train`; options given there go first.",
@@ -153,7 +154,9 @@ def describe(folder: Path) -> str:
 
 def files(folder: Path) -> list[str]:
     """What is in a folder, without hidden files: those are of a training that is under way."""
-    return sorted(file.name + "/" * file.is_dir() for file in folder.iterdir() if not file.name.startswith("."))
+    return sorted(
+        visible(file.name) + "/" * file.is_dir() for file in folder.iterdir() if not file.name.startswith(".")
+    )
 
 
 def repeat_command(path: Path) -> str:
@@ -163,39 +166,36 @@ def repeat_command(path: Path) -> str:
 
 def _table(title: str, values: Mapping[str, Any]) -> list[str]:
     """A line for each, and no more, whatever is in it."""
-    shown = {name: str(value) for name, value in values.items()}
-    return [title] * bool(shown) + [
-        f"  {name:25} {text if text.isprintable() else repr(text)}" for name, text in shown.items()
-    ]
+    return [title] * bool(values) + [f"  {visible(name):25} {visible(value)}" for name, value in values.items()]
 
 
 def _figures(path: Path) -> dict[str, Any]:
     """The figures of a run: names, and numbers or words; none if there is no such file yet."""
-    if not path.is_file():
+    if not path.exists():
         return {}
+    return decode_figures(str(path), read_regular(path, MAX_BYTES))
+
+
+def decode_figures(path: str, content: bytes) -> dict[str, Any]:
+    """The same of a file that is in memory already; `path` is what to call it in an error."""
     try:
-        figures = json.loads(_content(path))
+        figures = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: got a file that is not JSON ({error}), expected figures") from error
+        raise FormatError(f"{path}: got a file that is not JSON ({error!s:.200}), expected figures") from error
     if not isinstance(figures, dict) or any(isinstance(value, (dict, list)) for value in figures.values()):
         raise FormatError(f"{path}: got other JSON, expected names and numbers")
-    return {name if name.isprintable() else repr(name): value for name, value in figures.items()}
+    return figures
 
 
 def _log(path: Path) -> list[str]:
-    """How many epochs there were, and which was the best in validation."""
-    rows = read_table(_content(path), path) if path.is_file() else []
-    reached = [row for row in rows if row.get("val_bits_per_dim")]
-    if not reached:
-        return [f"log       {len(rows)} epochs"] * bool(rows)
-    best = min(reached, key=lambda row: float(row["val_bits_per_dim"]))
-    bits = float(best["val_bits_per_dim"])
-    return [f"log       {len(rows)} epochs; on the test images the best is {best['epoch']}, {bits:.4f} bits/dim"]
-
-
-def _content(path: Path) -> bytes:
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise FormatError(f"{path}: got more than {MAX_BYTES} bytes, expected what minipixel train writes")
-    return content
+    """How many epochs there were, and which was the best in validation; of a long log a row at a time is in memory."""
+    epochs, best, bits = 0, "", math.inf
+    rows = csv_logger.read_table(read_regular(path, csv_logger.MAX_BYTES), path) if path.exists() else ()
+    for row in rows:
+        epochs += 1
+        reached = float(row.get("val_bits_per_dim") or math.inf)
+        if reached < bits:
+            best, bits = row["epoch"], reached
+    if bits == math.inf:
+        return [f"log       {epochs} epochs"] * bool(epochs)
+    return [f"log       {epochs} epochs; on the test images the best is {visible(best)}, {bits:.4f} bits/dim"]

@@ -29,9 +29,7 @@ def sample(arguments: argparse.Namespace) -> int:
     condition = (
         model.conditions.in_turn(arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
     )
-    images = model.sample(
-        arguments.n, condition, rng=arguments.seed, temperature=arguments.temperature, method=arguments.method
-    )
+    images = model.sample(arguments.n, condition, **_drawing(arguments))
     _write(out, images, lambda: plots.image_grid(images, model.levels, columns=min(10, arguments.n)))
     print(f"{arguments.n} images in {out}")
     return 0
@@ -48,11 +46,16 @@ def complete(arguments: argparse.Namespace) -> int:
     rows = H // 2 if rows is None else check_count("--rows", rows, 0, H)
     images, labels = images[:n], None if labels is None else np.tile(labels[:n], times)
     known = np.indices((H, W))[0] < rows
-    completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, rng=arguments.seed)
+    completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, **_drawing(arguments))
     completed = completed.reshape(times, n, H, W, C)
     _write(out, completed, lambda: plots.completion_grid(images, known, completed, model.levels))
     print(f"{n} images, {rows} of {H} rows kept, {times} completions of each in {out}")
     return 0
+
+
+def _drawing(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How to draw, as `sample` and `complete` are told it."""
+    return {"rng": arguments.seed, "temperature": arguments.temperature, "method": arguments.method}
 
 
 def evaluate(arguments: argparse.Namespace) -> int:

@@ -2,13 +2,14 @@
 
 import argparse
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minipixel.kernels import numba_enabled
+from minipixel.kernels import compiling, numba_enabled
 from minipixel.models import MODELS, EmbeddingNet, Model
 from minipixel.training import fit, fit_embedding
 
@@ -16,13 +17,22 @@ from minipixel.training import fit, fit_embedding
 def warmup(arguments: argparse.Namespace) -> int:
     """Train and draw with a tiny model of every kind: compiled code goes by kinds of array, not by their sizes."""
     if not numba_enabled():
-        raise ValueError("warmup: got no Numba to compile with, wanted it installed, and MINIPIXEL_NUMBA not 0")
+        raise ValueError(
+            "warmup: got no Numba to compile with, wanted it installed, and neither MINIPIXEL_NUMBA=0 "
+            "nor NUMBA_DISABLE_JIT=1"
+        )
     began = time.perf_counter()
-    for name, work in _works():
-        start = time.perf_counter()
-        work()
-        print(f"{name:24} {time.perf_counter() - start:6.1f} s")
-    print(f"{'in all':24} {time.perf_counter() - began:6.1f} s; kept on disk, until minipixel or Numba changes")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "kernel cache: ")  # that something is not kept is said below
+        for name, work in _works():
+            start = time.perf_counter()
+            work()
+            print(f"{name:24} {time.perf_counter() - start:6.1f} s")
+    print(f"{'in all':24} {time.perf_counter() - began:6.1f} s")
+    folders, failures = compiling.kept()
+    if failures:
+        raise ValueError(f"warmup: {len(failures)} of the kernels will be compiled again; {failures[0]}")
+    print(f"kept in {', '.join(folders)}, until minipixel or Numba changes")
     return 0
 
 

@@ -112,6 +112,10 @@ class Clock:
         """The clock of a model that draws its sub-pixels in its own order or, given a slope, along slanted lines."""
         return cls(Trace(model), model.head.groups, model.order if slope is None else raster(model.image_shape, slope))
 
+    def __repr__(self) -> str:
+        causal = "causal" if self.causal else "not causal"
+        return f"Clock({len(self.trace.nodes)} nodes, {int(self.times.max()) + 1} steps, {causal})"
+
     @property
     def output(self) -> Place:
         """Where the output stands."""

@@ -1,8 +1,11 @@
 """A model's forward pass as a list of nodes, each of which says which pixels of which other nodes it reads.
 
-The pass is run once, on one image of zeros, and the tape is kept: every op on it tells, by its `local`, what it does at
-a single pixel. Ops that only move pixels leave no node behind: whoever reads through a shift, a mirror or a skew reads
+The pass is run once (see passes.py), and the tape is kept: every op on it tells, by its `local`, what it does at a
+single pixel. Ops that only move pixels leave no node behind: whoever reads through a shift, a mirror or a skew reads
 the map below it, by another index.
+
+Two things a trace takes for granted. An op reads what its `local` says, and what a model has at hand is what it was:
+`holds` asks that again, of the model as it is now.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from minipixel import kernels
+from minipixel.clock.passes import READING, DifferenceError, Pass
+from minipixel.errors import TraceError
 from minipixel.ops.local import START, ZERO, Look, Own
 from minipixel.tensor import Tensor, inputs_first
 
@@ -65,46 +69,47 @@ class Trace:
 
     def __init__(self, model: Any) -> None:
         H, W, C = model.image_shape
-        names = {id(parameter): name for name, parameter in model.named_parameters()}
-        rng = np.random.default_rng(0)
-        x = Tensor(model.xp.zeros((H, W, 1, C), model.dtype))
-        condition = model.condition_map(model.conditions.random(1, rng))
-        self.condition = None if condition is None else Tensor(condition)
-        with kernels.as_written():
-            output = model.forward(x, self.condition)
-
-        self.image = Node("the image", "the image", (H, W), C, x)
+        self._pass = first = Pass(model)
+        _assert_alike_in_every_pass(first)
+        self.condition = first.condition
+        self.image = Node("the image", "the image", (H, W), C, first.image)
         self.nodes = [self.image]
-        self._places: dict[int, Place] = {id(x): Place(self.image, np.arange(H * W))}
-        self._layers: dict[int, str] = {}
+        self._places: dict[int, Place] = {id(first.image): Place(self.image, np.arange(H * W))}
+        output = first.image if first.output is None else first.output.tensor
         for tensor in inputs_first(output):
-            self._layers[id(tensor)] = self._layer(tensor, names)
             if tensor.call is not None and any(id(source) in self._places for source in tensor.inputs):
                 self._places[id(tensor)] = self._place(tensor)
-        if id(output) not in self._places:
-            raise ValueError(f"clock: got a {type(model).__name__} whose output does not depend on the image at all")
+        if first.output is None or id(output) not in self._places:
+            raise TraceError(f"clock: got a {type(model).__name__} whose output does not depend on the image at all")
         self.output = self._places[id(output)]
-        for node in self.nodes:
-            _forget(node)
+        first.forget()
 
-    def _layer(self, tensor: Tensor, names: dict[int, str]) -> str:
-        """The layer whose weights an op uses, as a dotted path; or the layer it comes after; "" for constants."""
-        if id(tensor) in names:
-            return names[id(tensor)].rpartition(".")[0] or names[id(tensor)]
-        layers = [self._layers[id(source)] for source in tensor.inputs if isinstance(source, Tensor)]
-        own = [layer for layer, source in zip(layers, _tensors(tensor), strict=True) if source.vjp is None]
-        return next((layer for layer in (*own, *reversed(layers)) if layer), "")
+    def __repr__(self) -> str:
+        return f"Trace({len(self.nodes)} nodes, from {self.image!r} to {self.output.node!r})"
+
+    def holds(self, model: Any) -> bool:
+        """Whether it is still the trace of that model: of its layers, its masks, and of all else that it has at hand.
+
+        It takes as long as calling the ops does, without their arithmetic.
+        """
+        try:
+            Pass(model, self._pass, image=1, condition=1, N=2)
+        except TraceError:
+            return False
+        return True
 
     def _place(self, tensor: Tensor) -> Place:
         """The node of an op that the image reaches; for one that moves pixels, where these come from."""
         assert tensor.call is not None
         op, static = tensor.call
+        made = self._pass.values[id(tensor)]
         if op.local is None:
-            raise ValueError(
-                f"clock: got op {op.__name__} on the way from image to output, wanted one that says what it reads at a "
+            raise TraceError(
+                f"clock: got op {made.name} on the way from image to output, wanted one that says what it reads at a "
                 "pixel; give it @op(local=...), see minipixel/ops/local.py"
             )
-        arrays = [source.data if isinstance(source, Tensor) else source for source in tensor.inputs]
+        known = self._pass.values
+        arrays = [known[id(source)].array if isinstance(source, Tensor) else source for source in tensor.inputs]
         local = op.local(op.arrays, *arrays, **static)
         H, W = local.size
         reads = [
@@ -115,10 +120,12 @@ class Trace:
         if local.kind == "move":
             ((node, look),) = reads
             return Place(node, look.index[:, 0])
-        weighted = any(source.vjp is None and self._layers[id(source)] for source in _tensors(tensor))
-        layer = self._layers[id(tensor)]
-        name = f"{layer} ({op.__name__})" if weighted else f"{op.__name__} after {layer or 'the image'}"
-        node = Node(name, layer, local.size, tensor.shape[-1], tensor, weighted=weighted, local=local, reads=reads)
+        node = Node(
+            *(made.name, made.layer, local.size, tensor.shape[-1], tensor),
+            weighted=made.weighted,
+            local=local,
+            reads=reads,
+        )
         self.nodes.append(node)
         inside = np.arange(H * W) if local.own is None else np.where(local.own.inside, np.arange(H * W), START)
         return Place(node, inside)
@@ -136,15 +143,38 @@ class Trace:
         return place.node, Look(index, look.channels)
 
 
-def _tensors(tensor: Tensor) -> list[Tensor]:
-    return [source for source in tensor.inputs if isinstance(source, Tensor)]
+CHANGES: dict[str, dict[str, Any]] = {
+    "from pass to pass, though nothing else changes": {},
+    "with the image": {"image": 1},
+    "with the condition": {"condition": 1},
+    "with the weights": {"other_weights": True},
+    "with the number of images": {"N": 2},
+}
+"""What can be different in another pass. A model must not notice but by what it reads on the tape."""
+
+FIXED = "make it once, outside forward, and keep it"
 
 
-def _forget(node: Node) -> None:
-    """Let go of what the tape keeps for a backward pass that will not come: a trace is kept as long as its model."""
-    if node.tensor is not None and node.tensor.vjp is not None and not node.constant:
-        node.tensor.data, node.tensor.vjp = None, _forgotten
+def _assert_alike_in_every_pass(first: Pass) -> None:
+    """TraceError unless a pass on other images and conditions, on more of them and on other weights is the same one.
+
+    The model is then as the first pass left it: whoever counts, or keeps something for the next pass, is seen.
+    """
+    try:
+        Pass(first.twin, first, image=1, condition=1, other_weights=True)
+        Pass(first.twin, first, N=2)
+    except DifferenceError as difference:
+        found = [change for change, options in CHANGES.items() if _differs(first, options)]
+        change = found[0] if found else "with image, condition and weights together"
+        way_out = FIXED if change == next(iter(CHANGES)) else READING
+        raise TraceError(
+            f"clock: got {difference}: it changes {change}, wanted the same in every pass; {way_out}"
+        ) from None
 
 
-def _forgotten(gradient: Any) -> Any:
-    raise ValueError("backward: this graph was traced by the clock; run the forward pass again")
+def _differs(first: Pass, options: dict[str, Any]) -> bool:
+    try:
+        Pass(first.twin, first, **options)
+    except TraceError:
+        return True
+    return False

@@ -2,9 +2,9 @@
 
 import hashlib
 import os
-from pathlib import Path
 
 from minipixel.errors import FormatError
+from minipixel.files import read_regular
 
 
 def read_content(path: str | os.PathLike[str], max_bytes: int, sha256: str | None = None) -> bytes:
@@ -12,14 +12,10 @@ def read_content(path: str | os.PathLike[str], max_bytes: int, sha256: str | Non
 
     Raises FormatError if it is larger or another file; FileNotFoundError and other OSErrors as the system gives them.
     """
-    with Path(path).open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size > max_bytes:
-            raise FormatError(f"{path}: {size} bytes, expected at most {max_bytes}")
-        file.seek(0)
-        content = file.read(size)
+    content = read_regular(path, max_bytes)
     if sha256 is not None and (digest := hashlib.sha256(content).hexdigest()) != sha256:
         raise FormatError(
-            f"{path}: {size} bytes with SHA-256 {digest}, expected {sha256}; it is not the original of this data set"
+            f"{path}: {len(content)} bytes with SHA-256 {digest}, expected {sha256}; it is not the original of this "
+            "data set"
         )
     return content

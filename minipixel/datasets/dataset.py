@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 Folder = str | os.PathLike[str]
 
+SHOWN = 40
+"""How many pictures of a data set a notebook shows."""
+
 
 # Without eq=False, == would compare arrays, which has no single answer.
 @dataclass(frozen=True, eq=False, repr=False)
@@ -18,6 +21,9 @@ class Split:
     labels: NDArray[np.int64]
 
     def __repr__(self) -> str:
+        return f"Split({self})"
+
+    def __str__(self) -> str:
         N, H, W, C = self.images.shape
         return f"{N} images, {H}x{W}x{C}"
 
@@ -42,9 +48,20 @@ class Dataset:
         return H, W, C
 
     def __repr__(self) -> str:
+        return f"Dataset({self})"
+
+    def __str__(self) -> str:
         N, N_test = len(self.train.images), len(self.test.images)
         H, W, C = self.image_shape
         return (
             f"{self.name}: {N} train + {N_test} test images, {H}x{W}x{C}, "
             f"{self.levels} levels, {len(self.classes)} classes"
         )
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: some of the training images, spread over all of them."""
+        from minipixel import plots
+
+        N = len(self.train.images)
+        some = self.train.images[np.linspace(0, N - 1, min(N, SHOWN)).astype(int)]
+        return plots.png(plots.image_grid(some, self.levels, title=str(self))) if N else None

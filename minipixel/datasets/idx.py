@@ -5,26 +5,28 @@ An IDX file is four bytes (0, 0, the code of the number type, the number of dime
 Format: http://yann.lecun.com/exdb/mnist/ (at the foot of the page)
 """
 
-import gzip
 import hashlib
 import io
 import math
 import os
 import struct
 import zlib
-from pathlib import Path
-from typing import IO, Any
+from typing import IO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minipixel.errors import FormatError
+from minipixel.files import open_regular
 
 MAX_BYTES = 1 << 28  # of the unpacked numbers; MNIST's training images are 47 MB
 
 _UNSIGNED_BYTE = 0x08
 _GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK = 1 << 16  # gzip takes the memory for what it is asked for, whether or not so much is there
+_CHUNK = 1 << 16
+_ZLIB_GZIP = 31  # the number by which zlib knows gzip
+_MAX_MEMBERS = 1 << 12  # of a gzip file; MNIST's have one
+_MAX_AROUND = 1 << 20  # bytes of a file that are not numbers: its header, and what gzip adds where it can pack nothing
 
 
 def read_idx(
@@ -37,7 +39,8 @@ def read_idx(
     Raises FormatError if the file is damaged, too short, too long, of another type or shape, larger than `max_bytes`
     or not the one with that digest; FileNotFoundError if there is no such file.
     """
-    with Path(path).open("rb") as file:
+    file, _ = open_regular(path, max_bytes + _MAX_AROUND)
+    with file:
         return _decode(str(path), file, dims, sha256, max_bytes)
 
 
@@ -51,7 +54,7 @@ def decode_idx(
 def _decode(name: str, file: IO[bytes], dims: int, sha256: str | None, max_bytes: int) -> NDArray[np.uint8]:
     packed = file.read(2) == _GZIP_MAGIC
     file.seek(0)
-    stream: Any = gzip.GzipFile(fileobj=file) if packed else file
+    stream: _Stream = _Unpacked(file) if packed else file
     try:
         header = _read_up_to(stream, 4 + 4 * dims)
         shape = _parse_header(header, dims, name)
@@ -62,7 +65,7 @@ def _decode(name: str, file: IO[bytes], dims: int, sha256: str | None, max_bytes
         # One byte more than there should be: it shows a tail without unpacking all of it, and where there is none
         # the reader meets the end of the gzip stream, where the check sum is.
         content = _read_up_to(stream, size + 1)
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+    except (zlib.error, EOFError) as error:
         raise FormatError(f"{name}: damaged gzip ({error}), expected an IDX file, plain or gzipped") from error
     if len(content) != size:
         got = f"{len(content)} bytes" if len(content) < size else "more bytes"
@@ -78,7 +81,47 @@ def _decode(name: str, file: IO[bytes], dims: int, sha256: str | None, max_bytes
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _read_up_to(stream: IO[bytes], size: int) -> bytearray:
+class _Stream(Protocol):
+    """What is read from, a file or what is packed in it."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most so many; none at the end."""
+
+
+class _Unpacked:
+    """What is packed in a gzip file: all its members, one after the other; zeros after the last are passed over.
+
+    Python's own reader walks such zeros, and the names in a header, byte by byte, however many there are.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._packed, self._members = file, b"", 1
+        self._member = zlib.decompressobj(_ZLIB_GZIP)
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most so many; none at the end. Raises zlib.error, EOFError."""
+        while True:
+            if self._member.eof:
+                rest = self._member.unused_data.lstrip(b"\0")
+                while not rest and (chunk := self._file.read(_CHUNK)):
+                    rest = chunk.lstrip(b"\0")
+                if not rest:
+                    return b""
+                self._members += 1
+                if self._members > _MAX_MEMBERS:
+                    raise zlib.error(f"more than {_MAX_MEMBERS} members")
+                self._member, self._packed = zlib.decompressobj(_ZLIB_GZIP), rest
+            self._packed = self._packed or self._file.read(_CHUNK)
+            at_end = not self._packed
+            got = self._member.decompress(self._packed, size)  # of nothing: what zlib still has
+            self._packed = self._member.unconsumed_tail
+            if got:
+                return got
+            if at_end and not self._member.eof:
+                raise EOFError("it ends too soon")
+
+
+def _read_up_to(stream: _Stream, size: int) -> bytearray:
     """Read `size` bytes, or fewer at the end; memory grows with what arrives, not with what a header declares."""
     content = bytearray()
     while len(content) < size and (chunk := stream.read(min(_CHUNK, size - len(content)))):

@@ -17,7 +17,7 @@ from minipixel.datasets.npy import read_array
 from minipixel.errors import FormatError
 
 MAX_BYTES = 1 << 28  # of a file, and of the arrays read from it; the largest we bundle is 1.5 MB
-MAX_DIRECTORY = 1 << 20  # of the zip directory, which Python reads as a whole, an object an entry
+MAX_DIRECTORY = 1 << 16  # of the zip directory, which Python reads as a whole, an object an entry
 
 _ENCRYPTED = 1  # bit 0 of a zip member's flags
 _END = struct.Struct("<4s4H2LH")  # the record at the end: magic, disks, entries, size and place of the directory

@@ -20,8 +20,9 @@ from minipixel.datasets.content import read_content
 from minipixel.errors import FormatError
 
 MAX_PIXELS = 64_000_000
+MAX_SIDE = (1 << 16) - 1  # in pixels: rows are unfiltered two at a time at least, so they are to be short
 MAX_BYTES = 1 << 28  # of a file: 64 Mpx in colour and with alpha, not compressed at all
-MAX_CHUNKS = 1 << 16
+MAX_CHUNKS, BYTES_A_CHUNK = 1024, 1024  # so many chunks, and one more for each so many bytes of the file
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">2I5B")
@@ -50,7 +51,7 @@ class _Header(NamedTuple):
 def read_png(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Read a PNG picture: uint8 (H, W, C) in 0..255, C = 1 if it is grey and 3 if it has colours or a palette.
 
-    It has 8 bits a channel, at most 64 Mpx, no interlacing, and no transparent pixel.
+    It has 8 bits a channel, at most 64 Mpx, none of its sides above 65,535, no interlacing, and no transparent pixel.
     Raises FormatError if the file is damaged, too short, too long, or another kind of picture; FileNotFoundError if
     there is no such file.
     """
@@ -79,6 +80,7 @@ def _chunks(name: str, content: bytes) -> list[tuple[bytes, memoryview]]:
     if content[:8] != _SIGNATURE:
         raise FormatError(f"{name}: starts with {content[:8].hex(' ') or 'nothing'}, expected a PNG file")
     view, place, chunks = memoryview(content), 8, list[tuple[bytes, memoryview]]()
+    most = MAX_CHUNKS + len(content) // BYTES_A_CHUNK
     while not chunks or chunks[-1][0] != b"IEND":
         if place + 12 > len(content):
             raise FormatError(f"{name}: ends after {len(content)} bytes, expected more chunks, the last being IEND")
@@ -90,8 +92,8 @@ def _chunks(name: str, content: bytes) -> list[tuple[bytes, memoryview]]:
             raise FormatError(f"{name}: chunk {kind!r} is damaged, expected data that match its CRC")
         chunks.append((kind, data))
         place += 12 + length
-        if len(chunks) > MAX_CHUNKS:
-            raise FormatError(f"{name}: more than {MAX_CHUNKS} chunks, expected fewer")
+        if len(chunks) > most:
+            raise FormatError(f"{name}: more than {most} chunks in {len(content)} bytes, expected fewer")
     if place != len(content):
         raise FormatError(f"{name}: {len(content) - place} bytes after the end of the picture, expected none")
     _check_order(name, chunks)
@@ -120,8 +122,11 @@ def _parse_header(name: str, chunks: list[tuple[bytes, memoryview]]) -> _Header:
     if len(data) != _HEADER.size:
         raise FormatError(f"{name}: has a header of {len(data)} bytes, expected {_HEADER.size}")
     width, height, bits, kind, compression, filters, interlace = _HEADER.unpack(data)
-    if not 0 < width * height <= MAX_PIXELS:
-        raise FormatError(f"{name}: declares {width}x{height} pixels, expected at least one and at most {MAX_PIXELS}")
+    if not 0 < width * height <= MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise FormatError(
+            f"{name}: declares {width}x{height} pixels, expected at least one and at most {MAX_PIXELS}, "
+            f"no more than {MAX_SIDE} on a side"
+        )
     if bits != 8 or kind not in _MODES:
         raise FormatError(f"{name}: has {bits} bits a channel and colour type {kind}, expected 8 bits, grey or colour")
     if compression or filters or interlace:

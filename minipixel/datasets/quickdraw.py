@@ -17,6 +17,7 @@ from minipixel.errors import FormatError
 
 URL = "https://storage.googleapis.com/quickdraw_dataset/full/numpy_bitmap/"
 DEFAULT = ("apple", "cat", "fish")  # 315 MB to download
+PER_CLASS = 10_000
 H, W = 28, 28
 
 _TABLE = Path(__file__).parent / "data" / "quickdraw.txt"
@@ -29,7 +30,7 @@ def digests() -> dict[str, str]:
     return {name: sha256 for name, _, sha256 in (line.split("\t") for line in lines)}
 
 
-def load(root: Folder | None = None, *, classes: Sequence[str] = DEFAULT, per_class: int | None = 10_000) -> Dataset:
+def load(root: Folder | None = None, *, classes: Sequence[str] = DEFAULT, per_class: int | None = PER_CLASS) -> Dataset:
     """Load drawings of these classes, (28, 28, 1) with 256 levels, 0 being the paper: by default 10,000 of each of 3.
 
     `classes` names any of the 345, "cat" or "The Eiffel Tower", which become labels 0, 1, ... in that order. The first

@@ -5,11 +5,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minipixel.models.checks import as_images, dtype_hint
+from minipixel.randomness import generator
+from minipixel.spelling import did_you_mean, spelled
+
 MAX_LEVELS = 1 << 16  # of 16-bit pictures
+HOW = ("static", "dynamic", "threshold")
 
 Rng = None | int | np.random.SeedSequence | np.random.Generator
 
 
+@spelled
 def binarize(
     images: ArrayLike, levels: int, how: str = "static", rng: Rng = 0, *, threshold: float = 0.5
 ) -> NDArray[np.uint8]:
@@ -33,12 +39,13 @@ def binarize(
             raise ValueError(f"binarize: threshold is {threshold!r}, wanted a fraction of the top level in [0, 1)")
         return (images > threshold * (levels - 1)).astype(np.uint8)
     if how not in ("static", "dynamic"):
-        raise ValueError(f"binarize: how is {how!r}, wanted 'static', 'dynamic' or 'threshold'")
+        raise ValueError(f"binarize: how is {how!r}, wanted 'static', 'dynamic' or 'threshold'{did_you_mean(how, HOW)}")
     # Of the Q-1 numbers 0..Q-2, exactly `value` lie below `value`: the probability holds without any rounding.
-    draws = np.random.default_rng(rng).integers(levels - 1, size=images.shape, dtype=np.min_scalar_type(levels - 1))
+    draws = generator(rng).integers(levels - 1, size=images.shape, dtype=np.min_scalar_type(levels - 1))
     return (draws < images).astype(np.uint8)
 
 
+@spelled
 def quantize(images: ArrayLike, levels: int, to: int = 4) -> NDArray[np.uint8]:
     """Reduce images (N, H, W, C) from Q = `levels` levels to levels 0..to-1, uint8: value * to // Q.
 
@@ -59,12 +66,10 @@ def _check(name: str, images: ArrayLike, levels: int) -> NDArray[Any]:
     """Return images (N, H, W, C) as an array once they are known to be whole numbers in 0..Q-1."""
     if not (_is_integer(levels) and 2 <= levels <= MAX_LEVELS):
         raise ValueError(f"{name}: levels is {levels!r}, wanted a whole number from 2 to {MAX_LEVELS}")
-    images = np.asarray(images)
+    given, images = type(images), as_images(images)
     if images.dtype.kind not in "iu":
-        raise ValueError(
-            f"{name}: images are {images.dtype}, wanted integers 0..{levels - 1}; "
-            "scale them to that range, round, and use images.astype('uint8')"
-        )
+        hint = dtype_hint("images" if given is np.ndarray else "np.asarray(images)", images, levels)
+        raise ValueError(f"{name}: images are {images.dtype}, wanted integers 0..{levels - 1}{hint}")
     if images.ndim != 4:
         raise ValueError(
             f"{name}: images have shape {images.shape}, wanted (N, H, W, C); grey ones need images[..., None]"

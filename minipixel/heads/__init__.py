@@ -4,6 +4,8 @@ from minipixel.heads.base import Head
 from minipixel.heads.bernoulli import Bernoulli
 from minipixel.heads.categorical import Categorical
 from minipixel.heads.mixture import LogisticMixture, NormalMixture
+from minipixel.shown import short
+from minipixel.spelling import did_you_mean
 
 # The one table of heads, by the name that models take; `HEADS[name].fits(Q)` says for which numbers of levels.
 HEADS: dict[str, type[Head]] = {head.name: head for head in (Bernoulli, Categorical, LogisticMixture, NormalMixture)}
@@ -19,9 +21,11 @@ def make_head(name: str | None, C: int, Q: int, mixtures: int = 5) -> Head:
     """
     if name is None:
         name = "bernoulli" if Q == 2 else "categorical"
-    if name not in tuple(HEADS):
-        raise ValueError(f"head: got {name!r}, wanted one of {', '.join(HEADS)}")
+    if not isinstance(name, str) or name not in HEADS:
+        raise ValueError(f"head: got {short(name)}, wanted one of {', '.join(HEADS)}{did_you_mean(name, HEADS)}")
     if not HEADS[name].fits(Q):
         fitting = ", ".join(other for other, head in HEADS.items() if head.fits(Q))
-        raise ValueError(f"head: got {name!r} for {Q} levels, wanted {HEADS[name].most_levels} at most; use {fitting}")
+        raise ValueError(
+            f"head: got {short(name)} for {Q} levels, wanted {HEADS[name].most_levels} at most; use {fitting}"
+        )
     return HEADS[name](C, Q, mixtures)

@@ -6,6 +6,19 @@ import numpy as np
 
 from minipixel.tensor import Tensor
 
+TIE = 1e-12
+"""Levels whose log-probabilities are closer than this, in nats, tie: so close, rounding alone tells them apart."""
+NO_DISTRIBUTION = (
+    "draw: got NaN or infinite numbers from the model, wanted parameters of a distribution; its weights, or what it is "
+    "told, are too large"
+)
+
+
+def check_drawn_from(numbers: np.ndarray) -> None:
+    """ValueError unless these are finite: a highest logit, say, without which there is no distribution to draw from."""
+    if not np.isfinite(numbers).all():
+        raise ValueError(NO_DISTRIBUTION)
+
 
 class Head:
     """A family of distributions over one sub-pixel, given P parameters a pixel.
@@ -40,6 +53,10 @@ class Head:
         """The level whose slice of the CDF holds each uniform: (N, P), (N, C), (N,) in [0, 1) -> (N,).
 
         `pixel` holds the channels drawn so far. `temperature` divides logits and multiplies the scales of a mixture:
-        below 1 keeps to what is likely.
+        below 1 keeps to what is likely. At 0 it is the likeliest level, the lowest of several that tie, whatever the
+        uniform.
         """
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.groups)} parameters a pixel, {int(self.groups.max()) + 1} channels)"

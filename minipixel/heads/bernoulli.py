@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import ops
-from minipixel.heads.base import Head
+from minipixel.heads.base import TIE, Head, check_drawn_from
 from minipixel.tensor import Tensor
 
 
@@ -26,6 +26,11 @@ class Bernoulli(Head):
         self, parameters: np.ndarray, pixel: np.ndarray, channel: int, uniforms: np.ndarray, temperature: float
     ) -> np.ndarray:
         """1 where the uniform lies above p(0): (N, C), (N, C), (N,) -> (N,)."""
-        logit = parameters[:, channel].astype(np.float64) / temperature
+        logit = parameters[:, channel].astype(np.float64)
+        if temperature == 0:
+            check_drawn_from(logit)
+            return (logit > TIE).astype(np.uint8)
+        logit = logit / temperature
+        check_drawn_from(logit)
         # p(0) = 1 / (1 + e ** logit), written so that no exponential overflows
         return (uniforms >= np.exp(-np.logaddexp(0, logit))).astype(np.uint8)

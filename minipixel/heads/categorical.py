@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import ops
-from minipixel.heads.base import Head
+from minipixel.heads.base import TIE, Head, check_drawn_from
 from minipixel.tensor import Tensor
 
 
@@ -29,8 +29,12 @@ class Categorical(Head):
         self, parameters: np.ndarray, pixel: np.ndarray, channel: int, uniforms: np.ndarray, temperature: float
     ) -> np.ndarray:
         """How many levels have their whole slice of the CDF below the uniform: (N, C*Q), (N, C), (N,) -> (N,)."""
-        logits = parameters[:, channel * self.Q : (channel + 1) * self.Q].astype(np.float64) / temperature
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        logits = parameters[:, channel * self.Q : (channel + 1) * self.Q].astype(np.float64)
+        highest = logits.max(axis=1, keepdims=True)
+        check_drawn_from(highest)
+        if temperature == 0:
+            return (logits >= highest - TIE).argmax(axis=1).astype(np.uint8)
+        weights = np.exp((logits - highest) / temperature)
         edges = weights.cumsum(axis=1)
         below = edges[:, :-1] <= uniforms[:, None] * edges[:, -1:]  # the last edge is 1: no uniform lies above it
         return below.sum(axis=1).astype(np.uint8)

@@ -7,7 +7,7 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.backend import special
-from minipixel.heads.base import Head
+from minipixel.heads.base import TIE, Head, check_drawn_from
 from minipixel.ops import mixture
 from minipixel.tensor import Tensor
 
@@ -41,13 +41,19 @@ class Mixture(Head):
         """How many bins end below the uniform, in the CDF given earlier channels: (N, P), (N, C), (N,) -> (N,).
 
         A component counts by how well it foretold the earlier channels. What comes back is a level, not a real number
-        to be rounded. `temperature` divides the mixture logits and multiplies the scales.
+        to be rounded. `temperature` divides the mixture logits and multiplies the scales; at 0 it is the fullest bin.
         """
+        fullest, temperature = temperature == 0, temperature or 1.0
         logits, means, log_scales, _ = mixture.mixture_parts(parameters.astype(np.float64), pixel, self.Q)
         m, d, lowest, highest, precision = mixture.bins(pixel, self.Q, means, log_scales, temperature)
         log_mass, _ = self.log_mass(m[:, :channel], d[:, :channel], lowest[:, :channel], highest[:, :channel])
-        scores = logits / temperature + log_mass.sum(axis=1)
-        weights = np.exp(scores - scores.max(axis=1, keepdims=True))  # (N, M)
+        scores = (logits - logits.max(axis=1, keepdims=True)) / temperature + log_mass.sum(axis=1)
+        highest = scores.max(axis=1, keepdims=True)
+        check_drawn_from(highest)
+        check_drawn_from(means[:, channel] * precision[:, channel])
+        weights = np.exp(scores - highest)  # (N, M)
+        if fullest:
+            return self._fullest(weights, means[:, channel], precision[:, channel])
         target = uniforms * weights.sum(axis=1)
         level = np.zeros(len(parameters), int)
         for step in 2 ** np.arange(7, -1, -1):  # 256 levels: the answer has 8 bits, found from the highest down
@@ -55,6 +61,19 @@ class Mixture(Head):
             below = weights * self.cdf((edge[:, None] - means[:, channel]) * precision[:, channel])
             level += step * ((level + step < self.Q) & (below.sum(axis=1) <= target))
         return level.astype(np.uint8)
+
+    def _fullest(self, weights: np.ndarray, means: np.ndarray, precision: np.ndarray) -> np.ndarray:
+        """The bin with the most mass, the lowest of several that tie, under components that weigh: (N, M) each -> (N,).
+
+        The fullest bin has a share of at least 1 / Q, so that nothing is lost in the difference of two CDFs.
+        """
+        edges = (2 * np.arange(1, self.Q) - 1) / (self.Q - 1) - 1
+        below = np.zeros((len(weights), self.Q + 1))
+        below[:, -1] = weights.sum(axis=1)
+        for weight, mean, inverse_scale in zip(weights.T, means.T, precision.T, strict=True):
+            below[:, 1:-1] += weight[:, None] * self.cdf((edges - mean[:, None]) * inverse_scale[:, None])
+        mass = np.diff(below, axis=1)
+        return (mass >= mass.max(axis=1, keepdims=True) * (1 - TIE)).argmax(axis=1).astype(np.uint8)
 
 
 class LogisticMixture(Mixture):

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.kernels import reference
+from minipixel.kernels import compiling, reference
+from minipixel.kernels.shapes import guarded, plain
 
 __all__ = ["COMPILED", "KERNELS", "Kernel", "as_written", "col2im", "compiled", "im2col", "numba_enabled"]
 
@@ -45,17 +46,33 @@ class Kernel:
         """Run the override if `x` is a float32 or float64 host array and Numba is on, else the reference."""
         suits = isinstance(x, np.ndarray) and x.dtype in (np.float32, np.float64)
         body = self.override if suits else None
-        return (body or self.reference)(x, *args)
+        return self.reference(x, *args) if body is None else body(plain(x), *args)
 
 
 def numba_enabled() -> bool:
-    """Whether overrides run: Numba is installed, and the environment does not say MINIPIXEL_NUMBA=0."""
-    return os.environ.get("MINIPIXEL_NUMBA", "1") != "0" and _numba_installed()
+    """Whether overrides run: Numba is installed and works, and the environment does not say MINIPIXEL_NUMBA=0.
+
+    Nor NUMBA_DISABLE_JIT=1, which asks Numba to compile nothing.
+    """
+    return os.environ.get("MINIPIXEL_NUMBA", "1") != "0" and _numba_works()
 
 
 @functools.cache
-def _numba_installed() -> bool:
-    return importlib.util.find_spec("numba") is not None
+def _numba_works() -> bool:
+    if importlib.util.find_spec("numba") is None:
+        return False
+    try:
+        if importlib.import_module("numba").config.DISABLE_JIT:
+            return False
+        for file in ("blas", "functions"):  # they need the most of Numba
+            importlib.import_module(f"minipixel.kernels.{file}")
+    except Exception as error:  # not made for this NumPy or Python, or damaged, or without a part that we need
+        compiling.warn_once(
+            f"kernels: got a Numba that does not work ({type(error).__name__}: {error}), wanted one that does; all "
+            "runs as it is written, slower; install another Numba, or set MINIPIXEL_NUMBA=0"
+        )
+        return False
+    return True
 
 
 im2col = Kernel(reference.im2col)
@@ -91,7 +108,8 @@ COMPILED = {
 def compiled(name: str, inputs: Sequence[Any]) -> Callable[..., Any] | None:
     """The compiled body of an op or layer, if Numba is on and all inputs are host arrays of one of its two dtypes.
 
-    Inputs that are None are left out of account. The body returns None for what it does not do, or not faster.
+    Inputs that are None are left out of account. The body returns None for what it does not do, or not faster. It takes
+    arrays in any order of memory, read-only ones too, and gives the definition's result (see shapes.py).
     """
     if getattr(_local, "as_written", False) or not numba_enabled():
         return None
@@ -99,7 +117,12 @@ def compiled(name: str, inputs: Sequence[Any]) -> Callable[..., Any] | None:
     dtype = getattr(arrays[0], "dtype", None)
     if dtype not in (np.float32, np.float64) or not all(type(x) is np.ndarray and x.dtype == dtype for x in arrays):
         return None
-    return getattr(importlib.import_module(f"minipixel.kernels.{COMPILED[name]}"), name)
+    return _body(name)
+
+
+@functools.cache
+def _body(name: str) -> Callable[..., Any]:
+    return guarded(getattr(importlib.import_module(f"minipixel.kernels.{COMPILED[name]}"), name))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,8 @@ import numpy as np
 from numba import types
 from numba.extending import get_cython_function_address
 
+from minipixel.blas_threads import one_blas_thread
+
 
 def _external(name):
     llvmlite.binding.add_symbol(f"minipixel_{name}", get_cython_function_address("scipy.linalg.cython_blas", name))
@@ -17,6 +19,7 @@ def _external(name):
 
 
 _sgemm, _dgemm = _external("sgemm"), _external("dgemm")
+one_blas_thread.look_again()  # that loaded SciPy's BLAS, which threads may be waiting for
 
 CACHED = 2**13
 """How many numbers of two factors a core has at hand at once, in its first cache."""

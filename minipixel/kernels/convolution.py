@@ -23,14 +23,14 @@ BLOCK = 1_000_000
 
 def linear(x, weight, bias, *, mask=None):
     """The override of `ops.linear`: 2.5 times faster (benchmarks/compiled.py)."""
+    if mask is not None and mask.shape != weight.shape:
+        return None  # the definition says what is wrong
     mask = shuts(mask)
     opened, (K_in, K_out) = masked(weight, mask), weight.shape
-    x = np.ascontiguousarray(x)
     y = empty((*x.shape[:-1], K_out), x.dtype)
     _linear(x, opened, np.zeros(K_out, x.dtype) if bias is None else bias, y)
 
     def vjp(g):
-        g = np.ascontiguousarray(g)
         weight_g, bias_g = np.zeros_like(opened), np.zeros(K_out, x.dtype)
         _linear_weight_back(x, g, weight_g, bias_g)
 
@@ -49,15 +49,16 @@ def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
     if (mask is not None and mask.shape != weight.shape) or dilation < 1 or stride < 1:
         return None  # the definition says what is wrong
     (H, W, N, K_in), K_out = x.shape, weight.shape[-1]
+    bias = np.zeros(K_out, x.dtype) if bias is None else bias
     taps, opened, spread = open_part(weight, mask, centre)
     offsets = np.asarray(taps, np.int64).reshape(len(taps), 2) * dilation
-    x, opened = np.ascontiguousarray(x), np.ascontiguousarray(opened)
+    opened = np.ascontiguousarray(opened)
     thin = stride > 1 or K_in < THIN
     if stride == dilation == 1 and winograd.suits(taps, mask, K_in, K_out, W):
         y, back = winograd.rows_of_three(x, opened, bias, taps)
 
         def vjp_of_rows(g):
-            x_g, weight_g, bias_g = back(np.ascontiguousarray(g))
+            x_g, weight_g, bias_g = back(g)
             return x_g, spread(weight_g), bias_g
 
         return y, vjp_of_rows
@@ -66,7 +67,6 @@ def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
     forward(x, opened, bias, offsets, stride, y)
 
     def vjp(g):
-        g = np.ascontiguousarray(g)
         weight_g, bias_g = np.zeros_like(opened), np.zeros(K_out, x.dtype)
         (side_by_side_weight_back if thin else _by_taps_weight_back)(x, g, offsets, stride, weight_g, bias_g)
 
@@ -87,13 +87,12 @@ def transposed_conv2d(x, weight, bias, *, size, stride=1, centre=None):
         return None  # the definition says what is wrong
     taps, opened, spread = open_part(weight, None, centre)
     offsets = np.asarray(taps, np.int64).reshape(len(taps), 2)
-    x, opened = np.ascontiguousarray(x), np.ascontiguousarray(opened)
+    opened = np.ascontiguousarray(opened)
     y = empty((H, W, N, K_out), x.dtype)
-    y[...] = bias
+    y[...] = 0 if bias is None else bias
     _scatter(x, opened, offsets, stride, y)
 
     def vjp(g):
-        g = np.ascontiguousarray(g)
         weight_g, sums = np.zeros((len(taps), K_out, K_in), x.dtype), np.zeros(K_in, x.dtype)
         side_by_side_weight_back(g, x, offsets, stride, weight_g, sums)
         bias_g = np.zeros(K_out, x.dtype)

@@ -8,14 +8,33 @@ from minipixel.kernels.jit import inline, jit
 
 HEADS = ("bernoulli", "categorical", "logistic_mixture", "normal_mixture")
 BERNOULLI, CATEGORICAL, LOGISTIC, NORMAL = range(len(HEADS))
+TIE = 1e-12  # as in heads/base.py
 
 
 @jit
 def draw(parameters, pixel, channel, u, head, scores):
-    """The level whose slice of the CDF holds u, given the parameters (P, ...) and the earlier channels of a pixel."""
-    code, Q, _, temperature = head
+    """The level whose slice of the CDF holds u, given the parameters (P, ...) and the earlier channels of a pixel.
+
+    At temperature 0 the likeliest one, the lowest on ties. -1 where NaN or infinite numbers make no distribution.
+    `scores` is room for Q + M numbers.
+    """
+    code, Q, M, temperature = head
+    if temperature == 0:
+        if code == BERNOULLI:
+            logit = np.float64(parameters[channel])
+            return int(logit > TIE) if abs(logit) < np.inf else -1
+        if code == CATEGORICAL:
+            logits = parameters[channel * Q : channel * Q + Q]
+            highest = np.float64(logits.max())
+            return _first_from(logits, highest - TIE) if abs(highest) < np.inf else -1
+        mass = scores[M : M + Q]
+        if not _bin_masses(parameters, pixel, channel, (code, Q, M, 1.0), scores, mass) < np.inf:
+            return -1
+        return _first_from(mass, mass.max() * (1 - TIE))
     if code == BERNOULLI:
         logit = np.float64(parameters[channel]) / temperature
+        if not abs(logit) < np.inf:
+            return -1
         return int(u >= math.exp(-max(logit, 0.0) - math.log1p(math.exp(-abs(logit)))))
     if code == CATEGORICAL:
         return _of_logits(parameters[channel * Q : channel * Q + Q], u, temperature, scores)
@@ -30,6 +49,8 @@ def _of_logits(logits, u, temperature, weights):
     for q in range(Q):
         weights[q] = math.exp((np.float64(logits[q]) - highest) / temperature)
         total += weights[q]
+    if not total < np.inf:  # NaN, too; math.isfinite takes the difference of a sum from itself, which may become 0
+        return -1
     level, edge = 0, weights[0]
     while level < Q - 1 and edge <= u * total:
         level += 1
@@ -40,10 +61,67 @@ def _of_logits(logits, u, temperature, weights):
 @jit
 def _of_mixture(parameters, pixel, channel, u, head, weights):
     """How many bins end below u, in the CDF of a mixture given the earlier channels of the pixel."""
-    code, Q, M, temperature = head
-    unit, highest = 2.0 / (Q - 1), -np.inf
+    _, Q, _, _ = head
+    total = _weigh(parameters, pixel, channel, head, weights)
+    if not total < np.inf:
+        return -1
+    level = 0
+    for bit in range(7, -1, -1):
+        step = 2**bit
+        if level + step < Q and _below(parameters, pixel, channel, level + step, head, weights) <= u * total:
+            level += step
+    return level
+
+
+@jit
+def _bin_masses(parameters, pixel, channel, head, weights, mass):
+    """The mass in each bin of a mixture given the earlier channels of the pixel, times a common factor, to `mass`.
+
+    Returns the sum of them; NaN where there is no distribution.
+    """
+    total = _weigh(parameters, pixel, channel, head, weights)
+    Q, so_far = head[1], 0.0
+    for level in range(Q):
+        upto = _below(parameters, pixel, channel, level + 1, head, weights) if level + 1 < Q else total
+        mass[level] = upto - so_far
+        so_far = upto
+    return total
+
+
+@jit
+def _first_from(numbers, least):
+    """The place of the first number that is at least `least`."""
+    for i in range(len(numbers)):
+        if numbers[i] >= least:
+            return i
+    return 0
+
+
+@jit
+def _below(parameters, pixel, channel, level, head, weights):
+    """The mass below the lower edge of a level's bin, times a common factor."""
+    code, Q, M, _ = head
+    edge, below = (2 * level - 1) / (Q - 1) - 1, 0.0
     for m in range(M):
-        weights[m] = np.float64(parameters[m]) / temperature
+        mean, precision = _component(parameters, pixel, channel, m, head)
+        z = (edge - mean) * precision
+        below += weights[m] * (_expit(z) if code == LOGISTIC else 0.5 * math.erfc(-z * math.sqrt(0.5)))
+    return below
+
+
+@jit
+def _weigh(parameters, pixel, channel, head, weights):
+    """How much each component counts, given the earlier channels of the pixel, to `weights`; and the sum of these.
+
+    The sum is NaN where NaN or infinite numbers make no distribution.
+    """
+    _, Q, M, temperature = head
+    unit, highest, largest = 2.0 / (Q - 1), -np.inf, np.float64(parameters[:M].max())
+    for m in range(M):
+        mean, precision = _component(parameters, pixel, channel, m, head)
+        if not abs(mean * precision) < np.inf:
+            return np.nan
+        weights[m] = (np.float64(parameters[m]) - largest) / temperature
         for earlier in range(channel):
             mean, precision = _component(parameters, pixel, earlier, m, head)
             x = pixel[earlier]
@@ -53,19 +131,7 @@ def _of_mixture(parameters, pixel, channel, u, head, weights):
     for m in range(M):
         weights[m] = math.exp(weights[m] - highest)
         total += weights[m]
-    level = 0
-    for bit in range(7, -1, -1):
-        step = 2**bit
-        if level + step < Q:
-            edge = (2 * (level + step) - 1) / (Q - 1) - 1
-            below = 0.0
-            for m in range(M):
-                mean, precision = _component(parameters, pixel, channel, m, head)
-                z = (edge - mean) * precision
-                below += weights[m] * (_expit(z) if code == LOGISTIC else 0.5 * math.erfc(-z * math.sqrt(0.5)))
-            if below <= u * total:
-                level += step
-    return level
+    return total
 
 
 @jit

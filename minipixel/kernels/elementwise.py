@@ -12,13 +12,12 @@ def linear_gate(x):
     """The override of `ops.linear_gate`: 4.4 times faster (benchmarks/compiled.py)."""
     if x.shape[-1] % 2:
         return None  # the definition says what is wrong
-    x = np.ascontiguousarray(x)
     y = empty((*x.shape[:-1], x.shape[-1] // 2), x.dtype)
     _linear_gate(x, y)
 
     def vjp(g):
         x_g = empty(x.shape, x.dtype)
-        _linear_gate_back(np.ascontiguousarray(g), x, x_g)
+        _linear_gate_back(g, x, x_g)
         return (x_g,)
 
     return y, vjp
@@ -28,13 +27,13 @@ def dropout(x, *, keep, rate):
     """The override of `ops.dropout`: 1.8 times faster (benchmarks/compiled.py)."""
     if keep.shape != x.shape:
         return None  # the definition says what is wrong
-    x, keep, scale = np.ascontiguousarray(x), np.ascontiguousarray(keep), x.dtype.type(1 / (1 - rate))
+    keep, scale = np.ascontiguousarray(keep), x.dtype.type(1 / (1 - rate))
     y = empty(x.shape, x.dtype)
     _dropout(x, keep, scale, y)
 
     def vjp(g):
         x_g = empty(x.shape, x.dtype)
-        _dropout(np.ascontiguousarray(g), keep, scale, x_g)
+        _dropout(g, keep, scale, x_g)
         return (x_g,)
 
     return y, vjp

@@ -14,6 +14,7 @@ from minipixel.kernels.elu import bend, unbend
 from minipixel.kernels.functions import ONE, sigmoid
 from minipixel.kernels.jit import jit
 from minipixel.kernels.rows import ZERO, U, add_to, add_to_sums, fill, fold, wide_zeros, widened
+from minipixel.kernels.shapes import fit
 from minipixel.kernels.taps import open_part
 from minipixel.kernels.weights import weight_norm
 
@@ -27,6 +28,8 @@ def gated_residual(x, skip, more_skip, *layers, centre, keep, rate):
     both convolutions and, where there is a skip, of its 1x1; a gain is None where v is the weight itself. `keep(shape)`
     draws what dropout keeps of a map; None keeps all.
     """
+    if not _as_expected((x, skip, more_skip), layers):
+        return None
     (H, W, N, F), dtype, asked = x.shape, x.dtype, len(layers)
     if asked == 6:
         layers = (*layers, np.empty((0, F), dtype), None, np.zeros(F, dtype))
@@ -35,14 +38,10 @@ def gated_residual(x, skip, more_skip, *layers, centre, keep, rate):
     ]
     taps, first, spread_first = open_part(normed[0][0], None, centre)
     _, second, spread_second = open_part(normed[1][0], None, centre)
-    maps = [
-        np.empty((H, W, N, 0), dtype) if part is None else np.ascontiguousarray(part) for part in (x, skip, more_skip)
-    ]
+    maps = [np.empty((H, W, N, 0), dtype) if part is None else part for part in (x, skip, more_skip)]
     L, more_L = maps[1].shape[3], maps[2].shape[3]
-    wanted = [(2 * F, F), (2 * F, 2 * F), (2 * (L + more_L), F)]
-    same_taps = layers[0].shape[:2] == layers[3].shape[:2]
-    if max(taps)[0] > 0 or not same_taps or [weight.shape[-2:] for weight, _ in normed] != wanted:
-        return None  # other sizes; or rows below are read, of which the way back relies on there being none
+    if max(taps)[0] > 0:
+        return None  # rows below are read, of which the way back relies on there being none
     rows, taps = 1 - min(taps)[0], np.asarray(taps, np.int64)
     told = normed[2][0].reshape(2, L + more_L, F)  # of what is bent upwards, then of what is bent downwards
     weights = first, second, told[:, :L].reshape(-1, F), told[:, L:].reshape(-1, F)
@@ -56,7 +55,7 @@ def gated_residual(x, skip, more_skip, *layers, centre, keep, rate):
     _forward(sizes, taps, *_flat(maps, weights), biases, kept, scale, *_flat((h, ab, y), rooms))
 
     def vjp(g):
-        maps_g, g = [empty(part.shape, dtype) for part in maps], np.ascontiguousarray(g)
+        maps_g = [empty(part.shape, dtype) for part in maps]
         rooms = [empty((size, W, N), dtype) for size in (*[rows * 2 * F] * 4, 2 * max(L, more_L), F, 2 * F)]
         back, weights_g = [turned(weight) for weight in weights], [np.zeros_like(weight) for weight in weights]
         first_g, second_g = (np.zeros_like(bias) for bias in biases)
@@ -72,6 +71,19 @@ def gated_residual(x, skip, more_skip, *layers, centre, keep, rate):
         return *maps_g, *found[:asked]
 
     return y, vjp
+
+
+def _as_expected(maps, layers):
+    """Whether all sizes go together; the 1x1 reads the skips one after the other, bent both ways."""
+    letters = "H W N F; H W N L; H W N M; kh kw 2F F; F; F; kh kw 2F 2F; 2F; 2F"
+    if len(layers) == 9:
+        L = sum(skip.shape[-1] for skip in maps[1:] if skip is not None)
+        if layers[6].shape[0] != 2 * L:
+            return False
+        letters += "; S F; F; F"
+    return not any(v is None or bias is None for v, bias in zip(layers[::3], layers[2::3], strict=True)) and fit(
+        letters, (*maps, *layers)
+    )
 
 
 def _flat(*groups):

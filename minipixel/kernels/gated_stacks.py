@@ -22,6 +22,7 @@ from minipixel.kernels.convolution import (
 from minipixel.kernels.gated import back_through_gate, from_the_right, gate_in_place, to_the_right
 from minipixel.kernels.jit import jit
 from minipixel.kernels.rows import add_bias, add_to_sums, copy, fill, flat, fold, wide_zeros, widened
+from minipixel.kernels.shapes import fit
 from minipixel.kernels.taps import masked, open_part, shuts
 
 A_LAYER = 10
@@ -38,23 +39,39 @@ def gated_stacks(x, condition, *tensors, layers):
     """
     if condition is not None and condition.shape[:2] != (1, 1):
         return None
+    if not _as_expected(x, condition, tensors, layers):
+        return None
     told_by = None if condition is None else condition[0, 0]
     kinds = [First, *[Later] * (len(layers) - 1)]
     stack = [kind(told_by, *tensors[A_LAYER * i : A_LAYER * (i + 1)], *layers[i]) for i, kind in enumerate(kinds)]
     if not all(layer.as_expected for layer in stack):
         return None
-    above = h = np.ascontiguousarray(x)
+    above = h = x
     for layer in stack:
         above, h = layer.forward(above, h)
 
     def vjp(g):
-        g, above_g, found, told_g = np.ascontiguousarray(g), None, [], 0
+        above_g, found, told_g = None, [], 0
         while stack:  # what a layer has kept is let go of as soon as it has been used
             above_g, g, weights_g, to_condition = stack.pop().backward(g, above_g)
             found, told_g = [*weights_g, *found], told_g + to_condition
         return None, lambda: told_g[None, None], *found
 
     return h, vjp
+
+
+def _as_expected(x, condition, tensors, layers):
+    """Whether all sizes go together: those of each layer with its own, and with those of the layer before."""
+    letters, arrays = "H W N C; h w N J", [x, condition]
+    for i, (vertical, link, look, out, *_) in enumerate(layers):
+        K, weights = "P" if i else "C", tensors[A_LAYER * i : A_LAYER * (i + 1)]
+        if any(weights[place] is None for place in (0, 1, 3, 4, 5, 6, 8, 9)):
+            return False
+        kernels = f"a{i} b{i} {K} 2P", f"c{i} d{i} {K} 2P"
+        letters += f"; {kernels[0]}; 2P; J 2P; 2P 2P; 2P; {kernels[1]}; 2P; J 2P; P P; P"
+        letters += f"; {kernels[0]}; 2P 2P; {kernels[1]}; P P"
+        arrays += [*weights, vertical, link, look, out]
+    return fit(letters, arrays)
 
 
 class Layer:

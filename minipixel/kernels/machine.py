@@ -187,11 +187,12 @@ def play(step_from, steps, table, ints, weights, work, N, rooms, chunk, draw_fro
     `head` is (code, Q, M, temperature); `image` (levels (P, N, C), which of them are fixed (P, N), uniforms (P, N, C),
     the numbers (Q,) that the model reads for levels, where the image stands in `work`); `output` (where the parameters
     stand, how many a pixel has). Draws as the heads do: see heads/.
+    False, at once, where what the model computes is no distribution to draw from.
     """
     levels, fixed, uniforms, scaled, image_base = image
     output_base, P = output
     C = levels.shape[2]
-    scores = np.empty(max(head[1], head[2]))
+    scores = np.empty(head[1] + head[2])
     for moment in range(len(step_from) - 1):
         walk(moment, moment + 1, step_from, steps, table, ints, weights, work, N, rooms, chunk)
         for d in range(draw_from[moment], draw_from[moment + 1]):
@@ -200,8 +201,12 @@ def play(step_from, steps, table, ints, weights, work, N, rooms, chunk, draw_fro
                 if not fixed[pixel, n]:
                     parameters = work[(output_base + slot * P) * N + n * P :]
                     u = uniforms[pixel, n, channel]
-                    levels[pixel, n, channel] = draw(parameters, levels[pixel, n], channel, u, head, scores)
+                    level = draw(parameters, levels[pixel, n], channel, u, head, scores)
+                    if level < 0:
+                        return False
+                    levels[pixel, n, channel] = level
                 work[((image_base + (pixel + 2) * C) * N) + n * C + channel] = scaled[levels[pixel, n, channel]]
+    return True
 
 
 # --- reading and writing ----------------------------------------------------------------------------------------------

@@ -31,14 +31,16 @@ def logistic_mixture_log_prob(parameters, *, images, levels):
     rows = {1: 3, 3: 10}.get(C, 0)
     if not rows or not P or P % rows or images.shape[:-1] != parameters.shape[:-1] or images.dtype.kind not in "biu":
         return None
-    x = np.ascontiguousarray(parameters).reshape(-1, P)
+    x = parameters.reshape(-1, P)
     q = np.ascontiguousarray(images, np.int32).reshape(-1, C)
-    unit, least, log_p = dtype.type(2 / (levels - 1)), np.finfo(dtype).tiny, empty(images.shape, dtype)
-    _forward(x, q, levels - 1, unit, least, log_p.reshape(-1, C))
+    log_p, numbers = empty(images.shape, dtype), np.finfo(dtype)
+    # how wide a bin is, how wide it is at least, and how far out it is at most: as `bins` of ops/mixture.py has them
+    units = tuple(dtype.type(u) for u in (2 / (levels - 1), 8 * float(numbers.tiny), float(numbers.max) ** 0.5 / 4))
+    _forward(x, q, levels - 1, units, log_p.reshape(-1, C))
 
     def vjp(g):
         x_g = empty(parameters.shape, dtype)
-        _backward(np.ascontiguousarray(g).reshape(-1, C), x, q, levels - 1, unit, least, x_g.reshape(-1, P))
+        _backward(g.reshape(-1, C), x, q, levels - 1, units, x_g.reshape(-1, P))
         return (x_g,)
 
     return log_p, vjp
@@ -53,18 +55,18 @@ def _rooms(x, C):
 
 
 @jit
-def _forward(x, q, highest, unit, least, log_p):
+def _forward(x, q, highest, units, log_p):
     C = q.shape[1]
     rooms = _rooms(x, C)
     for first in range(0, len(x), BLOCK):
-        _compute(x, q, highest, unit, least, first, rooms)
+        _compute(x, q, highest, units, first, rooms)
         for c in range(C):
             for p in range(min(BLOCK, len(x) - first)):
                 log_p[first + p, c] = rooms[3][1 + c, p]
 
 
 @jit
-def _compute(x, q, highest, unit, least, first, rooms):
+def _compute(x, q, highest, units, first, rooms):
     """Of a block: its parameters and bins, the log-mass of these, and by Bayes all posteriors in logs."""
     components, coefficients, posteriors, totals = rooms
     C, K = components.shape[:2]
@@ -74,7 +76,7 @@ def _compute(x, q, highest, unit, least, first, rooms):
             w = components[c, k]
             _lay(x, first, (1 + c) * K + k, w, MEAN)
             _lay(x, first, (1 + C + c) * K + k, w, LOG_SCALE)
-            _lay_bin(q, c, highest, unit, first, w)
+            _lay_bin(q, c, highest, units[0], first, w)
         if C == 3:
             for i in range(3):
                 _lay(x, first, (7 + i) * K + k, coefficients[i, k], 0)
@@ -82,7 +84,7 @@ def _compute(x, q, highest, unit, least, first, rooms):
             _move(components[2, k], coefficients[1, k], components[0, k])
             _move(components[2, k], coefficients[2, k], components[1, k])
         for c in range(C):
-            _mass(components[c, k], unit, least)
+            _mass(components[c, k], units)
     _normalise(posteriors[0], totals[0])
     for c in range(C):
         for k in range(K):
@@ -119,11 +121,13 @@ def _move(w, c, earlier):
 
 
 @jit
-def _mass(w, unit, least):
+def _mass(w, units):
     """The log-mass of the bins; by the way their centres and widths in units of the scale, and 1 / scale."""
+    unit, least, furthest = units
     for p in range(U(BLOCK)):
         precision = exp(-max(w[LOG_SCALE + p], FLOOR))
         m, d = (w[VALUE + p] - w[MEAN + p]) * precision, max(unit * precision, least)
+        m = min(max(m, -furthest), furthest)
         a, b = m + HALF * d, HALF * d - m
         below, above = min(a, ZERO) - log1p(exp(-abs(a))), min(b, ZERO) - log1p(exp(-abs(b)))
         mass = log(-expm1(-d)) if w[WIDTH_COUNTS + p] > ZERO else ZERO
@@ -134,7 +138,10 @@ def _mass(w, unit, least):
 
 @jit
 def _normalise(scores, total):
-    """Make log-weights (K, BLOCK) sum to one; `total` is the log of what they summed to."""
+    """Make log-weights (K, BLOCK) sum to one; `total` is the log of what they summed to.
+
+    The largest is subtracted first: far from 0 the log of the sum has no digits left for what it adds to the largest.
+    """
     largest = scores[0].copy()
     total[:] = 0
     for k in range(len(scores)):
@@ -144,23 +151,26 @@ def _normalise(scores, total):
     for k in range(len(scores)):
         row = scores[k]
         for p in range(BLOCK):
-            total[p] += exp(row[p] - largest[p])
+            row[p] -= largest[p]
+            total[p] += exp(row[p])
     for p in range(BLOCK):
-        total[p] = largest[p] + log(total[p])
+        total[p] = log(total[p])
     for k in range(len(scores)):
         row = scores[k]
         for p in range(BLOCK):
             row[p] -= total[p]
+    for p in range(BLOCK):
+        total[p] += largest[p]
 
 
 @jit
-def _backward(g, x, q, highest, unit, least, x_g):
+def _backward(g, x, q, highest, units, x_g):
     C = q.shape[1]
     rooms = _rooms(x, C)
     components, coefficients, posteriors, _ = rooms
     K, joint_g, terms_g = components.shape[1], np.empty(BLOCK, x.dtype), np.empty((components.shape[1], BLOCK), x.dtype)
     for first in range(0, len(x), BLOCK):
-        _compute(x, q, highest, unit, least, first, rooms)
+        _compute(x, q, highest, units, first, rooms)
         n = min(BLOCK, len(x) - first)
         terms_g[:] = 0
         for c in range(C, -1, -1):  # of the sum of masses of the first c channels; a term is in its sum and later ones

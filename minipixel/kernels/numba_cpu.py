@@ -16,16 +16,14 @@ an Intel Xeon, medians of 60):
 (The one that gains nothing is the gradient of the image itself, which training never asks for.)
 """
 
+import functools
+
 import numba
 import numpy as np
 
+from minipixel.kernels.jit import jit
 
-def _jit(body):
-    """Compile lazily and without the GIL; cache on disk, or not where no folder can be written."""
-    try:
-        return numba.njit(nogil=True, cache=True)(body)
-    except RuntimeError:
-        return numba.njit(nogil=True)(body)
+_jit = functools.partial(jit, fastmath=False, error_model="python")
 
 
 def im2col(x, taps, stride=1):

@@ -25,6 +25,7 @@ from minipixel.kernels.rows import (
     wide_zeros,
     widened,
 )
+from minipixel.kernels.shapes import fit
 from minipixel.kernels.taps import masked, open_part, shuts
 
 A_BLOCK = 6
@@ -38,10 +39,11 @@ def residual_blocks(x, *tensors, masks):
 
     Tensors are A_BLOCK for each block, `masks` three.
     """
+    if not all(_as_expected(x, tensors[A_BLOCK * i : A_BLOCK * (i + 1)], three) for i, three in enumerate(masks)):
+        return None
     blocks = [Block(*tensors[A_BLOCK * i : A_BLOCK * (i + 1)], *three) for i, three in enumerate(masks)]
     if not all(block.as_expected for block in blocks):
         return None
-    x = np.ascontiguousarray(x)
     for block in blocks:
         x = block.forward(x)
 
@@ -53,6 +55,11 @@ def residual_blocks(x, *tensors, masks):
         return own_g, *found
 
     return x, vjp
+
+
+def _as_expected(x, tensors, masks):
+    shapes = "H W N D; D h; h; kh kw h h; h; h D; D; D h; kh kw h h; h D"
+    return not any(tensor is None for tensor in tensors) and fit(shapes, (x, *tensors, *masks))
 
 
 class Block:

@@ -10,7 +10,7 @@ import numpy as np
 
 from minipixel.backend import array_module
 
-_known: dict = {}  # of a mask's id and a centre: a weak reference to the mask, and what `_plan` found
+_known: dict = {}  # of a mask's id and a centre: a weak reference to the mask, a copy of it, and what `_plan` found
 
 
 def open_taps(mask, centre=None):
@@ -26,7 +26,8 @@ def open_part(weight, mask, centre):
     kh, kw, K_in, K_out = weight.shape
     flat = weight.reshape(kh * kw, K_in, K_out)
     if mask is None:
-        return open_taps(np.ones((kh, kw, 1, 1), bool), centre), flat, lambda g: g.reshape(weight.shape)
+        everywhere = _find_plan(np.ones((kh, kw, 1, 1), bool), centre)
+        return everywhere[0], flat, lambda g: g.reshape(weight.shape)
     xp = array_module(weight)
     taps, places, open_mask = _plan(mask, centre)
     places = xp.asarray(places)
@@ -45,9 +46,19 @@ def masked(weight, mask):
     return weight if mask is None else weight * array_module(weight).asarray(mask)
 
 
+def boolean(mask):
+    """A mask of 0s and 1s of any dtype as booleans; ValueError for one of other numbers. None stays None."""
+    if mask is None or mask.dtype == bool:
+        return mask
+    opened = mask != 0
+    if (mask[opened] != 1).any():
+        raise ValueError(f"mask: got a {mask.dtype} array with numbers beside 0 and 1, wanted booleans; try mask != 0")
+    return opened
+
+
 def shuts(mask):
     """The mask (K_in, K_out) of a 1x1, or None if it shuts nothing."""
-    return None if mask is None or _shuts_nothing(mask) else mask
+    return None if mask is None or _shuts_nothing(mask) else boolean(mask)
 
 
 def _shuts_nothing(mask):
@@ -58,17 +69,22 @@ def _shuts_nothing(mask):
 def _plan(mask, centre):
     """The open taps of a mask, their places among all taps, and what it shuts of these, None if nothing.
 
-    To find these takes as long as a small convolution: of a mask that nobody can write to they are kept.
+    To find these takes as long as a small convolution, so they are kept, beside a copy of the mask as it was: a mask
+    that has been written to since is looked at again.
     """
     key = id(mask), centre
-    if key in _known and _known[key][0]() is mask:
-        return _known[key][1]
+    known, as_it_was, plan = _known.get(key, (None, None, None))
+    if known is not None and known() is mask and np.array_equal(mask, as_it_was):
+        return plan
+    plan = _find_plan(boolean(mask), centre)
+    _known[key] = weakref.ref(mask, lambda _: _known.pop(key, None)), mask.copy(), plan
+    return plan
+
+
+def _find_plan(mask, centre):
     kh, kw = mask.shape[:-2] or (1, 1)
     centre_r, centre_c = (kh // 2, kw // 2) if centre is None else centre
     flat = mask.reshape(kh * kw, *mask.shape[-2:])
     places = np.flatnonzero(flat.any(axis=(1, 2)))
     taps = [(place // kw - centre_r, place % kw - centre_c) for place in places.tolist()]
-    plan = taps, places, None if flat[places].all() else flat[places]
-    if not mask.flags.writeable:
-        _known[key] = weakref.ref(mask, lambda _: _known.pop(key, None)), plan
-    return plan
+    return taps, places, None if flat[places].all() else flat[places]

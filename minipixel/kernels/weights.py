@@ -13,14 +13,14 @@ TINY = np.float32(1e-24)
 
 def weight_norm(v, gain, *, mask=None):
     """The override of `ops.weight_norm`, without a mask: 2.8 times faster (benchmarks/compiled.py)."""
-    if mask is not None or not v.flags.c_contiguous:
+    if mask is not None:
         return None
     weight, lengths = np.empty_like(v), np.empty_like(gain)
     _normed(v, gain, weight, lengths)
 
     def vjp(g):
         v_g, gain_g = np.empty_like(v), np.empty_like(gain)
-        _back(np.ascontiguousarray(g), v, gain, lengths, v_g, gain_g)
+        _back(g, v, gain, lengths, v_g, gain_g)
         return v_g, gain_g
 
     return weight, vjp

@@ -13,6 +13,7 @@ from minipixel.models.pixelcnn import PixelCNN
 from minipixel.models.pixelcnnpp import PixelCNNpp
 from minipixel.models.pixelrnn import DiagonalBiLSTM, RowLSTM
 from minipixel.nn import Blank
+from minipixel.spelling import spelled
 
 # The one table of models, by the name used in files and on the command line.
 MODELS: dict[str, type[Model]] = {
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 
+@spelled
 def load(path: str | os.PathLike[str]) -> Model | EmbeddingNet:
     """The model, or the embedding network, that its `save(path)` wrote, weights and all.
 
@@ -43,7 +45,7 @@ def load(path: str | os.PathLike[str]) -> Model | EmbeddingNet:
     arguments = dict(config)
     if arguments.pop("training", None) is not None:
         tensors = checkpoint.weights(tensors)
-    name = arguments.pop("model", None)
+    name, initialized = arguments.pop("model", None), arguments.pop("initialized", True)
     known: dict[str, Callable[..., Model | EmbeddingNet]] = {**MODELS, EmbeddingNet.name: EmbeddingNet}
     if name not in tuple(known):
         raise FormatError(f"{path}: got a model named {name!r:.60}, expected one of {', '.join(known)}")
@@ -55,4 +57,6 @@ def load(path: str | os.PathLike[str]) -> Model | EmbeddingNet:
     stored = {str(tensor.dtype) for tensor in tensors.values()}
     if stored != {model.dtype}:
         raise FormatError(f"{path}: got weights of {', '.join(sorted(stored))}, expected {model.dtype}")
+    if initialized is False and isinstance(model, Model):  # weights that no first batch has met yet: `fit` will do that
+        model.initialized = False
     return model

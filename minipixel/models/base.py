@@ -6,13 +6,24 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.backend import to_cpu
+from minipixel.computing import computing
 from minipixel.heads import make_head
-from minipixel.models.checks import MANY, check_choice, check_count, check_images, check_known
+from minipixel.models.checks import (
+    MANY,
+    as_images,
+    check_choice,
+    check_count,
+    check_images,
+    check_known,
+    check_temperature,
+)
 from minipixel.models.conditions import Conditions
 from minipixel.models.network import Network
 from minipixel.nn import fitting_scales
+from minipixel.randomness import generator
 from minipixel.sampling import SAMPLERS
 from minipixel.shards import Workers
+from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, no_grad
 
 
@@ -29,7 +40,8 @@ class Model(Network):
     - `rng` for the first weights: None, int, SeedSequence or Generator; `dtype`: "float32" or "float64".
 
     A subclass sets `name` and `features` (how many channels most of its feature maps have), passes on as `architecture`
-    what its constructor needs to build the same layers again, makes its layers with `self.init`, defines `forward`.
+    what its constructor needs to build the same layers again, makes its layers with `self.init`, defines `forward`. It
+    writes these six arguments out, so that help and editors show them.
     """
 
     name: ClassVar[str]
@@ -40,7 +52,6 @@ class Model(Network):
         image_shape: tuple[int, int, int],
         levels: int,
         architecture: dict[str, Any],
-        *,
         head: str | None = None,
         mixtures: int = 5,
         num_classes: int | None = None,
@@ -51,7 +62,7 @@ class Model(Network):
         super().__init__(image_shape, levels, rng, dtype)
         self.mixtures = check_count("mixtures", mixtures, 1, 1000)
         self.head = make_head(head, self.image_shape[2], self.levels, self.mixtures)
-        self.conditions = Conditions(num_classes, condition_shape, self.image_shape)
+        self.conditions = Conditions(num_classes, condition_shape, self.image_shape, self.dtype)
         self.config = {
             "model": self.name,
             "image_shape": list(self.image_shape),
@@ -81,6 +92,8 @@ class Model(Network):
         images = check_images(images, self.image_shape, self.levels)
         return images, self.conditions.checked(condition, len(images))
 
+    @spelled
+    @computing
     def loss(self, images: Any, condition: Any = None, *, rng: Any = None) -> Tensor:
         """The mean negative log-likelihood of integer images (N, H, W, C), in nats an image, differentiable.
 
@@ -88,12 +101,14 @@ class Model(Network):
         Raises ValueError for images of another shape, dtype or range.
         """
         images, condition = self.checked(images, condition)
-        generator = None if rng is None else np.random.default_rng(rng)
-        return -ops.total(self._log_prob(images, condition, generator)) / len(images)
+        dropping = None if rng is None else generator(rng)
+        return -ops.total(self._log_prob(images, condition, dropping)) / len(images)
 
+    @spelled
     def log_prob_map(self, images: Any, condition: Any = None) -> np.ndarray:
         """log p(sub-pixel | all earlier ones) in nats: integers (N, H, W, C) -> float64 (N, H, W, C)."""
         images, condition = self.checked(images, condition)
+        self.check_finite()
 
         def shard(part: slice) -> np.ndarray:
             with no_grad():
@@ -102,10 +117,12 @@ class Model(Network):
         with Workers() as workers:
             return np.concatenate(list(workers.map(shard, len(images), self.wide_shard_size)), dtype=np.float64)
 
+    @spelled
     def log_prob(self, images: Any, condition: Any = None) -> np.ndarray:
         """The log-likelihood of each image in nats: integers (N, H, W, C) -> float64 (N,)."""
         return self.log_prob_map(images, condition).sum(axis=(1, 2, 3))
 
+    @spelled
     def bits_per_dim(self, images: Any, condition: Any = None) -> float:
         """The mean negative log-likelihood of integers (N, H, W, C), in bits a sub-pixel."""
         return self.bits(-self.log_prob(images, condition).mean())
@@ -114,11 +131,15 @@ class Model(Network):
         """Nats an image as bits a sub-pixel, that is divided by H*W*C * ln 2."""
         return float(nats / (np.prod(self.image_shape) * np.log(2)))
 
-    def predict(self, images: np.ndarray, condition: np.ndarray | None = None) -> Any:
+    @spelled
+    @computing
+    def predict(self, images: Any, condition: Any = None) -> Any:
         """The head's parameters at every pixel, without a tape: integers (N, H, W, C) -> (H, W, N, P)."""
+        images, condition = self.checked(images, condition)
         with no_grad():
             return self.forward(self.scaled(self._pixels_first(images)), self.condition_map(condition)).data
 
+    @spelled
     def initialize(self, images: Any, condition: Any = None) -> None:
         """Let a first batch of integer images (N, H, W, C) bring the weights into range, in layers that ask for it.
 
@@ -126,7 +147,6 @@ class Model(Network):
         first batch, or 128 images of it; a training loop of one's own should, too. Raises ValueError for images of
         another kind.
         """
-        images, condition = self.checked(images, condition)
         with fitting_scales():
             self.predict(images, condition)
         self.initialized = True
@@ -138,6 +158,7 @@ class Model(Network):
         """The place in line of every sub-pixel, from 0: integers (H, W, C). Raster order, unless overridden."""
         return np.arange(np.prod(self.image_shape)).reshape(self.image_shape)
 
+    @spelled
     def sample(
         self,
         n: int,
@@ -152,37 +173,56 @@ class Model(Network):
 
         All randomness is one uniform a sub-pixel, drawn from `rng` (None, int, SeedSequence or Generator) beforehand,
         so the same rng gives the same images whatever the method. `temperature` divides the logits, and multiplies the
-        scales of mixtures; the log-likelihoods are the untempered ones. Methods: "naive", a forward pass a sub-pixel;
-        "cached", each value of each layer computed once; "wavefront", the same for all pixels of a slanted line at
-        once, where the model allows it (else it warns, and goes pixel by pixel); "auto", the fastest that holds. The
-        last three first prove the model causal, and raise CausalityError if it is not; that is done once, so after an
-        exchange of layers or masks by hand draw from a copy.deepcopy of the model. Memory: a few rows of each map, a
-        few hundred KB an image for images of 28x28; batches are cut so that no shard takes more than 256 MiB.
+        scales of mixtures; at 0 each sub-pixel takes its likeliest level given those before it, the lowest of several
+        that tie. The log-likelihoods are the untempered ones.
+
+        Methods: "naive", a forward pass a sub-pixel; "cached", each value of each layer computed once; "wavefront", the
+        same for all pixels of a slanted line at once, where the model allows it (else it warns, and goes pixel by
+        pixel); "auto", the fastest that holds. The last three first prove the model causal, and raise CausalityError if
+        it is not; they see it where layers or masks were exchanged since, and prove it again. Where the clock cannot
+        tell what a model reads (an op that does not say, a number read off the tape), "auto" warns and draws naively,
+        and the other two raise TraceError. Memory: a few rows of each map, a few hundred KB an image for images of
+        28x28; batches are cut so that no shard takes more than 256 MiB.
         """
         method = check_choice("method", method, tuple(SAMPLERS))
         n = check_count("n", n, 1, MANY)
-        if not temperature > 0:
-            raise ValueError(
-                f"temperature: got {temperature}, wanted a number above 0; 1.0 samples from the model itself"
-            )
+        temperature = check_temperature(temperature)
         condition = self.conditions.checked(condition, n)
         nothing, nowhere = np.zeros((n, *self.image_shape), np.uint8), np.zeros((n, *self.image_shape[:2]), bool)
         images = self._draw(method, nothing, nowhere, condition, rng, temperature)
         return (images, self.log_prob(images, condition)) if return_log_prob else images
 
-    def complete(self, images: Any, known: Any, condition: Any = None, *, rng: Any = None) -> np.ndarray:
+    @spelled
+    def complete(
+        self,
+        images: Any,
+        known: Any,
+        condition: Any = None,
+        *,
+        rng: Any = None,
+        temperature: float = 1.0,
+        method: str = "auto",
+        return_log_prob: bool = False,
+    ) -> Any:
         """Keep the known pixels of integer images (N, H, W, C) and draw all others: uint8 (N, H, W, C).
 
-        `known` is boolean (H, W), or (N, H, W); what images hold at other pixels makes no difference, as long as it is
-        a level. Pixels are drawn one by one in the model's `order`, each given all before it, known or drawn: only
-        *earlier* pixels steer a drawn one. A known pixel further on is kept, but nothing was drawn to suit it. The
-        uniforms are those of `sample` with the same `rng`. Raises ValueError for arguments that cannot be meant.
+        `known` is boolean (H, W), or (N, H, W); what images hold at other pixels makes no difference, -1 say. Pixels
+        are drawn one by one in the model's `order`, each given all before it, known or drawn: only *earlier* pixels
+        steer a drawn one. A known pixel further on is kept, but nothing was drawn to suit it. `rng`, `temperature` and
+        `method` are those of `sample`, with the same uniforms; with `return_log_prob` it returns the log-likelihoods of
+        the whole pictures, too, known pixels and drawn ones, untempered: float64 (N,) nats.
+        Raises ValueError for arguments that cannot be meant.
         """
+        method, temperature = check_choice("method", method, tuple(SAMPLERS)), check_temperature(temperature)
+        images = as_images(images)
+        known = check_known(known, len(images) if images.ndim else 0, self.image_shape)
+        if images.shape == (*known.shape, self.image_shape[2]):
+            images = np.where(known[..., None], images, np.zeros((), images.dtype))
         images, condition = self.checked(images, condition)
-        known = check_known(known, len(images), self.image_shape)
-        start = np.where(known[..., None], images, 0).astype(np.uint8)
-        return self._draw("auto", start, known, condition, rng, 1.0)
+        drawn = self._draw(method, images.astype(np.uint8), known, condition, rng, temperature)
+        return (drawn, self.log_prob(drawn, condition)) if return_log_prob else drawn
 
+    @computing
     def _draw(
         self,
         method: str,
@@ -193,7 +233,8 @@ class Model(Network):
         temperature: float,
     ) -> np.ndarray:
         """Shard by shard, what is not known of N images: uint8 (N, H, W, C) -> uint8 (N, H, W, C)."""
-        uniforms = np.random.default_rng(rng).random(start.shape)
+        self.check_finite()
+        uniforms = generator(rng).random(start.shape)
         sampler = SAMPLERS[method](self)
 
         def shard(part: slice) -> np.ndarray:

@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.backend import to_cpu
+from minipixel.models.arrays import as_array, is_picture
+from minipixel.shown import short
+from minipixel.spelling import did_you_mean
 
 MANY = 2**31 - 1
 """A bound for counts that cost no memory by themselves."""
@@ -17,7 +19,12 @@ def check_count(name: str, value: Any, lowest: int, highest: int = 2**16) -> int
     """`value` as an int, if it is a whole number in lowest..highest; else ValueError."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or not lowest <= value <= highest:
-        raise ValueError(f"{name}: got {value!r}, wanted a whole number in {lowest}..{highest}")
+        hint = ""
+        if isinstance(value, (float, np.floating)) and value.is_integer():
+            hint = f"; say {int(value)}"
+        elif isinstance(value, (tuple, list)):
+            hint = f"; say how many, {len(value)}"
+        raise ValueError(f"{name}: got {short(value)}, wanted a whole number in {lowest}..{highest}{hint}")
     return int(value)
 
 
@@ -33,21 +40,32 @@ def check_kernel(name: str, size: Any) -> int:
 def check_rate(name: str, value: Any) -> float:
     """`value` as a float, if it is a number in [0, 1): the share of something that is dropped; else ValueError."""
     if not isinstance(value, (int, float, np.number)) or not 0 <= value < 1:
-        raise ValueError(f"{name}: got {value!r}, wanted a number in [0, 1); 0 drops nothing")
+        raise ValueError(f"{name}: got {short(value)}, wanted a number in [0, 1); 0 drops nothing")
+    return float(value)
+
+
+def check_temperature(value: Any) -> float:
+    """`value` as a float, if it is a number from 0 up; else ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not value >= 0:
+        raise ValueError(
+            f"temperature: got {value!r}, wanted a number from 0 up; 1.0 samples from the model itself, 0 takes the "
+            "likeliest level of each sub-pixel"
+        )
     return float(value)
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """`value`, if it is one of the choices; else ValueError."""
-    if value not in choices:
-        raise ValueError(f"{name}: got {value!r}, wanted one of {', '.join(map(repr, choices))}")
+    if not isinstance(value, str) or value not in choices:
+        wanted = ", ".join(map(repr, choices))
+        raise ValueError(f"{name}: got {short(value)}, wanted one of {wanted}{did_you_mean(value, choices)}")
     return value
 
 
 def check_flag(name: str, value: Any) -> bool:
     """`value`, if it is True or False; else ValueError."""
     if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name}: got {value!r}, wanted True or False")
+        raise ValueError(f"{name}: got {short(value)}, wanted True or False")
     return bool(value)
 
 
@@ -56,23 +74,37 @@ def check_shape(shape: Any) -> tuple[int, int, int]:
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
     whole = all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes)
     if len(sizes) != 3 or not whole or sizes[2] not in (1, 3) or np.prod([int(size) for size in sizes]) > MAX_SUBPIXELS:
-        raise ValueError(
-            f"image_shape: got {shape!r}, wanted (H, W, C), channels last, with C = 1 (grey) or 3 (red, green, blue)"
-        )
+        wanted = "(H, W, C), channels last, with C = 1 (grey) or 3 (red, green, blue)"
+        raise ValueError(f"image_shape: got {short(shape)}, wanted {wanted}{_sizes_hint(sizes) if whole else ''}")
     return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
 
+def _sizes_hint(sizes: tuple[int, ...]) -> str:
+    """An image shape that may have been meant by others."""
+    meant = {
+        2: (*sizes, 1),
+        3: sizes[1:] + sizes[:1],
+        4: sizes[1:],
+    }.get(len(sizes), ())
+    return f"; say {meant}" if meant and meant[2] in (1, 3) else ""
+
+
 def check_images(images: Any, image_shape: tuple[int, int, int], levels: int) -> np.ndarray:
-    """Images as an integer array (N, H, W, C) in 0..Q-1 with N >= 1; else ValueError."""
-    images = to_cpu(images)
+    """Images as an integer array (N, H, W, C) in 0..Q-1 with N >= 1; else ValueError, with a way out.
+
+    Also taken, because they can mean nothing else: pictures of PIL, one or a list, and True and False for 2 levels.
+    """
+    given, images = images, as_images(images)
+    written = "images" if type(given) is np.ndarray else "np.asarray(images)"
     H, W, C = image_shape
     if images.shape[1:] != image_shape or images.ndim != 4 or len(images) == 0:
-        hint = "; add a batch axis: images[None]" if images.shape == image_shape else ""
+        hint = _shape_hint(written, images.shape, image_shape)
         raise ValueError(f"images: got shape {images.shape}, wanted (N, {H}, {W}, {C}) with N >= 1{hint}")
+    if images.dtype.kind == "b" and levels == 2:
+        return images.astype(np.uint8)
     if images.dtype.kind not in "ui":
-        raise ValueError(
-            f"images: got dtype {images.dtype}, wanted integers in 0..{levels - 1} (uint8); scaling is the model's work"
-        )
+        hint = dtype_hint(written, images, levels)
+        raise ValueError(f"images: got dtype {images.dtype}, wanted integers in 0..{levels - 1} (uint8){hint}")
     lowest, highest = int(images.min()), int(images.max())
     if lowest < 0 or highest >= levels:
         raise ValueError(
@@ -82,18 +114,103 @@ def check_images(images: Any, image_shape: tuple[int, int, int], levels: int) ->
     return images
 
 
+def as_images(images: Any) -> np.ndarray:
+    """Images as an array, not checked; of pictures of PIL, one or a list, all of the axes (N, H, W, C)."""
+    pictures = [images] if is_picture(images) else images
+    if isinstance(pictures, (list, tuple)) and pictures and all(is_picture(picture) for picture in pictures):
+        array = as_array("images", list(pictures))
+        return array if array.ndim == 4 else array[..., None]
+    return as_array("images", images)
+
+
+def _shape_hint(images: str, shape: tuple[int, ...], image_shape: tuple[int, int, int]) -> str:
+    """What to write in place of `images` whose shape is not (N, H, W, C), where that can be told from it."""
+    H, W, C = image_shape
+    ways: list[tuple[bool, str]] = [
+        (shape == image_shape, f"add a batch axis: {images}[None]"),
+        (len(shape) == 4 and shape[1:] == (C, H, W), f"channels go last: {images}.transpose(0, 2, 3, 1)"),
+        (shape == (C, H, W) and C > 1, f"channels go last, after a batch axis: {images}.transpose(1, 2, 0)[None]"),
+        (shape[1:] == (H, W) and len(shape) == 3 and C == 1, f"add a channel axis: {images}[..., None]"),
+        (shape == (H, W) and C == 1, f"add a batch and a channel axis: {images}[None, ..., None]"),
+        (len(shape) == 2 and shape[1] == H * W * C, f"they are flat: {images}.reshape(-1, {H}, {W}, {C})"),
+        (shape == (H * W * C,), f"it is flat: {images}.reshape(1, {H}, {W}, {C})"),
+        (shape[1:] == (H, W, 4) and C == 3, f"leave the alpha channel out: {images}[..., :3]"),
+        (shape[1:] == (H, W, 1) and C == 3, f"repeat the grey channel: np.repeat({images}, 3, axis=-1)"),
+        (shape[1:] == (H, W, 3) and C == 1, f"make them grey, or the model with image_shape=({H}, {W}, 3)"),
+        (
+            len(shape) == 4 and 0 not in shape and shape[3] in (1, 3),
+            f"scale or crop them, or make the model with image_shape={shape[1:]}",
+        ),
+    ]
+    return next((f"; {way}" for fits, way in ways if fits), "")
+
+
+def dtype_hint(images: str, numbers: np.ndarray, levels: int) -> str:
+    """What to write in place of `images` that are no integers: floats, as most libraries have them, or booleans."""
+    top = levels - 1
+    if numbers.dtype.kind == "b" and levels == 2:
+        return f'; make numbers of them: {images}.astype("uint8")'
+    if numbers.dtype.kind == "b":
+        return f"; make them black and white: {images} * np.uint8({top})"
+    if numbers.dtype.kind != "f":
+        return ""
+    lowest, highest = numbers.min(), numbers.max()
+    if not np.isfinite([lowest, highest]).all():
+        return "; there are NaN or infinite numbers among them"
+    if lowest >= 0 and highest <= top and (numbers == np.rint(numbers)).all() and (highest > 1 or top == 1):
+        return f'; they are whole: {images}.astype("uint8")'
+    if lowest >= 0 and highest <= 1:
+        return f'; of floats in 0..1 make levels: np.rint({images} * {top}).astype("uint8")'
+    if lowest >= -1 and highest <= 1:
+        return f'; of floats in -1..1 make levels: np.rint(({images} + 1) * {top / 2:g}).astype("uint8")'
+    return f'; scale them to 0..{top}, then np.rint(...).astype("uint8")'
+
+
 def check_known(known: Any, N: int, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """Which pixels of N images are known, boolean (N, H, W), from that or from (H, W) for all; else ValueError."""
-    known, (H, W, _) = to_cpu(known), image_shape
+    """Which pixels of N images are known, boolean (N, H, W), from that or from (H, W) for all; else ValueError.
+
+    Numbers are taken for it if they are all 0 or 1.
+    """
+    known, (H, W, _) = as_array("known", known), image_shape
+    if known.dtype.kind in "iuf" and np.isin(known, (0, 1)).all():
+        known = known.astype(bool)
     if known.dtype != bool or known.shape not in ((H, W), (N, H, W)):
+        hint = ""
+        if known.dtype.kind in "iuf":
+            hint = "; compare: known > 0"
+        elif known.ndim > 2 and known.shape[-3:-1] == (H, W):
+            hint = "; it is for pixels, not for their channels: known[..., 0]"
         wanted = f"True and False of shape ({H}, {W}) or ({N}, {H}, {W})"
-        raise ValueError(f"known: got {known.dtype} of shape {known.shape}, wanted {wanted}")
+        raise ValueError(f"known: got {known.dtype} of shape {known.shape}, wanted {wanted}{hint}")
     return np.broadcast_to(known, (N, H, W))
 
 
-def check_labels(labels: Any, N: int) -> np.ndarray:
-    """The labels of N images as an integer array (N,); else ValueError."""
-    labels = to_cpu(labels)
+def check_labels(labels: Any, N: int, name: str = "labels", wanted: str = "") -> np.ndarray:
+    """The labels of N images as an integer array (N,); else ValueError, with a way out.
+
+    A column (N, 1) is taken for them, and floats are, if they are whole.
+    """
+    labels = as_array(name, labels)
+    if labels.shape == (N, 1):
+        labels = labels[:, 0]
+    if labels.shape == (N,) and labels.dtype.kind == "f" and (labels == np.rint(labels)).all():
+        labels = labels.astype(np.int64)
     if labels.shape != (N,) or labels.dtype.kind not in "iu":
-        raise ValueError(f"labels: got {labels.dtype} of shape {labels.shape}, wanted {N} integers, one an image")
+        wanted = wanted or f"{N} integers, one an image"
+        hint = _label_hint(name, labels, N)
+        raise ValueError(f"{name}: got {labels.dtype} of shape {labels.shape}, wanted {wanted}{hint}")
     return labels
+
+
+def _label_hint(name: str, labels: np.ndarray, N: int) -> str:
+    """What to write in place of labels that are none."""
+    if labels.dtype.kind in "biuf" and labels.ndim == 2 and len(labels) == N:
+        hot = np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()
+        return f"; they are one-hot: {name}.argmax(axis=1)" if hot else ""
+    if labels.dtype.kind in "USO" and labels.shape == (N,):
+        return f"; number the words: np.unique({name}, return_inverse=True)[1]"
+    if labels.dtype.kind == "b" and labels.shape == (N,):
+        return f"; make numbers of them: {name}.astype(int)"
+    if labels.shape == (1,):
+        return f"; for one of all, {name}[0]" if name == "condition" else ""
+    return ""

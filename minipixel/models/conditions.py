@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.backend import to_cpu
-from minipixel.models.checks import check_count
+from minipixel.models.arrays import as_array
+from minipixel.models.checks import check_count, check_labels
+from minipixel.shown import short
 
 
 class Conditions:
@@ -13,37 +14,54 @@ class Conditions:
 
     `num_classes`: labels, integers (N,) in 0..num_classes-1. `shape` (K,): vectors (N, K); `shape` (): one number an
     image, (N,); `shape` (H, W, K): maps (N, H, W, K), of the size of the images. Neither: the model takes no condition.
-    `width` is how many numbers a pixel is told: `num_classes`, or K, or 1, or 0.
+    `dtype` is the model's, in which they have to be finite. `width` is how many numbers a pixel is told: `num_classes`,
+    or K, or 1, or 0.
     """
 
-    def __init__(self, num_classes: Any, shape: Any, image_shape: tuple[int, int, int]) -> None:
+    def __init__(self, num_classes: Any, shape: Any, image_shape: tuple[int, int, int], dtype: str) -> None:
         if num_classes is not None and shape is not None:
             raise ValueError(
-                f"condition_shape: got {shape!r} beside num_classes={num_classes!r}, wanted one of the two"
+                f"condition_shape: got {short(shape)} beside num_classes={short(num_classes)}, wanted one of the two"
             )
         self.num_classes = None if num_classes is None else check_count("num_classes", num_classes, 1)
         self.shape = None if shape is None else _check_shape(shape, image_shape)
+        self.dtype = dtype
         self.width = self.num_classes or (0 if self.shape is None else (1, *self.shape)[-1])
 
     def checked(self, condition: Any, N: int) -> np.ndarray | None:
-        """The conditions of N images as a host array, a row an image; ValueError if they are not of the kind taken."""
+        """The conditions of N images as a host array, a row an image; ValueError if they are not of the kind taken.
+
+        A single one, without the axis of images, is that of all N. Labels may also be a column (N, 1), or whole floats.
+        """
         if not self.width:
             if condition is not None:
-                raise ValueError("condition: got one, wanted None; this model was made without conditions")
+                raise ValueError(
+                    "condition: got one, wanted None; this model was made without conditions: give it num_classes= or "
+                    "condition_shape="
+                )
             return None
         if condition is None:
             raise ValueError(f"condition: got None, wanted {self.describe(N)}")
-        condition = to_cpu(condition)
-        wanted = (N,) if self.num_classes else (N, *(self.shape or ()))
-        numbers = "iu" if self.num_classes else "iuf"
-        if condition.shape != wanted or condition.dtype.kind not in numbers:
-            raise ValueError(f"condition: got {condition.dtype} of shape {condition.shape}, wanted {self.describe(N)}")
-        if self.num_classes and (condition.min() < 0 or condition.max() >= self.num_classes):
+        condition, event = as_array("condition", condition), self.shape or ()
+        if condition.shape == event:
+            condition = np.broadcast_to(condition, (N, *event))
+        if self.num_classes:
+            condition = check_labels(condition, N, "condition", self.describe(N))
+            if condition.min() < 0 or condition.max() >= self.num_classes:
+                hint = "; labels count from 0" if condition.min() > 0 and condition.max() == self.num_classes else ""
+                got = f"{condition.min()}..{condition.max()}"
+                raise ValueError(f"condition: got labels {got}, wanted 0..{self.num_classes - 1}{hint}")
+            return condition
+        if condition.shape != (N, *event) or condition.dtype.kind not in "iuf":
+            hint = "; channels go last" if condition.shape == (N, *event[-1:], *event[:-1]) and len(event) == 3 else ""
             raise ValueError(
-                f"condition: got labels {condition.min()}..{condition.max()}, wanted 0..{self.num_classes - 1}"
+                f"condition: got {condition.dtype} of shape {condition.shape}, wanted {self.describe(N)}{hint}"
             )
-        if not np.isfinite(condition).all():
-            raise ValueError("condition: got NaN or infinite numbers, wanted finite ones")
+        with np.errstate(over="ignore"):
+            told = condition.astype(self.dtype)
+        if not np.isfinite(told).all():
+            odd = condition[~np.isfinite(told)].flat[0]
+            raise ValueError(f"condition: got {odd}, wanted finite numbers, in {self.dtype} too, as the model has them")
         return condition
 
     def pixels_first(self, condition: np.ndarray | None, xp: Any, dtype: str) -> Any:
@@ -74,6 +92,11 @@ class Conditions:
             return f"{N} labels, integers (N,) in 0..{self.num_classes - 1}"
         return f"numbers of shape {(N, *(self.shape or ()))}, one row an image"
 
+    def __repr__(self) -> str:
+        if self.num_classes:
+            return f"Conditions(num_classes={self.num_classes})"
+        return f"Conditions(shape={self.shape})"
+
 
 def _check_shape(shape: Any, image_shape: tuple[int, int, int]) -> tuple[int, ...]:
     """A condition's shape: (K,), (), or (H, W, K) with the H and W of the images."""
@@ -81,6 +104,9 @@ def _check_shape(shape: Any, image_shape: tuple[int, int, int]) -> tuple[int, ..
     whole = all(isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0 for size in sizes)
     if not whole or len(sizes) not in (0, 1, 3) or (len(sizes) == 3 and sizes[:2] != image_shape[:2]):
         H, W, _ = image_shape
-        raise ValueError(f"condition_shape: got {shape!r}, wanted (K,) for vectors or ({H}, {W}, K) for maps")
+        hint = f"; say ({shape},)" if isinstance(shape, int) and not isinstance(shape, bool) else ""
+        raise ValueError(
+            f"condition_shape: got {short(shape)}, wanted (K,) for vectors or ({H}, {W}, K) for maps{hint}"
+        )
     check_count("condition_shape", (1, *sizes)[-1], 1)
     return tuple(int(size) for size in sizes)

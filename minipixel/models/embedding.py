@@ -16,11 +16,13 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.backend import to_cpu
+from minipixel.computing import computing
 from minipixel.models.checks import check_count, check_images, check_labels
 from minipixel.models.network import Network
 from minipixel.nn import Init, Module, UnmaskedConv2d
 from minipixel.optim.optimizer import check_above_0
 from minipixel.shards import Workers
+from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, no_grad
 
 
@@ -91,13 +93,16 @@ class EmbeddingNet(Network):
             x = ops.relu(layer(x))
         return ops.unit(self.last(ops.flatten(x)))
 
+    @computing
     def points(self, images: np.ndarray) -> Tensor:
         """The embeddings of checked images, with the way back to the weights: integers (N, H, W, C) -> (N, K)."""
         return self.forward(self.scaled(self._pixels_first(images)))
 
+    @spelled
     def embed(self, images: Any) -> np.ndarray:
         """The embeddings of integer images (N, H, W, C): (N, K), in the network's dtype, each of length 1."""
         images = check_images(images, self.image_shape, self.levels)
+        self.check_finite()
 
         def shard(part: slice) -> np.ndarray:
             with no_grad():
@@ -106,6 +111,8 @@ class EmbeddingNet(Network):
         with Workers() as workers:
             return np.concatenate(list(workers.map(shard, len(images), self.shard_size)))
 
+    @spelled
+    @computing
     def loss(self, images: Any, labels: Any, *, margin: float = 0.2) -> Tensor:
         """The triplet loss of labelled images, integers (N, H, W, C) and (N,), differentiable: see ops.triplet_loss.
 

@@ -19,7 +19,8 @@ import numpy as np
 from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_count, check_kernel, check_shape
-from minipixel.nn import GatedLayer, Top, colour_groups
+from minipixel.nn import GatedLayer, Top, as_built, colour_groups
+from minipixel.shown import short
 from minipixel.tensor import Tensor, composite
 
 
@@ -29,7 +30,7 @@ class GatedPixelCNN(Model):
     `layers` gated layers of two stacks with `filters` features each, then two 1x1 layers of `head_width` features
     (`filters` if None) on the horizontal stack, and the head. The first kernel is `first_kernel` wide and high, the
     others `kernel`; both are odd. `dilations`, one a layer after the first, are taken in turn and over again.
-    A condition goes into every gate of both stacks. `options` are those of every model: see Model.
+    A condition goes into every gate of both stacks. From `head` on: see Model.
     """
 
     name = "gated"
@@ -45,7 +46,12 @@ class GatedPixelCNN(Model):
         first_kernel: int = 7,
         dilations: tuple[int, ...] = (1,),
         head_width: int | None = None,
-        **options: Any,
+        head: str | None = None,
+        mixtures: int = 5,
+        num_classes: int | None = None,
+        condition_shape: tuple[int, ...] | None = None,
+        rng: Any = 0,
+        dtype: str = "float32",
     ) -> None:
         C = check_shape(image_shape)[2]
         filters = check_count("filters", filters, C)  # each colour needs a feature of its own
@@ -57,7 +63,7 @@ class GatedPixelCNN(Model):
             **{"filters": filters, "layers": layers, "kernel": kernel, "first_kernel": first_kernel},
             **{"dilations": spacing, "head_width": head_width},
         }
-        super().__init__(image_shape, levels, architecture, **options)
+        super().__init__(image_shape, levels, architecture, head, mixtures, num_classes, condition_shape, rng, dtype)
 
         self.features = 2 * filters
         K_condition, init = self.conditions.width, self.init
@@ -69,7 +75,7 @@ class GatedPixelCNN(Model):
         self.top = Top(groups, head_width, self.head.groups, init)
 
     def _compiled(self, x: Any, condition: Any) -> Any:
-        kinds = "".join(layer.kind for layer in self.layers if type(layer) is GatedLayer)
+        kinds = "".join(layer.kind for layer in self.layers if as_built(layer, GatedLayer))
         if kinds != "A" + "B" * (len(self.layers) - 1) or not isinstance(x, np.ndarray):
             return None
         layers = [asked for layer in self.layers if (asked := layer.compiled()) is not None]
@@ -95,5 +101,5 @@ class GatedPixelCNN(Model):
 def _check_dilations(dilations: Any) -> list[int]:
     """Dilations as a list, if they are a sequence of whole numbers from 1 on; else ValueError."""
     if not isinstance(dilations, (tuple, list)) or not dilations:
-        raise ValueError(f"dilations: got {dilations!r}, wanted one a layer after the first, such as (1, 2, 1, 4)")
+        raise ValueError(f"dilations: got {short(dilations)}, wanted one a layer after the first, such as (1, 2, 1, 4)")
     return [check_count("dilations", dilation, 1) for dilation in dilations]

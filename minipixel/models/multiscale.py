@@ -67,7 +67,7 @@ class MultiScale(Model):
     map of `upsampled` features made from the small one. Both are of the kind `base`: "row-lstm", "diagonal-bilstm" or
     "pixelcnn", with `hidden` and `layers` as there (PixelCNN's blocks). With `scales` above 2 the model of the small
     image has itself one scale less than this. Conditions go to both, as they are; of a map the small model gets every
-    `factor`-th row and column. `options` are those of every model: see Model.
+    `factor`-th row and column. From `head` on: see Model.
 
     The order of the pixels is not raster: see `order`. Each model sees of its own image what its base sees, and the
     large one all of the small image besides; so of "diagonal-bilstm" both see their whole past.
@@ -86,7 +86,12 @@ class MultiScale(Model):
         hidden: int = 16,
         layers: int = 7,
         upsampled: int = 32,
-        **options: Any,
+        head: str | None = None,
+        mixtures: int = 5,
+        num_classes: int | None = None,
+        condition_shape: tuple[int, ...] | None = None,
+        rng: Any = 0,
+        dtype: str = "float32",
     ) -> None:
         H, W, C = check_shape(image_shape)
         factor = check_count("factor", factor, 2)
@@ -98,7 +103,7 @@ class MultiScale(Model):
             "layers": check_count("layers", layers, 1),
             "upsampled": check_count("upsampled", upsampled, 1),
         }
-        super().__init__(image_shape, levels, architecture, **options)
+        super().__init__(image_shape, levels, architecture, head, mixtures, num_classes, condition_shape, rng, dtype)
 
         self.factor = factor
         kind, depth = BASES[base]

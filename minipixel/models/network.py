@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from minipixel import checkpoint
 from minipixel.backend import array_module
 from minipixel.models.checks import check_choice, check_count, check_shape
+from minipixel.models.elsewhere import instead
 from minipixel.nn import Init, Module
 
 
@@ -45,6 +46,16 @@ class Network(Module):
     def scaled(self, levels: Any) -> Any:
         """Integers 0..Q-1 -> the network's dtype in [-1, 1]."""
         return levels.astype(self.dtype) * (2 / (self.levels - 1)) - 1
+
+    def check_finite(self) -> None:
+        """ValueError, naming the first, if weights are NaN or infinite: nothing that such a model says can be right."""
+        for name, parameter in self.named_parameters():
+            odd = parameter.data[~self.xp.isfinite(parameter.data)]
+            if odd.size:
+                raise ValueError(
+                    f"{name}: got weights that are {'NaN' if self.xp.isnan(odd).any() else 'infinite'}, {odd.size} of "
+                    f"{parameter.data.size}, wanted finite ones; load the model as it was before, or train it anew"
+                )
 
     # --- size and files ---------------------------------------------------------------------------------------------
 
@@ -89,6 +100,21 @@ class Network(Module):
         H, W, _ = self.image_shape
         return H * W * self.features
 
+    def __repr__(self) -> str:
+        return f"{self.describe()}, {self.num_parameters:,} weights"
+
+    if not TYPE_CHECKING:  # to a type checker a name that is not there is not there
+
+        def __getattr__(self, name: str) -> Any:
+            """AttributeError for what this has not, and what there is instead of what other libraries call so."""
+            if hasattr(type(self), name):  # a property, in which a name is missing: Python asks here, too
+                return object.__getattribute__(self, name)
+            raise AttributeError(f"{type(self).__name__} has no {name!r}{instead(self, name)}", name=name, obj=self)
+
+        def __call__(self, *arguments: Any, **options: Any) -> NoReturn:
+            """A network is not called: TypeError."""
+            raise TypeError(f"{type(self).__name__} is not called{instead(self, '__call__')}")
+
     def describe(self) -> str:
         """What it is, in one line."""
         H, W, C = self.image_shape
@@ -104,7 +130,8 @@ class Network(Module):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write configuration and weights to a safetensors file, whole or not at all. Raises OSError."""
-        checkpoint.write(path, self.config, self.state_dict())
+        config = self.config if getattr(self, "initialized", True) else {**self.config, "initialized": False}
+        checkpoint.write(path, config, self.state_dict())
 
 
 def _layers(module: Module, prefix: str) -> Iterator[tuple[str, Any]]:

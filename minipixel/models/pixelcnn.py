@@ -15,7 +15,18 @@ import numpy as np
 from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_choice, check_count, check_kernel, check_rate, check_shape
-from minipixel.nn import ACTIVATIONS, Conditioning, Conv2d, Dropout, Init, Module, Pointwise, Top, colour_groups
+from minipixel.nn import (
+    ACTIVATIONS,
+    Conditioning,
+    Conv2d,
+    Dropout,
+    Init,
+    Module,
+    Pointwise,
+    Top,
+    as_built,
+    colour_groups,
+)
 from minipixel.tensor import Tensor, composite
 
 
@@ -39,8 +50,10 @@ class ResidualBlock(Module):
     def compiled(self, condition: Any, rng: np.random.Generator | None) -> tuple[list[Any], list[Any]] | None:
         """The Tensors and masks for a compiled body (see `composite`); None where it would not be all of the block."""
         layers: list[Any] = [self.narrow, self.look, self.widen]
-        as_built = [type(layer) for layer in layers] == [Pointwise, Conv2d, Pointwise] and layers[1].dilation == 1
-        if not as_built or condition is not None or (rng is not None and self.drop.rate):
+        parts, kinds = [*layers, self.told, self.drop], [Pointwise, Conv2d, Pointwise, Conditioning, Dropout]
+        if not all(map(as_built, parts, kinds)) or self.look.dilation != 1:
+            return None
+        if condition is not None or (rng is not None and self.drop.rate):
             return None
         if any(activation is not ops.relu for activation in self.activations):
             return None
@@ -63,7 +76,7 @@ class PixelCNN(Model):
     condition is added in every block, to what its mask B saw.
 
     Two options that the paper does not have, as later models do: `activation` "prelu" in place of "relu", and in
-    training a share `dropout` of each block's features is dropped. `options` are those of every model: see Model.
+    training a share `dropout` of each block's features is dropped. From `head` on: see Model.
     """
 
     name = "pixelcnn"
@@ -80,7 +93,12 @@ class PixelCNN(Model):
         head_width: int | None = None,
         activation: str = "relu",
         dropout: float = 0.0,
-        **options: Any,
+        head: str | None = None,
+        mixtures: int = 5,
+        num_classes: int | None = None,
+        condition_shape: tuple[int, ...] | None = None,
+        rng: Any = 0,
+        dtype: str = "float32",
     ) -> None:
         C = check_shape(image_shape)[2]
         hidden = check_count("hidden", hidden, C)  # each colour needs a feature of its own
@@ -93,7 +111,7 @@ class PixelCNN(Model):
             "activation": check_choice("activation", activation, tuple(ACTIVATIONS)),
             "dropout": check_rate("dropout", dropout),
         }
-        super().__init__(image_shape, levels, architecture, **options)
+        super().__init__(image_shape, levels, architecture, head, mixtures, num_classes, condition_shape, rng, dtype)
 
         self.features = 2 * hidden
         image, wide = np.arange(C), colour_groups(2 * hidden, C)
@@ -107,7 +125,7 @@ class PixelCNN(Model):
         return self.top(self.residuals(self.stem(x), condition, rng))
 
     def _compiled(self, x: Tensor, condition: Any, rng: np.random.Generator | None) -> Any:
-        asked = [block.compiled(condition, rng) for block in self.blocks if type(block) is ResidualBlock]
+        asked = [block.compiled(condition, rng) for block in self.blocks if as_built(block, ResidualBlock)]
         blocks = [block for block in asked if block is not None]
         if len(blocks) < len(self.blocks):
             return None

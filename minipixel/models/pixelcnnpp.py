@@ -32,9 +32,11 @@ from minipixel.nn import (
     Module,
     NormedPointwise,
     ShiftedConv2d,
+    as_built,
     colour_groups,
     fitting,
 )
+from minipixel.shown import short
 from minipixel.tensor import Tensor, composite
 
 # By the names of TensorFlow Probability: the activation, and how many channels it makes of one.
@@ -77,9 +79,11 @@ class GatedResidual(Module):
         self.told = Conditioning(plan.K_condition, 2 * F, init)
 
     def _compiled(self, x: Tensor, skips: tuple[Any, ...], condition: Any, rng: np.random.Generator | None) -> Any:
-        layers = [self.first, self.second] if self.skip is None else [self.first, self.second, self.skip]
-        as_built = [type(layer) for layer in layers] == [ShiftedConv2d, ShiftedConv2d, NormedPointwise][: len(layers)]
-        if condition is not None or self.activate is not ops.concat_elu or fitting() or not as_built:
+        layers: list[Any] = [self.first, self.second] if self.skip is None else [self.first, self.second, self.skip]
+        parts, kinds = [self.told, self.drop, *layers], [Conditioning, Dropout, *[ShiftedConv2d] * 2, NormedPointwise]
+        if not all(map(as_built, parts, kinds)) or (self.skip is not None and hasattr(self.skip, "mask")):
+            return None
+        if condition is not None or self.activate is not ops.concat_elu or fitting():
             return None
         if [self.first.centre, 1, 1] != [self.second.centre, self.first.stride, self.second.stride]:
             return None
@@ -191,9 +195,9 @@ class PixelCNNpp(Model):
     smaller levels see every second row and column.
 
     With `weight_norm` all weights but those of conditions are weight-normalised, and `initialize` (which `fit` calls)
-    sets gains and biases, and scales the weights of conditions, by a first batch. The head is "logistic_mixture",
-    unless given. `options` are those of every model: see Model. The paper trains with Adam, beta1 0.95, beta2 0.9995,
-    at optim.exponential_decay(1e-3, 0.999995), and tests and samples with averaged weights: callbacks.EMA(0.9995).
+    sets gains and biases, and scales the weights of conditions, by a first batch. From `head` on: see Model; None is
+    "logistic_mixture". The paper trains with Adam, beta1 0.95, beta2 0.9995, at optim.exponential_decay(1e-3,
+    0.999995), and tests and samples with averaged weights: callbacks.EMA(0.9995).
 
     How far it sees: rows above, as far as the smallest map reaches. But an odd row, and what lies to the right in the
     row above it, are too new for the smaller maps, so of these a pixel of an odd row sees what the finest level reaches
@@ -218,7 +222,12 @@ class PixelCNNpp(Model):
         horizontal_kernel: tuple[int, int] = (2, 2),
         activation: str = "concat_elu",
         weight_norm: bool = True,
-        **options: Any,
+        head: str | None = None,
+        mixtures: int = 5,
+        num_classes: int | None = None,
+        condition_shape: tuple[int, ...] | None = None,
+        rng: Any = 0,
+        dtype: str = "float32",
     ) -> None:
         H, W, C = check_shape(image_shape)
         architecture = {
@@ -231,8 +240,8 @@ class PixelCNNpp(Model):
             "activation": check_choice("activation", activation, tuple(ACTIVATIONS)),
             "weight_norm": check_flag("weight_norm", weight_norm),
         }
-        options["head"] = "logistic_mixture" if options.get("head") is None else options["head"]
-        super().__init__(image_shape, levels, architecture, **options)
+        head = "logistic_mixture" if head is None else head
+        super().__init__(image_shape, levels, architecture, head, mixtures, num_classes, condition_shape, rng, dtype)
 
         F, init = filters, self.init
         plan = Plan(F, vertical_kernel, horizontal_kernel, activation, dropout, self.conditions.width, weight_norm)
@@ -267,7 +276,7 @@ class PixelCNNpp(Model):
 def _check_kernel(name: str, kernel: Any, narrowest: int, odd: bool) -> list[int]:
     """A kernel (kh, kw) as a list, if it is one that its stream can use; else ValueError."""
     if not isinstance(kernel, (tuple, list)) or len(kernel) != 2:
-        raise ValueError(f"{name}: got {kernel!r}, wanted (rows, columns), such as (2, {3 if odd else 2})")
+        raise ValueError(f"{name}: got {short(kernel)}, wanted (rows, columns), such as (2, {3 if odd else 2})")
     kh, kw = check_count(name, kernel[0], 1, 255), check_count(name, kernel[1], narrowest, 255)
     if odd and kw % 2 == 0:
         raise ValueError(f"{name}: got {kw} columns, wanted an odd number, so that there is a middle one; try {kw + 1}")

@@ -18,7 +18,7 @@ import numpy as np
 from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_count, check_flag, check_shape
-from minipixel.nn import Conditioning, Conv2d, Init, Module, Parameter, Pointwise, Top, colour_groups
+from minipixel.nn import Conditioning, Conv2d, Init, Module, Parameter, Pointwise, Top, as_built, colour_groups
 from minipixel.tensor import Tensor, composite
 
 
@@ -49,10 +49,12 @@ class LSTM(Module):
         """The states, row after row: (H, W, N, 4h) -> (H, W, N, h)."""
         return ops.lstm_scan(gates, self.weight, self.h0, self.c0, taps=self.taps, spans=spans)
 
-    def tensors(self, kind: type, condition: Any) -> list[Any] | None:
+    def tensors(self, kind: type[Module], condition: Any) -> list[Any] | None:
         """What a compiled body of a layer that sees by a `kind` is given; None where that would not be all of it."""
-        as_built = (type(self), type(self.see)) == (LSTM, kind) and getattr(self.see, "dilation", 1) == 1
-        if not as_built or condition is not None:
+        kinds: list[type[Module]] = [LSTM, kind, Conditioning]
+        if condition is not None or not all(map(as_built, (self, self.see, self.told), kinds)):
+            return None
+        if getattr(self.see, "dilation", 1) != 1:
             return None
         return [self.see.weight, self.see.bias, self.weight, self.h0, self.c0]
 
@@ -138,7 +140,12 @@ class PixelRNN(Model):
         head_width: int | None = None,
         skip: bool = False,
         learned_state: bool = False,
-        **options: Any,
+        head: str | None = None,
+        mixtures: int = 5,
+        num_classes: int | None = None,
+        condition_shape: tuple[int, ...] | None = None,
+        rng: Any = 0,
+        dtype: str = "float32",
     ) -> None:
         C = check_shape(image_shape)[2]
         hidden = check_count("hidden", hidden, C)  # each colour needs a feature of its own
@@ -147,7 +154,7 @@ class PixelRNN(Model):
         skip, learned_state = check_flag("skip", skip), check_flag("learned_state", learned_state)
         architecture = {"hidden": hidden, "layers": layers, "head_width": head_width}
         architecture |= {"skip": skip, "learned_state": learned_state}
-        super().__init__(image_shape, levels, architecture, **options)
+        super().__init__(image_shape, levels, architecture, head, mixtures, num_classes, condition_shape, rng, dtype)
 
         self.features = 2 * hidden
         image, wide, state = np.arange(C), colour_groups(2 * hidden, C), colour_groups(hidden, C)
@@ -171,7 +178,7 @@ class PixelRNN(Model):
 
     def _compiled(self, x: Tensor, condition: Any, position: int, _: list[Tensor]) -> Any:
         layer, widen = self.layers[position], self.widen[position]
-        if self.skips or type(layer) is not self.layer_class or type(widen) is not Pointwise:
+        if self.skips or not as_built(layer, self.layer_class) or not as_built(widen, Pointwise):
             return None
         if (asked := layer.compiled(x, condition)) is None:
             return None
@@ -195,7 +202,7 @@ class RowLSTM(PixelRNN):
     A 7x7 mask A to 2 `hidden` features, `layers` Row LSTMs of `hidden` units, each widened by a 1x1 and added to what
     came in, and the top of PixelCNN: two 1x1 layers of `head_width` features (2 `hidden` if None), and the head.
     `skip` adds a 1x1 of every LSTM to what the top reads (section 3.3); `learned_state` learns the states beyond the
-    border. A condition is added to all gates. `options` are those of every model: see Model.
+    border. A condition is added to all gates. From `head` on: see Model.
 
     What it sees is a triangle: of the row k above, the columns up to c + k + 2, however many layers there are.
     """
@@ -225,10 +232,32 @@ class DiagonalBiLSTM(PixelRNN):
         *,
         hidden: int = 16,
         layers: int = 7,
+        head_width: int | None = None,
+        skip: bool = False,
+        learned_state: bool = False,
         phantom_column: bool = True,
-        **options: Any,
+        head: str | None = None,
+        mixtures: int = 5,
+        num_classes: int | None = None,
+        condition_shape: tuple[int, ...] | None = None,
+        rng: Any = 0,
+        dtype: str = "float32",
     ) -> None:
-        super().__init__(image_shape, levels, hidden=hidden, layers=layers, **options)
+        super().__init__(
+            image_shape,
+            levels,
+            hidden=hidden,
+            layers=layers,
+            head_width=head_width,
+            skip=skip,
+            learned_state=learned_state,
+            head=head,
+            mixtures=mixtures,
+            num_classes=num_classes,
+            condition_shape=condition_shape,
+            rng=rng,
+            dtype=dtype,
+        )
         self.phantom_column = self.config["phantom_column"] = check_flag("phantom_column", phantom_column)
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:

@@ -6,7 +6,7 @@ from minipixel.nn.conv import Conv2d, Pointwise, UnmaskedConv2d
 from minipixel.nn.gated import GatedLayer, VerticalConv2d
 from minipixel.nn.init import BLANK, Blank, Init
 from minipixel.nn.masks import causal_mask, colour_groups, vertical_mask
-from minipixel.nn.module import Module, Parameter
+from minipixel.nn.module import Module, Parameter, as_built
 from minipixel.nn.shifted import EnlargingConv2d, ShiftedConv2d
 from minipixel.nn.top import Top
 from minipixel.nn.weight_norm import NormedPointwise, WeightNorm, fitting, fitting_scales
@@ -31,6 +31,7 @@ __all__ = [
     "UnmaskedConv2d",
     "VerticalConv2d",
     "WeightNorm",
+    "as_built",
     "causal_mask",
     "colour_groups",
     "fitting",

@@ -63,3 +63,6 @@ class Dropout(Module):
         draws = rng.integers(0, 2**64 - 1, -(-n // 4), np.uint64, endpoint=True)
         sixteen_bits = draws.astype("<u8", copy=False).view("<u2")[:n]
         return (sixteen_bits >= round(self.rate * 2**16)).reshape(shape)
+
+    def __repr__(self) -> str:
+        return f"Dropout({self.rate})"

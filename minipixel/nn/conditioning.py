@@ -25,5 +25,7 @@ class Conditioning(Module):
         return x if condition is None else x + ops.linear(condition, self.weight, None)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "weight"):
+            return "Conditioning(of nothing)"
         K_condition, K = self.weight.shape
         return f"Conditioning(1x1, {K_condition} -> {K})"

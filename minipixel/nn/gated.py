@@ -13,7 +13,7 @@ from minipixel.nn.conditioning import Conditioning
 from minipixel.nn.conv import Conv2d, Pointwise
 from minipixel.nn.init import Init
 from minipixel.nn.masks import vertical_mask
-from minipixel.nn.module import Module
+from minipixel.nn.module import Module, as_built
 from minipixel.tensor import Tensor
 
 
@@ -76,13 +76,8 @@ class GatedLayer(Module):
         """The Tensors, masks and dilations for a compiled body (see `composite`); None if a part was exchanged."""
         convs: list[Any] = [self.vertical, self.link, self.horizontal, self.out]
         told: list[Any] = [self.told_vertical, self.told_horizontal]
-        if [type(part) for part in (*convs, *told)] != [
-            VerticalConv2d,
-            Pointwise,
-            Conv2d,
-            Pointwise,
-            *[Conditioning] * 2,
-        ]:
+        kinds = [VerticalConv2d, Pointwise, Conv2d, Pointwise, Conditioning, Conditioning]
+        if not all(map(as_built, [*convs, *told], kinds)):
             return None
         weights = [[layer.weight, layer.bias] for layer in convs]
         said = [[getattr(layer, "weight", None)] for layer in told]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.nn.module import Parameter
+from minipixel.randomness import generator
 
 
 class Blank:
@@ -27,6 +28,9 @@ class Blank:
             raise ValueError(f"state: got {self.arrays} arrays, wanted more, as the configuration has more layers")
         return np.broadcast_to(number, shape)
 
+    def __repr__(self) -> str:
+        return "Blank()" if self.arrays is None else f"Blank({self.arrays})"
+
 
 BLANK = Blank()
 
@@ -39,7 +43,7 @@ class Init:
 
     def __init__(self, rng: Any, dtype: str) -> None:
         self.blank = rng if isinstance(rng, Blank) else None
-        self.rng = None if self.blank else np.random.default_rng(rng)
+        self.rng = None if self.blank else generator(rng)
         self.dtype = dtype
 
     def constant(self, value: float, *shape: int) -> Parameter:
@@ -78,3 +82,6 @@ class Init:
         opened = np.ones(shape, bool) if mask is None else mask()
         fan_in = np.maximum(opened.reshape(-1, shape[-1]).sum(axis=0), 1)
         return self.uniform(shape, np.sqrt(3 / fan_in) * opened), self.uniform(shape[-1:], np.sqrt(1 / fan_in))
+
+    def __repr__(self) -> str:
+        return f"Init({self.blank or type(self.rng).__name__}, {self.dtype})"

@@ -2,21 +2,54 @@
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu, to_device
-from minipixel.tensor import Tensor
+from minipixel.spelling import Spelled, spelled
+from minipixel.tensor import Tensor, observer
+
+_DATA: Any = vars(Tensor)["data"]  # where a Tensor holds its array
 
 
 class Parameter(Tensor):
-    """A Tensor that training changes."""
+    """A Tensor that training changes, whose dtype is that of all that is computed with it.
+
+    Real numbers of another precision that are assigned to `data` are rounded to its own; `retype` changes that.
+    """
 
     __slots__ = ()
+    decides_dtype = True
+
+    @property
+    def data(self) -> Any:
+        """The weight, an array; in a pass that is observed, what the observer shows of it (see tensor.observed)."""
+        array, watching = _DATA.__get__(self), observer()
+        return array if watching is None else watching.data_of(self, array)
+
+    @data.setter
+    def data(self, array: Any) -> None:
+        watching = observer()
+        if watching is not None:
+            watching.written(self)
+        array = array if hasattr(array, "dtype") else np.asarray(array)
+        try:
+            own = _DATA.__get__(self).dtype
+        except AttributeError:  # the first one
+            own = array.dtype
+        real = own.kind == array.dtype.kind == "f"  # gradients are checked with complex numbers, which stay as they are
+        _DATA.__set__(self, array.astype(own, copy=False) if real else array)
+
+    def retype(self, dtype: str) -> None:
+        """From now on the weight is of this dtype: "float32" or "float64"."""
+        _DATA.__set__(self, self.data.astype(dtype))
+
+    def __repr__(self) -> str:
+        return f"Parameter({self.dtype} of shape {self.shape})"
 
 
-class Module:
+class Module(Spelled):
     """Something with weights: its attributes that are parameters, modules, or lists of modules, in order of assignment.
 
     Names are dotted paths of attribute names and list positions: `blocks.3.narrow.weight`.
@@ -24,6 +57,12 @@ class Module:
     A plain array in the place of a parameter, `layer.weight = layer.weight.data`, freezes it: it is computed with, and
     goes into files and comes back from them, but training leaves it alone.
     """
+
+    _methods: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._methods = cls._methods | {name: value for name, value in vars(cls).items() if callable(value)}
 
     def __setattr__(self, name: str, value: Any) -> None:
         weight = value if isinstance(value, Parameter) else vars(self).get(name)
@@ -56,6 +95,7 @@ class Module:
         """
         return {name: np.array(to_cpu(array)) for name, array in self.named_arrays()}
 
+    @spelled
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy weights in, keeping each one's dtype and device, and frozen what is frozen.
 
@@ -74,7 +114,7 @@ class Module:
                     f"state: got {name} of shape {tuple(state[name].shape)}, wanted {array.shape}, as in this model"
                 )
         for name, (array, put) in own.items():
-            put(array_module(array).array(state[name], dtype=array.dtype))
+            put(array_module(array).array(state[name], dtype=array.dtype, order="C"))
 
     def to_device(self) -> None:
         """Move every weight to the current GPU; what is computed from them then runs there too."""
@@ -85,6 +125,21 @@ class Module:
         """Move every weight back to the host."""
         for _, array, put in list(_weights(self, "")):
             put(to_cpu(array))
+
+    def __repr__(self) -> str:
+        weights = f"{sum(parameter.data.size for parameter in self.parameters()):,} weights"
+        parts = ", ".join(name for name, value in vars(self).items() if next(_named(value, name), None) is not None)
+        return f"{type(self).__name__}({parts}: {weights})" if parts else f"{type(self).__name__}({weights})"
+
+
+def as_built(part: Any, kind: type[Module]) -> bool:
+    """Whether a part of a layer is of this very class, of which nobody has exchanged a method, in it or in the class.
+
+    A compiled body that stands for several parts runs only if all of them are as they were built.
+    """
+    if type(part) is not kind or any(name in kind._methods for name in vars(part)):
+        return False
+    return all(getattr(kind, name) is method for name, method in kind._methods.items())
 
 
 def _named(value: Any, name: str) -> Iterator[tuple[str, Parameter]]:

@@ -10,7 +10,7 @@ from minipixel.nn.activation import ACTIVATIONS
 from minipixel.nn.conv import Pointwise
 from minipixel.nn.init import Init
 from minipixel.nn.masks import colour_groups
-from minipixel.nn.module import Module
+from minipixel.nn.module import Module, as_built
 from minipixel.tensor import Tensor, composite
 
 
@@ -30,8 +30,9 @@ class Top(Module):
         self.layers = [Pointwise(a, b, init) for a, b in itertools.pairwise(widths)]
 
     def _compiled(self, x: Any) -> Any:
-        as_built = len(self.layers) == 3 and all(type(layer) is Pointwise for layer in self.layers)
-        if not as_built or any(activation is not ops.relu for activation in self.activations):
+        if len(self.layers) != 3 or not all(as_built(layer, Pointwise) for layer in self.layers):
+            return None
+        if any(activation is not ops.relu for activation in self.activations):
             return None
         weights = [parameter for layer in self.layers for parameter in (layer.weight, layer.bias)]
         return "top", (x, *weights), {"masks": [layer.mask for layer in self.layers]}

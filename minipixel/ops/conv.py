@@ -9,18 +9,21 @@ import numpy as np
 
 from minipixel import kernels
 from minipixel.backend import array_module
-from minipixel.kernels.taps import open_part
+from minipixel.kernels.taps import boolean, open_part
 from minipixel.ops.local import Local, Look, Whole, numbered
 from minipixel.tensor import op
 
 
-@op(compiled=True)
+@op(compiled=True, shapes="... K_in; K_in K_out; K_out")
 def linear(x, weight, bias, *, mask=None):
     """A 1x1 convolution: (..., K_in), (K_in, K_out), (K_out,) or None -> (..., K_out).
 
     `mask`, boolean (K_in, K_out), says which channels may read which; None means that all may.
     """
+    if mask is not None and mask.shape != weight.shape:
+        raise ValueError(f"linear: got a mask of shape {mask.shape}, wanted {weight.shape}, the shape of the weight")
     xp = array_module(x, weight)
+    mask = boolean(mask)
     open_weight = weight if mask is None else weight * xp.asarray(mask)
     rows = math.prod(x.shape[:-1])  # not -1: there may be no channel at all, and then -1 could be any number
     flat_x = x.reshape(rows, x.shape[-1])  # one large product, not a small one for each row of pixels
@@ -38,9 +41,9 @@ def linear(x, weight, bias, *, mask=None):
     return y.reshape(*x.shape[:-1], -1), vjp
 
 
-@op(compiled=True)
+@op(compiled=True, shapes="H W N K_in; kh kw K_in K_out; K_out")
 def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
-    """A masked convolution: (H, W, N, K_in), (kh, kw, K_in, K_out), (K_out,) -> (H, W, N, K_out).
+    """A masked convolution: (H, W, N, K_in), (kh, kw, K_in, K_out), (K_out,) or None -> (H, W, N, K_out).
 
     Past the border every tap reads zero. `mask`, boolean and of the weight's shape, says which channels each tap lets
     through; one that lets nothing through is never touched: it costs no time and gets no gradient. None opens all.
@@ -68,13 +71,15 @@ def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
             flat_g.sum(axis=0),
         )
 
-    return (flat @ open_weight + bias).reshape(h, w, N, K_out), vjp
+    y = flat @ open_weight if bias is None else flat @ open_weight + bias
+    return y.reshape(h, w, N, K_out), vjp
 
 
-@op(compiled=True)
+@op(compiled=True, shapes="h w N K_in; kh kw K_in K_out; K_out")
 def transposed_conv2d(x, weight, bias, *, size, stride=1, centre=None):
-    """The way back from a strided convolution: (h, w, N, K_in), (kh, kw, K_in, K_out), (K_out,) -> (H, W, N, K_out).
+    """The way back from a strided convolution: (h, w, N, K_in), (kh, kw, K_in, K_out), bias -> (H, W, N, K_out).
 
+    The bias is (K_out,) or None.
     Each tap *writes* to the pixel at its offset from (stride * r, stride * c), where a convolution would read; what
     falls beyond `size`, (H, W), is dropped. As a linear map it is the transpose of a `conv2d` from there to here.
     """
@@ -98,7 +103,8 @@ def transposed_conv2d(x, weight, bias, *, size, stride=1, centre=None):
             g.reshape(-1, K_out).sum(axis=0),
         )
 
-    return kernels.col2im(columns, taps, K_out, stride, (H, W)) + bias, vjp
+    y = kernels.col2im(columns, taps, K_out, stride, (H, W))
+    return y if bias is None else y + bias, vjp
 
 
 # --- what they do at one pixel: see local.py --------------------------------------------------------------------------
@@ -117,7 +123,7 @@ def _local_linear(function, x, weight, bias, *, mask=None):
         np.arange(H * W)[:, None],
         weight,
         bias,
-        np.ones(weight.shape, bool) if mask is None else mask,
+        np.ones(weight.shape, bool) if mask is None else boolean(mask),
         lambda weight: weight if mask is None else weight * array_module(weight).asarray(mask),
     )
 
@@ -158,6 +164,7 @@ def _open_channels(weight, mask):
     kh, kw, K_in, K_out = weight.shape
     if mask is None:
         return np.ones((kh * kw * K_in, K_out), bool)
+    mask = boolean(mask)
     return mask[mask.any(axis=(2, 3))].reshape(-1, K_out)
 
 

@@ -17,6 +17,9 @@ from minipixel.tensor import op
 LOG_SCALE_FLOOR = -7.0
 """Log-scales below are taken as this, and get no gradient: narrower is all in one bin, even of 256."""
 
+LEAST_WIDTH = 8.0
+"""A bin is at least so many times as wide, in units of the scale, as the smallest normal number."""
+
 # Six nodes and weights of Gauss and Legendre on [0, 1]: the mean of a function that is nearly straight there.
 NODES = [((1 + float(t)) / 2, float(w) / 2) for t, w in zip(*np.polynomial.legendre.leggauss(6), strict=True)]
 
@@ -63,10 +66,16 @@ def bins(images, levels, means, log_scales, temperature=1.0):
     """
     xp = array_module(means)
     precision = xp.exp(-xp.maximum(log_scales, LOG_SCALE_FLOOR)) / temperature
-    m = (_scaled(images[..., None], levels, means) - means) * precision
-    # a scale beyond the largest number: a bin is then still the least bit wide
-    d = xp.maximum(2 / (levels - 1) * precision, float(np.finfo(means.real.dtype).tiny))
+    furthest, least = limits(means.real.dtype)
+    m = xp.clip((_scaled(images[..., None], levels, means) - means) * precision, -furthest, furthest)
+    d = xp.maximum(2 / (levels - 1) * precision, least)  # of a scale beyond the largest number it would be 0
     return m, d, images[..., None] == 0, images[..., None] == levels - 1, precision
+
+
+def limits(dtype):
+    """How far out a bin's centre is taken to be at most, so that its square is a number; how wide a bin is at least."""
+    numbers = np.finfo(dtype)
+    return math.sqrt(float(numbers.max)) / 4, LEAST_WIDTH * float(numbers.tiny)
 
 
 def logistic_log_mass(m, d, lowest, highest):
@@ -161,11 +170,15 @@ def _log_prob(parameters, images, levels, log_mass_of):
 
 
 def _log_normalise(scores):
-    """Log-weights that sum to one, and the log of what they summed to: (..., M) -> (..., M), (..., 1)."""
+    """Log-weights that sum to one, and the log of what they summed to: (..., M) -> (..., M), (..., 1).
+
+    The highest is subtracted first: far from 0 the log of the sum has no digits left for what it adds to the highest.
+    """
     xp = array_module(scores)
     highest = scores.max(axis=-1, keepdims=True)
-    log_total = highest + xp.log(xp.exp(scores - highest).sum(axis=-1, keepdims=True))
-    return scores - log_total, log_total
+    scores = scores - highest
+    log_total = xp.log(xp.exp(scores).sum(axis=-1, keepdims=True))
+    return scores - log_total, highest + log_total
 
 
 def _scaled(images, levels, like):

@@ -109,7 +109,7 @@ def relu(x):
     return array_module(x).maximum(x, 0), vjp
 
 
-@op(local=pointwise(each))
+@op(local=pointwise(each), shapes="... K; K")
 def prelu(x, slope):
     """x where it is positive, slope * x elsewhere: (..., K), (K,) -> (..., K); at 0 the gradient is the slope."""
     xp = array_module(x, slope)

@@ -24,7 +24,7 @@ def _stretch(gates):
     return s, 1 - s
 
 
-@op(compiled=True)
+@op(compiled=True, shapes="H W N 4K; T K 4K; K; K")
 def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
     """An LSTM down the rows of a map: (H, W, N, 4K), (T, K, 4K), (K,) or None, (K,) or None -> states h (H, W, N, K).
 
@@ -34,12 +34,17 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
 
         c[r] = sigmoid(f) c[r-1] + sigmoid(i) tanh(g),    h[r] = sigmoid(o) tanh(c[r]).
 
-    Left and right of the map h is zero. Above the first row stands the start state h0, c0; None stands for zeros.
+    Left and right of the map h is zero. Above the first row stands the start state h0, c0; None stands for zeros, each.
     `spans`, a pair (first, last) for each row, last excluded, says which of its cells are computed; the others hold the
     start state. None: all are. Source: van den Oord et al. 2016, arXiv:1601.06759, equation 3.
     """
     xp = array_module(z, weight)
     H, W, N, _ = z.shape
+    if len(taps) != len(weight) or len(spans or [None] * H) != H:
+        raise ValueError(
+            f"lstm_scan: got {len(taps)} taps and {'no' if spans is None else len(spans)} spans, wanted one tap for "
+            f"each of the {len(weight)} weights and one span for each of the {H} rows"
+        )
     K = weight.shape[1]
     dtype = xp.result_type(z, weight)
     spans = [(0, W)] * H if spans is None else spans
@@ -52,6 +57,7 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
     c = xp.zeros((H + 1, W, N, K), dtype)
     if h0 is not None:
         h[:, inner] += h0
+    if c0 is not None:
         c += c0
     gates = xp.zeros(z.shape, dtype)
     blocks = [(..., slice(k * K, (k + 1) * K)) for k in range(4)]

@@ -7,13 +7,15 @@ TINY = 1e-24
 """Added to squared lengths: a weight of no length, as a mask that shuts everything leaves, then stays zero."""
 
 
-@op(compiled=True)
+@op(compiled=True, shapes="... K_out; K_out")
 def weight_norm(v, gain, *, mask=None):
     """The weight gain * v / |v|, its length learned apart from its direction: (..., K_out), (K_out,) -> (..., K_out).
 
     |v| is taken for each output channel over all its inputs. `mask`, boolean and of the shape of v, shuts some of them.
     Source: Salimans and Kingma 2016, arXiv:1602.07868, equations 2 and 3.
     """
+    if mask is not None and mask.shape != v.shape:
+        raise ValueError(f"weight_norm: got a mask of shape {mask.shape}, wanted {v.shape}, the shape of v")
     xp = array_module(v, gain)
     inputs = tuple(range(v.ndim - 1))
     opened = v if mask is None else v * xp.asarray(mask)

@@ -2,7 +2,7 @@
 
 from minipixel.optim.adaptive import Adam, Adamax, Nadam, RMSProp
 from minipixel.optim.optimizer import Optimizer
-from minipixel.optim.schedules import cosine_decay, exponential_decay, piecewise
+from minipixel.optim.schedules import Schedule, cosine_decay, exponential_decay, piecewise
 from minipixel.optim.sgd import SGD
 
 # The one table of optimisers, by the name used on the command line.
@@ -22,6 +22,7 @@ __all__ = [
     "Nadam",
     "Optimizer",
     "RMSProp",
+    "Schedule",
     "cosine_decay",
     "exponential_decay",
     "piecewise",

@@ -1,20 +1,25 @@
 """What all optimisers share: a step is taken by a model whose parameters hold gradients."""
 
+import contextlib
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu
+from minipixel.computing import computing
+from minipixel.shown import as_made, short
+from minipixel.spelling import Spelled
 
 LearningRate = float | Callable[[int], float]
 """A number, or a schedule: from the number of steps taken before, 0 for the first one, to the rate of a step."""
 
 
-class Optimizer:
+class Optimizer(Spelled):
     """Changes a model's weights along their gradients.
 
     `learning_rate` is a number or a schedule, step -> rate, where steps count from 0. With `clip_norm`, gradients are
@@ -38,13 +43,25 @@ class Optimizer:
         self.rate = math.nan
         self.steps = 0
         self.state: dict[str, dict[str, Any]] = {}
+        self._model: weakref.ref[Any] | None = None
 
+    @computing
     def step(self, model: Any) -> None:
-        """Change every weight of the model by its `.grad`. Raises ValueError if a gradient is missing."""
+        """Change every weight of the model by its `.grad`.
+
+        Raises ValueError if a gradient is missing or of another shape than its weight, and for another model than
+        that of the steps before: what the optimizer remembers belongs to that one.
+        """
+        self.belongs_to(model)
         named = list(model.named_parameters())
         missing = [name for name, parameter in named if parameter.grad is None]
         if missing:
             raise ValueError(f"step: got no gradient for {missing[0]}, wanted one; call loss.backward() first")
+        for name, parameter in named:
+            if parameter.grad.shape != parameter.shape:
+                raise ValueError(
+                    f"step: got a gradient of shape {parameter.grad.shape} for {name}, wanted {parameter.shape}"
+                )
         self.rate = self._scheduled_rate()
         scale = self._clipping(parameter.grad for _, parameter in named)
         self.steps += 1
@@ -52,8 +69,33 @@ class Optimizer:
             if name not in self.state:
                 zeros = array_module(parameter.data).zeros_like
                 self.state[name] = {kind: zeros(parameter.data) for kind in self.memories}
-            g = parameter.grad if scale == 1 else parameter.grad * scale
+            g = parameter.grad.astype(parameter.dtype, copy=False)
+            g = g if scale == 1 else g * scale
             parameter.data = parameter.data + self.change(g, **self.state[name])
+
+    def belongs_to(self, model: Any) -> None:
+        """From now on this is the optimizer of that model. ValueError if it has taken steps with another one."""
+        if self.steps and self._model is not None and self._model() is not model:
+            raise ValueError(
+                f"optimizer: got a {type(self).__name__} that has taken {self.steps} steps with another model, wanted "
+                f"one of its own for each model; make a new {type(self).__name__}"
+            )
+        self._model = weakref.ref(model)
+
+    @contextlib.contextmanager
+    def undone_on_error(self) -> Iterator[None]:
+        """Within this block an error leaves the optimizer as it was before the block."""
+        steps, rate = self.steps, self.rate
+        state = {name: {kind: array.copy() for kind, array in own.items()} for name, own in self.state.items()}
+        try:
+            yield
+        except BaseException:
+            self.steps, self.rate, self.state = steps, rate, state
+            raise
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies, which may go on with a copy of the model."""
+        return {**vars(self), "_model": None}
 
     def change(self, g: Any, **memories: Any) -> Any:
         """What to add to a weight, from its gradient and its memories, which are updated in place."""
@@ -80,22 +122,29 @@ class Optimizer:
         Raises ValueError, with nothing changed, if an array is missing or is of another shape than its weight.
         """
         steps, rate = int(state["steps"]), state.get("learning_rate", self.learning_rate)
+        for name, number in (("rate", state["rate"]), ("learning_rate", 0 if callable(rate) else rate)):
+            if not (0 <= _number(number) < math.inf or (name == "rate" and not steps)):  # NaN before a first step
+                raise ValueError(f"state: got {number!r:.40} for {name}, wanted a number of at least 0")
         memories: dict[str, dict[str, Any]] = {}
         for name, parameter in model.named_parameters() if steps else ():
             memories[name] = {}
             for kind in self.memories:
-                array = state.get(f"{kind}/{name}")
-                if array is None or array.shape != parameter.shape:
-                    got = "none" if array is None else f"one of shape {array.shape}"
+                array: Any = state.get(f"{kind}/{name}")
+                if getattr(array, "shape", None) != parameter.shape:
+                    got = f"one of shape {array.shape}" if hasattr(array, "shape") else "none"
                     raise ValueError(f"state: got {got} for {kind}/{name}, wanted an array of shape {parameter.shape}")
                 memories[name][kind] = array_module(parameter.data).array(array, dtype=parameter.dtype)
         self.steps, self.rate, self.learning_rate, self.state = steps, float(state["rate"]), rate, memories
+        self._model = weakref.ref(model)
+
+    def __repr__(self) -> str:
+        return as_made(self, "learning_rate") + (f" after {self.steps:,} steps" if self.steps else "")
 
     def _scheduled_rate(self) -> float:
         """The learning rate of the step to come, a plain number, so that it changes no weight's dtype."""
         rate = self.learning_rate(self.steps) if callable(self.learning_rate) else self.learning_rate
-        if not (isinstance(rate, Real) and 0 <= rate < math.inf):
-            raise ValueError(f"learning_rate: got {rate!r} for step {self.steps}, wanted a number of at least 0")
+        if not 0 <= _number(rate) < math.inf:
+            raise ValueError(f"learning_rate: got {short(rate)} for step {self.steps}, wanted a number of at least 0")
         return float(rate)
 
     def _clipping(self, gradients: Iterable[Any]) -> float:
@@ -116,13 +165,21 @@ def _plain(setting: Any) -> Any:
     return float(setting) if isinstance(setting, Real) else repr(setting)
 
 
+def _number(value: Any) -> float:
+    """A number as a float; infinity for a whole number beyond all floats, NaN for what is no number."""
+    try:
+        return float(value) if isinstance(value, Real) else math.nan
+    except OverflowError:
+        return math.inf
+
+
 def check_above_0(name: str, value: Any, such_as: str) -> None:
     """ValueError unless the setting is a finite number above 0."""
-    if not (isinstance(value, Real) and 0 < float(value) < math.inf):
-        raise ValueError(f"{name}: got {value!r}, wanted a number above 0, such as {such_as}")
+    if not 0 < _number(value) < math.inf:
+        raise ValueError(f"{name}: got {short(value)}, wanted a number above 0, such as {such_as}")
 
 
 def check_fraction(name: str, value: Any) -> None:
     """ValueError unless the setting is a number in [0, 1)."""
-    if not (isinstance(value, Real) and 0 <= float(value) < 1):
-        raise ValueError(f"{name}: got {value!r}, wanted a number in [0, 1)")
+    if not 0 <= _number(value) < 1:
+        raise ValueError(f"{name}: got {short(value)}, wanted a number in [0, 1)")

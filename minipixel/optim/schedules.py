@@ -7,17 +7,33 @@ from itertools import pairwise
 from typing import Any
 
 from minipixel.optim.optimizer import check_above_0
+from minipixel.shown import short
+from minipixel.spelling import spelled
 
-Schedule = Callable[[int], float]
+
+class Schedule:
+    """A function step -> rate that knows how it was made, and says so."""
+
+    def __init__(self, rate: Callable[[int], float], made: str) -> None:
+        self._rate, self._made = rate, made
+
+    def __call__(self, step: int) -> float:
+        """The rate of a step; the first is step 0."""
+        return self._rate(step)
+
+    def __repr__(self) -> str:
+        return self._made
 
 
+@spelled
 def exponential_decay(rate: float, factor: float) -> Schedule:
     """rate * factor ** step. PixelCNN++ (arXiv:1701.05517) has rate 1e-3 and factor 0.999995."""
     check_above_0("rate", rate, "0.001")
     check_above_0("factor", factor, "0.999995")
-    return lambda step: rate * factor**step
+    return Schedule(lambda step: rate * factor**step, f"exponential_decay({rate}, {factor})")
 
 
+@spelled
 def cosine_decay(rate: float, steps: int, warmup: int = 0) -> Schedule:
     """Half a cosine from `rate` down to 0 at step `steps`, and 0 from there on.
 
@@ -27,19 +43,20 @@ def cosine_decay(rate: float, steps: int, warmup: int = 0) -> Schedule:
     check_above_0("rate", rate, "0.001")
     for name, value, lowest in (("steps", steps, 1), ("warmup", warmup, 0)):
         if not isinstance(value, int) or value < lowest:
-            raise ValueError(f"{name}: got {value!r}, wanted a whole number, {lowest} or more")
+            raise ValueError(f"{name}: got {short(value)}, wanted a whole number, {lowest} or more")
     if warmup >= steps:
         raise ValueError(f"warmup: got {warmup} of {steps} steps, wanted fewer than all of them")
 
-    def schedule(step: int) -> float:
+    def rate_of(step: int) -> float:
         if step < warmup:
             return rate * (step + 1) / warmup
         done = min((step - warmup) / (steps - warmup), 1)
         return rate * (1 + math.cos(math.pi * done)) / 2
 
-    return schedule
+    return Schedule(rate_of, f"cosine_decay({rate}, {steps}{f', warmup={warmup}' if warmup else ''})")
 
 
+@spelled
 def piecewise(boundaries: Sequence[int], rates: Sequence[Any]) -> Schedule:
     """rates[0] before step boundaries[0], rates[1] from there to boundaries[1], and so on: one rate more than those."""
     if len(rates) != len(boundaries) + 1:
@@ -48,4 +65,7 @@ def piecewise(boundaries: Sequence[int], rates: Sequence[Any]) -> Schedule:
         raise ValueError(f"boundaries: got {list(boundaries)}, wanted rising numbers of steps")
     for rate in rates:
         check_above_0("rates", rate, "0.001")
-    return lambda step: rates[bisect_right(boundaries, step)]
+    return Schedule(
+        lambda step: rates[bisect_right(boundaries, step)],
+        f"piecewise({short(list(boundaries))}, {short(list(rates))})",
+    )

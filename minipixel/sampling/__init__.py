@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from minipixel.errors import TraceError
 from minipixel.sampling import machine
 from minipixel.sampling.cached import Cached
 from minipixel.sampling.naive import Naive
@@ -55,8 +56,19 @@ def wavefront(model: Any) -> Sampler:
 
 
 def auto(model: Any) -> Sampler:
-    """The fastest that holds: along slanted lines where the proof allows some, else pixel by pixel."""
-    return _executor(program_of(model, wave=True)[0], model)
+    """The fastest that holds: along slanted lines where the proof allows some, else pixel by pixel.
+
+    Naively, with a warning, where the clock cannot tell what the model reads.
+    """
+    try:
+        program, _ = program_of(model, wave=True)
+    except TraceError as error:
+        warnings.warn(
+            f"{error}; so it draws naively, a forward pass a sub-pixel, with no proof that the model is causal",
+            stacklevel=4,
+        )
+        return Naive(model)
+    return _executor(program, model)
 
 
 def _executor(program: Program, model: Any) -> Sampler:

@@ -12,6 +12,7 @@ import numpy as np
 from minipixel.clock.schedule import RING, START_SLOT, Unit
 from minipixel.clock.trace import Node
 from minipixel.heads import HEADS, NormalMixture
+from minipixel.heads.base import NO_DISTRIBUTION
 from minipixel.kernels import numba_enabled
 from minipixel.ops import OPS
 from minipixel.ops.local import Look
@@ -178,13 +179,15 @@ class Machine:
         if _draws(model.head):
             scaled = model.scaled(np.arange(model.levels))
             parameters = self.program.trace.output.node
-            loop.play(
+            drawn = loop.play(
                 *walked,
                 *(tables.draw_from, tables.schedule.draws),
                 (_compiled("draw").HEADS.index(model.head.name), model.levels, model.mixtures, float(temperature)),
                 (canvas.levels, canvas.fixed, canvas.uniforms, scaled, tables.base[self.program.trace.image]),
                 (tables.base[parameters], parameters.K),
             )
+            if not drawn:
+                raise ValueError(NO_DISTRIBUTION)
         else:
             image = self._map(work, N, self.program.trace.image)
             output = self._map(work, N, self.program.trace.output.node)

@@ -77,11 +77,11 @@ class Program:
 
         def evaluate(source: Any) -> Any:
             if not isinstance(source, Tensor):
-                return _where(source, xp)
+                return _where(source, xp, model.dtype)
             if source is self.trace.condition:
                 return told
             if source.call is None:
-                return _where(source.data, xp)
+                return _where(source.data, xp, model.dtype)
             if id(source) not in found:
                 op, static = source.call
                 found[id(source)] = op.arrays(*[evaluate(x) for x in source.inputs], **static)[0]
@@ -90,29 +90,52 @@ class Program:
         return evaluate
 
 
-def _where(source: Any, xp: Any) -> Any:
-    """A constant where the weights are: it was traced where they were then. Numbers, and None, are at home anywhere."""
+def _where(source: Any, xp: Any, dtype: str) -> Any:
+    """A constant where the weights are now, and in their dtype. Numbers, and None, are at home anywhere."""
     if not hasattr(source, "shape"):
         return source
-    return to_cpu(source) if xp is np else xp.asarray(source)
+    array = to_cpu(source) if xp is np else xp.asarray(source)
+    return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
 
 
-_programs: weakref.WeakKeyDictionary[Any, dict[bool, tuple[Program, int | None]]] = weakref.WeakKeyDictionary()
+class _Known:
+    """What is known of a model: its trace, the order and the groups that it had then, and the programs made since."""
+
+    def __init__(self, model: Any) -> None:
+        self.trace, self.order, self.groups = Trace(model), np.array(model.order), np.array(model.head.groups)
+        self.name, self.image_shape = type(model).__name__, model.image_shape
+        self.programs: dict[bool, tuple[Program, int | None]] = {}
+
+    def holds(self, model: Any) -> bool:
+        """Whether the model is still like that."""
+        alike = np.array_equal(self.order, model.order) and np.array_equal(self.groups, model.head.groups)
+        return alike and self.trace.holds(model)
+
+    def program(self, wave: bool) -> tuple[Program, int | None]:
+        """See `program_of`."""
+        if wave not in self.programs:
+            in_order = np.array_equal(self.order, raster(self.image_shape))
+            slope = smallest_slope(self.trace, self.groups, self.image_shape) if wave and in_order else None
+            if wave and slope is None:
+                self.programs[wave] = self.program(False)[0], None
+            else:
+                times = self.order if slope is None else raster(self.image_shape, slope)
+                clock = Clock(self.trace, self.groups, times)
+                self.programs[wave] = Program(self.trace, clock, self.name), slope
+        return self.programs[wave]
+
+
+_known: weakref.WeakKeyDictionary[Any, _Known] = weakref.WeakKeyDictionary()
 
 
 def program_of(model: Any, wave: bool) -> tuple[Program, int | None]:
     """The program of a model, in its own order or, `wave`, along slanted lines of the smallest slope, with that slope.
 
     Where no slope below raster order holds, or the order is another, the second is as the first, and the slope None.
+    It is kept, and made anew where the model is not what it was: a layer or a mask was exchanged, or anything else that
+    a forward pass has at hand. Raises TraceError and CausalityError.
     """
-    known = _programs.setdefault(model, {})
-    if wave not in known:
-        trace = Trace(model)
-        in_order = np.array_equal(model.order, raster(model.image_shape))
-        slope = smallest_slope(trace, model.head.groups, model.image_shape) if wave and in_order else None
-        if wave and slope is None:
-            known[wave] = program_of(model, False)[0], None
-        else:
-            times = model.order if slope is None else raster(model.image_shape, slope)
-            known[wave] = Program(trace, Clock(trace, model.head.groups, times), type(model).__name__), slope
-    return known[wave]
+    known = _known.get(model)
+    if known is None or not known.holds(model):
+        known = _known[model] = _Known(model)
+    return known.program(wave)

@@ -15,6 +15,7 @@ from minipixel import kernels
 from minipixel.backend import array_module
 from minipixel.errors import NonFiniteError
 from minipixel.models import Model
+from minipixel.optim import Optimizer
 from minipixel.tensor import Tensor, gradients, inputs_first
 
 
@@ -34,14 +35,21 @@ def check_step(loss: float, summed: Sequence[Any], clipped: bool) -> None:
 
 
 @contextmanager
-def kept_finite(parameters: Sequence[Tensor]) -> Iterator[None]:
-    """Raise StepError if weights are not finite after this block, and put back those from before it."""
+def kept_finite(parameters: Sequence[Tensor], optimizer: Optimizer) -> Iterator[None]:
+    """Raise StepError if weights are not finite after this block.
+
+    After any error weights and optimizer are as they were before the block.
+    """
     before = [parameter.data for parameter in parameters]
-    yield
-    if not all(_finite(parameter.data) for parameter in parameters):
+    try:
+        with optimizer.undone_on_error():
+            yield
+            if not all(_finite(parameter.data) for parameter in parameters):
+                raise StepError("weights: got NaN or infinity by a step of the optimizer,")
+    except BaseException:
         for parameter, data in zip(parameters, before, strict=True):
             parameter.data = data
-        raise StepError("weights: got NaN or infinity by a step of the optimizer,")
+        raise
 
 
 def report(what: StepError, key: tuple[int, int], images: np.ndarray, first: str | None) -> NonFiniteError:

@@ -6,6 +6,7 @@ numbers are in the configuration, under "training". Random streams are functions
 the seed and the position are the state of them all.
 """
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -20,6 +21,10 @@ from minipixel.errors import FormatError
 
 NAME = re.compile(r"checkpoint-(\d+)-(\d+)\.safetensors")
 """What checkpoints in a folder are called, by epochs done, and steps done of the next: the order of their age."""
+
+
+UNFIT = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+"""What is raised by numbers and arrays of another kind than those that were saved; anybody can sign a file."""
 
 
 @dataclass
@@ -60,8 +65,10 @@ class Checkpoint:
         """What all of its random streams come from. Raises FormatError if that is no seed."""
         try:
             return np.random.SeedSequence(**self.same["rng"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"{self.path}: got a seed that is none ({error!r}), expected whole numbers") from error
+        except UNFIT as error:
+            raise FormatError(
+                f"{self.path}: got a seed that is none ({error!r:.200}), expected whole numbers"
+            ) from error
 
     def __str__(self) -> str:
         return f"{self.path}, {self.position} are done"
@@ -113,15 +120,39 @@ def read(path: Path) -> Checkpoint:
         return Checkpoint(
             path,
             config,
-            Position(int(at["epoch"]), int(at["step"]), int(at["seen"]), float(at["nats"]), float(at["seconds"])),
+            Position(
+                *(whole(at[name]) for name in ("epoch", "step", "seen")), *map(finite, (at["nats"], at["seconds"]))
+            ),
             dict(training["same"]),
-            optimizer | {"steps": int(optimizer["steps"])} | _below(tensors, "optimizer/"),
+            optimizer | {"steps": whole(optimizer["steps"])} | _below(tensors, "optimizer/"),
             {key: kept | _below(tensors, f"callbacks/{key}/") for key, kept in training["callbacks"].items()},
-            {name: tensors[f"history/{name}"].tolist() for name in training["history"]},
+            {name: _column(tensors[f"history/{name}"]) for name in training["history"]},
             {name: tensor for name, tensor in tensors.items() if "/" not in name},
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"{path}: got a training that does not fit ({error!r}), expected a checkpoint") from error
+    except UNFIT as error:
+        raise FormatError(
+            f"{path}: got a training that does not fit ({error!r:.300}), expected a checkpoint"
+        ) from error
+
+
+def whole(value: Any) -> int:
+    """A whole number from 0 up, as it was saved; else ValueError."""
+    if type(value) is not int or value < 0:
+        raise ValueError(f"got {value!r:.40}, wanted a whole number from 0 up")
+    return value
+
+
+def finite(value: Any) -> float:
+    """A number, as it was saved; else ValueError."""
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError(f"got {value!r:.40}, wanted a finite number")
+    return float(value)
+
+
+def _column(values: np.ndarray) -> list[float]:
+    if values.ndim != 1 or values.dtype != np.float64:
+        raise ValueError(f"got a history of {values.dtype} of shape {values.shape}, wanted a list of numbers")
+    return values.tolist()
 
 
 def _below(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

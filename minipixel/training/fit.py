@@ -9,33 +9,45 @@ It is the same, too, however often training was stopped and resumed: what the ne
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from minipixel import console
+from minipixel.backend import array_module
 from minipixel.files import alone_with
 from minipixel.models import Model
 from minipixel.models.base import rows
-from minipixel.models.checks import MANY, check_count, check_flag
-from minipixel.optim import Adam, Optimizer
+from minipixel.models.checks import MANY, as_images, check_count, check_flag
+from minipixel.optim import Optimizer
 from minipixel.shards import Workers
+from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, gradients
 from minipixel.training.anomaly import StepError, check_step, first_op, kept_finite, report
+from minipixel.training.arguments import (
+    Transform,
+    check_callbacks,
+    check_model,
+    check_one_each,
+    check_optimizer,
+    check_share,
+    check_transform,
+    check_validation,
+    held_out,
+)
 from minipixel.training.callbacks import EMA, Callback, Progress
 from minipixel.training.checkpoints import Position, find, written
 from minipixel.training.history import History
 from minipixel.training.interrupt import Interrupted, finish_the_step
-from minipixel.training.streams import DROPOUT, SHUFFLE, TRANSFORM, Streams
+from minipixel.training.streams import DROPOUT, SHUFFLE, TRANSFORM, VALIDATION, Streams
 from minipixel.training.training import Training
 
 ENOUGH = 128
 """How many images of a first batch initialize a model: it takes them all at once, so more would only cost memory."""
 
-Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
-
+@spelled
 def fit(
     model: Model,
     images: Any,
@@ -44,8 +56,8 @@ def fit(
     validation: Any = None,
     epochs: int = 10,
     batch_size: int = 64,
-    optimizer: Optimizer | None = None,
-    callbacks: Sequence[Callback] = (),
+    optimizer: Optimizer | str | None = None,
+    callbacks: Sequence[Callback] | Callback | None = (),
     transform: Transform | None = None,
     rng: Any = 0,
     workers: int | None = None,
@@ -55,41 +67,51 @@ def fit(
 ) -> History:
     """Train a model on integer images (N, H, W, C) by maximum likelihood; the History has one entry an epoch.
 
-    `validation`: images, or (images, condition), evaluated after every epoch. `optimizer`: Adam at 1e-3 if None.
-    `transform(images, rng)` runs on every batch: dynamic binarisation, augmentation. `rng`: None, int, SeedSequence or
-    Generator. `workers`: threads, one a core if None; the result does not depend on it.
+    `validation`: images, or (images, condition), evaluated after every epoch; or a share of the training images, 0.1
+    say, which `rng` draws, and `transform` changes once. `optimizer`: one of mp.optim, or its name; Adam at 1e-3 if
+    None. `callbacks`: a list, or a single one. `transform(images, rng)` runs on every batch: dynamic binarisation,
+    augmentation. `rng`: None, int, SeedSequence or Generator. `workers`: threads, one a core if None; the result does
+    not depend on it.
 
     `resume`: a checkpoint file of callbacks.ModelCheckpoint, or its folder, of which the newest intact one counts; go
     on from there, to the same bits as if training had never stopped. From a folder with none, training starts at the
     beginning, so that a command with ModelCheckpoint(folder) and resume=folder may be run again whenever it was killed.
-    All arguments but `epochs`, `validation`, `workers` and `callbacks` have to be the same; rng=None takes the stored
-    one. Of `transform` only whether there is one can be checked. Seconds are those of all runs together.
+    All arguments but `epochs`, `validation`, `workers` and `callbacks` have to be the same, and `validation`, too, if
+    it is a share; rng=None takes the stored one. Of `transform` only whether there is one can be checked. Seconds are
+    those of all runs together.
 
     Raises ValueError for arguments that cannot be meant, or are not those of the checkpoint, before anything is
     changed; BlockingIOError where another training writes what a callback of this one would write; FormatError for a
     broken checkpoint; Interrupted, a KeyboardInterrupt, after Ctrl-C; NonFiniteError where a loss or a gradient is NaN
     or infinite, before that step is taken: with `anomaly` it names the op that began it.
     """
-    if not isinstance(model, Model):
-        raise ValueError(f"fit: got a {type(model).__name__}, wanted a model; an EmbeddingNet learns by fit_embedding")
+    check_model("fit", model, Model)
     epochs, batch_size = check_count("epochs", epochs, 1, MANY), check_count("batch_size", batch_size, 1, MANY)
     check_flag("anomaly", anomaly)
+    optimizer, watchers, transform = check_optimizer(optimizer), check_callbacks(callbacks), check_transform(transform)
+    check_one_each(model, condition)
     if transform is None:
         images, condition = model.checked(images, condition)
     else:  # the images become ones that the model describes batch by batch
-        images = np.asarray(images)
-        check_count("number of images", len(images), 1, MANY)
+        images = as_images(images)
+        check_count("number of images", len(images) if images.ndim else 0, 1, MANY)
         condition = model.conditions.checked(condition, len(images))
-    if validation is not None:
-        held_out = validation if isinstance(validation, tuple) else (validation, None)
-        model.checked(*held_out)
 
     workers_pool, before = Workers(workers), written(resume)
     saved = None if resume is None else find(resume)
     streams = Streams(saved.seed if saved and rng is None else rng)
-    optimizer, watchers = optimizer or Adam(), [*([Progress(epochs)] if progress else []), *callbacks]
+    share = check_share(validation, len(images))
+    if share is not None:
+        learned, kept = held_out(len(images), share, streams(VALIDATION))
+        shown = images[kept] if transform is None else transform(images[kept], streams(VALIDATION, 1))
+        validation = shown, rows(condition, kept)
+        images, condition = images[learned], rows(condition, learned)
+    if validation is not None:
+        validation = check_validation(model, validation)
+    watchers = [*([Progress(epochs)] if progress else []), *watchers]
     watchers.sort(key=lambda watcher: not isinstance(watcher, EMA))  # first: all others see, save, restore averages
     settings = {"batch_size": batch_size, "rng": streams.root, "transform": transform is not None}
+    settings |= {} if share is None else {"validation_share": share}
     training = Training(model, optimizer, watchers, (images, condition), settings)
     if saved:
         training.check(saved, epochs)
@@ -143,7 +165,7 @@ def fit(
         began, logs = time.perf_counter() - at.seconds, training.logs()
         tell("on_evaluation_begin")
         if validation is not None:
-            nats = float(-model.log_prob(*held_out).mean())
+            nats = float(-model.log_prob(*validation).mean())
             logs |= {"val_loss": nats, "val_bits_per_dim": model.bits(nats)}
         logs |= {"learning_rate": optimizer.rate, "seconds": time.perf_counter() - began}
         history.append(logs)
@@ -215,6 +237,7 @@ def _step(
     key: tuple[int, int],
 ) -> float:
     """One optimiser step on the mean loss of a batch; returns that loss, in nats an image."""
+    optimizer.belongs_to(model)
     parameters = model.parameters()
 
     def shard(part: slice) -> tuple[float, list[Any]]:
@@ -222,13 +245,15 @@ def _step(
         loss = _loss(model, batch, condition, streams, key, part)
         return float(loss.data) * share, gradients(loss, parameters, seed=share)
 
-    total, summed = 0.0, None
-    for loss, found in pool.map(shard, len(batch), model.shard_of_batch(len(batch))):
+    total, summed = 0.0, [array_module(parameter.data).zeros_like(parameter.data) for parameter in parameters]
+    for loss, shares in pool.map(shard, len(batch), model.shard_of_batch(len(batch))):
         total += loss
-        summed = found if summed is None else [a + b for a, b in zip(summed, found, strict=True)]
-    check_step(total, summed or (), optimizer.clip_norm is not None)
-    for parameter, gradient in zip(parameters, summed or (), strict=True):
+        for so_far, gradient in zip(summed, shares, strict=True):
+            if gradient is not None:  # else the loss does not depend on that weight
+                so_far += gradient
+    check_step(total, summed, optimizer.clip_norm is not None)
+    for parameter, gradient in zip(parameters, summed, strict=True):
         parameter.grad = gradient
-    with kept_finite(parameters):
+    with kept_finite(parameters, optimizer):
         optimizer.step(model)
     return total

@@ -14,16 +14,20 @@ import numpy as np
 from minipixel import ops
 from minipixel.models import EmbeddingNet
 from minipixel.models.checks import MANY, check_count, check_images, check_labels
-from minipixel.optim import Adam, Optimizer
+from minipixel.optim import Optimizer
 from minipixel.optim.optimizer import check_above_0
 from minipixel.shards import Workers
+from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, gradients
+from minipixel.training.anomaly import StepError, check_step, kept_finite, report
+from minipixel.training.arguments import check_model, check_optimizer
 from minipixel.training.callbacks import Progress
 from minipixel.training.history import History
 from minipixel.training.interrupt import Interrupted, finish_the_step
 from minipixel.training.streams import TRIPLETS, Streams
 
 
+@spelled
 def fit_embedding(
     net: EmbeddingNet,
     images: Any,
@@ -33,7 +37,7 @@ def fit_embedding(
     classes_per_batch: int = 10,
     images_per_class: int = 8,
     margin: float = 0.2,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizer | str | None = None,
     rng: Any = 0,
     workers: int | None = None,
     progress: bool = True,
@@ -41,11 +45,13 @@ def fit_embedding(
     """Train an embedding network on labelled images, integers (N, H, W, C) and (N,), by the triplet loss.
 
     Each step takes at most `classes_per_batch` classes and at most `images_per_class` images of each, all at random:
-    the loss needs several of a kind side by side. The History has one entry a step, "loss". `optimizer`: Adam at 1e-3
-    if None. `rng`: None, int, SeedSequence or Generator. `workers`: threads, one a core if None.
+    the loss needs several of a kind side by side. The History has one entry a step, "loss". `optimizer`: one of
+    mp.optim, or its name; Adam at 1e-3 if None. `rng`: None, int, SeedSequence or Generator. `workers`: threads, one a
+    core if None.
     Raises ValueError for arguments that cannot be meant, as a class with a single image, before anything is changed;
-    Interrupted, a KeyboardInterrupt, after Ctrl-C.
+    Interrupted, a KeyboardInterrupt, after Ctrl-C; NonFiniteError before a step of which a number is NaN or infinite.
     """
+    check_model("fit_embedding", net, EmbeddingNet)
     images = check_images(images, net.image_shape, net.levels)
     members = _members(check_labels(labels, len(images)))
     steps = check_count("steps", steps, 1, MANY)
@@ -53,7 +59,7 @@ def fit_embedding(
     images_per_class = check_count("images_per_class", images_per_class, 2)
     check_above_0("margin", margin, "0.2")
 
-    optimizer, streams, history = optimizer or Adam(), Streams(rng), History()
+    optimizer, streams, history = check_optimizer(optimizer), Streams(rng), History()
     batch_size = classes_per_batch * images_per_class
     watchers = [Progress(1)] if progress else []
     with Workers(workers) as pool, finish_the_step(progress) as interrupted:
@@ -62,7 +68,12 @@ def fit_embedding(
         try:
             for step in range(steps):
                 batch, kinds = _batch(members, classes_per_batch, images_per_class, streams(TRIPLETS, step))
-                logs = {"loss": _step(net, images[batch], kinds, float(margin), optimizer, pool)}
+                try:
+                    logs = {"loss": _step(net, images[batch], kinds, float(margin), optimizer, pool)}
+                except StepError as what:
+                    error = report(what, (0, step), batch, None)
+                    error.history = history
+                    raise error from None
                 history.append(logs)
                 for watcher in watchers:
                     watcher.on_batch_end(0, batch_size, logs)
@@ -112,7 +123,11 @@ def _step(
         return gradients(points, net.parameters(), seed=moves[where])
 
     found = pool.map(back, len(shards), 1)
-    for parameter, parts in zip(net.parameters(), zip(*found, strict=True), strict=True):
-        parameter.grad = functools.reduce(operator.add, parts)
-    optimizer.step(net)
+    parameters = net.parameters()
+    summed = [functools.reduce(operator.add, parts).copy() for parts in zip(*found, strict=True)]
+    check_step(float(loss.data), summed, optimizer.clip_norm is not None)
+    for parameter, gradient in zip(parameters, summed, strict=True):
+        parameter.grad = gradient
+    with kept_finite(parameters, optimizer):
+        optimizer.step(net)
     return float(loss.data)

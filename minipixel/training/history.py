@@ -31,5 +31,12 @@ class History:
         return plots.loss_curve(self.history)
 
     def __repr__(self) -> str:
+        unit = "epoch" if "bits_per_dim" in self.history else "step"
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items())
-        return f"History({self.epochs} epochs: {last})"
+        return f"History({self.epochs} {unit}{'s' * (self.epochs != 1)}{': ' * bool(last)}{last})"
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: the plot, once there is something to plot."""
+        from minipixel import plots
+
+        return plots.png(self.plot()) if self.epochs else None

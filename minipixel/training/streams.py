@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
-SHUFFLE, TRANSFORM, DROPOUT, TRIPLETS = range(4)
+from minipixel.randomness import seed_sequence
+
+SHUFFLE, TRANSFORM, DROPOUT, TRIPLETS, VALIDATION = range(5)
 """What a stream is for: the first part of its key."""
 
 
@@ -12,9 +14,7 @@ class Streams:
     """Generators keyed by (purpose, epoch, step, ...), all from one `rng`: None, int, SeedSequence or Generator."""
 
     def __init__(self, rng: Any) -> None:
-        if isinstance(rng, np.random.Generator):
-            rng = np.random.SeedSequence([int(word) for word in rng.integers(0, 2**32, size=4)])
-        self._root = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
+        self._root = seed_sequence(rng)
 
     @property
     def root(self) -> dict[str, Any]:

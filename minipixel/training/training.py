@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from minipixel import checkpoint, console
-from minipixel.errors import FormatError
+from minipixel.errors import FormatError, visible
 from minipixel.models import Model
 from minipixel.optim import Optimizer
 from minipixel.training.callbacks import Callback
-from minipixel.training.checkpoints import Checkpoint, Position
+from minipixel.training.checkpoints import UNFIT, Checkpoint, Position
 from minipixel.training.history import History
 
 
@@ -93,17 +93,17 @@ class Training:
         if done.epoch < 0 or not 0 <= done.step <= self.steps_an_epoch or done.seen != self._images_in(done.step):
             raise FormatError(f"{saved.path}: got {done}, of {done.seen} images, expected a place in this training")
         rate, steps = self.optimizer.learning_rate, saved.optimizer["steps"]
-        if callable(rate) and steps and rate(steps - 1) != saved.optimizer["rate"]:
-            got, wanted = f"{rate(steps - 1)} for step {steps - 1}", saved.optimizer["rate"]
-            raise ValueError(f"resume: got a schedule that gives {got}, wanted {wanted}, {_as_in(saved.path)}")
+        if callable(rate) and steps and rate(steps - 1) != (wanted := saved.optimizer.get("rate")):
+            got = f"{rate(steps - 1)} for step {steps - 1}"
+            raise ValueError(f"resume: got a schedule that gives {got}, wanted {wanted!r:.60}, {_as_in(saved.path)}")
 
     def restore_model(self, saved: Checkpoint) -> None:
         """Go on from a checkpoint: weights, optimizer, history and position."""
         try:
             self.model.load_state_dict(saved.weights)
             self.optimizer.load_state_dict(saved.optimizer, self.model)
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"{saved.path}: its weights or optimizer do not fit: {error}") from error
+        except UNFIT as error:
+            raise FormatError(f"{saved.path}: its weights or optimizer do not fit: {error!s:.300}") from error
         self.history.history = saved.history
         self.position = saved.position
         self.saved = saved.path
@@ -119,10 +119,11 @@ class Training:
                 continue
             try:
                 callback.restore(state)
-            except (KeyError, TypeError, ValueError) as error:
-                raise FormatError(f"{saved.path}: its state of {key} does not fit: {error!r}") from error
+            except UNFIT as error:
+                raise FormatError(f"{saved.path}: its state of {key} does not fit: {error!r:.300}") from error
         for key in left:
-            console.warn(f"resume: {saved.path} knows of a {key}, which is no longer among callbacks", stacklevel=4)
+            key = visible(key)
+            console.warn(f"resume: {saved.path} knows of a {key:.60}, which is no longer among callbacks", stacklevel=4)
 
 
 def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:
@@ -157,12 +158,15 @@ def _as_now(model: Model, stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_same(whose: str, given: Mapping[str, Any], stored: Mapping[str, Any], path: Path) -> None:
-    for name in sorted(given.keys() | stored.keys()):
+    data = "images", "condition"  # last: what they are may depend on the rest
+    for name in sorted(given.keys() | stored.keys(), key=lambda name: (name in data, name)):
         got, wanted = given.get(name), stored.get(name)
         if isinstance(got, dict) and isinstance(wanted, dict):
             _check_same(f"{name}'s ", got, wanted, path)
         elif got != wanted:
-            raise ValueError(f"resume: got {whose}{name} {got!r}, wanted {wanted!r}, {_as_in(path)}")
+            raise ValueError(
+                f"resume: got {whose}{visible(name):.60} {got!r:.200}, wanted {wanted!r:.200}, {_as_in(path)}"
+            )
 
 
 def _as_in(path: Path) -> str:

@@ -12,7 +12,7 @@ SHARP = "pixelcnnpp", (1, 2, 3), 256, {"filters": 6, "resnets": 1, "hierarchies"
 
 
 @seed(0)
-@settings(max_examples=30, **EXAMPLES)
+@settings(max_examples=10, **EXAMPLES)
 @example(SHARP)
 @given(configurations())
 def test_a_random_model_is_causal(configuration):

@@ -143,7 +143,7 @@ def test_a_bomb_is_unpacked_no_further_than_the_header_says(refused, little_memo
 
 def test_too_many_chunks(refused):
     content = png(header(), *[(b"tEXt", b"")] * 70_000, PIXELS, END)
-    with refused(FormatError, "a.png: more than 65536 chunks"):
+    with refused(FormatError, "a.png: more than 1844 chunks in 840070 bytes"):
         decode_png("a.png", content)
 
 

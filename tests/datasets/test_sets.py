@@ -45,7 +45,7 @@ CLOTHES_DIGESTS = {name: sha256(content) for name, content in CLOTHES_FILES.item
 
 
 def check_clothes(ds):
-    assert repr(ds) == "fashion_mnist: 5 train + 3 test images, 4x4x1, 256 levels, 10 classes"
+    assert str(ds) == "fashion_mnist: 5 train + 3 test images, 4x4x1, 256 levels, 10 classes"
     assert ds.classes[0] == "T-shirt/top" and ds.classes[9] == "Ankle boot"
     for split, part in ((ds.train, "train"), (ds.test, "t10k")):
         assert np.array_equal(split.images[..., 0], CLOTHES[f"{part}-images-idx3-ubyte.gz"])
@@ -110,7 +110,7 @@ CIFAR_DIGESTS = {cifar10.ARCHIVE: sha256(TAR), **{name: sha256(content) for name
 
 
 def check_things(ds):
-    assert repr(ds) == "cifar10: 10 train + 2 test images, 32x32x3, 256 levels, 10 classes"
+    assert str(ds) == "cifar10: 10 train + 2 test images, 32x32x3, 256 levels, 10 classes"
     assert np.array_equal(ds.train.images, IMAGES[:10]) and np.array_equal(ds.test.images, IMAGES[10:])
     assert np.array_equal(ds.train.labels, LABELS[:10]) and np.array_equal(ds.test.labels, LABELS[10:])
     assert ds.classes[3] == "cat" and ds.train.images.dtype == np.uint8 and ds.train.labels.dtype == np.int64
@@ -199,7 +199,7 @@ DRAWING_DIGESTS = {name: sha256(DRAWING_FILES[f"{name}.npy"]) for name in DRAWIN
 
 def check_drawings(ds):
     """Classes in turn: cat, ice cream, cat, ...; indices 4, 9, ... of each for the test."""
-    assert repr(ds) == "quickdraw: 15 train + 3 test images, 28x28x1, 256 levels, 2 classes"
+    assert str(ds) == "quickdraw: 15 train + 3 test images, 28x28x1, 256 levels, 2 classes"
     assert ds.classes == ("cat", "ice cream")
     assert ds.train.labels.tolist() == [0, 1] * 6 + [0] * 3 and ds.test.labels.tolist() == [0, 1, 0]
     for label, name in enumerate(ds.classes):

@@ -23,7 +23,7 @@ def refused(match, call):
     ("images", "match"),
     [
         (IMAGES.astype(np.float32), r"images: got dtype float32, wanted integers in 0\.\.3"),
-        (IMAGES.astype(bool), r"images: got dtype bool, wanted integers"),
+        (IMAGES.astype(bool), r"images: got dtype bool, wanted integers .*images \* np\.uint8\(3\)"),
         (IMAGES + 4, r"images: got levels 4\.\.4, wanted 0\.\.3; see minipixel.datasets.quantize"),
         (IMAGES.astype(int) - 1, r"images: got levels -1\.\.-1, wanted 0\.\.3"),
         (IMAGES[0], r"images: got shape \(4, 3, 1\), wanted \(N, 4, 3, 1\) .*images\[None\]"),
@@ -31,10 +31,10 @@ def refused(match, call):
         (IMAGES.transpose(0, 2, 1, 3), r"images: got shape \(2, 3, 4, 1\), wanted \(N, 4, 3, 1\)"),
         (IMAGES[:0], r"images: got shape \(0, 4, 3, 1\), wanted .* N >= 1"),
         (np.array([["a"]]), r"images: got shape \(1, 1\)"),
-        (None, r"images: got shape \(\)"),
+        (None, r"images: got None, wanted an array"),
     ],
 )
-@pytest.mark.parametrize("method", ["loss", "log_prob", "log_prob_map", "bits_per_dim"])
+@pytest.mark.parametrize("method", ["loss", "log_prob", "log_prob_map", "bits_per_dim", "predict", "initialize"])
 def test_images(model, method, images, match):
     refused(match, lambda: getattr(model, method)(images))
 
@@ -80,7 +80,9 @@ def test_configurations(arguments, options, match):
         ((0,), {}, r"n: got 0, wanted a whole number in 1\.\."),
         ((-3,), {}, r"n: got -3"),
         ((1.5,), {}, r"n: got 1\.5"),
-        ((1,), {"temperature": 0}, r"temperature: got 0, wanted a number above 0"),
+        ((1,), {"temperature": -0.5}, r"temperature: got -0.5, wanted a number from 0 up"),
+        ((1,), {"temperature": "cold"}, r"temperature: got 'cold', wanted a number"),
+        ((1,), {"temperature": True}, r"temperature: got True"),
         ((1,), {"temperature": float("nan")}, r"temperature: got nan"),
         ((1,), {"method": "magic"}, r"method: got 'magic', wanted one of 'auto', 'naive'"),
         ((1, np.array([3])), {}, r"condition: got one, wanted None"),

@@ -101,7 +101,7 @@ def test_under_a_condition():
         (np.ones((3, 2), bool), r"known: got bool of shape \(3, 2\)"),
         (np.ones((5, 2, 3), bool), r"known: got bool of shape \(5, 2, 3\)"),
         (np.ones((4, 2, 3, 1), bool), r"known: got bool of shape \(4, 2, 3, 1\)"),
-        (None, r"known: got object of shape \(\)"),
+        (None, r"known: got None, wanted an array"),
     ],
 )
 def test_bad_masks(known, match):

@@ -119,7 +119,7 @@ ZEROS = np.zeros((2, 4, 3, 1), np.uint8)
         ({"num_classes": 3}, np.array([0, 3]), r"condition: got labels 0\.\.3, wanted 0\.\.2"),
         ({"num_classes": 3}, np.array([-1, 0]), r"condition: got labels -1\.\.0, wanted 0\.\.2"),
         ({"num_classes": 3}, np.array([0]), r"condition: got int64 of shape \(1,\), wanted 2 labels"),
-        ({"num_classes": 3}, np.array([0.0, 1.0]), r"condition: got float64 of shape \(2,\), wanted 2 labels"),
+        ({"num_classes": 3}, np.array([0.0, 1.5]), r"condition: got float64 of shape \(2,\), wanted 2 labels"),
         ({"num_classes": 3}, np.eye(3)[:2], r"condition: got float64 of shape \(2, 3\), wanted 2 labels"),
         ({"condition_shape": (5,)}, None, r"condition: got None, wanted numbers of shape \(2, 5\)"),
         ({"condition_shape": (5,)}, np.zeros((2, 4)), r"condition: got float64 of shape \(2, 4\), wanted"),

@@ -251,7 +251,7 @@ ALONE = np.where(np.arange(60) == 0, 77, LABELS)
         (IMAGES, LABELS[:59], {}, r"labels: got int64 of shape \(59,\), wanted 60 integers, one an image"),
         (IMAGES, LABELS[:, None], {}, r"labels: got int64 of shape \(60, 1\)"),
         (IMAGES, LABELS.astype(float), {}, "labels: got float64 of shape"),
-        (IMAGES, None, {}, "labels: got object of shape"),
+        (IMAGES, None, {}, "labels: got None, wanted an array"),
         (IMAGES, LABELS * 0, {}, "labels: got only class 0, wanted two or more; a triplet needs another class"),
         (IMAGES, ALONE, {}, "labels: got one image of class 77, wanted two or more of each; leave it out"),
         (IMAGES, LABELS, {"margin": 0}, "margin: got 0, wanted a number above 0, such as 0.2"),

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 from minipixel.errors import NonFiniteError
 from minipixel.files import Claim
 from minipixel.optim import Optimizer
+from minipixel.shown import as_made
+from minipixel.spelling import Spelled
 
 if TYPE_CHECKING:
     from minipixel.training.training import Training
 
 
-class Callback:
+class Callback(Spelled):
     """Something that training tells what it does. Override what you need; `logs` are the numbers to report.
 
     One that sets its `stop_training` ends training after the step at hand. One that has something to remember from
@@ -70,3 +72,6 @@ class Callback:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what `state` gave, after `on_train_begin`, when training is resumed."""
+
+    def __repr__(self) -> str:
+        return as_made(self)

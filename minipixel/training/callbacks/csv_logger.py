@@ -3,16 +3,21 @@
 import csv
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minipixel.errors import FormatError
-from minipixel.files import Claim, write_atomically
+from minipixel.files import Claim, read_regular, write_atomically
 from minipixel.models.checks import check_flag
 from minipixel.training.callbacks.callback import Callback
 from minipixel.training.callbacks.logs import training_goes_on
+from minipixel.training.checkpoints import whole
+
+MAX_BYTES, MAX_ROWS, MAX_LINE, MAX_COLUMNS = 2**24, 2**17, 2**12, 32
+"""The longest table that is read, in bytes: 131,072 lines of 128 bytes; the longest line, and how many cells it has."""
 
 
 class CSVLogger(Callback):
@@ -35,7 +40,7 @@ class CSVLogger(Callback):
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Read what is to be kept, and try to write."""
         keep = self.append and self.path.exists()
-        self._rows = read_table(self.path.read_bytes(), self.path) if keep else []
+        self._rows = list(read_table(read_regular(self.path, MAX_BYTES), self.path)) if keep else []
         self._older = len(self._rows)  # how many rows are not of this training
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path, self._table())
@@ -53,8 +58,9 @@ class CSVLogger(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on with the table as it was then, whatever the file has by now."""
-        table = np.asarray(state["table"], np.uint8).tobytes()
-        self._rows, self._older = read_table(table, "checkpoint"), int(state["older"])
+        if state["table"].dtype != np.uint8:
+            raise ValueError(f"table: got {state['table'].dtype}, wanted the bytes of one")
+        self._rows, self._older = list(read_table(state["table"].tobytes(), "checkpoint")), whole(state["older"])
         self._write()
 
     def _write(self) -> None:
@@ -71,20 +77,31 @@ class CSVLogger(Callback):
         return text.getvalue()
 
 
-def read_table(content: bytes, source: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The rows of such a table: "epoch", digits, and cells of numbers, or empty, each as the text it is.
+def read_table(content: bytes, source: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+    """The rows of such a table, one by one: "epoch", digits, and cells of numbers, or empty, each as the text it is.
 
-    Raises FormatError, naming the `source`, if it is another kind of file.
+    Raises FormatError, naming the `source`, if it is another kind of file, or has more columns or rows than a log.
     """
     try:
-        header, *rows = list(csv.reader(io.StringIO(content.decode(), newline=""), strict=True)) or [["epoch"]]
-        table = [dict(zip(header, row, strict=True)) for row in rows]
-        for row in table:
+        if len(content) > MAX_BYTES or content.count(b"\n") > MAX_ROWS:
+            raise ValueError(f"more than {MAX_BYTES} bytes or {MAX_ROWS} lines")
+        lines = csv.reader(_lines(content), strict=True)
+        header = next(lines, ["epoch"])
+        if "epoch" not in header or len(set(header)) != len(header) or len(header) > MAX_COLUMNS:
+            raise ValueError(f"{len(header)} columns, wanted 'epoch' and at most {MAX_COLUMNS - 1} others, each once")
+        for line in lines:
+            row = dict(zip(header, line, strict=True))
             int(row["epoch"])
             for cell in filter(None, row.values()):
                 float(cell)
-    except KeyError:
-        raise FormatError(f"{source}: got a table without epochs, expected one by CSVLogger") from None
+            yield row
     except (ValueError, csv.Error) as error:
         raise FormatError(f"{source}: got no table of numbers ({error!s:.80}), expected one by CSVLogger") from error
-    return table
+
+
+def _lines(content: bytes) -> Iterator[str]:
+    """Line by line, each of a length that is none for a few numbers."""
+    for line in io.BytesIO(content):
+        if len(line) > MAX_LINE:
+            raise ValueError(f"a line of {len(line)} bytes")
+        yield line.decode()

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from minipixel.models.checks import MANY, check_count, check_flag
+from minipixel.shown import short
 from minipixel.training.callbacks.callback import Callback
+from minipixel.training.checkpoints import finite, whole
 
 
 class EarlyStopping(Callback):
@@ -27,7 +29,7 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = False,
     ) -> None:
         if not (isinstance(min_delta, (int, float, np.number)) and 0 <= min_delta < math.inf):
-            raise ValueError(f"min_delta: got {min_delta!r}, wanted a number of at least 0")
+            raise ValueError(f"min_delta: got {short(min_delta)}, wanted a number of at least 0")
         self.monitor, self.min_delta = monitor, float(min_delta)
         self.patience = check_count("patience", patience, 0, MANY)
         self.restore_best_weights = check_flag("restore_best_weights", restore_best_weights)
@@ -71,8 +73,11 @@ class EarlyStopping(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on counting; a training that was stopped stays so."""
-        self.wait, self.best = int(state["wait"]), float(state.get("best", math.inf))
-        self.best_epoch = int(state["best_epoch"]) if "best_epoch" in state else None
-        self.stopped_epoch = int(state["stopped_epoch"]) if "stopped_epoch" in state else None
+        self.wait, self.best = whole(state["wait"]), finite(state["best"]) if "best" in state else math.inf
+        self.best_epoch = whole(state["best_epoch"]) if "best_epoch" in state else None
+        self.stopped_epoch = whole(state["stopped_epoch"]) if "stopped_epoch" in state else None
         self._weights = {name[5:]: weight for name, weight in state.items() if name.startswith("best/")}
+        wanted = {name: weight.shape for name, weight in self._model.state_dict().items()} if self._weights else {}
+        if {name: weight.shape for name, weight in self._weights.items()} != wanted:
+            raise ValueError("best: got other weights than those of the model")
         self.stop_training = self.stopped_epoch is not None

@@ -7,6 +7,7 @@ import numpy as np
 from minipixel.backend import array_module, to_cpu
 from minipixel.optim.optimizer import check_fraction
 from minipixel.training.callbacks.callback import Callback
+from minipixel.training.checkpoints import whole
 
 
 class EMA(Callback):
@@ -42,7 +43,7 @@ class EMA(Callback):
     def on_evaluation_begin(self) -> None:
         """Give the model the averaged weights."""
         self._trained = [parameter.data for parameter in self._parameters]
-        self._put(self._average)
+        self._put([average.copy() for average in self._average])  # theirs to keep: the averages go on changing
 
     def on_evaluation_end(self) -> None:
         """Give the model the weights of training back."""
@@ -62,7 +63,7 @@ class EMA(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from averages taken before. Raises ValueError for those of other weights."""
-        self._steps = int(state["steps"])
+        self._steps = whole(state["steps"])
         for name, average in zip(self._names, self._average, strict=True):
             stored = state[f"average/{name}"]
             if stored.shape != average.shape:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from minipixel.optim import Optimizer
+from minipixel.shown import short
 from minipixel.training.callbacks.callback import Callback
 
 
@@ -14,7 +15,7 @@ class LearningRate(Callback):
 
     def __init__(self, schedule: Callable[[int, float], float]) -> None:
         if not callable(schedule):
-            raise ValueError(f"schedule: got {schedule!r}, wanted a function of (epoch, rate) that gives a rate")
+            raise ValueError(f"schedule: got {short(schedule)}, wanted a function of (epoch, rate) that gives a rate")
         self.schedule = schedule
 
     def on_epoch_begin(self, epoch: int, optimizer: Optimizer) -> None:

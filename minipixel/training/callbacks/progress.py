@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from minipixel import console
+from minipixel.kernels import compiling
 from minipixel.training.callbacks.callback import Callback
 
 QUIET = ("learning_rate", "seconds")
@@ -11,11 +12,15 @@ QUIET = ("learning_rate", "seconds")
 
 
 class Progress(Callback):
-    """Loss, bits/dim, images/s and time left: a bar on a terminal, and a line now and then, in a file as well."""
+    """Loss, bits/dim, images/s and time left: a bar on a terminal, and a line now and then, in a file as well.
+
+    The seconds in which kernels are compiled, once on a machine, count for none of them, and are announced.
+    """
 
     def __init__(self, epochs: int, seconds_between_lines: float = 10.0) -> None:
         self.epochs = epochs
         self.seconds_between_lines = seconds_between_lines
+        compiling.announce(_say)  # now: a model is initialized, which may compile, before training begins
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Draw the empty bar."""
@@ -25,10 +30,12 @@ class Progress(Callback):
         self._bar = tqdm(total=images_in_all, unit="images", dynamic_ncols=True, leave=False, **where)
         self._images, self._in_all = 0, images_in_all
         self._start = self._last_line = time.monotonic()
+        self._compiled = compiling.seconds()
 
     def on_batch_end(self, epoch: int, images: int, logs: dict[str, float]) -> None:
         """Move on by one batch."""
         self._images += images
+        self._leave_out_compiling()
         self._bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
         self._bar.set_postfix({name: f"{value:.4g}" for name, value in logs.items()}, refresh=False)
         self._bar.update(images)
@@ -44,13 +51,29 @@ class Progress(Callback):
         """Take the bar away; the lines stay."""
         self._bar.close()
 
+    def _leave_out_compiling(self) -> None:
+        """Move the beginning on by the seconds of compiling since the step before."""
+        before, self._compiled = self._compiled, compiling.seconds()
+        self._start += self._compiled - before
+        if not self._bar.disable:
+            self._bar.start_t += self._compiled - before
+            self._bar.last_print_t += self._compiled - before
+
     def _due(self) -> bool:
         return time.monotonic() - self._last_line >= self.seconds_between_lines
 
     def _line(self, epoch: int, logs: dict[str, float]) -> None:
         self._last_line = time.monotonic()
-        rate = self._images / (self._last_line - self._start)
+        self._leave_out_compiling()
+        rate = self._images / max(self._last_line - self._start, 1e-6)
         left = (self._in_all - self._images) / rate
         numbers = "  ".join(f"{name} {value:.4g}" for name, value in logs.items() if name not in QUIET)
         text = f"epoch {epoch + 1}/{self.epochs}  {numbers}  {rate:,.0f} images/s  {left:.0f} s left"
         self._bar.write(text, file=console.stderr)
+
+
+def _say(line: str) -> None:
+    """Above the bar, if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=console.stderr)

@@ -9,6 +9,7 @@ import numpy as np
 from minipixel import plots
 from minipixel.files import Claim, write_atomically
 from minipixel.models.checks import MANY, check_count
+from minipixel.shown import as_made
 from minipixel.training.callbacks.callback import Callback
 from minipixel.training.callbacks.logs import training_goes_on
 
@@ -55,6 +56,9 @@ class SampleImages(Callback):
         self, folder: str | os.PathLike[str], every: int = 1, n: int = 20, rng: Any = 0, condition: Any = None
     ) -> None:
         self.folder, self._samples = Path(folder), Samples(check_count("every", every, 1, MANY), n, rng, condition)
+
+    def __repr__(self) -> str:
+        return as_made(self, part=self._samples)
 
     def claims(self) -> list[Claim]:
         """Its folder."""

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from minipixel import plots
+from minipixel.shown import as_made, short
 from minipixel.training.callbacks.callback import Callback
 from minipixel.training.callbacks.logs import training_goes_on
 from minipixel.training.callbacks.sample_images import COLUMNS, Samples
+from minipixel.training.checkpoints import whole
 
 
 class TensorBoard(Callback):
@@ -36,13 +38,16 @@ class TensorBoard(Callback):
     ) -> None:
         whole = isinstance(update_freq, int) and not isinstance(update_freq, bool) and update_freq >= 1
         if update_freq not in ("epoch", "batch") and not whole:
-            raise ValueError(f"update_freq: got {update_freq!r}, wanted 'epoch', 'batch', or a number of steps")
+            raise ValueError(f"update_freq: got {short(update_freq)}, wanted 'epoch', 'batch', or a number of steps")
         self.folder, self.update_freq = Path(folder), 1 if update_freq == "batch" else update_freq
         self._samples = Samples(every, n, rng, condition)
         try:
             import tensorboardX  # noqa: F401
         except ImportError as error:
             raise ImportError('TensorBoard: tensorboardX is missing; pip install "minipixel[tensorboard]"') from error
+
+    def __repr__(self) -> str:
+        return as_made(self, part=self._samples)
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Make the folder, and a new event file in it."""
@@ -89,7 +94,7 @@ class TensorBoard(Callback):
         """Go on counting, and let TensorBoard drop what an earlier file has beyond that."""
         from tensorboardX.proto.event_pb2 import SessionLog
 
-        self._steps = int(state["steps"])
+        self._steps = whole(state["steps"])
         self._write(1, session_log=SessionLog(status=SessionLog.START))
 
     def _write_scalars(self, logs: dict[str, float]) -> None:

@@ -1,0 +1,264 @@
+"""A forward pass as a list of ops, and whether another pass is the same one.
+
+A pass runs on arrays that are sealed (see sealed.py): nothing but ops can read what depends on the image, the condition
+or the weights. Ops under `no_grad`, and ops on `.data`, are on the list like all others: the clock asks what is read,
+not what learns. All that comes from elsewhere is what the model itself has at hand: positions, masks, numbers. That it
+is the same in every pass is shown by comparing two, on other images and conditions, and on more of them.
+
+The second pass needs no arithmetic: nobody can see its numbers, and the first one knows their shapes. It takes as long
+as calling the ops does, so that a model is compared with what is known of it before each draw, too.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from minipixel import kernels
+from minipixel.backend import to_cpu
+from minipixel.clock.sealed import Sealed
+from minipixel.clock.twins import twin_of
+from minipixel.errors import TraceError
+from minipixel.tensor import Tensor, no_grad, observed
+
+
+@dataclass(eq=False)
+class Value:
+    """A Tensor of a pass: the image, the condition, a weight, or what an op made of others; `sealed` is its array.
+
+    `key` is what it is in any pass: ("step", 3), the third op's. `array` has the numbers, in the first pass. `layer` is
+    the dotted path of the layer whose weights it uses, or which it follows; `weighted` says whether it uses weights of
+    that layer, `batched` whether it has an axis of images.
+    """
+
+    tensor: Tensor
+    key: tuple[Any, ...]
+    sealed: Sealed
+    array: Any
+    name: str
+    layer: str = ""
+    weighted: bool = False
+    batched: bool = False
+
+
+@dataclass(eq=False)
+class Step:
+    """An op of a pass, and what it was given: each input as the key of a Value, or as a fingerprint."""
+
+    op: Any
+    inputs: tuple[Any, ...]
+    static: Any
+    made: Value
+
+
+class DifferenceError(TraceError):
+    """A pass is not as the one that it is compared with; the message says what it has, and where."""
+
+
+class Pass:
+    """A forward pass of a model on N random images, drawn from the seed `image`, under conditions from another seed.
+
+    It runs on a `twin` of the model, which is left as the pass left it. `steps` are its ops, `values` has each Value by
+    the identity of its Tensor; `output` is the last Value, None if that is a constant. Compared with an earlier pass,
+    `like`, nothing is computed. Raises TraceError where numbers are read off the tape, and DifferenceError where the
+    two passes are not alike.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        like: "Pass | None" = None,
+        *,
+        image: int = 0,
+        condition: int = 0,
+        other_weights: bool = False,
+        N: int = 1,
+    ) -> None:
+        self.like, self.N, self.xp = like, N, model.xp
+        self.steps: list[Step] = []
+        self.values: dict[int, Value] = {}
+        self.refusal: TraceError | None = None
+        self.names = {id(parameter): name for name, parameter in model.named_parameters()}
+        self.twin = twin = twin_of(model, other_weights)
+        levels = np.random.default_rng(image).integers(model.levels, size=(N, *model.image_shape))
+        given = [twin.scaled(twin._pixels_first(levels))]
+        told = twin.condition_map(twin.conditions.random(N, np.random.default_rng(condition)))
+        self.image = self._leaf(("image",), given[0], "the image")
+        self.condition = None if told is None else self._leaf(("condition",), told, "the condition")
+        try:
+            with kernels.as_written(), observed(self), np.errstate(all="ignore"):
+                output = self._source(twin.forward(self.image, self.condition))
+        except TraceError:
+            raise
+        except Exception as error:
+            if self.refusal is None:
+                self._run_unobserved(model, given[0], told)  # whose mistake is it? Raises if it is the model's
+                self._refuse(f"{type(error).__name__} ({error}) from a traced pass alone, {self._so_far()}", READING)
+            raise self.refusal from error
+        if self.refusal is not None:
+            raise self.refusal  # the model caught it, and went on
+        self.output = output if isinstance(output, Value) else None
+        if like is not None:
+            self._compare_ends(like)
+
+    def forget(self) -> None:
+        """Let go of the numbers, and of the model: a trace is kept as long as its model."""
+        self.twin = None
+        for value in self.values.values():
+            value.array = None
+
+    # --- what an observed pass asks for: see tensor.observed ----------------------------------------------------------
+
+    def op(self, lifted: Any, inputs: tuple[Any, ...], static: dict[str, Any]) -> Any:
+        """What the op makes of its inputs, sealed if one of these is."""
+        sources = [self._source(x) for x in inputs]
+        if not any(isinstance(source, Value) for source in sources):
+            with observed(None):
+                return lifted(*inputs, **static)
+        made = self._step(lifted, sources, static)
+        return made.tensor if any(isinstance(x, Tensor) for x in inputs) else made.sealed
+
+    def data_of(self, parameter: Tensor, array: Any) -> Sealed:
+        """What is seen of a weight."""
+        if id(parameter) not in self.values:
+            path = self.names.get(id(parameter), "")
+            sealed = self._seal(parameter, array.shape, array.dtype)
+            name, layer = f"the weight {path}".rstrip(), path.rpartition(".")[0] or path
+            self.values[id(parameter)] = Value(parameter, ("weight", id(parameter)), sealed, array, name, layer)
+        return self.values[id(parameter)].sealed
+
+    def written(self, parameter: Tensor) -> NoReturn:
+        """Weights are never written by a forward pass."""
+        self.data_of(parameter, np.zeros(0))
+        self._refuse(f"a forward pass that writes {self.values[id(parameter)].name}", "keep what changes in an array")
+
+    # --- one op ---------------------------------------------------------------------------------------------------
+
+    def _leaf(self, key: tuple[Any, ...], array: Any, name: str) -> Tensor:
+        """The image, or the condition, as a Tensor of which no number is seen."""
+        tensor = Tensor(None)
+        tensor.data = self._seal(tensor, array.shape, array.dtype)
+        self.values[id(tensor)] = Value(tensor, key, tensor.data, array, name, batched=True)
+        return tensor
+
+    def _seal(self, tensor: Tensor, shape: Any, dtype: Any) -> Sealed:
+        return Sealed(tensor, shape, dtype, self.xp, self._read)
+
+    def _source(self, x: Any) -> Any:
+        """The Value that an input is, whether it comes as a Tensor or as its array; a constant as it is."""
+        data = x.data if isinstance(x, Tensor) else x
+        if not isinstance(data, Sealed):
+            return data
+        if id(data.tensor) not in self.values or self.values[id(data.tensor)].sealed is not data:
+            self._refuse(f"what was kept of an earlier pass, {self._so_far()}", "compute it anew in each pass")
+        return self.values[id(data.tensor)]
+
+    def _step(self, lifted: Any, sources: list[Any], static: dict[str, Any]) -> Value:
+        """An op on at least one Value: what it makes, on the list."""
+        values = [source for source in sources if isinstance(source, Value)]
+        own = [value.layer for value in values if value.key[0] != "step"]
+        layer = next((layer for layer in (*own, *[value.layer for value in reversed(values)]) if layer), "")
+        weighted = any(own)
+        name = f"{layer} ({lifted.__name__})" if weighted else f"{lifted.__name__} after {layer or 'the image'}"
+        inputs = [s.key if isinstance(s, Value) else self._fingerprint(_of_one(s), name) for s in sources]
+        given = self._fingerprint(static, name)
+        batched = any(value.batched for value in values)
+        if self.like is None:
+            with observed(None), no_grad():
+                array = lifted(*[_with_numbers(source) for source in sources], **static).data
+            shape, dtype = array.shape, array.dtype
+        else:
+            step, array = self._compare(self.like, lifted, name, inputs, given), None
+            shape, dtype = step.made.sealed.shape, step.made.sealed.dtype
+            if batched and len(shape) == 4 and shape[2] == 1:
+                shape = (*shape[:2], self.N, shape[3])
+        tensor = Tensor(None, tuple(s.tensor if isinstance(s, Value) else s for s in sources), _traced, lifted.__name__)
+        tensor.data, tensor.call = self._seal(tensor, shape, dtype), (lifted, static)
+        made = Value(tensor, ("step", len(self.steps)), tensor.data, array, name, layer, weighted, batched)
+        self.values[id(tensor)] = made
+        self.steps.append(Step(lifted, tuple(inputs), given, made))
+        return made
+
+    # --- two passes ---------------------------------------------------------------------------------------------------
+
+    def _compare(self, like: "Pass", lifted: Any, name: str, inputs: list[Any], static: Any) -> Step:
+        """The step of the other pass that is this one; DifferenceError if there is none."""
+        if len(self.steps) == len(like.steps):
+            self._differ(f"{name}, which another pass has not")
+        step = like.steps[len(self.steps)]
+        if step.op is not lifted or len(step.inputs) != len(inputs):
+            self._differ(f"{name}, where another pass has {step.made.name}")
+        for i, (here, there) in enumerate(zip(inputs, step.inputs, strict=True)):
+            if here != there:
+                self._differ(f"input {i} of {name}, which is another one in another pass")
+        for keyword in static:
+            if static[keyword] != step.static.get(keyword):
+                self._differ(f"{keyword}= of {name}, which is another one in another pass")
+        return step
+
+    def _compare_ends(self, like: "Pass") -> None:
+        if len(self.steps) < len(like.steps):
+            self._differ(f"no {like.steps[len(self.steps)].made.name}, which another pass has")
+        here, there = self.output, like.output
+        if (here and here.key) != (there and there.key):
+            names = [value.name if value else "a constant" for value in (here, there)]
+            self._differ(f"{names[0]} as the output, where another pass has {names[1]}")
+
+    def _fingerprint(self, given: Any, name: str) -> Any:
+        """What can be compared: arrays by a digest, containers by their parts, all else by `==`."""
+        data = given.data if isinstance(given, Tensor) else given
+        if isinstance(data, Sealed):
+            self._refuse(f"{self.values[id(data.tensor)].name} as a keyword or in a list, given to {name}", READING)
+        if hasattr(data, "dtype") and hasattr(data, "shape"):
+            array = np.ascontiguousarray(to_cpu(data))
+            return array.dtype.str, np.shape(data), hashlib.blake2b(array.tobytes(), digest_size=16).digest()
+        if isinstance(data, (list, tuple)):
+            return type(data), tuple(self._fingerprint(part, name) for part in data)
+        if isinstance(data, dict):
+            return {key: self._fingerprint(part, name) for key, part in data.items()}
+        return (type(data), repr(data)) if isinstance(data, (int, float, complex)) else data
+
+    # --- refusing -----------------------------------------------------------------------------------------------------
+
+    def _run_unobserved(self, model: Any, x: Any, told: Any) -> None:
+        with no_grad():
+            twin_of(model).forward(Tensor(x), None if told is None else Tensor(told))
+
+    def _so_far(self) -> str:
+        return f"after {self.steps[-1].made.name}" if self.steps else "before its first op"
+
+    def _read(self, what: str, tensor: Tensor) -> NoReturn:
+        """Somebody wants the numbers of a Tensor."""
+        name = self.values[id(tensor)].name if id(tensor) in self.values else "what was kept of an earlier pass"
+        self._refuse(f"{what} of {name} in forward", READING)
+
+    def _refuse(self, got: str, way_out: str) -> NoReturn:
+        self.refusal = TraceError(f"clock: got {got}, wanted all that a pass reads on the tape; {way_out}")
+        raise self.refusal
+
+    def _differ(self, got: str) -> NoReturn:
+        self.refusal = DifferenceError(got)
+        raise self.refusal
+
+
+READING = "use ops (mp.ops, or an @op of one's own), or method='naive'"
+
+
+def _with_numbers(source: Any) -> Any:
+    """An input of an op as in any other pass: weights are themselves, since what meets them takes their dtype."""
+    if not isinstance(source, Value):
+        return source
+    return source.tensor if source.key[0] == "weight" else Tensor(source.array)
+
+
+def _of_one(constant: Any) -> Any:
+    """A constant map that is the same for all N images, as that of one; anything else as it is."""
+    if getattr(constant, "ndim", 0) != 4 or constant.shape[2] < 2:
+        return constant
+    one = constant[:, :, :1]
+    return one if bool((constant == one).all()) else constant
+
+
+def _traced(gradient: Any) -> NoReturn:
+    raise ValueError("backward: this graph was traced by the clock; run the forward pass again")

@@ -1,0 +1,61 @@
+"""What holds in a thread while it computes for this library, and no longer.
+
+BLAS takes one thread, denormal numbers count as zero, and a number that becomes too small for its dtype, as a
+likelihood may at any time, is no error, whatever `np.seterr` says. All other settings stay, and all of it is put back
+at the end, also when an error is raised.
+
+Whatever begins to compute is such a block: worker threads (shards.py), `Model.loss`, `predict` and the samplers, the
+way back (tensor.py), an optimizer's step. In a block, another one costs next to nothing.
+"""
+
+import contextlib
+import threading
+from typing import Any
+
+import numpy as np
+
+from minipixel import denormals
+from minipixel.blas_threads import OneBlasThread, one_blas_thread
+
+
+class _Thread(threading.local):
+    """How many blocks this thread is in, and its own settings, which the last one to end puts back."""
+
+    depth = 0
+    denormals = 0
+    underflow: Any = "ignore"
+
+
+class Computing(contextlib.ContextDecorator):
+    """The block, `with computing:`, and the decorator, `@computing`."""
+
+    def __init__(self) -> None:
+        self._thread = _Thread()
+
+    def __enter__(self) -> "Computing":
+        one_blas_thread.__enter__()
+        thread = self._thread
+        if not thread.depth:
+            flush = denormals.mode()
+            if flush is not None:
+                exchange, bits = flush
+                thread.denormals = exchange(bits)
+            thread.underflow = np.seterr(under="ignore")["under"]
+        thread.depth += 1
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        thread = self._thread
+        thread.depth -= 1
+        if not thread.depth:
+            flush = denormals.mode()
+            if flush is not None:
+                exchange, _ = flush
+                exchange(thread.denormals)
+            np.seterr(under=thread.underflow)
+        one_blas_thread.__exit__(*exception)
+
+
+computing = Computing()
+
+Block = Computing | OneBlasThread

@@ -1,0 +1,36 @@
+"""What everything random is drawn from: `rng` is None, a whole number, a SeedSequence or a Generator."""
+
+from typing import Any
+
+import numpy as np
+
+
+def generator(rng: Any, name: str = "rng") -> np.random.Generator:
+    """A Generator: the one that is given, or a new one. Raises ValueError, by the argument's name, for anything else.
+
+    None takes its seed from the system.
+    """
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        raise ValueError(_complaint(name, rng)) from None
+
+
+def seed_sequence(rng: Any, name: str = "rng") -> np.random.SeedSequence:
+    """A SeedSequence: the one that is given, or a new one; of a Generator, from numbers that it draws."""
+    if isinstance(rng, np.random.SeedSequence):
+        return rng
+    if isinstance(rng, np.random.Generator):
+        return np.random.SeedSequence([int(word) for word in rng.integers(0, 2**32, size=4)])
+    try:
+        return np.random.SeedSequence(rng)
+    except (TypeError, ValueError):
+        raise ValueError(_complaint(name, rng)) from None
+
+
+def _complaint(name: str, rng: Any) -> str:
+    got = repr(rng) if isinstance(rng, (int, float, str)) else f"a {type(rng).__module__}.{type(rng).__qualname__}"
+    return (
+        f"{name}: got {got:.100}, wanted None, a whole number from 0, a SeedSequence or a Generator; "
+        "such as np.random.default_rng(0)"
+    )

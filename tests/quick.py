@@ -1,0 +1,12 @@
+"""Which rows of a long table the quick suite tries."""
+
+import pytest
+
+
+def first_of_each(rows, kind):
+    """The rows as parameters of a test: the first of each `kind(row)` is quick, those after it are slow."""
+    seen, parameters = set(), []
+    for row in rows:
+        parameters.append(pytest.param(row, id=row.id, marks=pytest.mark.slow if kind(row) in seen else ()))
+        seen.add(kind(row))
+    return parameters

@@ -1,0 +1,55 @@
+"""200 small programs of users: compiled and as written the same, or one clear line. See user_programs.py."""
+
+import numpy as np
+import pytest
+from test_sampling_float32 import first_differences
+from user_programs import EDITS, TURNS, program, run
+
+from minipixel import kernels
+
+QUICK, ALL = 40, 200
+WRONG = {"soft_mask", "wider_weight", "wrong size", "wrong channels"}
+"""What is a mistake, for which there is one line; all else runs."""
+
+if not kernels.numba_enabled():
+    pytest.skip("Numba is missing or switched off: nothing to compare with", allow_module_level=True)
+
+
+def check(seed, monkeypatch):
+    recipe = program(seed)
+    compiled = run(recipe)
+    monkeypatch.setenv("MINIPIXEL_NUMBA", "0")
+    written = run(recipe)
+    if isinstance(written, str) or isinstance(compiled, str):
+        assert compiled == written, recipe
+        assert "\n" not in written and WRONG & {*recipe["turns"], *recipe["edits"]}, (recipe, written)
+        return written
+    bound = {"float32": 2e-4, "float64": 1e-9}[recipe["options"]["dtype"]]
+    for a, b in zip(compiled[0] + compiled[1], written[0] + written[1], strict=True):
+        assert (a is None) == (b is None), recipe
+        if b is not None:
+            assert a.dtype == b.dtype == recipe["options"]["dtype"], recipe
+            assert np.abs(a - b).max(initial=0) <= bound * max(1, np.abs(b).max(initial=0)), recipe
+    condition = np.arange(3) if recipe["options"].get("num_classes") else None
+    uniforms = np.random.default_rng(1).random((3, *recipe["shape"]))
+    naive = written[3][0]
+    for drawn in (written[3][1], *compiled[3]):
+        first_differences(written[2], naive, drawn, condition, uniforms)
+    return None
+
+
+@pytest.mark.parametrize("seed", range(QUICK))
+def test_a_program_is_the_same_compiled(seed, monkeypatch):
+    check(seed, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(QUICK, ALL))
+def test_more_programs_are_the_same_compiled(seed, monkeypatch):
+    check(seed, monkeypatch)
+
+
+def test_every_ingredient_is_in_some_program():
+    recipes = [program(seed) for seed in range(ALL)]
+    used = {name for recipe in recipes for name in recipe["turns"] + recipe["edits"]}
+    assert used == set(TURNS) | set(EDITS)
