@@ -187,7 +187,7 @@ def test_the_table_is_that_of_the_command_line():
         (b"epochs = 0", "epochs: got 0, wanted"),
         (b"epochs = 99999999999999999999", "epochs: got 99999999999999999999, expected a whole number below 2**63"),
         (b"epochs = " + b"9" * 5000, "settings.toml: got a word of 1000 letters or more"),
-        (b"seed = -1", "non-negative"),
+        (b"seed = -1", "rng: got -1, wanted"),
         (b"levels = 40", "levels"),
         (b"conditional = 1", "conditional: got 1, expected true or false"),
         (b"learning_rate = 'fast'", "learning_rate: got 'fast', expected a number"),
