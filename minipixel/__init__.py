@@ -2,7 +2,18 @@
 
 from typing import TYPE_CHECKING, NoReturn
 
-from minipixel import clock, datasets, distributions, kernels, models, nn, ops, optim, plots
+from minipixel import (
+    _started,  # noqa: F401  first, so that Ctrl-C while the command is still being imported leaves no traceback
+    clock,
+    datasets,
+    distributions,
+    kernels,
+    models,
+    nn,
+    ops,
+    optim,
+    plots,
+)
 from minipixel.causality import assert_causal, check_causality
 from minipixel.errors import CausalityError, FormatError, NonFiniteError
 from minipixel.gradcheck import gradcheck, gradcheck_model

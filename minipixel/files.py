@@ -1,8 +1,14 @@
-"""Files that are written whole or not at all, and read only if they are regular ones of a size that can be meant."""
+"""Files that are written whole or not at all, and read only if they are regular ones of a size that can be meant.
+
+And files and folders that one training at a time writes.
+"""
 
 import contextlib
 import os
+import secrets
 import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -46,6 +52,12 @@ def read_regular(path: str | os.PathLike[str], max_bytes: int) -> bytes:
         return file.read(size)
 
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
 def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> Path:
     """Write a file so that a crash leaves either the old one or the new one, never half of one.
 
@@ -53,9 +65,9 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> Path
     Raises OSError (no such folder, no permission, disk full) with the old file untouched.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")  # two writers never share one
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
@@ -68,6 +80,78 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> Path
         raise
     _sync_folder(path.parent)
     return path
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A file, or a folder, that somebody wants to write alone for a while."""
+
+    path: Path
+    is_folder: bool
+
+    @property
+    def lock(self) -> Path:
+        """The hidden file that is locked to hold it."""
+        return self.path / ".lock" if self.is_folder else self.path.with_name(f".{self.path.name}.lock")
+
+
+@contextlib.contextmanager
+def alone_with(claims: Iterable[Claim]) -> Iterator[None]:
+    """Within this block no other process, and no other such block of this one, is alone with any of these.
+
+    Folders are made if they are not there. What holds a claim is a lock of the operating system, which goes with the
+    process however that ends; the hidden file that a kill leaves behind holds nothing. Where the system has no such
+    locks, on Windows and on some network drives, nothing is held.
+
+    Raises BlockingIOError, one line, if another has one of them; OSError as the system gives it.
+    """
+    with contextlib.ExitStack() as held:
+        for path, claim in {claim.lock.absolute(): claim for claim in claims}.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.callback(_let_go, path, _locked(claim))
+        yield
+
+
+def _let_go(lock: Path, handle: int | None) -> None:
+    with contextlib.suppress(OSError):
+        lock.unlink()  # before it is let go of, so that nobody locks a file that is then removed
+    if handle is not None:
+        _close(handle)
+
+
+def _close(handle: int) -> None:
+    """Let go of a lock, even where the file cannot be closed."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_UN)
+    with contextlib.suppress(OSError):
+        os.close(handle)
+
+
+def _locked(claim: Claim) -> int | None:
+    """Its lock, open and locked; None where the system cannot lock a file."""
+    if fcntl is None:
+        return None
+    while True:
+        handle = os.open(claim.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(_close, handle)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                process = os.read(handle, 20).decode("ascii", "replace").strip()
+                who = f"process {process}" if process.isdecimal() else "another process"
+                raise BlockingIOError(
+                    f"{claim.path}: {who} is training there; wait for its end, or take another place"
+                ) from None
+            except OSError:  # a file system without locks
+                return None
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), claim.lock.stat()):
+                    on_failure.pop_all()
+                    with contextlib.suppress(OSError):
+                        os.write(handle, str(os.getpid()).encode().ljust(20))  # so that others can say who
+                    return handle
+        # removed between being opened and being locked, by the one who had it: once more
 
 
 def _sync_folder(folder: Path) -> None:

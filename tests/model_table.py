@@ -34,6 +34,7 @@ WIDE = {
 VARIANTS = {  # options that change what a model computes or how it trains, each tried on two kinds of image
     "prelu": ("pixelcnn", {"activation": "prelu"}),
     "dropout": ("pixelcnn", {"dropout": 0.3}),
+    "wider-kernels": ("pixelcnn", {"kernel": 5, "first_kernel": 5}),
     "three-levels": ("pixelcnnpp", {"hierarchies": 3, "vertical_kernel": (3, 5), "horizontal_kernel": (1, 3)}),
     "plain-weights": ("pixelcnnpp", {"weight_norm": False, "activation": "elu", "hierarchies": 1}),
     "of-pixelcnns": ("multi-scale", {"base": "pixelcnn"}),

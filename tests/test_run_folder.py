@@ -144,14 +144,18 @@ def test_a_file_of_ones_own_need_not_say_all(here):
     assert (settings["hidden"], settings["learning_rate"], settings["model"]) == (2, 1.0, "pixelcnn")
 
 
-def test_odd_folders_are_quoted_and_found_again(here, capsys):
+def test_odd_folders_are_quoted_and_found_again(here, capsys, monkeypatch):
     odd = 'a "run"\\of é \U0001d4b3 \x7f\nhidden = 3'
     (here / odd).mkdir()
+    load = mp.datasets.load
+    monkeypatch.setattr("minipixel.datasets.load", lambda name, root: roots.append(root) or load(name))
+    roots = []
     assert main(["train", *SMALL, "--root", odd, "--out", f"{odd}/run"]) == 0
     repeat = capsys.readouterr().out.split("repeat  minipixel ")[1]
     assert main([*shlex.split(repeat), "--out", "again"]) == 0
     assert config.read("again/config.toml")[0]["hidden"] == 2
     assert config.read("again/config.toml")[0]["root"] == str(here / odd)
+    assert roots == [odd, str(here / odd)]
 
 
 def test_the_table_is_that_of_the_command_line():
@@ -313,7 +317,7 @@ def test_info_shows_no_control_characters(here, capsys):
         (["train", "--config", "nothing.toml"], "nothing.toml: No such file or directory"),
         (["train", "--config", "."], ".: Is a directory"),
         (["train", "--sample-every", "0"], "every: got 0"),
-        (["train", "--out", "begun"], "begun: holds a run already; give --out another folder"),
+        (["train", "--out", "begun"], "begun: holds a run already; --resume it, give --out another folder"),
         (["info", "empty"], "empty: got a folder without config.toml, wanted one that minipixel train left"),
     ],
 )

@@ -1,192 +1,76 @@
-"""The command line: `minipixel demo | train | sample | complete | evaluate | check | info | warmup`."""
+"""The command line: `minipixel demo | train | sample | complete | evaluate | check | info | warmup`.
 
-import argparse
+The exit status is 0; 1 if `check` finds a leak; 2 for what cannot be done, and one line says why; 130 after Ctrl-C.
+"""
+
+import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+import traceback
+from collections.abc import Sequence
 
-from minipixel.cli import architecture, check, config, train, use, warmup
-from minipixel.datasets import DATASETS
-from minipixel.errors import visible
-from minipixel.heads import HEADS
-from minipixel.models import MODELS
-from minipixel.optim import OPTIMIZERS
-from minipixel.sampling import SAMPLERS
+from minipixel import _started
+from minipixel.cli.notes import say, warnings_as_notes
+from minipixel.console import Guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.
+    """Run one command; its exit status.
 
-    The exit status is 0, 1 if `check` finds a leak, 2 for what cannot be done (one line says why), 130 after Ctrl-C.
+    No output can end it: what cannot be written is lost, and said at the end. With MINIPIXEL_TRACEBACK=1 in the
+    environment an error comes with its traceback.
     """
-    arguments = _parser({}).parse_args(argv)
+    stdout, stderr = sys.stdout, sys.stderr
+    out, err = Guarded(lambda: stdout), Guarded(lambda: stderr)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings_as_notes():
+        try:
+            _started.interrupt_as_usual()
+            status = _run(argv)
+        finally:
+            _started.leave_quietly()
+        out.flush()
+        if status == 0 and out.error is not None and not isinstance(out.error, BrokenPipeError):
+            say("error", f"standard output: {_text(out.error)}")
+            status = 2
+        err.flush()
+    for guarded in (out, err):
+        if guarded.error is not None:  # nothing more may be written, not even when Python itself cleans up
+            with contextlib.suppress(Exception):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), guarded.fileno())
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """The exit status, after whatever went wrong has become one line."""
     try:
+        from minipixel.cli import config, train
+        from minipixel.cli.parser import parser
+
+        arguments = parser({}).parse_args(argv)
         file = train.settings_file(arguments)
         if file is not None:
             settings, made_with = config.read(file)
-            arguments = _parser({**settings, "made_with": made_with}).parse_args(argv)
+            arguments = parser({**settings, "made_with": made_with}).parse_args(argv)
         return arguments.command(arguments)
+    except SystemExit as end:  # --help and --version
+        return int(end.code or 0)
     except KeyboardInterrupt:
-        print("minipixel: interrupted", file=sys.stderr)
+        say("", "interrupted")
         return 130
-    except BrokenPipeError:  # the reader, `head` say, has seen enough; nothing more may be written, not even at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        text = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        print(f"minipixel: error: {visible(text)}", file=sys.stderr)
-        return 2
-    except (ValueError, ImportError, MemoryError) as error:
-        print(f"minipixel: error: {visible(error)}", file=sys.stderr)
+    except Exception as error:
+        if os.environ.get("MINIPIXEL_TRACEBACK", "0") != "0":
+            traceback.print_exc()
+        say("error", _text(error))
         return 2
 
 
-def _parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
-    """All commands; the settings are those of a file, which `train` takes for what is not on the command line."""
-    parser = argparse.ArgumentParser(prog="minipixel", description=__doc__)
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    demo = commands.add_parser("demo", help="train on the bundled digits for about a minute, and draw some")
-    demo.add_argument("--out", help="folder for the results (default: minipixel-demo, or the next free number)")
-    demo.add_argument("--epochs", type=int, default=train.DEMO_EPOCHS, help="default: %(default)s")
-    demo.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    demo.add_argument("--workers", type=int, help="threads (default: one a core); the result does not depend on it")
-    demo.set_defaults(command=train.demo)
-
-    new = commands.add_parser(
-        "train",
-        help="train a model and draw from it",
-        description="Train a model, and leave a folder that explains itself: config.toml, the settings in full and "
-        "what they were run with; log.csv, a row an epoch; loss.png and samples.png; model.safetensors; figures.json. "
-        "minipixel info FOLDER prints it, minipixel train --config FOLDER/config.toml repeats it to the bit; one that "
-        "was stopped or killed goes on to the same bits: minipixel train --resume FOLDER.",
-    )
-    source = new.add_mutually_exclusive_group()
-    source.add_argument(
-        "--config", metavar="FILE", help="take from this config.toml what is not given here (default: from nowhere)"
-    )
-    source.add_argument(
-        "--resume", metavar="FOLDER", help="go on with the run in this folder; --epochs may ask for more of them"
-    )
-    new.add_argument("--model", choices=MODELS, default="pixelcnn", help="default: %(default)s")
-    _add_data(new)
-    new.add_argument("--levels", type=int, help="2 binarises, others cut the range evenly (default: all)")
-    new.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
-    new.add_argument("--batch-size", type=int, default=64, help="default: %(default)s")
-    new.add_argument("--optimizer", choices=OPTIMIZERS, default="adam", help="default: %(default)s")
-    new.add_argument("--learning-rate", type=float, help="default: the optimizer's own, 0.001 for adam")
-    new.add_argument("--clip-norm", type=float, help="scale gradients down to this norm (default: never)")
-    new.add_argument("--ema", type=float, metavar="DECAY", help="average the weights, 0.9995 say (default: do not)")
-    new.add_argument(
-        "--head", choices=HEADS, help="default: bernoulli for 2 levels, else categorical; pixelcnnpp: logistic_mixture"
-    )
-    new.add_argument("--mixtures", type=int, default=5, help="components of a mixture head (default: %(default)s)")
-    new.add_argument("--conditional", action="store_true", help="tell the model each image's class")
-    new.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    new.add_argument("--workers", type=int, help="threads (default: one a core); the result does not depend on it")
-    new.add_argument(
-        "--save-freq", type=int, metavar="STEPS", help="a checkpoint this often, besides one an epoch (default: no)"
-    )
-    new.add_argument("--sample-every", type=int, metavar="EPOCHS", help="draw images into OUT/samples this often")
-    new.add_argument(
-        "--tensorboard",
-        action="store_true",
-        help="also write OUT/tensorboard, with images as often as --sample-every says; needs tensorboardX",
-    )
-    new.add_argument("--out", help="folder for the results (default: runs/DATA-MODEL, or the next free number)")
-    architecture.add_arguments(new)
-    new.set_defaults(**{"command": train.train, "made_with": {}, **settings})
-
-    sample = commands.add_parser("sample", help="draw images from a trained model")
-    sample.add_argument("file", help="a model.safetensors")
-    sample.add_argument("-n", type=int, default=30, help="how many (default: %(default)s)")
-    sample.add_argument("--label", type=int, help="the class to draw, for a conditional model (default: all in turn)")
-    _add_drawing(sample)
-    sample.add_argument("--out", default="samples.png", help="picture .png or numbers .npy (default: %(default)s)")
-    sample.set_defaults(command=use.sample)
-
-    complete = commands.add_parser(
-        "complete",
-        help="keep the upper rows of pictures, and draw the rest",
-        description="Keep the upper rows of one's own pictures, else of some test images, and draw the rest several "
-        "times. The picture has a "
-        "column for each: what was kept, the completions, the real image. Only earlier pixels, in the model's order, "
-        "steer a drawn one; a kept pixel that comes later in that order stays, but nothing is drawn to suit it.",
-    )
-    complete.add_argument("file", help="a model.safetensors")
-    complete.add_argument("pictures", nargs="*", help="PNG files, or folders of them, of the size that the model draws")
-    complete.add_argument("--label", type=int, help="the class of one's own pictures, for a conditional model")
-    _add_data(complete)
-    complete.add_argument("-n", type=int, help="how many (default: 10 test images, or all the pictures)")
-    complete.add_argument("--rows", type=int, help="how many rows to keep (default: half of them)")
-    complete.add_argument("--times", type=int, default=4, help="completions of each image (default: %(default)s)")
-    _add_drawing(complete)
-    complete.add_argument("--out", default="completed.png", help="picture .png or numbers .npy (default: %(default)s)")
-    complete.set_defaults(command=use.complete, split="test")
-
-    evaluate = commands.add_parser("evaluate", help="nats an image and bits/dim of a trained model on a data set")
-    evaluate.add_argument("file", help="a model.safetensors")
-    evaluate.add_argument(
-        "--images", nargs="+", metavar="PNG", help="PNG files, or folders of them, in place of --data"
-    )
-    evaluate.add_argument("--label", type=int, help="the class of --images, for a conditional model")
-    _add_data(evaluate)
-    evaluate.add_argument("--split", choices=("train", "test"), default="test", help="default: %(default)s")
-    evaluate.set_defaults(command=use.evaluate)
-
-    causal = commands.add_parser(
-        "check",
-        help="whether a model is causal, and what it is blind to",
-        description="Whether no output of a model depends on itself or on anything that is drawn later, and which "
-        "earlier sub-pixels it never sees; with a picture. The exit status is 0 if it is causal, 1 if it leaks.",
-    )
-    causal.add_argument("file", nargs="?", help="a model.safetensors; or give --model and --shape")
-    causal.add_argument("--model", choices=MODELS, help="check one as it is made, before any training")
-    causal.add_argument("--shape", type=int, nargs=3, metavar=("H", "W", "C"), help="of its images")
-    causal.add_argument("--levels", type=int, help="of its images (default: 2)")
-    causal.add_argument("--head", choices=HEADS, help="default: bernoulli for 2 levels, else categorical")
-    causal.add_argument("--mixtures", type=int, help="components of a mixture head (default: 5)")
-    causal.add_argument("--images", type=int, default=4, help="how many to try (default: %(default)s)")
-    causal.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    causal.add_argument("--out", default="causality.png", help="picture .png (default: %(default)s)")
-    architecture.add_arguments(causal)
-    causal.set_defaults(command=check.check)
-
-    info = commands.add_parser(
-        "info", help="what is in a model file, in the folder of a run, or what minipixel runs on"
-    )
-    info.add_argument("file", nargs="?", help="a model.safetensors, or a folder that train left")
-    info.set_defaults(command=use.info)
-
-    warm = commands.add_parser("warmup", help="compile everything now, so that no first step has to wait for it")
-    warm.set_defaults(command=warmup.warmup)
-    return parser
-
-
-def _add_drawing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--temperature",
-        type=float,
-        default=1.0,
-        help="below 1 keeps to what is likely; 0 takes the likeliest level of each sub-pixel (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--method",
-        choices=SAMPLERS,
-        default="auto",
-        help="how, not what: all draw the same images, naive by a forward pass a sub-pixel, cached by computing each "
-        "value once, wavefront a slanted line at a time; auto takes the fastest that holds (default)",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-
-
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", choices=DATASETS, default="digits", help="default: %(default)s")
-    parser.add_argument("--root", help="folder with its files (default: $MINIPIXEL_DATA, then a cache)")
-    parser.add_argument(
-        "--binarize",
-        choices=config.BINARIZE,
-        default="static",
-        help="2 levels: drawn once, anew for every batch, or cut at the middle (default: %(default)s)",
-    )
+def _text(error: Exception) -> str:
+    """What went wrong, for people who did not write this program."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return str(error) or "not enough memory"
+    if isinstance(error, (OSError, ValueError, ImportError)):
+        return str(error)
+    kind = f"{type(error).__name__}: {error}"
+    return f"{kind}; this should not happen, please report it with what MINIPIXEL_TRACEBACK=1 shows"

@@ -28,7 +28,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("architecture (what is left out takes the model's default)")
     for key, models in takers.items():
         defaults = ", ".join(f"{model} {parameter.default}" for model, parameter in models.items())
-        group.add_argument(_option(key), type=_parse, metavar="VALUE", help=f"default: {defaults}")
+        several = any(isinstance(parameter.default, tuple) for parameter in models.values())
+        metavar = "VALUE VALUE ..." if several else "VALUE"
+        group.add_argument(
+            *(_option(key),), action=Values, type=_parse, nargs="+", metavar=metavar, help=f"default: {defaults}"
+        )
+
+
+class Values(argparse.Action):
+    """One value, as it is, or several, "5 5" or "5,5", as a tuple; `chosen` says which of them a model can use."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        """Put it into the namespace."""
+        several = tuple(item for value in values for item in (value if isinstance(value, tuple) else (value,)))
+        setattr(namespace, self.dest, values[0] if len(values) == 1 else several)
 
 
 def given(arguments: argparse.Namespace) -> list[str]:
@@ -44,7 +57,18 @@ def chosen(arguments: argparse.Namespace) -> dict[str, Any]:
         if key not in takes:
             options = ", ".join(_option(name) for name in takes)
             raise ValueError(f"{_option(key)}: {arguments.model} does not take it, wanted one of {options}")
-    return {key: getattr(arguments, key) for key in given(arguments)}
+    return {key: _fitting(key, getattr(arguments, key), takes[key].default) for key in given(arguments)}
+
+
+def _fitting(key: str, value: Any, default: Any) -> Any:
+    """One value where one is meant, a tuple where several are; ValueError for several in place of one."""
+    if isinstance(default, tuple):
+        return value if isinstance(value, (tuple, str)) else (value,)
+    if isinstance(value, tuple):
+        words = " ".join(map(str, value[:8])) + f" ... ({len(value)} values)" * (len(value) > 8)
+        square = ", since a kernel is as high as it is wide" * ("kernel" in key)
+        raise ValueError(f"{_option(key)}: got {words}, wanted one value{square}; {_option(key)} {value[0]}, say")
+    return value
 
 
 def _option(key: str) -> str:
@@ -56,7 +80,10 @@ def _parse(text: str) -> Any:
     if text in ("true", "false"):
         return text == "true"
     if "," in text:
-        return tuple(int(part) for part in text.split(","))
+        try:
+            return tuple(int(part) for part in text.split(","))
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"got {text!r:.60}, wanted whole numbers with commas between") from None
     for kind in (int, float):
         try:
             return kind(text)

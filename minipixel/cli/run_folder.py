@@ -1,5 +1,6 @@
 """The folder that a training leaves: it explains itself, and how to repeat it."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -14,7 +15,7 @@ import minipixel
 from minipixel.cli import config
 from minipixel.datasets import Dataset
 from minipixel.errors import FormatError, visible
-from minipixel.files import read_regular, write_atomically
+from minipixel.files import Claim, alone_with, read_regular, write_atomically
 from minipixel.kernels import numba_enabled
 from minipixel.models import Model, load
 from minipixel.training import Callback
@@ -30,25 +31,71 @@ REMARKS = (
 
 
 class RunFolder(Callback):
-    """The folder for the results: made and tried once `fit` has accepted all else, before it takes its first step.
+    """The folder for the results, which belongs to this process within `with`: no other can train in it meanwhile.
 
-    One that was asked for must not hold a run already (FileExistsError), unless that is to be resumed; else the next
-    free name is taken. Its config.toml has the settings, those that took their default included, and what the bits
-    depend on besides.
+    One that was asked for must not hold a run already (FileExistsError), unless that is to be resumed; else the first
+    free name is taken, of two processes at once by one. If `fit` refuses all else before its first step, nothing is
+    left behind. Its config.toml has the settings, those that took their default included, and what the bits depend on
+    besides.
     """
 
     def __init__(self, wanted: str | None, default: str, resumed: str | None = None) -> None:
+        self._wanted, self._default, self._resumed = wanted or None, default, resumed
         self.path = Path(resumed or wanted or default)
-        if resumed:
+
+    def __enter__(self) -> "RunFolder":
+        self.begun = False
+        self._made: list[Path] = []
+        with contextlib.ExitStack() as held:
+            held.callback(self._leave_nothing)
+            self._take()
+            held.enter_context(alone_with([Claim(self.path, is_folder=True)]))
+            if not self._resumed:
+                self._check_free()
+            self._held = held.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._held.close()
+
+    def _take(self) -> None:
+        """Make the folder: a new one, unless it has a name that was asked for."""
+        if self._resumed:
             return
-        number = 2
-        while wanted is None and self.path.exists():
-            self.path = Path(f"{default}-{number}")
-            number += 1
+        number = 1
+        while True:
+            try:
+                self._make(self.path)
+                break
+            except FileExistsError:
+                if self._wanted is not None:
+                    return  # it may be empty, or hold what is no run
+                number += 1
+                self.path = Path(f"{self._default}-{number}")
+        if number > 1:
+            print(f"folder  {self.path}, since {self._default} is taken")
+
+    def _make(self, folder: Path) -> None:
+        """A new folder, and those that it lies in. Raises FileExistsError."""
+        if not folder.parent.is_dir():
+            with contextlib.suppress(FileExistsError):
+                self._make(folder.parent)
+        folder.mkdir()
+        self._made.append(folder)
+
+    def _check_free(self) -> None:
         for name in ("model.safetensors", "config.toml"):
             if (self.path / name).exists():
-                what = "a model" if name == "model.safetensors" else "a run"
-                raise FileExistsError(f"{self.path}: holds {what} already; give --out another folder, or remove that")
+                what, go_on = ("a model", "") if name == "model.safetensors" else ("a run", "--resume it, ")
+                raise FileExistsError(
+                    f"{self.path}: holds {what} already; {go_on}give --out another folder, or remove that"
+                )
+
+    def _leave_nothing(self) -> None:
+        """Remove the folders that were made for a training which never began."""
+        for folder in () if self.begun else reversed(self._made):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     @property
     def checkpoints(self) -> Path:
@@ -61,8 +108,8 @@ class RunFolder(Callback):
         self._config = config.write(settings, made_with, remarks)
 
     def on_train_begin(self, model: Model, images_in_all: int) -> None:
-        """Make the folder and write to it. Raises OSError."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Write to it. Raises OSError."""
+        self.begun = True
         write_atomically(self.path / "config.toml", self._config)
 
 
@@ -99,10 +146,17 @@ def describe(folder: Path) -> str:
     lines = [f"run       {folder}", f"repeat    {repeat_command(path)}"]
     lines += [*_table("settings", settings), *_table("made with", versions)]
     lines += [*_table("figures", _figures(folder / "figures.json")), *_log(folder / "log.csv")]
-    lines += ["files     " + ", ".join(sorted(visible(file.name) + "/" * file.is_dir() for file in folder.iterdir()))]
+    lines += ["files     " + ", ".join(files(folder))]
     if (folder / "model.safetensors").is_file():
         lines.append(load(folder / "model.safetensors").summary())
     return "\n".join(lines)
+
+
+def files(folder: Path) -> list[str]:
+    """What is in a folder, without hidden files: those are of a training that is under way."""
+    return sorted(
+        visible(file.name) + "/" * file.is_dir() for file in folder.iterdir() if not file.name.startswith(".")
+    )
 
 
 def repeat_command(path: Path) -> str:

@@ -3,10 +3,8 @@
 import argparse
 import json
 import shlex
-import sys
 import tempfile
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,9 @@ import numpy as np
 from minipixel import datasets, plots
 from minipixel.cli import architecture, config
 from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
-from minipixel.cli.run_folder import RunFolder, made_with, repeat_command
-from minipixel.errors import visible
+from minipixel.cli.notes import note, say
+from minipixel.cli.run_folder import RunFolder, files, made_with, repeat_command
+from minipixel.errors import NonFiniteError
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
 from minipixel.optim import OPTIMIZERS, Optimizer
@@ -34,6 +33,7 @@ from minipixel.training import (
 
 DEMO_EPOCHS = 20
 SAMPLES = 30
+MODEL = "model.safetensors"
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -86,20 +86,19 @@ def _run(settings: argparse.Namespace) -> int:
     model = MODELS[settings.model](
         ds.image_shape, levels, num_classes=len(ds.classes) if settings.conditional else None, **options
     )
-    optimizer, folder = _optimizer(settings), RunFolder(settings.out, settings.default_out, settings.resume)
-    now = made_with(ds)
-    folder.explain(_in_full(settings, model, optimizer), now)
-    watchers = _watchers(settings, folder)
-    print(f"data    {describe(ds, levels)}")
-    print(f"model   {type(model).__name__}, {model.num_parameters:,} weights, {model.head.name} head")
-    for name, then in settings.made_with.items():
-        if then != now[name]:
-            _note(f"{name}: was {then} then, is {now[name]} now; the bits may differ")
+    optimizer = _optimizer(settings)
+    with RunFolder(settings.out, settings.default_out, settings.resume) as folder:
+        now = made_with(ds)
+        folder.explain(_in_full(settings, model, optimizer), now)
+        watchers = _watchers(settings, folder)
+        print(f"data    {describe(ds, levels)}")
+        print(f"model   {type(model).__name__}, {model.num_parameters:,} weights, {model.head.name} head", flush=True)
+        for name, then in settings.made_with.items():
+            if then != now[name]:
+                note(f"{name}: was {then} then, is {now[name]} now; the bits may differ")
 
-    start, interrupted = time.perf_counter(), False
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *rest: _note(str(message))
+        start, stop = time.perf_counter(), None
+        try:
             history = fit(
                 model,
                 ds.train.images if transform else train_images,
@@ -114,30 +113,48 @@ def _run(settings: argparse.Namespace) -> int:
                 workers=settings.workers,
                 resume=settings.resume and folder.checkpoints,
             )
-    except Interrupted as stop:
-        history, interrupted = stop.history, True
-    figures = {
-        **{"model": model.name, "data": ds.name, "levels": levels, "parameters": model.num_parameters},
-        **{"epochs": history.epochs, "seconds": round(time.perf_counter() - start, 1), "interrupted": interrupted},
-        "histogram_bits_per_dim": histogram_bits_per_dim(train_images, test_images, levels),
-        **_last(history),
-    }
-    path = folder.path
-    _save(model, path / "model.safetensors")  # first, so that nothing that follows can lose it
-    write_atomically(path / "figures.json", json.dumps(figures, indent=2) + "\n")
-    write_atomically(path / "loss.png", plots.png(history.plot()))
-    if interrupted:
-        print(f"interrupted: the model so far is in {path / 'model.safetensors'}", file=sys.stderr)
-        print(f"go on   minipixel train --resume {shlex.quote(str(path))}", file=sys.stderr)
-        return 130
-    print(
-        f"test    {figures['test_bits_per_dim']:.3f} bits/dim, {figures['test_nats_per_image']:.2f} nats an image "
-        f"(a histogram of the levels: {figures['histogram_bits_per_dim']:.3f}) after {figures['seconds']:.0f} s"
-    )
-    _draw(model, test_images, path / "samples.png", settings.seed)
-    print(f"folder  {path}: {', '.join(sorted(file.name for file in path.iterdir()))}")
-    print(f"repeat  {repeat_command(path / 'config.toml')}")
+        except (Interrupted, NonFiniteError) as early:
+            history, stop = early.history, early
+        except Exception:
+            if folder.begun:
+                _save(model, folder.path / MODEL)
+                note(f"the model so far is in {folder.path / MODEL}")
+            raise
+        figures = {
+            **{"model": model.name, "data": ds.name, "levels": levels, "parameters": model.num_parameters},
+            **{"epochs": history.epochs, "seconds": round(time.perf_counter() - start, 1)},
+            **{"interrupted": isinstance(stop, Interrupted), "diverged": isinstance(stop, NonFiniteError)},
+            "histogram_bits_per_dim": histogram_bits_per_dim(train_images, test_images, levels),
+            **_last(history),
+        }
+        path = folder.path
+        _save(model, path / MODEL)  # first, so that nothing that follows can lose it
+        write_atomically(path / "figures.json", json.dumps(figures, indent=2) + "\n")
+        if history.epochs:
+            write_atomically(path / "loss.png", plots.png(history.plot()))
+        if stop is not None:
+            return _stopped(stop, path)
+        print(
+            f"test    {figures['test_bits_per_dim']:.3f} bits/dim, {figures['test_nats_per_image']:.2f} nats an image "
+            f"(a histogram of the levels: {figures['histogram_bits_per_dim']:.3f}) after {figures['seconds']:.0f} s"
+        )
+        _draw(model, test_images, path / "samples.png", settings.seed)
+        print(f"folder  {path}: {', '.join(files(path))}")
+        print(f"repeat  {repeat_command(path / 'config.toml')}")
     return 0
+
+
+def _stopped(stop: Interrupted | NonFiniteError, path: Path) -> int:
+    """The exit status of a training that ended early, after a line that says where the model is."""
+    if isinstance(stop, NonFiniteError):
+        what = str(stop).partition(", wanted")[0]
+        raise ValueError(
+            f"{what}, wanted finite numbers; the model from before that step is in {path / MODEL}; give a lower "
+            "--learning-rate, or --clip-norm 1"
+        )
+    say("", f"interrupted: the model so far is in {path / MODEL}")
+    say("", f"go on   minipixel train --resume {shlex.quote(str(path))}")
+    return 130
 
 
 def _in_full(settings: argparse.Namespace, model: Model, optimizer: Optimizer) -> dict[str, Any]:
@@ -161,10 +178,6 @@ def _watchers(settings: argparse.Namespace, folder: RunFolder) -> list[Callback]
         pictures = settings.sample_every
         watchers.append(TensorBoard(folder.path / "tensorboard", every=pictures, rng=settings.seed))
     return watchers
-
-
-def _note(text: str) -> None:
-    print(f"minipixel: note: {visible(text)}", file=sys.stderr)
 
 
 def _save(model: Model, path: Path) -> None:

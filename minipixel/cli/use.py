@@ -1,14 +1,11 @@
 """`minipixel sample`, `complete`, `evaluate` and `info`: what can be done with a trained model."""
 
 import argparse
-import contextlib
 import errno
 import io
 import os
 import platform
-import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +29,7 @@ def sample(arguments: argparse.Namespace) -> int:
     condition = (
         model.conditions.in_turn(arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
     )
-    with _notes():
-        images = model.sample(arguments.n, condition, **_drawing(arguments))
+    images = model.sample(arguments.n, condition, **_drawing(arguments))
     _write(out, images, lambda: plots.image_grid(images, model.levels, columns=min(10, arguments.n)))
     print(f"{arguments.n} images in {out}")
     return 0
@@ -50,8 +46,7 @@ def complete(arguments: argparse.Namespace) -> int:
     rows = H // 2 if rows is None else check_count("--rows", rows, 0, H)
     images, labels = images[:n], None if labels is None else np.tile(labels[:n], times)
     known = np.indices((H, W))[0] < rows
-    with _notes():
-        completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, **_drawing(arguments))
+    completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, **_drawing(arguments))
     completed = completed.reshape(times, n, H, W, C)
     _write(out, completed, lambda: plots.completion_grid(images, known, completed, model.levels))
     print(f"{n} images, {rows} of {H} rows kept, {times} completions of each in {out}")
@@ -61,16 +56,6 @@ def complete(arguments: argparse.Namespace) -> int:
 def _drawing(arguments: argparse.Namespace) -> dict[str, Any]:
     """How to draw, as `sample` and `complete` are told it."""
     return {"rng": arguments.seed, "temperature": arguments.temperature, "method": arguments.method}
-
-
-@contextlib.contextmanager
-def _notes() -> Iterator[None]:
-    """Warnings as notes, a line each."""
-    with warnings.catch_warnings(record=True) as notes:
-        warnings.simplefilter("always")
-        yield
-    for note in notes:
-        print(f"minipixel: note: {note.message}", file=sys.stderr)
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -106,13 +91,20 @@ def info(arguments: argparse.Namespace) -> int:
 
 
 def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy")) -> Path:
-    """Where a picture or an array will go, checked before anything is drawn. Raises ValueError, FileNotFoundError."""
+    """Where a picture or an array will go, checked before anything is drawn. Raises ValueError, OSError."""
     out = Path(name)
     if out.suffix not in kinds:
         wanted = " or ".join({".png": ".png (a picture)", ".npy": ".npy (the numbers)"}[kind] for kind in kinds)
         raise ValueError(f"--out: got {name}, wanted a name ending in {wanted}")
+    problem = None
     if not out.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        problem = errno.ENOENT
+    elif out.is_dir():
+        problem = errno.EISDIR
+    elif not os.access(out.parent, os.W_OK):
+        problem = errno.EACCES
+    if problem is not None:
+        raise OSError(problem, os.strerror(problem), name)  # of the kind that belongs to that number
     return out
 
 

@@ -31,11 +31,11 @@ def load(
     (that is Q) and `classes`. The arrays are new at every call and yours to change.
 
     `root` is the folder to look for files in; without it that is `$MINIPIXEL_DATA`, then the user's cache folder, to
-    which missing files are downloaded. "digits" and "emoji" come with the package and look nowhere. For "quickdraw"
+    which missing files are downloaded. "digits" and "emoji" come with the package and take no `root`. For "quickdraw"
     alone there are `classes`, any of its 345, by default ("apple", "cat", "fish"), and `per_class`, None for all.
 
-    Raises ValueError for an unknown name or option, FileNotFoundError if `root` lacks a file, FormatError if a file is
-    not what it claims to be, ConnectionError if a download is needed and fails.
+    Raises ValueError for an unknown name or option, or a root that would not be read, FileNotFoundError if `root` lacks
+    a file, FormatError if a file is not what it claims to be, ConnectionError if a download is needed and fails.
     Sources: see the `load` of each set, in `minipixel.datasets.mnist` and so on.
     """
     if not isinstance(name, str) or name not in DATASETS:

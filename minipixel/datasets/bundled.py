@@ -20,10 +20,11 @@ def load_digits(root: Folder | None = None) -> Dataset:
     """Load 1,797 handwritten digits, (8, 8, 1) with 17 levels: 1,438 to train on, 359 to test.
 
     A level, 0..16, counts the inked pixels in a 4x4 block of a 32x32 scan. Every fifth image (index % 5 == 4) is a test
-    image. `root` is not read: the file is inside the package.
+    image. `root` has to be None: the file is inside the package.
     Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI, https://doi.org/10.24432/C50P49
     (CC BY 4.0).
     """
+    _check_no_root("digits", root)
     arrays = read_npz(DATA / "digits8.npz", "images", "labels")
     train, test = _every_fifth(arrays["images"], arrays["labels"])
     return Dataset("digits", train, test, levels=17, classes=tuple("0123456789"))
@@ -34,12 +35,22 @@ def load_emoji(root: Folder | None = None) -> Dataset:
 
     One picture an emoji, without skin-tone variants; the classes are Unicode's groups ("Food & Drink", ...). Every
     fifth image (index % 5 == 4) is a test image; six of them are also in training, under another name, as the flag of
-    France is also that of Saint Martin. `root` is not read: the file is inside the package.
+    France is also that of Saint Martin. `root` has to be None: the file is inside the package.
     Source: Google, Noto Emoji, https://github.com/googlefonts/noto-emoji (Apache License 2.0).
     """
+    _check_no_root("emoji", root)
     arrays = read_npz(DATA / "emoji16.npz", "images", "labels", "label_names")
     train, test = _every_fifth(arrays["images"], arrays["labels"])
     return Dataset("emoji", train, test, levels=256, classes=tuple(arrays["label_names"].tolist()))
+
+
+def _check_no_root(name: str, root: Folder | None) -> None:
+    """ValueError for a folder, in which somebody hopes that pictures of their own are read."""
+    if root is not None:
+        raise ValueError(
+            f"root: got {str(root)!r} for {name}, wanted none, since that set is bundled and reads no folder; leave it "
+            "out; pictures of your own are read by minipixel.datasets.read_png"
+        )
 
 
 def _every_fifth(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> tuple[Split, Split]:

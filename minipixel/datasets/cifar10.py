@@ -61,7 +61,8 @@ def load_from(root: Folder | None, digests: Mapping[str, str], urls: Sequence[st
     places = [place for folder in folders("cifar10", root) for place in (folder / INSIDE, folder)]
     place = next((place for place in places if all((place / batch).is_file() for batch in BATCHES)), None)
     if place is None:
-        parts = fetch((ARCHIVE,), "cifar10", root, urls, lambda path: _read_archive(path, digests[ARCHIVE]))
+        instead = f", or the six files in it, {BATCHES[0]} and so on"
+        parts = fetch((ARCHIVE,), "cifar10", root, urls, lambda path: _read_archive(path, digests[ARCHIVE]), instead)
     else:
         parts = {batch: read_cifar10(place / batch, sha256=digests[batch]) for batch in BATCHES}
     *train, test = (Split(images, labels) for images, labels in parts.values())

@@ -9,7 +9,7 @@ from minipixel.datasets.content import read_content
 from minipixel.datasets.dataset import Dataset, Folder
 from minipixel.datasets.fetch import fetch
 from minipixel.datasets.idx import decode_idx
-from minipixel.datasets.mnist import splits
+from minipixel.datasets.mnist import spellings, splits
 
 # SHA-256 of the packed files, as published by TensorFlow Datasets in tensorflow_datasets/url_checksums/
 # fashion_mnist.txt (https://github.com/tensorflow/datasets). The set's own page, https://github.com/zalandoresearch/
@@ -35,8 +35,9 @@ def load(root: Folder | None = None) -> Dataset:
     """Load Fashion-MNIST: 60,000 pictures of clothes to train on and 10,000 to test, (28, 28, 1) with 256 levels.
 
     The four files are those of MNIST by name, always with `.gz`, because the published digests are of the packed files.
-    They are looked for in `root`/fashion_mnist and `root`; if no `root` is given, in `$MINIPIXEL_DATA`, its
-    fashion_mnist/ first, then in the user's cache, to which missing ones are downloaded (31 MB in all).
+    They are looked for in `root`/fashion_mnist, `root`/FashionMNIST/raw (torchvision's) and `root`; if no `root` is
+    given, in `$MINIPIXEL_DATA`, its fashion_mnist/ first, then in the user's cache, to which missing ones are
+    downloaded (31 MB in all).
     Raises FileNotFoundError if `root` lacks a file, FormatError if a file is not the original, ConnectionError if a
     download is needed and no mirror answers.
     Source: H. Xiao, K. Rasul, R. Vollgraf, https://github.com/zalandoresearch/fashion-mnist (MIT).
@@ -50,7 +51,7 @@ def load_from(root: Folder | None, digests: Mapping[str, str], mirrors: Sequence
     def array(name: str, dims: int) -> NDArray[np.uint8]:
         file = f"{name}.gz"
         return fetch(
-            (file,),
+            [f"{spelt}.gz" for spelt in spellings(name)],
             "fashion_mnist",
             root,
             [mirror + file for mirror in mirrors],

@@ -11,11 +11,22 @@ from minipixel.errors import FormatError
 T = TypeVar("T")
 
 
-def fetch(names: Sequence[str], dataset: str, root: Folder | None, urls: Sequence[str], read: Callable[[Path], T]) -> T:
+# Where else the files of a set may lie: as torchvision leaves them below its root.
+LAYOUTS = {"mnist": "MNIST/raw", "fashion_mnist": "FashionMNIST/raw"}
+
+
+def fetch(
+    names: Sequence[str],
+    dataset: str,
+    root: Folder | None,
+    urls: Sequence[str],
+    read: Callable[[Path], T],
+    instead: str = "",
+) -> T:
     """Find or download a file of a data set, which may have any of these names, and return `read` of its path.
 
     Looks in the folders of `folders`, and nowhere else if `root` is given; what is in none of them is downloaded to the
-    cache from the first of the `urls` that serves it, under the last of the names.
+    cache from the first of the `urls` that serves it, under the last of the names. `instead`: what else would do.
     `read` raises FormatError for a file that is not the right one. Raises FileNotFoundError if `root` lacks the file,
     ConnectionError if no server answers, FormatError if those that do answer serve something else.
     """
@@ -23,24 +34,26 @@ def fetch(names: Sequence[str], dataset: str, root: Folder | None, urls: Sequenc
     path = next((place / name for place in places for name in names if (place / name).is_file()), None)
     if path is not None:
         return read(path)
+    missing = f"{' or '.join(names)} in {' or '.join(map(str, places))}"
     if root is not None:
-        wanted = "it" if len(names) == 1 else "one of them"
+        wanted = ("it" if len(names) == 1 else "one of them") + instead
         source = f" from {urls[0]}" if urls else ""
+        there = "" if Path(root).expanduser().is_dir() else f", and {root} is no folder"
         raise FileNotFoundError(
-            f"{dataset}: no {' or '.join(names)} in {' or '.join(map(str, places))}, wanted {wanted}; "
-            f"without root= it is downloaded{source}"
+            f"{dataset}: no {missing}{there}, wanted {wanted}; without root= it is downloaded{source}"
         )
-    return _download(names[-1], dataset, cache_folder(dataset), urls, read)
+    return _download(names[-1], dataset, cache_folder(dataset), urls, read, missing)
 
 
 def folders(dataset: str, root: Folder | None) -> list[Path]:
     """List the folders in which a data set's files are looked for, in order.
 
-    They are `root`'s subfolder named after the set, then `root` itself; without one, the same of `$MINIPIXEL_DATA`,
-    then the cache. The subfolder comes first, because some sets have files of the same name.
+    They are `root`'s subfolder named after the set, or laid out as in LAYOUTS, then `root` itself; without one, the
+    same of `$MINIPIXEL_DATA`, then the cache. Subfolders come first, because some sets have files of the same name.
     """
     given = root if root is not None else os.environ.get("MINIPIXEL_DATA") or None
-    places = [] if given is None else [Path(given).expanduser() / dataset, Path(given).expanduser()]
+    below = [dataset, *([LAYOUTS[dataset]] if dataset in LAYOUTS else []), "."]
+    places = [] if given is None else [Path(given).expanduser() / folder for folder in below]
     return places if root is not None else [*places, cache_folder(dataset)]
 
 
@@ -51,8 +64,11 @@ def cache_folder(dataset: str) -> Path:
     return Path(pooch.os_cache("minipixel")) / dataset
 
 
-def _download(file: str, dataset: str, cache: Path, urls: Sequence[str], read: Callable[[Path], T]) -> T:
-    """Try the URLs in turn; only a file that `read` accepts ever gets its name in the cache."""
+def _download(file: str, dataset: str, cache: Path, urls: Sequence[str], read: Callable[[Path], T], missing: str) -> T:
+    """Try the URLs in turn; only a file that `read` accepts ever gets its name in the cache.
+
+    `missing` says what was looked for in vain, and where.
+    """
     import pooch
 
     cache.mkdir(parents=True, exist_ok=True)
@@ -75,7 +91,8 @@ def _download(file: str, dataset: str, cache: Path, urls: Sequence[str], read: C
     kind = FormatError if any(isinstance(error, FormatError) for _, error in failures) else ConnectionError
     tried = " or ".join(f"{url} ({_reason(error)})" for url, error in failures)
     raise kind(
-        f"{dataset}: could not get {file} from {tried}; expected the original file, which can be put in {cache} by hand"
+        f"{dataset}: could not get {file} from {tried}; expected the original file, which can be put in {cache} by "
+        f"hand; there is no {missing}"
     ) from failures[-1][1]
 
 

@@ -29,9 +29,9 @@ MIRRORS = (
 def load(root: Folder | None = None) -> Dataset:
     """Load MNIST: 60,000 handwritten digits to train on and 10,000 to test, (28, 28, 1) with 256 levels.
 
-    The files, `train-images-idx3-ubyte` and so on, plain or with `.gz`, are looked for in `root`/mnist and `root`; if
-    no `root` is given, in `$MINIPIXEL_DATA`, its mnist/ first, then in the user's cache, to which missing ones are
-    downloaded (11 MB in all).
+    The files, `train-images-idx3-ubyte` and so on, or `train-images.idx3-ubyte`, plain or with `.gz`, are looked for in
+    `root`/mnist, `root`/MNIST/raw (torchvision's) and `root`; if no `root` is given, in `$MINIPIXEL_DATA`, its mnist/
+    first, then in the user's cache, to which missing ones are downloaded (11 MB in all).
     Raises FileNotFoundError if `root` lacks a file, FormatError if a file is not the original, ConnectionError if a
     download is needed and no mirror answers.
     Source: Y. LeCun, C. Cortes, C. J. C. Burges, http://yann.lecun.com/exdb/mnist/ (CC BY-SA 3.0).
@@ -44,9 +44,15 @@ def load_from(root: Folder | None, digests: Mapping[str, str], mirrors: Sequence
 
     def array(name: str, dims: int) -> NDArray[np.uint8]:
         urls = [f"{mirror}{name}.gz" for mirror in mirrors]
-        return fetch((name, f"{name}.gz"), "mnist", root, urls, lambda path: read_idx(path, dims, sha256=digests[name]))
+        names = [f"{spelt}{end}" for spelt in spellings(name) for end in ("", ".gz")]
+        return fetch(names, "mnist", root, urls, lambda path: read_idx(path, dims, sha256=digests[name]))
 
     return Dataset("mnist", *splits(array), levels=256, classes=tuple("0123456789"))
+
+
+def spellings(name: str) -> tuple[str, str]:
+    """The names under which one of the four files goes about: "-" or, as many programs unpack it, "." before "idx"."""
+    return name.replace("-idx", ".idx"), name
 
 
 def splits(array: Callable[[str, int], NDArray[np.uint8]]) -> tuple[Split, Split]:

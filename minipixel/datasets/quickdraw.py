@@ -55,7 +55,7 @@ def load_from(
         raise ValueError(f"quickdraw: per_class is {per_class!r}, wanted a whole number from 5 up, or None for all")
     drawings = [
         fetch(
-            (f"{name}.npy",),
+            (f"full_numpy_bitmap_{name}.npy", f"{name}.npy"),  # the first as browsers save it
             "quickdraw",
             root,
             [f"{url}{quote(name)}.npy"],

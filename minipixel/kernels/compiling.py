@@ -7,8 +7,9 @@ import contextlib
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable
+
+from minipixel import console
 
 _lock = threading.Lock()
 _seconds, _began, _depth = 0.0, 0.0, 0
@@ -33,13 +34,12 @@ def kept() -> tuple[list[str], list[str]]:
 
 
 def _print(line: str) -> None:
-    if sys.stderr is not None:
-        print(line, file=sys.stderr, flush=True)
+    print(line, file=console.stderr, flush=True)
 
 
 def _somebody_watches() -> bool:
     """Whether this is a terminal or a notebook."""
-    return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
+    return "ipykernel" in sys.modules or console.stderr.isatty()
 
 
 _speak: Callable[[str], None] | None = None
@@ -103,4 +103,4 @@ def warn_once(line: str) -> None:
     with _lock:
         first, _warned = not _warned, True
     if first:
-        warnings.warn(line, RuntimeWarning, stacklevel=2)
+        console.warn(line, RuntimeWarning, stacklevel=2)

@@ -28,6 +28,15 @@ def check_count(name: str, value: Any, lowest: int, highest: int = 2**16) -> int
     return int(value)
 
 
+def check_kernel(name: str, size: Any) -> int:
+    """`size`, if it is an odd number of taps from 3 on, so that there is a centre with neighbours; else ValueError."""
+    if isinstance(size, (tuple, list)):
+        raise ValueError(f"{name}: got {size!r}, wanted one odd number, since the kernel is as high as it is wide")
+    if check_count(name, size, 3, 255) % 2 == 0:
+        raise ValueError(f"{name}: got {size}, wanted an odd number, so that the kernel has a centre; try {size + 1}")
+    return int(size)
+
+
 def check_rate(name: str, value: Any) -> float:
     """`value` as a float, if it is a number in [0, 1): the share of something that is dropped; else ValueError."""
     if not isinstance(value, (int, float, np.number)) or not 0 <= value < 1:

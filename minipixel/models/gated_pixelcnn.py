@@ -18,7 +18,7 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.models.base import Model
-from minipixel.models.checks import check_count, check_shape
+from minipixel.models.checks import check_count, check_kernel, check_shape
 from minipixel.nn import GatedLayer, Top, as_built, colour_groups
 from minipixel.shown import short
 from minipixel.tensor import Tensor, composite
@@ -56,7 +56,7 @@ class GatedPixelCNN(Model):
         C = check_shape(image_shape)[2]
         filters = check_count("filters", filters, C)  # each colour needs a feature of its own
         layers = check_count("layers", layers, 1)
-        kernel, first_kernel = _check_kernel("kernel", kernel), _check_kernel("first_kernel", first_kernel)
+        kernel, first_kernel = check_kernel("kernel", kernel), check_kernel("first_kernel", first_kernel)
         spacing = _check_dilations(dilations)
         head_width = filters if head_width is None else check_count("head_width", head_width, C)
         architecture = {
@@ -96,13 +96,6 @@ class GatedPixelCNN(Model):
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
         """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
         return self.top(self.stacks(x, condition))
-
-
-def _check_kernel(name: str, size: Any) -> int:
-    """`size`, if it is an odd number of taps from 3 on, so that there is a centre with neighbours; else ValueError."""
-    if check_count(name, size, 3, 255) % 2 == 0:
-        raise ValueError(f"{name}: got {size}, wanted an odd number, so that the kernel has a centre; try {size + 1}")
-    return int(size)
 
 
 def _check_dilations(dilations: Any) -> list[int]:

@@ -10,7 +10,7 @@ from minipixel import checkpoint
 from minipixel.backend import array_module
 from minipixel.models.checks import check_choice, check_count, check_shape
 from minipixel.models.elsewhere import instead
-from minipixel.nn import Init, Module, Parameter
+from minipixel.nn import Init, Module
 
 
 class Network(Module):
@@ -37,7 +37,7 @@ class Network(Module):
     @property
     def xp(self) -> Any:
         """The array library that the weights live in."""
-        return array_module(next(self.named_parameters())[1].data)
+        return array_module(next(self.named_arrays())[1])
 
     def _pixels_first(self, images: np.ndarray) -> Any:
         """Integers (N, H, W, C) -> integers (H, W, N, C), where the weights live."""
@@ -62,7 +62,7 @@ class Network(Module):
     @property
     def num_parameters(self) -> int:
         """How many weights the network stores, those that masks shut included."""
-        return sum(parameter.data.size for parameter in self.parameters())
+        return sum(array.size for _, array in self.named_arrays())
 
     @property
     def shard_size(self) -> int:
@@ -144,12 +144,12 @@ def _layers(module: Module, prefix: str) -> Iterator[tuple[str, Any]]:
                 yield from _layers(item, f"{path}.")
 
 
-def _own(layer: Module) -> list[Parameter]:
-    """The parameters of a layer itself, not those of layers in it."""
-    return [value for value in vars(layer).values() if isinstance(value, Parameter)]
+def _own(layer: Module) -> list[Any]:
+    """The weights of a layer itself, not those of layers in it."""
+    return [array for name, array in layer.named_arrays() if "." not in name]
 
 
 def _sizes(layer: Any) -> tuple[int, int]:
     """Weights and biases stored, and those of them that the mask, if there is one, leaves open."""
-    stored = sum(parameter.data.size for parameter in _own(layer))
+    stored = sum(array.size for array in _own(layer))
     return stored, stored - (int((~layer.mask).sum()) if hasattr(layer, "mask") else 0)

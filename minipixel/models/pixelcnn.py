@@ -14,7 +14,7 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.models.base import Model
-from minipixel.models.checks import check_choice, check_count, check_rate, check_shape
+from minipixel.models.checks import check_choice, check_count, check_kernel, check_rate, check_shape
 from minipixel.nn import (
     ACTIVATIONS,
     Conditioning,
@@ -31,16 +31,18 @@ from minipixel.tensor import Tensor, composite
 
 
 class ResidualBlock(Module):
-    """2h features narrowed to h, a 3x3 mask B among those, widened to 2h again and added to what came in.
+    """2h features narrowed to h, a mask B, 3x3 in the paper, among those, widened to 2h and added to what came in.
 
     Before each of the three an activation; features are dropped before the last.
     """
 
-    def __init__(self, h: int, C: int, K_condition: int, activation: str, dropout: float, init: Init) -> None:
+    def __init__(
+        self, h: int, C: int, kernel: int, K_condition: int, activation: str, dropout: float, init: Init
+    ) -> None:
         wide, narrow = colour_groups(2 * h, C), colour_groups(h, C)
         self.activations = [ACTIVATIONS[activation](K, init) for K in (2 * h, h, h)]
         self.narrow = Pointwise(wide, narrow, init)
-        self.look = Conv2d(narrow, narrow, (3, 3), "B", init)
+        self.look = Conv2d(narrow, narrow, (kernel, kernel), "B", init)
         self.told = Conditioning(K_condition, h, init)
         self.drop = Dropout(dropout)
         self.widen = Pointwise(narrow, wide, init)
@@ -68,9 +70,10 @@ class ResidualBlock(Module):
 class PixelCNN(Model):
     """PixelCNN (1601.06759, table 1) for images (H, W, C) of Q levels, C = 1 or 3.
 
-    A 7x7 mask A to 2 `hidden` features, `blocks` residual blocks, two 1x1 layers of `head_width` features (2 `hidden`
-    if None; the paper's 32 for MNIST is just that, its 1024 for colour photographs is more), and the head. A condition
-    is added in every block, to what its 3x3 saw.
+    A mask A to 2 `hidden` features, `first_kernel` wide and high, `blocks` residual blocks, with a mask B that is
+    `kernel` wide and high, two 1x1 layers of `head_width` features (2 `hidden` if None; the paper's 32 for MNIST is
+    just that, its 1024 for colour photographs is more), and the head. Both kernels are odd; 7 and 3 are the paper's. A
+    condition is added in every block, to what its mask B saw.
 
     Two options that the paper does not have, as later models do: `activation` "prelu" in place of "relu", and in
     training a share `dropout` of each block's features is dropped. From `head` on: see Model.
@@ -85,6 +88,8 @@ class PixelCNN(Model):
         *,
         hidden: int = 32,
         blocks: int = 7,
+        kernel: int = 3,
+        first_kernel: int = 7,
         head_width: int | None = None,
         activation: str = "relu",
         dropout: float = 0.0,
@@ -98,9 +103,11 @@ class PixelCNN(Model):
         C = check_shape(image_shape)[2]
         hidden = check_count("hidden", hidden, C)  # each colour needs a feature of its own
         blocks = check_count("blocks", blocks, 1)
+        kernel, first_kernel = check_kernel("kernel", kernel), check_kernel("first_kernel", first_kernel)
         head_width = 2 * hidden if head_width is None else check_count("head_width", head_width, C)
         architecture = {
             **{"hidden": hidden, "blocks": blocks, "head_width": head_width},
+            **{"kernel": kernel, "first_kernel": first_kernel},
             "activation": check_choice("activation", activation, tuple(ACTIVATIONS)),
             "dropout": check_rate("dropout", dropout),
         }
@@ -108,8 +115,8 @@ class PixelCNN(Model):
 
         self.features = 2 * hidden
         image, wide = np.arange(C), colour_groups(2 * hidden, C)
-        self.stem = Conv2d(image, wide, (7, 7), "A", self.init)
-        block = hidden, C, self.conditions.width, activation, dropout, self.init
+        self.stem = Conv2d(image, wide, (first_kernel, first_kernel), "A", self.init)
+        block = hidden, C, kernel, self.conditions.width, activation, dropout, self.init
         self.blocks = [ResidualBlock(*block) for _ in range(blocks)]
         self.top = Top(wide, head_width, self.head.groups, self.init, activation)
 

@@ -1,6 +1,7 @@
 """A module owns parameters and other modules, and knows them by dotted names."""
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -52,6 +53,9 @@ class Module(Spelled):
     """Something with weights: its attributes that are parameters, modules, or lists of modules, in order of assignment.
 
     Names are dotted paths of attribute names and list positions: `blocks.3.narrow.weight`.
+
+    A plain array in the place of a parameter, `layer.weight = layer.weight.data`, freezes it: it is computed with, and
+    goes into files and comes back from them, but training leaves it alone.
     """
 
     _methods: ClassVar[dict[str, Any]] = {}
@@ -59,6 +63,12 @@ class Module(Spelled):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls._methods = cls._methods | {name: value for name, value in vars(cls).items() if callable(value)}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        weight = value if isinstance(value, Parameter) else vars(self).get(name)
+        if isinstance(weight, Parameter):  # whatever stands here later is a weight, too
+            vars(self).setdefault("_kinds", {})[name] = tuple(weight.shape), str(weight.dtype)
+        super().__setattr__(name, value)
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Every parameter below, with its dotted name, always in the same order."""
@@ -69,40 +79,52 @@ class Module(Spelled):
         """Every parameter below, in the order of `named_parameters`."""
         return [parameter for _, parameter in self.named_parameters()]
 
+    def named_arrays(self) -> Iterator[tuple[str, Any]]:
+        """The array of every weight below, frozen ones too, with its dotted name, where it lives."""
+        return ((name, array) for name, array, _ in _weights(self, ""))
+
+    def frozen_names(self) -> list[str]:
+        """The dotted names of weights that are no parameters any more, but plain arrays."""
+        trained = dict(self.named_parameters())
+        return [name for name, _ in self.named_arrays() if name not in trained]
+
     def state_dict(self) -> dict[str, np.ndarray]:
-        """A copy of every weight, by dotted name, as host arrays."""
-        return {name: np.array(to_cpu(parameter.data)) for name, parameter in self.named_parameters()}
+        """A copy of every weight, frozen ones too, by dotted name, as host arrays.
+
+        Raises ValueError for one whose place is taken by something that could not be loaded again.
+        """
+        return {name: np.array(to_cpu(array)) for name, array in self.named_arrays()}
 
     @spelled
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy weights in, keeping each parameter's dtype and device.
+        """Copy weights in, keeping each one's dtype and device, and frozen what is frozen.
 
         Raises ValueError, with no weight changed, if a name is missing or unknown or an array has another shape.
         """
-        own = dict(self.named_parameters())
+        own = {name: (array, put) for name, array, put in _weights(self, "")}
         missing, unknown = [n for n in own if n not in state], [n for n in state if n not in own]
         if missing or unknown:
             raise ValueError(
                 f"state: got {len(state)} arrays, wanted the {len(own)} of this model; "
                 f"missing: {', '.join(missing[:3]) or 'none'}; unknown: {', '.join(unknown[:3]) or 'none'}"
             )
-        for name, parameter in own.items():
-            if tuple(state[name].shape) != parameter.shape:
+        for name, (array, _) in own.items():
+            if tuple(state[name].shape) != array.shape:
                 raise ValueError(
-                    f"state: got {name} of shape {tuple(state[name].shape)}, wanted {parameter.shape}, as in this model"
+                    f"state: got {name} of shape {tuple(state[name].shape)}, wanted {array.shape}, as in this model"
                 )
-        for name, parameter in own.items():
-            parameter.data = array_module(parameter.data).array(state[name], dtype=parameter.dtype, order="C")
+        for name, (array, put) in own.items():
+            put(array_module(array).array(state[name], dtype=array.dtype, order="C"))
 
     def to_device(self) -> None:
         """Move every weight to the current GPU; what is computed from them then runs there too."""
-        for parameter in self.parameters():
-            parameter.data = to_device(parameter.data)
+        for _, array, put in list(_weights(self, "")):
+            put(to_device(array))
 
     def to_cpu(self) -> None:
         """Move every weight back to the host."""
-        for parameter in self.parameters():
-            parameter.data = to_cpu(parameter.data)
+        for _, array, put in list(_weights(self, "")):
+            put(to_cpu(array))
 
     def __repr__(self) -> str:
         weights = f"{sum(parameter.data.size for parameter in self.parameters()):,} weights"
@@ -128,3 +150,37 @@ def _named(value: Any, name: str) -> Iterator[tuple[str, Parameter]]:
     elif isinstance(value, list):
         for position, item in enumerate(value):
             yield from _named(item, f"{name}.{position}")
+
+
+def _weights(value: Any, name: str) -> Iterator[tuple[str, Any, Callable[[Any], None]]]:
+    """Every weight below, frozen or not, in the order of `named_parameters`: name, array, how to put another array."""
+    if isinstance(value, Tensor):
+        yield name, value.data, functools.partial(setattr, value, "data")
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            if isinstance(item, (Parameter, Module, list)):
+                yield from _weights(item, f"{name}.{position}")
+    elif isinstance(value, Module):
+        kinds = vars(value).get("_kinds", {})
+        for attribute, item in vars(value).items():
+            path = f"{name}.{attribute}" if name else attribute
+            if attribute not in kinds or isinstance(item, Parameter):
+                if isinstance(item, (Parameter, Module, list)):
+                    yield from _weights(item, path)
+                continue
+            _check_frozen(path, item, *kinds[attribute])
+            if isinstance(item, Tensor):
+                yield from _weights(item, path)
+            else:
+                yield path, item, functools.partial(setattr, value, attribute)
+
+
+def _check_frozen(name: str, value: Any, shape: tuple[int, ...], dtype: str) -> None:
+    """ValueError for what has the place of a weight, and is no array of its kind: a file of it could not be loaded."""
+    is_array = hasattr(value, "dtype") and hasattr(value, "shape")
+    if not is_array or (tuple(value.shape), str(value.dtype)) != (shape, dtype):
+        got = f"{value.dtype} of shape {tuple(value.shape)}" if is_array else f"{value!r:.60}"
+        raise ValueError(
+            f"state: got {got} in the place of {name}, wanted {dtype} of shape {shape}, as the model was made; a file "
+            "with anything else could not be loaded"
+        )

@@ -9,7 +9,6 @@ the seed and the position are the state of them all.
 import math
 import os
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minipixel import checkpoint
+from minipixel import checkpoint, console
 from minipixel.errors import FormatError
 
 NAME = re.compile(r"checkpoint-(\d+)-(\d+)\.safetensors")
@@ -91,7 +90,7 @@ def find(path: str | os.PathLike[str]) -> Checkpoint | None:
         except (FormatError, OSError) as error:
             if file == files[-1]:
                 raise
-            warnings.warn(f"resume: {error}; going back to the checkpoint before", stacklevel=3)
+            console.warn(f"resume: {error}; going back to the checkpoint before", stacklevel=3)
     return None
 
 
@@ -100,6 +99,14 @@ def in_folder(folder: Path) -> list[Path]:
     ages = {file: NAME.fullmatch(file.name) for file in folder.iterdir()} if folder.is_dir() else {}
     found = {file: (int(age[1]), int(age[2])) for file, age in ages.items() if age}
     return sorted(found, key=lambda file: found[file], reverse=True)
+
+
+def written(path: str | os.PathLike[str] | None) -> dict[Path, int]:
+    """When each checkpoint of a folder, or the one file, was written: shows whether somebody has written since."""
+    if path is None:
+        return {}
+    files = in_folder(Path(path)) or [Path(path)]
+    return {file: file.stat().st_mtime_ns for file in files if file.is_file()}
 
 
 def read(path: Path) -> Checkpoint:

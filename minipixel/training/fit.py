@@ -8,14 +8,15 @@ It is the same, too, however often training was stopped and resumed: what the ne
 
 import functools
 import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from minipixel import console
 from minipixel.backend import array_module
+from minipixel.files import alone_with
 from minipixel.models import Model
 from minipixel.models.base import rows
 from minipixel.models.checks import MANY, as_images, check_count, check_flag
@@ -36,7 +37,7 @@ from minipixel.training.arguments import (
     held_out,
 )
 from minipixel.training.callbacks import EMA, Callback, Progress
-from minipixel.training.checkpoints import Position, find
+from minipixel.training.checkpoints import Position, find, written
 from minipixel.training.history import History
 from minipixel.training.interrupt import Interrupted, finish_the_step
 from minipixel.training.streams import DROPOUT, SHUFFLE, TRANSFORM, VALIDATION, Streams
@@ -80,8 +81,9 @@ def fit(
     those of all runs together.
 
     Raises ValueError for arguments that cannot be meant, or are not those of the checkpoint, before anything is
-    changed; FormatError for a broken checkpoint; Interrupted, a KeyboardInterrupt, after Ctrl-C; NonFiniteError where a
-    loss or a gradient is NaN or infinite, before that step is taken: with `anomaly` it names the op that began it.
+    changed; BlockingIOError where another training writes what a callback of this one would write; FormatError for a
+    broken checkpoint; Interrupted, a KeyboardInterrupt, after Ctrl-C; NonFiniteError where a loss or a gradient is NaN
+    or infinite, before that step is taken: with `anomaly` it names the op that began it.
     """
     check_model("fit", model, Model)
     epochs, batch_size = check_count("epochs", epochs, 1, MANY), check_count("batch_size", batch_size, 1, MANY)
@@ -95,7 +97,8 @@ def fit(
         check_count("number of images", len(images) if images.ndim else 0, 1, MANY)
         condition = model.conditions.checked(condition, len(images))
 
-    workers_pool, saved = Workers(workers), None if resume is None else find(resume)
+    workers_pool, before = Workers(workers), written(resume)
+    saved = None if resume is None else find(resume)
     streams = Streams(saved.seed if saved and rng is None else rng)
     share = check_share(validation, len(images))
     if share is not None:
@@ -169,14 +172,17 @@ def fit(
         tell("on_epoch_end", at.epoch, logs)
         tell("on_evaluation_end")
 
-    with workers_pool as pool, finish_the_step(progress) as interrupted:
+    claims = [claim for watcher in watchers for claim in watcher.claims()]
+    with alone_with(claims), workers_pool as pool, finish_the_step(progress) as interrupted:
+        if written(resume) != before:
+            raise BlockingIOError(f"resume: {resume} was written by another training just now; run this once more")
         if saved:
             training.restore_model(saved)
         elif not model.initialized:
             _, batch, told = next(batches(0))
             model.initialize(batch[:ENOUGH], rows(told, slice(ENOUGH)))
         if progress and resume is not None:
-            print(f"resume: {saved or f'nothing in {resume} yet, starting at the beginning'}", file=sys.stderr)
+            print(f"resume: {saved or f'nothing in {resume} yet, starting at the beginning'}", file=console.stderr)
         at = training.position
         for watcher in watchers:
             watcher.stop_training = False
@@ -202,7 +208,7 @@ def fit(
         except KeyboardInterrupt:
             stop = Interrupted(history, training.saved)
             if progress:
-                print(stop, file=sys.stderr)
+                print(stop, file=console.stderr)
             raise stop from None
         finally:
             tell("on_train_end")

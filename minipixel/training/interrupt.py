@@ -1,13 +1,13 @@
 """Ctrl-C: the first one lets the step at hand finish, a second one does not."""
 
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from minipixel import console
 from minipixel.training.history import History
 
 
@@ -38,7 +38,7 @@ def finish_the_step(say_so: bool) -> Iterator[Callable[[], bool]]:
     def on_interrupt(number: int, frame: Any) -> None:
         asked.set()
         if say_so:
-            print("\nCtrl-C: finishing the step; once more to stop at once", file=sys.stderr)
+            print("\nCtrl-C: finishing the step; once more to stop at once", file=console.stderr)
         signal.signal(signal.SIGINT, before)
 
     before = signal.signal(signal.SIGINT, on_interrupt)

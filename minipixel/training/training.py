@@ -1,8 +1,8 @@
 """All that a training is made of between two steps."""
 
 import hashlib
+import inspect
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minipixel import checkpoint
+from minipixel import checkpoint, console
 from minipixel.errors import FormatError, visible
 from minipixel.models import Model
 from minipixel.optim import Optimizer
@@ -59,7 +59,8 @@ class Training:
     def same(self) -> dict[str, Any]:
         """What must not change when training is resumed, beside the model's configuration. Reads all images."""
         images, condition = (None if array is None else _fingerprint(array) for array in self.data)
-        return self.settings | {"images": images, "condition": condition}
+        frozen = self.model.frozen_names()
+        return self.settings | {"images": images, "condition": condition} | ({"frozen": frozen} if frozen else {})
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write all of it, whole or not at all, to be resumed from. Raises OSError (no permission, disk full ...)."""
@@ -87,7 +88,7 @@ class Training:
         done = saved.position
         if epochs < done.epoch + (done.step > 0):
             raise ValueError(f"epochs: got {epochs}, wanted more, since {done} in {saved.path}; raise it")
-        _check_same("the model's ", self.model.config, saved.model, saved.path)
+        _check_same("the model's ", self.model.config, _as_now(self.model, saved.model), saved.path)
         _check_same("", self.same, saved.same, saved.path)
         if done.epoch < 0 or not 0 <= done.step <= self.steps_an_epoch or done.seen != self._images_in(done.step):
             raise FormatError(f"{saved.path}: got {done}, of {done.seen} images, expected a place in this training")
@@ -114,7 +115,7 @@ class Training:
             state = left.pop(key, None)
             if state is None:
                 if callback.state():
-                    warnings.warn(f"resume: {saved.path} knows of no {key}, which starts anew", stacklevel=4)
+                    console.warn(f"resume: {saved.path} knows of no {key}, which starts anew", stacklevel=4)
                 continue
             try:
                 callback.restore(state)
@@ -122,9 +123,7 @@ class Training:
                 raise FormatError(f"{saved.path}: its state of {key} does not fit: {error!r:.300}") from error
         for key in left:
             key = visible(key)
-            warnings.warn(
-                f"resume: {saved.path} knows of a {key:.60}, which is no longer among callbacks", stacklevel=4
-            )
+            console.warn(f"resume: {saved.path} knows of a {key:.60}, which is no longer among callbacks", stacklevel=4)
 
 
 def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:
@@ -149,6 +148,13 @@ def _fingerprint(array: np.ndarray) -> str:
     """Shape, dtype and a digest of the content."""
     digest = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
     return f"{'x'.join(map(str, array.shape))} {array.dtype}, SHA-256 {digest:.32}"
+
+
+def _as_now(model: Model, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored configuration with the defaults of those options that its model did not have yet."""
+    options = inspect.signature(type(model)).parameters
+    new = (name for name in model.config.keys() - stored.keys() if name in options)
+    return {name: options[name].default for name in new} | dict(stored)
 
 
 def _check_same(whose: str, given: Mapping[str, Any], stored: Mapping[str, Any], path: Path) -> None:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,3 +128,16 @@ def test_an_option_that_a_set_does_not_have(refused):
         datasets.load("digits", classes=("3",))
     with refused(TypeError, "load: got an unknown argument 'kinds', wanted one of name, root, classes, per_class"):
         datasets.load("quickdraw", kinds=("cat",))
+
+
+@pytest.mark.parametrize("name", ["digits", "emoji"])
+@pytest.mark.parametrize("root", ["my-pictures", "", Path()])
+def test_a_bundled_set_takes_no_root(refused, name, root):
+    """Somebody who names a folder means the pictures in it."""
+    with refused(ValueError, f"root: got {str(root)!r} for {name}, wanted none", "bundled", "read_png"):
+        datasets.load(name, root)
+
+
+def test_a_bundled_set_is_found_whatever_the_environment_says(monkeypatch):
+    monkeypatch.setenv("MINIPIXEL_DATA", "nowhere")
+    assert len(datasets.load("digits").train.images) == 1438

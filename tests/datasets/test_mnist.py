@@ -64,6 +64,34 @@ def test_root_and_its_subfolder(tmp_path, cache, no_download, packed, subfolder,
     assert not cache.exists()
 
 
+@pytest.mark.parametrize("layout", ["", "mnist", "MNIST/raw"])
+@pytest.mark.parametrize("end", ["", ".gz"])
+@pytest.mark.parametrize("dotted", range(5))
+def test_the_names_that_unpackers_give(tmp_path, cache, no_download, layout, end, dotted):
+    """`train-images.idx3-ubyte`: some of the files, or all of them, beside those that kept their name."""
+    folder = put(tmp_path / layout, packed=bool(end))
+    for name in list(FILES)[:dotted]:
+        (folder / f"{name}{end}").rename(folder / f"{name.replace('-idx', '.idx')}{end}")
+    check(mnist.load_from(tmp_path, DIGESTS, ()))
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "quickdraw"])
+def test_the_error_lists_what_was_looked_for_and_where(tmp_path, caches, monkeypatch, refused, closed_port, name):
+    """With a root, a root that is none, and, where there is no network, without."""
+    first = {"cifar10": "cifar-10-binary.tar.gz", "quickdraw": "apple.npy"}.get(name, f"{FIRST}.gz")
+    for root in (tmp_path, tmp_path / "none"):
+        none = [f"and {root} is no folder"] if root.name == "none" else []
+        with refused(FileNotFoundError, first, *fetch.folders(name, root), *none):
+            datasets.load(name, root)
+    module = getattr(datasets, name)
+    for attribute in {"MIRRORS", "URLS", "URL"} & set(vars(module)):
+        monkeypatch.setattr(module, attribute, closed_port if attribute == "URL" else (closed_port,))
+    monkeypatch.setenv("MINIPIXEL_DATA", str(tmp_path / "data"))
+    with refused(ConnectionError, first, closed_port, *fetch.folders(name, None)):
+        datasets.load(name)
+    assert len(fetch.folders(name, None)) >= 3
+
+
 @pytest.mark.parametrize("subfolder", ["", "mnist"])
 def test_the_folder_in_the_environment_and_its_subfolder(tmp_path, cache, no_download, monkeypatch, subfolder):
     put(tmp_path / "data" / subfolder)
@@ -104,7 +132,7 @@ def test_a_root_without_the_file_is_an_error_even_if_it_is_elsewhere(
 def test_one_file_of_the_four_missing(tmp_path, cache, no_download, refused):
     root = put(tmp_path / "data")
     (root / "t10k-labels-idx1-ubyte").unlink()
-    with refused(FileNotFoundError, "mnist: no t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz", root):
+    with refused(FileNotFoundError, "mnist: no t10k-labels.idx1-ubyte or ", " or t10k-labels-idx1-ubyte.gz in ", root):
         mnist.load_from(root, DIGESTS, ())
 
 

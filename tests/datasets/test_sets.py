@@ -237,7 +237,10 @@ def test_drawings_from_the_network(tmp_path, caches, server):
 
 def test_no_drawings_in_a_folder(tmp_path, caches, no_download, refused):
     with refused(
-        FileNotFoundError, "quickdraw: no apple.npy in", tmp_path, f"downloaded from {quickdraw.URL}apple.npy"
+        FileNotFoundError,
+        "quickdraw: no full_numpy_bitmap_apple.npy or apple.npy in",
+        tmp_path,
+        f"downloaded from {quickdraw.URL}apple.npy",
     ):
         datasets.load("quickdraw", tmp_path)
 

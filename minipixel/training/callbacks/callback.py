@@ -1,8 +1,10 @@
 """The events of training, in the order in which they come."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from minipixel.errors import NonFiniteError
+from minipixel.files import Claim
 from minipixel.optim import Optimizer
 from minipixel.shown import as_made
 from minipixel.spelling import Spelled
@@ -24,6 +26,10 @@ class Callback(Spelled):
     """
 
     stop_training = False
+
+    def claims(self) -> Sequence[Claim]:
+        """Files and folders that no other training may write while this one runs: `fit` holds them, or is refused."""
+        return ()
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Before the first step; `images_in_all` is epochs * N, less what was seen before if training is resumed."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.errors import FormatError
-from minipixel.files import read_regular, write_atomically
+from minipixel.files import Claim, read_regular, write_atomically
 from minipixel.models.checks import check_flag
 from minipixel.training.callbacks.callback import Callback
 from minipixel.training.callbacks.logs import training_goes_on
@@ -32,6 +32,10 @@ class CSVLogger(Callback):
 
     def __init__(self, path: str | os.PathLike[str], *, append: bool = False) -> None:
         self.path, self.append = Path(path), check_flag("append", append)
+
+    def claims(self) -> list[Claim]:
+        """Its file."""
+        return [Claim(self.path, is_folder=False)]
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Read what is to be kept, and try to write."""

@@ -1,8 +1,9 @@
 """What all callbacks that write files share: a log that cannot be written must not end the training it tells of."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from minipixel import console
 
 
 @contextmanager
@@ -15,6 +16,4 @@ def training_goes_on(who: str, then: str) -> Iterator[None]:
         yield
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        warnings.warn(
-            f"{who}: {where}{error.strerror or error}; training goes on, {then}", RuntimeWarning, stacklevel=3
-        )
+        console.warn(f"{who}: {where}{error.strerror or error}; training goes on, {then}", RuntimeWarning, stacklevel=3)

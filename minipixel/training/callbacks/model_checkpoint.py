@@ -3,11 +3,11 @@
 import math
 import os
 import tempfile
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minipixel.files import write_atomically
+from minipixel import console
+from minipixel.files import Claim, write_atomically
 from minipixel.models.checks import MANY, check_count, check_flag
 from minipixel.optim import Optimizer
 from minipixel.training.callbacks.callback import Callback
@@ -55,8 +55,13 @@ class ModelCheckpoint(Callback):
         """Where the files go."""
         return self.path.parent if self.path.suffix == SUFFIX else self.path
 
+    def claims(self) -> list[Claim]:
+        """Its folder, or its file."""
+        return [Claim(self.path, is_folder=self.path.suffix != SUFFIX)]
+
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
-        """Make the folder, try to write to it, and remove what a killed writer left. Raises OSError."""
+        """Make the folder, try to write to it, and remove what a killed writer left. Raises OSError, ValueError."""
+        model.state_dict()  # ValueError for what could not be saved: now, not after an epoch
         self.best, self._better = math.inf, False
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / ".checkpoint-probe", b"").unlink()
@@ -108,12 +113,12 @@ class ModelCheckpoint(Callback):
             training.save(path)
         except OSError as error:
             rescued = self._rescue(training, name) if stopping else "; training goes on without it"
-            warnings.warn(f"checkpoint: {path} could not be written: {error.strerror}{rescued}", stacklevel=2)
+            console.warn(f"checkpoint: {path} could not be written: {error.strerror}{rescued}", stacklevel=2)
             return
         try:
             self._forget(path)
         except OSError as error:
-            warnings.warn(f"checkpoint: {path} is written, older ones remain: {error.strerror}", stacklevel=2)
+            console.warn(f"checkpoint: {path} is written, older ones remain: {error.strerror}", stacklevel=2)
 
     def _rescue(self, training: "Training", name: str) -> str:
         """Save elsewhere, and say where."""

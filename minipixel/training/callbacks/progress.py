@@ -1,9 +1,9 @@
 """The progress bar, and what stands for it in a file."""
 
-import sys
 import time
 from typing import Any
 
+from minipixel import console
 from minipixel.kernels import compiling
 from minipixel.training.callbacks.callback import Callback
 
@@ -26,8 +26,8 @@ class Progress(Callback):
         """Draw the empty bar."""
         from tqdm import tqdm
 
-        on = sys.stderr.isatty()
-        self._bar = tqdm(total=images_in_all, unit="images", disable=not on, dynamic_ncols=True, leave=False)
+        where: dict[str, Any] = {"file": console.stderr, "disable": not console.stderr.isatty()}
+        self._bar = tqdm(total=images_in_all, unit="images", dynamic_ncols=True, leave=False, **where)
         self._images, self._in_all = 0, images_in_all
         self._start = self._last_line = time.monotonic()
         self._compiled = compiling.seconds()
@@ -69,12 +69,11 @@ class Progress(Callback):
         left = (self._in_all - self._images) / rate
         numbers = "  ".join(f"{name} {value:.4g}" for name, value in logs.items() if name not in QUIET)
         text = f"epoch {epoch + 1}/{self.epochs}  {numbers}  {rate:,.0f} images/s  {left:.0f} s left"
-        self._bar.write(text, file=sys.stderr)
+        self._bar.write(text, file=console.stderr)
 
 
 def _say(line: str) -> None:
     """Above the bar, if there is one."""
     from tqdm import tqdm
 
-    if sys.stderr is not None:
-        tqdm.write(line, file=sys.stderr)
+    tqdm.write(line, file=console.stderr)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import plots
-from minipixel.files import write_atomically
+from minipixel.files import Claim, write_atomically
 from minipixel.models.checks import MANY, check_count
 from minipixel.shown import as_made
 from minipixel.training.callbacks.callback import Callback
@@ -59,6 +59,10 @@ class SampleImages(Callback):
 
     def __repr__(self) -> str:
         return as_made(self, part=self._samples)
+
+    def claims(self) -> list[Claim]:
+        """Its folder."""
+        return [Claim(self.folder, is_folder=True)]
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Make the folder, and try to write."""

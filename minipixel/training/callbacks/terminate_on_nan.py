@@ -1,7 +1,6 @@
 """Ending a training that has gone wrong."""
 
-import warnings
-
+from minipixel import console
 from minipixel.errors import NonFiniteError
 from minipixel.training.callbacks.callback import Callback
 
@@ -16,4 +15,4 @@ class TerminateOnNaN(Callback):
     def on_not_finite(self, error: NonFiniteError) -> None:
         """Stop, and say why."""
         self.stop_training = True
-        warnings.warn(f"TerminateOnNaN: training stops; {error}", RuntimeWarning, stacklevel=2)
+        console.warn(f"TerminateOnNaN: training stops; {error}", RuntimeWarning, stacklevel=2)

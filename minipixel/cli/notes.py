@@ -1,0 +1,33 @@
+"""The lines that a command writes to stderr."""
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from minipixel.console import printable
+
+
+def say(kind: str, text: str) -> None:
+    """One line: "minipixel: KIND: TEXT"."""
+    print(f"minipixel: {f'{kind}: ' if kind else ''}{printable(text)}", file=sys.stderr, flush=True)
+
+
+def note(text: str) -> None:
+    """What is worth knowing, and stops nothing."""
+    say("note", text)
+
+
+@contextlib.contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """Within this block a warning is one line, without the place in the source that it comes from."""
+
+    def show(message: Warning | str, *place: Any) -> None:
+        note(str(message))
+
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
