@@ -65,12 +65,15 @@ def spelled(function: F) -> F:
     It speaks of an argument that the function does not take, of one that is missing, and of too many by position.
     For functions and constructors that name all of their arguments; what takes *any or **any is left as it is.
     """
-    code = getattr(function, "__code__", None)  # None: not written in Python
+    written: Any = function
+    while hasattr(written, "__wrapped__"):  # by other decorators
+        written = written.__wrapped__
+    code = getattr(written, "__code__", None)  # None: not written in Python
     if code is None or code.co_flags & (0x04 | 0x08):  # *any, **any
         return function
     named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     by_position, method = code.co_argcount, int(named[:1] == ("self",))
-    required = named[method : by_position - len(function.__defaults__ or ())]
+    required = named[method : by_position - len(written.__defaults__ or ())]
     known = named[method:]
     takes = frozenset(known)
 

@@ -124,6 +124,23 @@ def test_spelled(call, message):
     assert str(error.value).startswith(message) and len(str(error.value)) < 200
 
 
+SPELLED = [
+    *(mp.fit, mp.fit_embedding, mp.load, mp.check_causality, mp.assert_causal, mp.gradcheck_model),
+    *(mp.datasets.load, mp.datasets.binarize, mp.datasets.quantize),
+    *(mp.optim.exponential_decay, mp.optim.cosine_decay, mp.optim.piecewise, *mp.optim.OPTIMIZERS.values()),
+    *(getattr(mp.callbacks, name) for name in mp.callbacks.__all__ if name not in ("Callback", "TerminateOnNaN")),
+    *(*M.MODELS.values(), M.EmbeddingNet, mp.distributions.PixelCNN, mp.nn.Conv2d, mp.nn.GatedLayer),
+    *(M.Model.loss, M.Model.log_prob, M.Model.log_prob_map, M.Model.bits_per_dim, M.Model.predict),
+    *(M.Model.initialize, M.Model.sample, M.Model.complete, M.Model.load_state_dict, M.EmbeddingNet.embed),
+]
+
+
+@pytest.mark.parametrize("function", SPELLED, ids=lambda function: function.__qualname__)
+def test_whatever_else_decorates_it(function):
+    with pytest.raises(TypeError, match=rf"^{function.__name__}: got an unknown argument 'zzz', wanted one of "):
+        function(zzz=1) if inspect.isclass(function) else function(None, zzz=1)
+
+
 def test_spelled_changes_nothing_else():
     assert painted(1) == (1, "red", 1) and painted(image=1, width=2) == (1, "red", 2) and painted(1, "b") == (1, "b", 1)
     assert str(inspect.signature(painted)) == "(image, colour='red', *, width=1)" and painted.__doc__ == "Paint."
