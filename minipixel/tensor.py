@@ -21,11 +21,12 @@ from minipixel.arena import added
 from minipixel.backend import array_module
 from minipixel.computing import computing
 from minipixel.kernels.shapes import check
+from minipixel.single_number import SingleNumber
 
 _local = threading.local()
 
 
-class Tensor:
+class Tensor(SingleNumber):
     """An array, and, if an op made it, the op's inputs and the way back to them.
 
     `data` is the array; `grad` is filled in by `backward` on the Tensors that no op made (weights, inputs). `call` is
@@ -79,48 +80,10 @@ class Tensor:
         for leaf, gradient in zip(leaves, gradients(self, leaves, seed), strict=True):
             leaf.grad = gradient.copy()  # two leaves may get one array, or one that an op or the caller keeps
 
-    def item(self) -> Any:
-        """The single number that it holds, as a plain Python number, which no gradient reaches."""
-        if self.data.size != 1:
-            raise TypeError(
-                f"{self.op}: got a Tensor of shape {self.shape} as a number, wanted one of a single number; "
-                "ops.mean(x) or ops.total(x) make one of it, x.data has its values"
-            )
-        return self.data.item()
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __bool__(self) -> bool:
-        return bool(self.item())
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
-
-    def __lt__(self, other: Any) -> bool:
-        return self.item() < _plain(other)
-
-    def __le__(self, other: Any) -> bool:
-        return self.item() <= _plain(other)
-
-    def __gt__(self, other: Any) -> bool:
-        return self.item() > _plain(other)
-
-    def __ge__(self, other: Any) -> bool:
-        return self.item() >= _plain(other)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        """What NumPy makes of a single number, so that np.mean([loss]) is one; of anything else, an error.
-
-        An array would leave the tape without a word.
-        """
-        return np.asarray(self.item(), dtype or self.dtype)
-
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.data!r}, op={self.op!r})"
+        few = self.data.size <= 6
+        what = " ".join(str(self.data).split()) if few else f"{self.dtype} of shape {self.shape}"
+        return f"Tensor({what}, op={self.op!r})"
 
 
 def op(
@@ -342,11 +305,6 @@ def _pull_back(node: Tensor, gradient: Any) -> Sequence[Any]:
     if len(parts) != len(node.inputs):
         raise ValueError(f"{node.op}: its vjp gave {len(parts)} gradients, wanted {len(node.inputs)}, one an input")
     return parts
-
-
-def _plain(other: Any) -> Any:
-    """What a number is compared with: a Tensor's own single number, or what it is."""
-    return other.item() if isinstance(other, Tensor) else other
 
 
 def _used(gradient: Any) -> Any:

@@ -90,6 +90,8 @@ ROWS = {
     mp.nn.Dropout: (lambda: mp.nn.Dropout(0.5), "0.5"),
     mp.nn.PReLU: (lambda: mp.nn.PReLU(4, init()), "4"),
     mp.nn.Top: (lambda: mp.nn.Top(RGB, 6, np.repeat(RGB, 4), init()), "layers: "),
+    mp.Tensor: (lambda: mp.Tensor(np.zeros((3, 4, 5))), "float64 of shape (3, 4, 5)"),
+    mp.kernels.Kernel: (lambda: mp.kernels.im2col, "im2col"),
     mp.clock.Trace: (lambda: mp.clock.Trace(model("pixelcnn")), " nodes, from "),
     mp.clock.Clock: (lambda: mp.clock.Clock.of(model("pixelcnn")), " nodes, 36 steps, causal"),
     type(mp.check_causality(lambda x: x * 0, (2, 2, 1))): (
@@ -97,8 +99,8 @@ ROWS = {
         "of PixelCNN: causal",
     ),
 }
-# What others derive from; a Tensor, which shows its numbers; and a kernel, which is a function in all but its class.
-NO_ROW = {M.Model, mp.optim.Optimizer, mp.Tensor, mp.kernels.Kernel}
+# What others derive from.
+NO_ROW = {M.Model, mp.optim.Optimizer}
 
 
 def public_classes():

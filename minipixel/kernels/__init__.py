@@ -48,6 +48,9 @@ class Kernel:
         body = self.override if suits else None
         return self.reference(x, *args) if body is None else body(plain(x), *args)
 
+    def __repr__(self) -> str:
+        return f"Kernel({self.__name__})"
+
 
 def numba_enabled() -> bool:
     """Whether overrides run: Numba is installed and works, and the environment does not say MINIPIXEL_NUMBA=0.
