@@ -144,7 +144,7 @@ BY_NAME = {format.name: format for format in FORMATS}
 
 
 @functools.cache
-def fuzz(format: Format, mutations: int) -> Outcome:
+def fuzz(format: Format, mutations: int = MUTATIONS) -> Outcome:
     """Break the files of a format in so many ways; AssertionError for all but a FormatError or what the bytes say.
 
     Memory is the largest peak over twice the decoded size, or, for a file that is refused, over twice its length.
