@@ -21,7 +21,7 @@ def fingerprint(given: Any, refuse: Callable[[Tensor], Any]) -> Any:
         return refuse(data.tensor)
     if hasattr(data, "dtype") and hasattr(data, "shape"):
         array = np.ascontiguousarray(to_cpu(data))
-        return array.dtype.str, np.shape(data), hashlib.blake2b(array.tobytes(), digest_size=16).digest()
+        return array.dtype.str, tuple(data.shape), hashlib.blake2b(array.tobytes(), digest_size=16).digest()
     if isinstance(data, (list, tuple)):
         return type(data), tuple(fingerprint(part, refuse) for part in data)
     if isinstance(data, dict):

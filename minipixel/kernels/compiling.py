@@ -39,7 +39,8 @@ def _print(line: str) -> None:
 
 def _somebody_watches() -> bool:
     """Whether this is a terminal or a notebook."""
-    return "ipykernel" in sys.modules or console.stderr.isatty()
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel") or console.stderr.isatty()
 
 
 _speak: Callable[[str], None] | None = None

@@ -133,7 +133,7 @@ def test_a_long_history_fits(tmp_path):
     [
         (lambda t: t.pop("position"), "a training that does not fit"),
         (lambda t: t["position"].update(step="many"), "a training that does not fit"),
-        (lambda t: t["position"].update(epoch=-1), "expected a place in this training"),
+        (lambda t: t["position"].update(epoch=-1), "got -1, wanted a whole number from 0 up"),
         (lambda t: t["position"].update(step=STEPS + 1), "expected a place in this training"),
         (lambda t: t["position"].update(step=2, seen=BATCH), "expected a place in this training"),
         (lambda t: t["history"].append("weather"), "a training that does not fit"),
