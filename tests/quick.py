@@ -3,6 +3,15 @@
 import pytest
 
 
+def every(step, rows):
+    """The rows as parameters of a test: every step-th is quick, the others are slow."""
+    return [row if i % step == 0 else pytest.param(*_tuple(row), marks=pytest.mark.slow) for i, row in enumerate(rows)]
+
+
+def _tuple(row):
+    return row if isinstance(row, tuple) else (row,)
+
+
 def first_of_each(rows, kind):
     """The rows as parameters of a test: the first of each `kind(row)` is quick, those after it are slow."""
     seen, parameters = set(), []

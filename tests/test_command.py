@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from quick import every
 
 import minipixel as mp
 from minipixel.cli import main
@@ -45,10 +46,8 @@ def options():
         yield from ((command, action) for action in its._actions if "--help" not in action.option_strings)
 
 
-OPTIONS = [
-    pytest.param(command, action, id=f"{command}-{(action.option_strings or [action.dest])[-1]}")
-    for command, action in options()
-]
+OPTIONS = list(options())
+NAMES = [f"{command}-{(action.option_strings or [action.dest])[-1]}" for command, action in OPTIONS]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +95,11 @@ def refused_or_done(capsys, command):
 
 
 @pytest.mark.filterwarnings("default::RuntimeWarning")  # of trainings that diverge: users see a note
-@pytest.mark.parametrize(("command", "action"), OPTIONS)
+@pytest.mark.parametrize(
+    ("command", "action"),
+    every(3, OPTIONS),
+    ids=NAMES,
+)
 def test_nonsense_in_every_option(here, model, capsys, command, action, monkeypatch):
     """Numbers out of range, words, wrong kinds of file, folders in place of files, names that no file can have."""
     monkeypatch.setattr("minipixel.cli.warmup.warmup", lambda arguments: 0)
@@ -222,16 +225,19 @@ def weights(tmp_path_factory):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")  # noqa: PTH110
 @pytest.mark.parametrize(
     ("streams", "status"),
-    [
-        ("2>/dev/full", 0),
-        ("2>&-", 0),
-        ("2> >(true)", 0),
-        (">&-", 0),
-        (">/dev/full", 2),
-        ("> >(true)", 0),
-        ("<&- >&- 2>&-", 0),
-        (">/dev/full 2>/dev/full", 2),
-    ],
+    every(
+        3,
+        [
+            ("2>/dev/full", 0),
+            ("2>&-", 0),
+            ("2> >(true)", 0),
+            (">/dev/full", 2),
+            (">&-", 0),
+            ("> >(true)", 0),
+            ("<&- >&- 2>&-", 0),
+            (">/dev/full 2>/dev/full", 2),
+        ],
+    ),
 )
 def test_output_never_ends_a_training(tmp_path, weights, streams, status):
     """Closed, full and broken streams: the same weights, all files, and 2 only where stdout could not be written."""
@@ -347,6 +353,7 @@ def test_a_run_folder_belongs_to_one_process(tmp_path):
     assert not list((tmp_path / "run").rglob("*.lock"))
 
 
+@pytest.mark.slow
 def test_trainings_that_start_at_once_take_folders_of_their_own(tmp_path):
     """Four, each of another seed: each folder has the settings and the model of one of them."""
     short = ["--epochs", "1", "--hidden", "1", "--blocks", "1"]

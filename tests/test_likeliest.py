@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from model_table import CONDITIONS, KINDS, Case
+from quick import every
 from test_sampling import Flipped
 
 import minipixel as mp
@@ -32,7 +33,7 @@ def likeliest(model, images, known, condition):
     return images
 
 
-@pytest.mark.parametrize("turn", range(len(KINDS)), ids=lambda turn: "-".join(filter(None, KINDS[turn])))
+@pytest.mark.parametrize("turn", every(3, range(len(KINDS))), ids=lambda turn: "-".join(filter(None, KINDS[turn])))
 def test_every_level_scored_gives_the_same(turn):
     """Every kind of model with two heads, one of its conditions, all methods; drawn from nothing, and completed."""
     for j in (turn, turn + 4):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from quick import every
 
 import minipixel as mp
 from minipixel.cli import architecture, config, main
@@ -67,7 +68,7 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", every(3, MODELS))
 def test_a_run_repeats_itself_to_the_bit(here, model, capsys):
     """Every model, and every option, from what config.toml says alone; and the second says of itself the same."""
     assert main(["train", "--model", model, "--epochs", "1", *RUNS[model], "--out", "run"]) == 0

@@ -23,7 +23,7 @@ def check_all_draw_the_same(case, told, ways, batches):
     assert len(np.unique(wanted)) > 1
 
 
-@cases(19)
+@cases(31)
 def test_all_ways_draw_the_same(case, told, monkeypatch):
     check_all_draw_the_same(case, told, all_ways(monkeypatch), [(2, 0.0), (1, 1.0), (3, 1.0), (12, 4.0)])
 

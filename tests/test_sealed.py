@@ -59,6 +59,7 @@ def remove(folder, some):
         path.unlink()
 
 
+@pytest.mark.slow
 def test_a_scan(tmp_path):
     """In the process that compiles it, in the next one, and where one kernel alone is compiled again."""
     first = run(SCAN, tmp_path)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from device import DeviceArray, to_device_array
 from model_table import Case
+from quick import every
 
 import minipixel as mp
 from minipixel import kernels, nn, ops
@@ -350,7 +351,7 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("name", PLANTED)
+@pytest.mark.parametrize("name", every(3, PLANTED))
 def test_planted_leaks_are_caught(name, monkeypatch):
     model = build((5, 6, 3), head="categorical", resnets=1)
     # shut weights are zero until something is put there
