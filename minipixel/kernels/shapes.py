@@ -16,16 +16,20 @@ def fit(letters, arrays):
     Of "... K_in; K_in K_out; K_out" the first may have any axes before its last. The same name has the same size
     everywhere; 4K is four times K; None in place of an array fits everything.
     """
-    return misfit(letters, arrays) is None
+    return _misfit(letters, _shapes(arrays)) is None
 
 
-def misfit(letters, arrays):
-    """What does not go together, in words; None if all does."""
+def _shapes(arrays):
+    return tuple([None if array is None else tuple(getattr(array, "shape", ())) for array in arrays])
+
+
+@functools.lru_cache(4096)
+def _misfit(letters, shapes):
+    """What of these shapes does not go together, in words; None if all does."""
     sizes = {}
-    for place, ((open_, axes), array) in enumerate(zip(_parsed(letters), arrays, strict=True)):
-        if array is None:
+    for place, ((open_, axes), shape) in enumerate(zip(_parsed(letters), shapes, strict=True)):
+        if shape is None:
             continue
-        shape = getattr(array, "shape", ())
         if len(shape) < len(axes) or (len(shape) > len(axes) and not open_):
             return f"input {place} has {len(shape)} axes"
         for (times, name), size in zip(axes, shape[len(shape) - len(axes) :], strict=True):
@@ -37,7 +41,6 @@ def misfit(letters, arrays):
     return None
 
 
-@functools.cache
 def _parsed(letters):
     """For each array whether it may have more axes before those that are named, and (factor, name) of these."""
     arrays = []
@@ -51,9 +54,9 @@ def _parsed(letters):
 
 def check(name, letters, inputs):
     """ValueError with the name of an op, unless its inputs go together as `letters` say."""
-    wrong = misfit(letters, inputs)
+    wrong = _misfit(letters, _shapes(inputs))
     if wrong is not None:
-        got = ", ".join("None" if x is None else str(getattr(x, "shape", ())) for x in inputs)
+        got = ", ".join(map(str, _shapes(inputs)))
         wanted = ", ".join(f"({axes.strip().replace(' ', ', ')})" for axes in letters.split(";"))
         raise ValueError(f"{name}: got inputs of shapes {got}, of which {wrong}; wanted {wanted}")
 

@@ -49,7 +49,29 @@ class Parameter(Tensor):
         return f"Parameter({self.dtype} of shape {self.shape})"
 
 
-class Module(Spelled):
+class ModuleClass(type):
+    """The class of all classes of layers: it notices when somebody exchanges a method, or puts it back."""
+
+    _methods: dict[str, Any]
+    _as_defined: bool
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        cls._look_at_methods()
+
+    def __delattr__(cls, name: str) -> None:
+        super().__delattr__(name)
+        cls._look_at_methods()
+
+    def _look_at_methods(cls) -> None:
+        intact = all(getattr(cls, name, None) is method for name, method in cls._methods.items())
+        type.__setattr__(cls, "_as_defined", intact)
+        derived: ModuleClass
+        for derived in cls.__subclasses__():
+            derived._look_at_methods()
+
+
+class Module(Spelled, metaclass=ModuleClass):
     """Something with weights: its attributes that are parameters, modules, or lists of modules, in order of assignment.
 
     Names are dotted paths of attribute names and list positions: `blocks.3.narrow.weight`.
@@ -59,10 +81,13 @@ class Module(Spelled):
     """
 
     _methods: ClassVar[dict[str, Any]] = {}
+    _as_defined: ClassVar[bool] = True
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls._methods = cls._methods | {name: value for name, value in vars(cls).items() if callable(value)}
+        own = {name: value for name, value in vars(cls).items() if callable(value)}
+        type.__setattr__(cls, "_methods", cls._methods | own)
+        cls._look_at_methods()
 
     def __setattr__(self, name: str, value: Any) -> None:
         weight = value if isinstance(value, Parameter) else vars(self).get(name)
@@ -132,14 +157,12 @@ class Module(Spelled):
         return f"{type(self).__name__}({parts}: {weights})" if parts else f"{type(self).__name__}({weights})"
 
 
-def as_built(part: Any, kind: type[Module]) -> bool:
+def as_built(part: Any, kind: ModuleClass) -> bool:
     """Whether a part of a layer is of this very class, of which nobody has exchanged a method, in it or in the class.
 
     A compiled body that stands for several parts runs only if all of them are as they were built.
     """
-    if type(part) is not kind or any(name in kind._methods for name in vars(part)):
-        return False
-    return all(getattr(kind, name) is method for name, method in kind._methods.items())
+    return type(part) is kind and kind._as_defined and kind._methods.keys().isdisjoint(vars(part))
 
 
 def _named(value: Any, name: str) -> Iterator[tuple[str, Parameter]]:

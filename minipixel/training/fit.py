@@ -227,6 +227,16 @@ def _loss(
     return model.loss(batch[part], rows(condition, part), rng=streams(DROPOUT, *key, part.start))
 
 
+def added_up(a: Any, b: Any) -> Any:
+    """The sum of two gradients of a weight; None is that of a loss that does not depend on it."""
+    return b if a is None else a if b is None else a + b
+
+
+def own_array(gradient: Any, parameter: Tensor) -> Any:
+    """The gradient of a weight as an array that nothing else refers to, zeros for None."""
+    return array_module(parameter.data).zeros_like(parameter.data) if gradient is None else gradient.copy()
+
+
 def _step(
     model: Model,
     batch: np.ndarray,
@@ -245,12 +255,11 @@ def _step(
         loss = _loss(model, batch, condition, streams, key, part)
         return float(loss.data) * share, gradients(loss, parameters, seed=share)
 
-    total, summed = 0.0, [array_module(parameter.data).zeros_like(parameter.data) for parameter in parameters]
+    total, summed = 0.0, None
     for loss, shares in pool.map(shard, len(batch), model.shard_of_batch(len(batch))):
         total += loss
-        for so_far, gradient in zip(summed, shares, strict=True):
-            if gradient is not None:  # else the loss does not depend on that weight
-                so_far += gradient
+        summed = shares if summed is None else [added_up(a, b) for a, b in zip(summed, shares, strict=True)]
+    summed = [own_array(gradient, parameter) for gradient, parameter in zip(summed or (), parameters, strict=True)]
     check_step(total, summed, optimizer.clip_norm is not None)
     for parameter, gradient in zip(parameters, summed, strict=True):
         parameter.grad = gradient
