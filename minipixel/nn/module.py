@@ -66,9 +66,9 @@ class ModuleClass(type):
     def _look_at_methods(cls) -> None:
         intact = all(getattr(cls, name, None) is method for name, method in cls._methods.items())
         type.__setattr__(cls, "_as_defined", intact)
-        derived: ModuleClass
-        for derived in cls.__subclasses__():
-            derived._look_at_methods()
+        below: Any = cls.__subclasses__()
+        for kind in below:
+            kind._look_at_methods()
 
 
 class Module(Spelled, metaclass=ModuleClass):
