@@ -31,27 +31,3 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     option.numprocesses = "logical"  # what the hook counts where it can: cores, not what they are packed in
     processes = min(config.hook.pytest_xdist_auto_num_workers(config=config), MOST_PROCESSES)
     option.numprocesses, option.dist = (processes, "worksteal") if processes > 1 else (0, "no")
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """On a new machine, each process compiles its share of the kernels, and finds those of the others on disk."""
-    worker = getattr(session.config, "workerinput", None)
-    if worker is None or not _nothing_compiled():
-        return
-    from minipixel.cli.warmup import _works
-
-    for _, work in list(_works())[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
-        work()
-
-
-def _nothing_compiled() -> bool:
-    """Whether kernels can be kept on disk, and none of these kernels is there."""
-    from minipixel import kernels
-
-    if not kernels.numba_enabled():
-        return False
-    from minipixel.kernels import cache, scan
-
-    folder = getattr(scan._backward._cache, "cache_path", None)
-    files = [] if folder is None else Path(folder).glob("scan.*.nbc")
-    return folder is not None and not any(file.read_bytes().startswith(cache.MADE_FROM) for file in files)
