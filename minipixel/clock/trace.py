@@ -64,10 +64,11 @@ class Trace:
     """The graph of a model: `nodes`, each after those that it reads, the `image` first.
 
     `output` is a Place, since the model may end in an op that moves pixels. `condition` is the Tensor that stands for
-    the condition, None if the model takes none.
+    the condition, None if the model takes none. A constant is what the image does not reach: what is made of the
+    condition, too, unless that is a node of its own, `with_condition`.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, with_condition: bool = False) -> None:
         H, W, C = model.image_shape
         self._pass = first = Pass(model)
         _assert_alike_in_every_pass(first)
@@ -75,6 +76,11 @@ class Trace:
         self.image = Node("the image", "the image", (H, W), C, first.image)
         self.nodes = [self.image]
         self._places: dict[int, Place] = {id(first.image): Place(self.image, np.arange(H * W))}
+        if with_condition and first.condition is not None:
+            h, w, _, K = first.condition.shape
+            told = Node("the condition", "the condition", (h, w), K, first.condition)
+            self.nodes.append(told)
+            self._places[id(first.condition)] = Place(told, np.arange(h * w))
         output = first.image if first.output is None else first.output.tensor
         for tensor in inputs_first(output):
             if tensor.call is not None and any(id(source) in self._places for source in tensor.inputs):

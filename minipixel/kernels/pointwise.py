@@ -1,0 +1,183 @@
+"""Pointwise functions of a row of pixels, and their adjoints: the walker's opcodes from RELU to MULTIPLY_X.
+
+All numbers stand in one flat array, `x`, from the places a, b and c on; a row has n of them, or R pixels of K channels
+each. What belongs to the channels stands in `w`, repeated: `length` numbers from w0 on (see rows.py). Adjoints turn the
+gradient at a into that of what was read, in place, or write it to c where it has another width.
+"""
+
+from minipixel.kernels.functions import ONE, exp, expm1, log, sigmoid, tanh
+from minipixel.kernels.jit import jit
+from minipixel.kernels.opcodes import (
+    CONCAT_ELU,
+    CONCAT_ELU_X,
+    ELU,
+    ELU_X,
+    EXP,
+    EXP_X,
+    FACTORS,
+    GATE,
+    GATE_X,
+    LINEAR_GATE,
+    LINEAR_GATE_X,
+    LOG,
+    LOG_X,
+    MULTIPLY,
+    MULTIPLY_X,
+    POWER,
+    POWER_X,
+    PRELU,
+    PRELU_X,
+    RELU,
+    RELU_X,
+    SCALE,
+    SCALE_X,
+    SIGMOID,
+    SIGMOID_X,
+    TANH,
+    TANH_X,
+)
+from minipixel.kernels.rows import ZERO, U, rectify
+
+
+@jit
+def function(op, x, a, b, c, R, K, w, w0, length):
+    """A pointwise function of R rows of K numbers at a, written to b; a gate leaves its two factors at a."""
+    n, a, b, c, w0, length, K = U(R * K), U(a), U(b), U(c), U(w0), U(length), U(K)
+    if op == RELU:
+        rectify(x, a, x, b, R * K)
+    elif op == CONCAT_ELU:
+        for r in range(U(R)):
+            i, o = a + r * K, b + (r + r) * K
+            for k in range(K):
+                v = x[i + k]
+                bent = expm1(-abs(v))
+                x[o + k] = v if v > ZERO else bent
+                x[o + K + k] = bent if v > ZERO else -v
+    elif op == GATE:
+        K = K >> U(1)
+        for r in range(U(R)):
+            i, o = a + (r + r) * K, b + r * K
+            for k in range(K):
+                t, s = tanh(x[i + k]), sigmoid(x[i + K + k])
+                x[i + k], x[i + K + k] = t, s
+                x[o + k] = t * s
+    elif op == FACTORS:
+        K = K >> U(1)
+        for r in range(U(R)):
+            i, o = a + (r + r) * K, b + r * K
+            for k in range(K):
+                x[o + k] = x[i + k] * x[i + K + k]
+    elif op == LINEAR_GATE:
+        K = K >> U(1)
+        for r in range(U(R)):
+            i, o = a + (r + r) * K, b + r * K
+            for k in range(K):
+                x[o + k] = x[i + k] * sigmoid(x[i + K + k])
+    elif op == ELU:
+        for i in range(n):
+            v = x[a + i]
+            x[b + i] = max(v, ZERO) + expm1(min(v, ZERO))
+    elif op == PRELU:
+        for o in range(U(0), n, length):
+            for k in range(min(length, n - o)):
+                v = x[a + o + k]
+                x[b + o + k] = v if v > ZERO else w[w0 + k] * v
+    elif op == SCALE:
+        for o in range(U(0), n, length):
+            for k in range(min(length, n - o)):
+                x[b + o + k] = x[a + o + k] * w[w0 + k]
+    elif op == TANH:
+        for i in range(n):
+            x[b + i] = tanh(x[a + i])
+    elif op == SIGMOID:
+        for i in range(n):
+            v = x[a + i]
+            x[b + i] = exp(min(v, ZERO)) / (ONE + exp(min(v, -v)))
+    elif op == EXP:
+        for i in range(n):
+            x[b + i] = exp(x[a + i])
+    elif op == LOG:
+        for i in range(n):
+            x[b + i] = log(x[a + i])
+    elif op == POWER:
+        e = w[w0]
+        for i in range(n):
+            x[b + i] = x[a + i] ** e
+    elif op == MULTIPLY:
+        for i in range(n):
+            x[b + i] = x[a + i] * x[c + i]
+
+
+@jit
+def adjoint(op, x, a, b, c, R, K, w, w0, length, w_g):
+    """The way back through a pointwise function: the gradient at a, what it read or computed at b."""
+    n, a, b, c, w0, length, K = U(R * K), U(a), U(b), U(c), U(w0), U(max(length, 1)), U(K)
+    if op == RELU_X:
+        if length > U(1):
+            for o in range(U(0), n, length):
+                for k in range(min(length, n - o)):
+                    g = x[a + o + k]
+                    kept = g if x[b + o + k] > ZERO else ZERO
+                    x[a + o + k] = kept
+                    w_g[w0 + k] += kept
+        else:
+            for i in range(n):
+                g = x[a + i]
+                x[a + i] = g if x[b + i] > ZERO else ZERO
+    elif op == CONCAT_ELU_X:
+        K = K >> U(1)
+        for r in range(U(R)):
+            i, o = a + (r + r) * K, r * K
+            for k in range(K):
+                v = x[b + o + k]
+                slope = exp(-abs(v))
+                above, below = x[i + k], x[i + K + k]
+                x[c + o + k] = above - slope * below if v > ZERO else slope * above - below
+    elif op == GATE_X:
+        for r in range(U(R)):
+            i, o = a + r * K, (r + r) * K
+            for k in range(K):
+                t, s = x[b + o + k], x[b + o + K + k]
+                to_t = x[i + k] * s
+                x[c + o + k], x[c + o + K + k] = to_t * (ONE - t * t), to_t * t * (ONE - s)
+    elif op == LINEAR_GATE_X:
+        for r in range(U(R)):
+            i, o = a + r * K, (r + r) * K
+            for k in range(K):
+                s = sigmoid(x[b + o + K + k])
+                to_v = x[i + k] * s
+                x[c + o + k], x[c + o + K + k] = to_v, to_v * x[b + o + k] * (ONE - s)
+    elif op == ELU_X:
+        for i in range(n):
+            x[a + i] = x[a + i] * exp(min(x[b + i], ZERO))
+    elif op == PRELU_X:
+        for o in range(U(0), n, length):
+            for k in range(min(length, n - o)):
+                v, g = x[b + o + k], x[a + o + k]
+                w_g[w0 + k] += ZERO if v > ZERO else g * v
+                x[a + o + k] = g if v > ZERO else g * w[w0 + k]
+    elif op == SCALE_X:
+        for o in range(U(0), n, length):
+            for k in range(min(length, n - o)):
+                g = x[a + o + k]
+                w_g[w0 + k] += g * x[b + o + k]
+                x[a + o + k] = g * w[w0 + k]
+    elif op == TANH_X:
+        for i in range(n):
+            x[a + i] = x[a + i] * (ONE - x[b + i] * x[b + i])
+    elif op == SIGMOID_X:
+        for i in range(n):
+            x[a + i] = x[a + i] * x[b + i] * (ONE - x[b + i])
+    elif op == EXP_X:
+        for i in range(n):
+            x[a + i] = x[a + i] * x[b + i]
+    elif op == LOG_X:
+        for i in range(n):
+            x[a + i] = x[a + i] / x[b + i]
+    elif op == POWER_X:
+        e = w[w0]
+        for i in range(n):
+            x[a + i] = x[a + i] * (e * x[b + i] ** (e - ONE))
+    elif op == MULTIPLY_X:
+        for i in range(n):
+            x[c + i] = x[a + i] * x[b + i]

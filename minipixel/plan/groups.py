@@ -1,0 +1,113 @@
+"""Fusion groups: which values go through their rows together, what is kept of each, and what is computed again.
+
+Neighbours with the same rows are one group as long as none reads a row below its own in another: then a row of all of
+them can be computed before the next, while what they hand on is still in the cache. What only its group reads needs no
+whole map. On the way back pointwise values are rematerialised, that is computed again from what they read, just before
+somebody needs them: that takes less time than it would to fetch them from memory.
+"""
+
+from minipixel.plan.code import Code
+from minipixel.plan.memory import Buffer
+from minipixel.plan.values import POINTWISE, READS_X, READS_Y, Value, Values, span
+
+BUDGET = 2**18
+"""How many numbers the weights of a group may have, so that they stay in the second cache from row to row."""
+
+
+def cut(values: list[Value]) -> list[list[Value]]:
+    """The groups; each value knows the number of its own, inputs have none."""
+    groups: list[list[Value]] = []
+    weights = 0
+    for value in values:
+        if value.kind == "input":
+            continue
+        own = sum(index.size for _, _, (_, index) in value.products)
+        last = groups[-1] if groups else []
+        fits = last and last[0].rows is value.rows and weights + own <= BUDGET
+        if not fits or not all(span(s, t, value)[1] <= 0 for s, t in value.sources() if s.group == len(groups) - 1):
+            groups.append([])
+            weights = 0
+        groups[-1].append(value)
+        value.group, weights = len(groups) - 1, weights + own
+    return groups
+
+
+class Places:
+    """Where each value stands, on the way there and, with `back`, on the way back.
+
+    `at` has the buffer of each value; `again` that of one that is computed again, as many rows `ahead` of its own as
+    its readers look up; `gradient_ring` says how many rows of its gradient are wanted at once, 0 for all.
+    """
+
+    def __init__(self, code: Code, values: Values, back: bool) -> None:
+        self.at: dict[Value, Buffer] = {}
+        self.again: dict[Value, Buffer] = {}
+        self.ahead: dict[Value, int] = {}
+        self.gradient_ring: dict[Value, int] = {}
+        self.in_place: set[Value] = set()  # gates whose factors stand where their input stood
+        self.gates: dict[Value, tuple[Buffer, Buffer]] = {}  # of scans: their gates, and c
+        above, outside = {}, {}
+        for value in values.values:
+            spans = [span(value, t, reader)[0] for reader, t in value.readers if reader.group == value.group]
+            above[value] = -int(min([0, *spans]))
+            outside[value] = value is values.out or any(reader.group != value.group for reader, _ in value.readers)
+            if value.kind == "gate" and (x := value.inputs[0]).kind == "sum" and _only(x, value):
+                self.in_place.add(value)
+        asked: set[Value] = set()
+        self.computed_again = set()
+        for value in reversed(values.values):
+            needed = back and (value in asked or _needed(value))
+            again = value.kind in POINTWISE and all(source.rows is value.rows for source in value.inputs)
+            whole = value.group < 0 or outside[value] or value.kind == "scan" or (needed and not again)
+            extra = value.rows.width if value.kind == "scan" else 0
+            self.at[value] = code.buffer(value.rows, value.K, 0 if whole else 1 + above[value], extra)
+            if needed and not whole:
+                self.computed_again.add(value)
+                asked.update(value.inputs)
+            if value.learns and back:
+                started = value.kind == "scan" and value.own.start[0] is not None  # its gradient stands behind all others
+                self.gradient_ring[value] = 0 if outside[value] or started else 1 + above[value]
+        if back:
+            self._compute_again(code, values)
+        self._drop_in_place(code, values)
+
+    def _compute_again(self, code: Code, values: Values) -> None:
+        self.ahead = dict.fromkeys(values.values, 0)
+        for value in reversed(values.values):
+            if value.kind in ("sum", "scan"):
+                for source, table, _ in value.products:
+                    if source in self.computed_again:
+                        self.ahead[source] = max(self.ahead[source], -int(span(source, table, value)[0]))
+            if value in self.computed_again:
+                for source in value.inputs:
+                    self.ahead[source] = max(self.ahead[source], self.ahead[value])
+        for value in self.computed_again:
+            self.again[value] = code.buffer(value.rows, value.K, 1 + self.ahead[value])
+
+    def _drop_in_place(self, code: Code, values: Values) -> None:
+        """What is dropped is dropped where it stands; a rectifier's sign can still be told."""
+        for value in values.values:
+            x = value.inputs[0] if value.kind == "dropout" else None
+            if x is None or not _only(x, value) or code.whole:
+                continue
+            if x.rectified and self.at[x].ring == 0:
+                self.at[value] = self.at[x]
+                self.computed_again.discard(value)
+            elif x.kind in READS_X and x in self.computed_again and value in self.computed_again:
+                self.at[x], self.again[x] = self.at[value], self.again[value]
+
+    def standing(self, value: Value) -> Buffer:
+        """Where a value stands on the way back."""
+        return self.again[value] if value in self.computed_again else self.at[value]
+
+
+def _only(x: Value, reader: Value) -> bool:
+    return [r for r, _ in x.readers] == [reader] and x.group == reader.group
+
+
+def _needed(value: Value) -> bool:
+    """Whether the way back reads a value."""
+    if value.rectified or value.kind in READS_Y or value.kind == "scan":
+        return True
+    products = any(source is value for reader, _ in value.readers for source, _, _ in reader.products)
+    return products or any(reader.kind in READS_X and value in reader.inputs for reader, _ in value.readers)

@@ -1,0 +1,124 @@
+"""The table: a model's pass, and the way back, as arrays of numbers for the walker and for the interpreter.
+
+It is made from a trace, and knows no weight: it stays right when these are trained or loaded. Places count numbers an
+image, so a table serves any number of images, if these want about the same number of rows together.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from minipixel.kernels import opcodes
+from minipixel.plan.adjoint import Backward
+from minipixel.plan.code import OPERANDS, Code
+from minipixel.plan.forward import Forward
+from minipixel.plan.groups import Places, cut
+from minipixel.plan.memory import Buffer, give_places
+from minipixel.plan.values import Values
+from minipixel.plan.weights import Packer, Unplanned
+
+TOGETHER = 128
+"""About how many rows of numbers, pixels times images, a step should have at least: small products take longer."""
+
+
+class Table:
+    """A model's passes as rows of numbers; `forward` and `back` are its groups, (first, last, steps, lead, back).
+
+    `work` is how many numbers an image takes; `inputs` are (node, Buffer) of what is filled in before a pass;
+    `output` and `output_g` the buffers of the output and its gradient, in which pixel p of the output stands in slot
+    `out_slots[p]`, or nowhere if that is -1, which stands for 0.
+    """
+
+    def __init__(self, trace: Any, pixels: int, back: bool = True, whole: bool = False) -> None:
+        values = Values(trace, pixels)
+        code = Code(values.leaves, whole)
+        groups = cut(values.values)
+        places = Places(code, values, back)
+        forward = Forward(code, places)
+        for group in groups:
+            forward.group(group)
+        turn, there = len(code.groups), len(code.code)
+        self.output = places.at[values.out]
+        self.output.lives(there - 1, there - 1)
+        self.out_slots, self.output_g, adjoint = values.out_slots, None, None
+        if back and values.out.learns:
+            code.back = True
+            adjoint = Backward(code, places, forward)
+            self.output_g = adjoint.gradient[values.out] = Buffer(values.out.rows, values.out.K)
+            self.output_g.lives(there, there)
+            for group in reversed(groups):
+                adjoint.group(group)
+        self.inputs = []
+        for value in values.values:
+            if value.kind == "input":
+                g = adjoint.gradient.get(value) if adjoint else None
+                places.at[value].lives(0, 0)
+                if g is not None:
+                    g.lives(len(code.code), len(code.code))
+                node = next(node for node in trace.nodes if values.of.get(node) is value)
+                self.inputs.append((node, places.at[value], g))
+        self._lay_out(code, turn)
+        self.packer = Packer(values.leaves)
+        self.values, self.names = values.values, [(value, group) for group in groups for value in group]
+
+    def _lay_out(self, code: Code, turn: int) -> None:
+        """All numbers in their places."""
+        buffers = {id(buffer): buffer for line in code.code for buffer in line.touched()}
+        for buffer in (self.output, self.output_g, *[b for _, *two in self.inputs for b in two]):
+            if buffer is not None:
+                buffers[id(buffer)] = buffer
+        room_at, at = [], 0
+        for room in code.rooms:
+            room_at.append(at)
+            at += -(-room // 16) * 16
+        self.work = give_places(list(buffers.values()), at)
+        self.rooms = np.array(room_at)
+        starts: list[int] = []
+        starts_at: dict[int, int] = {}
+        self.rows = np.zeros((len(code.code), opcodes.COLUMNS), np.int64)
+        for line, instruction in zip(self.rows, code.code, strict=True):
+            rows = instruction.rows
+            if id(rows) not in starts_at:
+                starts_at[id(rows)] = len(starts)
+                starts += rows.start.tolist()
+            line[opcodes.OP], line[opcodes.STARTS] = instruction.op, starts_at[id(rows)]
+            for name, number in instruction.numbers.items():
+                if name == "W" and number < 0:
+                    number = code.leaves.size - 1 - number
+                line[getattr(opcodes, name)] = number.base if isinstance(number, Buffer) else number
+            for name, buffer in zip(OPERANDS, instruction.buffers, strict=True):
+                if buffer is not None:
+                    o = getattr(opcodes, name)
+                    line[o : o + 4] = buffer.base, buffer.ring, buffer.rows.width, buffer.K
+        self.starts, self.at = np.array(starts), np.array([*code.at, 0])
+        self.runs = np.array(code.runs, np.int64).reshape(-1, 8)
+        self.forward, self.back = np.array(code.groups[:turn]), np.array(code.groups[turn:]).reshape(-1, 5)
+        self.code = code.code
+
+    def show(self) -> str:
+        """The table as a reader would want it: group after group, an instruction a line."""
+        lines = []
+        for title, groups in (("the way there", self.forward), ("the way back", self.back)):
+            for first, last, steps, lead, _ in groups:
+                ahead = f", up to {lead} rows ahead" if lead else ""
+                lines.append(f"{title}, {steps} step{'s' * (steps != 1)}{ahead}:")
+                lines += [f"  {_line(instruction)}" for instruction in self.code[first:last]]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"Table({len(self.rows)} instructions, {len(self.forward)} groups, {self.work:,} numbers an image)"
+
+
+def _line(instruction: Any) -> str:
+    """An instruction in words: its name, its buffers with their channels and the rows that are kept, its numbers."""
+    kept = {0: "map", 1: "row"}
+    operands = [
+        f"{letter} {kept.get(buffer.ring, f'{buffer.ring} rows')} of {buffer.K} at {buffer.base}"
+        for letter, buffer in zip(OPERANDS, instruction.buffers, strict=True)
+        if buffer is not None
+    ]
+    numbers = [f"{name} {number}" for name, number in instruction.numbers.items() if not isinstance(number, Buffer)]
+    return f"{instruction.name:14}{'; '.join(operands)}{'  | ' if numbers else ''}{', '.join(numbers)}"
+
+
+__all__ = ["TOGETHER", "Table", "Unplanned"]

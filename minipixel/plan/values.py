@@ -1,0 +1,295 @@
+"""A traced model as values: sums, pointwise values and scans, each computed one row of pixels after another.
+
+What only adds up is one value, a `sum`: biases, products with weights, other maps. A sum that nobody else reads is
+computed where it is read, through whatever moves its pixels: a residual block's `x + widen(...)` is one value, and what
+an LSTM is told of a map goes straight to the place of its gates, skewed and mirrored or not. A rectifier of a sum that
+nobody else reads happens in place.
+
+Pixels stand in `slots`, in the order in which they are computed: the pixels of a map row by row, the cells of a scan
+step by step. Whoever reads a map has a table (S, T): which slot of the map each of its S slots sees through each of T
+taps, -1 for none.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minipixel.kernels.opcodes import LANES
+from minipixel.ops import OPS
+from minipixel.ops.local import START, Whole
+from minipixel.plan.weights import Leaves, Unplanned
+
+POINTWISE = {
+    *("dropout", "relu", "prelu", "elu", "concat_elu", "gate", "linear_gate", "tanh", "sigmoid", "exp", "log"),
+    *("power", "scale", "multiply", "concat"),
+}
+OTHER_WIDTH = {"concat_elu", "gate", "linear_gate", "concat"}
+INPUTS = {"concat": (2, 0), "multiply": (2, 0), "scale": (1, 1), "prelu": (1, 1)}
+"""How many maps, and how many arrays without pixels, a pointwise op reads, unless it is one map alone."""
+
+READS_X = {"prelu", "elu", "concat_elu", "linear_gate", "gate", "scale", "multiply", "log", "power"}
+READS_Y = {"relu", "tanh", "sigmoid", "exp"}
+"""What the way back needs of a pointwise value: what it read (READS_X), what it computed (READS_Y), or neither."""
+
+
+class Rows:
+    """How the slots of a map are cut into steps: those of step r are `start[r]` to `start[r + 1]`, the last excluded.
+
+    `columns[r]` is the column of the first; `row_of[s]` the step of slot s.
+    """
+
+    def __init__(self, start: np.ndarray, columns: np.ndarray) -> None:
+        self.start, self.columns, self.steps = start, columns, len(start) - 1
+        self.width, self.slots = int(np.diff(start).max(initial=0)), int(start[-1])
+        self.row_of = np.repeat(np.arange(self.steps), np.diff(start))
+
+
+class Value:
+    """One value; what it adds up or is a function of, and what the following files find out about it.
+
+    `products` are (source, table, weight), `maps` (source, table), `biases` weights, which are (leaf, index): see
+    weights.py. A pointwise value reads its `inputs` at its own slots; `weight` is its slope or its factor. `learns`
+    says whether the way back comes here at all.
+    """
+
+    def __init__(self, kind: str, K: int, rows: Rows, name: str = "", learns: bool = False) -> None:
+        self.kind, self.K, self.rows, self.name, self.learns = kind, K, rows, name, learns
+        self.products: list[Any] = []
+        self.maps: list[Any] = []
+        self.biases: list[Any] = []
+        self.inputs: list[Value] = []
+        self.weight: Any = None
+        self.static: dict[str, Any] = {}
+        self.rectified = self.moves = False
+        self.readers: list[tuple[Value, Any]] = []  # each with its table, None for its own slot
+        self.group = -1
+        self.own: Any = None  # of scans: how they read their own states
+
+    def sources(self) -> list[tuple["Value", Any]]:
+        """All that it reads, each with its table."""
+        return [*[(s, t) for s, t, _ in self.products], *self.maps, *[(source, None) for source in self.inputs]]
+
+    def __repr__(self) -> str:
+        return f"{self.kind}{' relu' * self.rectified}({self.K}) {self.name}"
+
+
+class Scan:
+    """How a scan reads its own states: `table` and `weight` those it multiplies, `above` the one each cell keeps.
+
+    Start states stand in slots of their own, behind all others: `started` says which of h and c have any but zeros.
+    """
+
+    def __init__(self, table: np.ndarray, weight: Any, above: np.ndarray, start: list[Any]) -> None:
+        self.table, self.weight, self.above, self.start = table, weight, above, start
+
+
+class Values:
+    """The values of a trace, each after those that it reads; `of` finds that of a node.
+
+    `together`: how many pixels a step should have at least, where that many rows of a map may go together.
+    """
+
+    def __init__(self, trace: Any, together: int) -> None:
+        self.trace, self.together = trace, together
+        self.leaves, self.values, self.of = Leaves(trace.condition), [], {}  # type: ignore[var-annotated]
+        self._rows: dict[Any, Rows] = {}
+        self._uses: dict[Any, int] = {}
+        for node in trace.nodes:
+            for source, _ in node.reads:
+                self._uses[source] = self._uses.get(source, 0) + 1
+        output = trace.output
+        self._uses[output.node] = self._uses.get(output.node, 0) + 1
+        for node in trace.nodes:
+            if node.local is None:
+                learns = node.constant and self.leaves.learns(node.tensor)
+                self.of[node] = self._append(Value("input", node.K, self.rows(node), node.name, learns))
+            else:
+                self.of[node] = self._value(node)
+        self.out = self.of[output.node]
+        slots = self.slots(output.node)
+        self.out_slots = np.where(output.index >= 0, slots[np.maximum(output.index, 0)], -1)
+        self._drop_unread()
+        of_image = {id(self.of[trace.image])}
+        for value in self.values:
+            if any(id(source) in of_image for source, _ in value.sources()):
+                of_image.add(id(value))
+        self.values.sort(key=lambda value: id(value) in of_image)  # first what comes of the condition alone
+        for value in self.values:
+            for source, table in value.sources():
+                source.readers.append((value, table))
+            if value.own is not None:
+                value.readers.append((value, value.own.table))
+
+    # --- where pixels stand -------------------------------------------------------------------------------------------
+
+    def rows(self, node: Any) -> Rows:
+        """The steps of a node's values."""
+        (H, W), own = node.size, node.own
+        key = (H, W, None if own is None else own.inside.tobytes())
+        if key not in self._rows:
+            if own is None:
+                some = W * max(1, self.together // max(1, W))
+                start = np.array([*range(0, H * W, max(1, some)), H * W])
+                columns = np.zeros(len(start) - 1, int)
+            else:
+                inside = own.inside.reshape(H, W)
+                start, columns = np.concatenate([[0], np.cumsum(inside.sum(axis=1))]), inside.argmax(axis=1)
+            self._rows[key] = Rows(start, columns)
+        return self._rows[key]
+
+    @staticmethod
+    def slots(node: Any) -> np.ndarray:
+        """The slot of each pixel of a node; -1 for one that a scan does not compute."""
+        if node.own is None:
+            return np.arange(node.pixels)
+        return np.where(node.own.inside, np.cumsum(node.own.inside) - 1, -1)
+
+    def table(self, node: Any, source: Any, look: Any) -> np.ndarray:
+        """Which slots of the source each slot of the node sees: (S, T)."""
+        index = look.index if node.own is None else look.index[node.own.inside]
+        return np.where(index >= 0, self.slots(source)[np.maximum(index, 0)], -1)
+
+    # --- one node -----------------------------------------------------------------------------------------------------
+
+    def _append(self, value: Value) -> Value:
+        self.values.append(value)
+        return value
+
+    def _value(self, node: Any) -> Value:
+        op, static = node.tensor.call
+        kind, looks = node.local.kind, [(source, look, self.table(node, source, look)) for source, look in node.reads]
+        if op is not OPS.get(op.__name__):
+            raise Unplanned(f"{op.__name__}, an op of your own, in {node.name}")
+        given = zip(node.tensor.inputs, node.local.inputs, strict=True)
+        wholes = [(tensor, whole) for tensor, whole in given if isinstance(whole, Whole)]
+        value = Value("sum", node.K, self.rows(node), node.name, True)
+        if kind == "linear":
+            (source, _, table), ((tensor, whole), (bias, _)) = looks[0], wholes
+            value.products.append((self.of[source], table, self.leaves.weight(tensor, whole, table.shape[1], source.K)))
+            if bias is not None:
+                value.biases.append(self.leaves.bias(bias, node.K))
+        elif kind == "add":
+            for source, _, table in looks:
+                self._add(value, source, table)
+            value.biases += [self.leaves.bias(tensor, node.K) for tensor, _ in wholes]
+        elif kind == "lstm_scan":
+            value.kind = "scan"
+            self._scan(value, node, looks[0], wholes)
+        else:
+            return self._pointwise(node, value, kind, looks, wholes, static)
+        value.learns = value.kind == "scan" or self._learns(value)
+        return self._append(value)
+
+    def _learns(self, value: Value) -> bool:
+        weights = [weight for _, _, weight in value.products] + value.biases
+        weights += [] if value.weight is None else [value.weight]
+        return any(self.leaves.is_trained(leaf) for leaf, _ in weights) or any(s.learns for s, _ in value.sources())
+
+    def _add(self, value: Value, source: Any, table: np.ndarray) -> None:
+        """One summand: what stands at `table`; a single channel goes to all."""
+        if source.K != value.K:
+            ones = self.leaves.constant(np.ones((1, 1, value.K)))
+            value.products.append((self.of[source], table, ones))
+        elif not self._absorb(value, source, table):
+            value.maps.append((self.of[source], table))
+
+    def _absorb(self, value: Value, source: Any, table: np.ndarray) -> bool:
+        """Compute a sum that nobody else reads where it is read, through `table`, which may move its pixels."""
+        other = self.of[source]
+        alone = self._uses[source] == 1 and other.kind == "sum" and not other.rectified
+        repeated = len(table) > other.rows.slots and other.products  # what is told all pixels alike is computed once
+        if not alone or repeated or (other.biases and (table < 0).any()):
+            return False
+        move = table[:, 0]
+        value.products += [(s, np.where(move[:, None] >= 0, t[move], -1), w) for s, t, w in other.products]
+        value.maps += [(s, np.where(move[:, None] >= 0, t[move], -1)) for s, t in other.maps]
+        value.biases += other.biases
+        self.values.remove(other)
+        return True
+
+    def _pointwise(self, node: Any, value: Value, kind: str, looks: Any, wholes: Any, static: Any) -> Value:
+        if kind == "multiply" and wholes:
+            kind = "scale"
+        if kind not in POINTWISE or (len(looks), len(wholes)) != INPUTS.get(kind, (1, 0)):
+            raise Unplanned(f"{kind} as it stands in {node.name}")
+        value.kind, value.static = kind, static
+        for source, _, table in looks:
+            value.inputs.append(self._moved(node, source, table, source.K if kind in OTHER_WIDTH else node.K))
+        if wholes:
+            value.weight = self.leaves.bias(wholes[0][0], node.K)
+        x = value.inputs[0]
+        if kind == "relu" and x.kind == "sum" and not x.rectified and (self._uses[looks[0][0]] == 1 or x.moves):
+            x.rectified = True
+            return x
+        value.learns = self._learns(value)
+        return self._append(value)
+
+    def _moved(self, node: Any, source: Any, table: np.ndarray, K: int) -> Value:
+        """What a pointwise value reads: the source, or a copy of it with its pixels moved, or its one channel spread."""
+        if is_identity(table) and self.of[source].rows is self.rows(node) and source.K == K:
+            return self.of[source]
+        copy = Value("sum", K, self.rows(node), node.name)
+        copy.moves = True
+        self._add(copy, source, table)
+        copy.learns = self._learns(copy)
+        return self._append(copy)
+
+    def _scan(self, value: Value, node: Any, z: Any, wholes: Any) -> None:
+        """An LSTM: what its gates are told adds up in place; cells of more than LANES channels want another order."""
+        (tensor, whole), *start = wholes
+        source, _, table = z
+        K, order = node.K, gate_order(node.K)
+        if not self._absorb(value, source, table):
+            value.maps.append((self.of[source], table))
+        if (order != np.arange(4 * K)).any():
+            eye = self.leaves.constant(np.eye(4 * K)[None])
+            value.products += [(s, t, eye) for s, t in value.maps]
+            value.maps = []
+            value.products = [(s, t, (leaf, index[..., order])) for s, t, (leaf, index) in value.products]
+            value.biases = [(leaf, index[order]) for leaf, index in value.biases]
+        inside, slots, P = node.own.inside, self.slots(node), int(node.own.inside.sum())
+        started = [tensor is not None for tensor, _ in start]
+
+        def place(index: np.ndarray, from_start: bool) -> np.ndarray:
+            """Slots of states; the start state stands from P on, once for each column, -1 where nobody reads it."""
+            found = np.where(index >= 0, slots[np.maximum(index, 0)], -1)
+            return np.where((index == START) & from_start, P, found)[inside]
+
+        own = place(node.own.index, started[0])
+        leaf, index = self.leaves.weight(tensor, whole, own.shape[1], K)
+        above = place(node.own.above, True)
+        states = [None if tensor is None else self.leaves.bias(tensor, K) for tensor, _ in start]
+        value.own = Scan(own, (leaf, index[..., order]), above, states)
+
+    def _drop_unread(self) -> None:
+        """Leave out what the output does not depend on."""
+        needed, stack = {id(self.out)}, [self.out]
+        while stack:
+            for source, _ in stack.pop().sources():
+                if id(source) not in needed:
+                    needed.add(id(source))
+                    stack.append(source)
+        self.values = [value for value in self.values if id(value) in needed or value.kind == "input"]
+
+
+def gate_order(K: int) -> np.ndarray:
+    """Where in [o, f, i, g] (4K,) stands what a cell keeps in each place: LANES of each gate, then the next."""
+    gates = np.arange(4 * K).reshape(4, K)
+    return np.concatenate([gates[:, k : k + LANES].ravel() for k in range(0, K, LANES)])
+
+
+def is_identity(table: Any) -> bool:
+    """Whether each slot sees its own alone."""
+    return table is None or (table.shape[1] == 1 and np.array_equal(table[:, 0], np.arange(len(table))))
+
+
+def span(source: Value, table: Any, reader: Value) -> tuple[int, int]:
+    """How many rows from its own a reader looks, at least and at most; (0, 0) where it looks at its own pixel."""
+    if table is None:
+        return 0, 0
+    if source.rows is not reader.rows:
+        return -math.inf, math.inf  # type: ignore[return-value]
+    seen = (table >= 0) & (table < source.rows.slots)
+    apart = (source.rows.row_of[np.where(seen, table, 0)] - reader.rows.row_of[:, None])[seen]
+    return (int(apart.min()), int(apart.max())) if apart.size else (0, 0)

@@ -1,0 +1,183 @@
+"""Which weight stands where: from a model's parameters to one flat array that the walker reads, and back.
+
+A `leaf` is what no pixel reaches: a parameter, what ops made of parameters (a weight-normalised kernel), a constant.
+Masks, open taps, the order of gates, a bias that is repeated: all of it is one array of numbers that says which number
+of a leaf stands where, counted from 1, 0 where a mask shuts it. To find it, an op's own `shaped` is run on 1, 2, 3 ...
+The same array, read backwards, takes gradients home. Leaves are packed once a step, for all shards.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minipixel.nn.module import Parameter
+from minipixel.tensor import Tensor, gradients, inputs_first
+
+WIDE = 128
+"""A bias is repeated to this many numbers, or up to K - 1 more: see kernels/rows.py."""
+LINE = 16
+"""What stands in the flat array begins at a multiple of this."""
+
+
+class Unplanned(Exception):
+    """What the plan has no opcode for: the model runs as it is written."""
+
+
+class Leaves:
+    """The leaves of a trace, and their places in the flat array of weights, which has `size` numbers."""
+
+    def __init__(self, condition: Any) -> None:
+        self.condition, self.size = condition, 0
+        self.tensors: list[Any] = []
+        self._of: dict[int, int] = {}
+        self.entries: list[tuple[int, int, np.ndarray, int]] = []  # place, leaf, numbers; the period of a repeated bias
+        self.turned: list[tuple[int, int, tuple[int, ...]]] = []
+
+    def number(self, tensor: Any) -> int:
+        """The number of a leaf."""
+        if id(tensor) not in self._of:
+            if isinstance(tensor, Tensor) and any(x is self.condition for x in inputs_first(tensor)):
+                raise Unplanned("a weight that is made from the condition")
+            self._of[id(tensor)] = len(self.tensors)
+            self.tensors.append(tensor)
+        return self._of[id(tensor)]
+
+    def learns(self, tensor: Any) -> bool:
+        """Whether a leaf is, or is made of, a parameter."""
+        return isinstance(tensor, Tensor) and any(isinstance(x, Parameter) for x in inputs_first(tensor))
+
+    def is_trained(self, leaf: int) -> bool:
+        """The same of a leaf by its number."""
+        return self.learns(self.tensors[leaf])
+
+    def weight(self, tensor: Any, whole: Any, T: int, K_in: int) -> tuple[int, np.ndarray]:
+        """A leaf as an op wants it: which of its numbers stand where in (T, K_in, K_out)."""
+        numbers = np.arange(1, 1 + math.prod(tensor.shape), dtype=np.int32).reshape(tensor.shape)
+        return self.number(tensor), np.asarray(whole.shaped(numbers)).reshape(T, K_in, -1)
+
+    def bias(self, tensor: Any, K: int) -> tuple[int, np.ndarray]:
+        """A leaf that is the same for all pixels and images: which of its numbers stands in each of K channels."""
+        shape = getattr(tensor, "shape", ())
+        if math.prod(shape[:-1]) != 1 or (shape and shape[-1] not in (1, K)):
+            raise Unplanned(f"an array of shape {tuple(shape)} beside a map")
+        numbers = np.arange(1, 1 + math.prod(shape), dtype=np.int32)
+        return self.number(tensor), np.broadcast_to(numbers.reshape(-1), (K,))
+
+    def constant(self, array: np.ndarray) -> tuple[int, np.ndarray]:
+        """A weight that is none of the model's."""
+        numbers = np.arange(1, 1 + array.size, dtype=np.int32).reshape(array.shape)
+        return self.number(array), numbers
+
+    # --- places -------------------------------------------------------------------------------------------------------
+
+    def room(self, n: int) -> int:
+        """The place of n more numbers."""
+        at, self.size = self.size, -(-(self.size + n) // LINE) * LINE
+        return at
+
+    def put(self, weight: tuple[int, np.ndarray]) -> int:
+        """The place of a weight (T, K_in, K_out), and of its gradient."""
+        leaf, index = weight
+        at = self.room(index.size)
+        self.entries.append((at, leaf, index.ravel(), 0))
+        return at
+
+    def put_repeated(self, biases: list[tuple[int, np.ndarray]], K: int) -> tuple[int, int]:
+        """The place of a sum of biases, repeated so that loops over it are long, and its length."""
+        length = -(-WIDE // K) * K
+        at = self.room(length)
+        self.entries += [(at, leaf, np.resize(index, length), K) for leaf, index in biases]
+        return at, length
+
+    def put_turned(self, weight: tuple[int, np.ndarray], at: int) -> int:
+        """The place, counted from behind all that have gradients, of the weight at `at` as (T, K_out, K_in)."""
+        place = sum(math.prod(shape) for _, _, shape in self.turned)
+        self.turned.append((place, at, weight[1].shape))
+        return place
+
+
+class Packer:
+    """The numbers of a table's leaves, gathered for the walker, and gradients scattered back."""
+
+    def __init__(self, leaves: Leaves) -> None:
+        self.leaves = leaves.tensors
+        self.condition = leaves.condition
+        self.trained = [leaves.learns(tensor) for tensor in leaves.tensors]
+        self.size = leaves.size
+        self.sizes = [math.prod(getattr(tensor, "shape", ())) for tensor in leaves.tensors]
+        self.start = np.concatenate([[1], 1 + np.cumsum(self.sizes)]).astype(np.int64)
+        self.slices: list[tuple[int, int, int]] = []  # place, where from, how many
+        self.repeated: list[tuple[int, np.ndarray, int, int]] = []  # place, where from, length, period
+        self.turned = leaves.turned
+        self.all = self.size + sum(math.prod(shape) for _, _, shape in self.turned)
+        places, sources = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for at, leaf, index, period in leaves.entries:
+            source = np.where(index > 0, index + (self.start[leaf] - 1), 0).astype(np.int64)
+            if period:
+                self.repeated.append((at, source, len(source), period))
+            elif (source == source[0] + np.arange(len(source))).all() and source[0] > 0:
+                self.slices.append((at, int(source[0]), len(source)))
+            else:
+                places.append(at + np.flatnonzero(source))
+                sources.append(source[source > 0])
+        self.places, self.sources = np.concatenate(places), np.concatenate(sources)
+        self.tied = len(np.unique(self.sources)) < len(self.sources)  # then gradients have to be added one by one
+
+    def tensors(self) -> list[Any]:
+        """The leaves as they are now: made again by the ops that made them, on the tape if one is kept."""
+        again: dict[int, Any] = {}
+
+        def evaluate(x: Any) -> Any:
+            if not isinstance(x, Tensor) or x.call is None:
+                return x
+            if id(x) not in again:
+                op, static = x.call
+                again[id(x)] = op(*[evaluate(y) for y in x.inputs], **static)
+            return again[id(x)]
+
+        return [evaluate(tensor) for tensor in self.leaves]
+
+    def pack(self, tensors: list[Any], dtype: Any) -> np.ndarray:
+        """All weights in their places: (all,), with each weight whose gradient is read turned behind them."""
+        parts = [np.zeros(1, dtype)]
+        parts += [np.ravel(x.data if isinstance(x, Tensor) else np.asarray(x)) for x in tensors]
+        flat, packed = np.concatenate(parts, dtype=dtype, casting="unsafe"), np.zeros(self.all, dtype)
+        packed[self.places] = flat[self.sources]
+        for at, source, count in self.slices:
+            packed[at : at + count] = flat[source : source + count]
+        for at, index, length, _ in self.repeated:
+            packed[at : at + length] += flat[index]
+        for place, at, (T, K_in, K_out) in self.turned:
+            there = self.size + place
+            weight = packed[at : at + T * K_in * K_out].reshape(T, K_in, K_out)
+            packed[there : there + weight.size].reshape(T, K_out, K_in)[...] = weight.swapaxes(1, 2)
+        return packed
+
+    def unpack(self, packed_g: np.ndarray) -> list[np.ndarray]:
+        """The gradient of each leaf, flat, from those of the numbers in their places: views of one array."""
+        flat = np.zeros(int(self.start[-1]), packed_g.dtype)
+        if self.tied:
+            np.add.at(flat, self.sources, packed_g[self.places])
+        else:
+            flat[self.sources] = packed_g[self.places]
+        for at, source, count in self.slices:
+            flat[source : source + count] += packed_g[at : at + count]
+        for at, index, length, period in self.repeated:
+            np.add.at(flat, index[:period], packed_g[at : at + length].reshape(-1, period).sum(axis=0))
+        return [flat[a:b] for a, b in zip(self.start[:-1], self.start[1:], strict=True)]
+
+    def home(self, tensors: list[Any], packed_g: np.ndarray, parameters: list[Any]) -> list[Any]:
+        """The gradients of parameters, from those of the leaves that were made of them; None where there are none."""
+        place = {id(parameter): i for i, parameter in enumerate(parameters)}
+        found: list[Any] = [None] * len(parameters)
+        for tensor, g, trained in zip(tensors, self.unpack(packed_g), self.trained, strict=True):
+            if not trained:
+                continue
+            g = g.reshape(tensor.shape)
+            direct = id(tensor) in place
+            for i, part in [(place[id(tensor)], g)] if direct else enumerate(gradients(tensor, parameters, g)):
+                if part is not None:
+                    found[i] = part if found[i] is None else found[i] + part
+        return found
+
