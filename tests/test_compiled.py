@@ -89,10 +89,13 @@ def used(monkeypatch):
     return names
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-10), ("float32", 1e-5)])
+@pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-10), ("float32", 5e-5)])
 @pytest.mark.parametrize(("name", "model", "shape", "options"), CASES)
 def test_a_layer_equals_its_definition(used, dtype, bound, name, model, shape, options):
-    """Loss and gradients within `bound` of the largest number of each."""
+    """Loss and gradients within `bound` of the largest number of each.
+
+    That of float32 is what float32 itself, as it is written, keeps to beside float64, whatever is dropped: 4e-5.
+    """
     model = models.MODELS[model](shape, 4, **options, dtype=dtype, rng=0)
     images = np.random.default_rng(0).integers(0, 4, (3, *shape), dtype=np.uint8)
     if not model.initialized:

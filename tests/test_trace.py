@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from draw_table import drawn
 from model_table import KINDS, SMALL, Case, shaken
-from trace_table import CONDITIONED, RAW, REFUSED, SEEN, Row
+from trace_table import CONDITIONED, DRAWING, RAW, REFUSED, SEEN, Between, Row
 
 import minipixel as mp
 from minipixel import nn, ops
 from minipixel.causality import structure
 from minipixel.clock import Trace
+from minipixel.draws import Draws, Kept, TracedDraws
 from minipixel.errors import TraceError
 from minipixel.sampling import SAMPLERS, Naive, program_of
 
@@ -239,3 +240,108 @@ def test_other_threads_see_their_numbers():
     assert len(found) >= 3
     for scores in found:
         np.testing.assert_array_equal(scores, wanted)
+
+
+# --- passes in training -----------------------------------------------------------------------------------------------
+
+DROPPING = {
+    "pixelcnn": lambda: mp.models.PixelCNN((5, 4, 1), 3, hidden=4, blocks=3, dropout=0.3, num_classes=2),
+    "pixelcnnpp": lambda: mp.models.PixelCNNpp((5, 4, 1), 3, filters=4, resnets=1, dropout=0.25),
+    "one's own": lambda: with_rng(lambda model, y, rng: twice_dropped(y, rng)),
+}
+
+
+def twice_dropped(y, rng):
+    """What is drawn for one map, dropped from two."""
+    if rng is None:
+        return ops.tanh(y) + y
+    keep = rng.keep(0.5, y.shape)
+    return ops.dropout(ops.tanh(y), keep=keep, rate=0.5) + ops.dropout(y, keep=keep, rate=0.5)
+
+
+def with_rng(between):
+    """A PixelCNN whose features meet `between(model, y, rng)`."""
+
+    def forward(self, x, condition=None, rng=None):
+        return self.top(self.residuals(between(self, self.stem(x), rng), None, None))
+
+    model = type("Drawing", (Between,), {"forward": forward})((3, 4, 1), 3, hidden=4, blocks=1, dtype="float64")
+    model.cache = {}
+    return model
+
+
+class Noted(Draws):
+    """Draws that take down what they are asked for."""
+
+    def keep(self, rate, shape):
+        self.asked = [*getattr(self, "asked", []), (self.layers, rate, shape)]
+        return super().keep(rate, shape)
+
+
+@pytest.mark.parametrize("name", DROPPING)
+def test_what_is_dropped_in_training_is_traced(name):
+    """Each dropout is a node, which says what `Draws` would draw for it; that of any other pass is not changed."""
+    model = DROPPING[name]()
+    trace, plain = Trace(model, dropping=True), Trace(model)
+    nodes = [node for node in trace.nodes if node.local is not None and node.local.kind == "dropout"]
+    assert len(plain.nodes) == len(trace.nodes) - len(nodes)
+    assert not [node for node in plain.nodes if node.local is not None and node.local.kind == "dropout"]
+    draws, labels = Noted((1, 2)), np.zeros(1, int) if model.conditions.num_classes else None
+    model.loss(np.zeros((1, *model.image_shape), int), labels, rng=draws)
+    said = {(keep.layer, keep.rate, keep.shape) for keep in (node.tensor.call[1]["keep"] for node in nodes)}
+    assert sorted(said) == draws.asked and draws.asked
+    for node in nodes:
+        ((source, look),) = node.reads
+        assert source.size == node.size and source.K == node.K == node.tensor.call[1]["keep"].shape[-1]
+        np.testing.assert_array_equal(look.index, np.arange(node.pixels)[:, None])
+        np.testing.assert_array_equal(look.channels, np.eye(node.K, dtype=bool))
+        rate = node.tensor.call[1]["rate"]
+        gathered = np.random.default_rng(0).normal(size=(node.pixels, 2, node.K))
+        np.testing.assert_array_equal(node.local.compute(gathered), gathered * (1 / (1 - rate)))
+    assert trace.holds(model) and plain.holds(model)
+
+
+def test_another_rate_counts_in_training_alone():
+    model = DROPPING["pixelcnn"]()
+    trace, plain = Trace(model, dropping=True), Trace(model)
+    model.blocks[1].drop.rate = 0.4
+    assert plain.holds(model) and not trace.holds(model)
+    model.blocks[1].drop.rate = 0.3
+    assert trace.holds(model)
+    model.blocks[1].drop.rate = 0
+    assert plain.holds(model) and not trace.holds(model)
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_what_is_drawn_otherwise_is_refused_by_name(name):
+    between, says = DRAWING[name]
+    model = with_rng(lambda model, y, rng: y if rng is None else between(model, y, rng))
+    with pytest.raises(TraceError, match=says) as error:
+        Trace(model, dropping=True)
+    assert str(error.value).startswith("clock: got ") and "\n" not in str(error.value)
+    assert "wanted " in str(error.value) and "; " in str(error.value)
+    assert not model.cache
+    Trace(model)
+
+
+def test_all_that_a_generator_has_is_refused():
+    """So that what a later NumPy adds to it is, too."""
+
+    def refuse(what):
+        raise TraceError(what)
+
+    draws = TracedDraws(refuse, lambda: None)
+    names = [name for name in dir(np.random.Generator) if not name.startswith("_")]
+    assert len(names) > 40 and isinstance(draws, np.random.Generator)
+    for name in names:
+        with pytest.raises(TraceError, match=rf"^{name}$"):
+            getattr(draws, name)
+
+
+def test_what_stands_for_what_is_kept():
+    draws = TracedDraws(print, lambda: None)
+    first, second = draws.keep(0.5, (2, 3, 1, 4)), draws.keep(0.5, (2, 3, 1, 4))
+    other = TracedDraws(print, lambda: None).keep(0.5, (2, 3, 7, 4))
+    assert first == other and hash(first) == hash(other) and first != second and first != Kept(draws, 0, 0.4, (1,))
+    assert (first.layer, second.layer, first.shape) == (0, 1, (2, 3, 1, 4))
+    assert np.asarray(first).all() and np.asarray(first).shape == (2, 3, 1, 4) and np.asarray(first).dtype == bool

@@ -5,6 +5,7 @@ the clock follows: its proof is right, and all samplers agree. `REFUSED` has num
 words that name them. Each row buys the checks in tests/test_trace.py.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -342,3 +343,39 @@ RAW = [  # what works on plain arrays alone, which all passes get but the clock'
     ),
     Row("an assertion", asserts_arrays, r"AssertionError \(.*\) from a traced pass alone, after stem \(conv2d\)"),
 ]
+
+
+# --- what is drawn in training ----------------------------------------------------------------------------------------
+
+
+def remembers_what_was_kept(model, y, rng):
+    model.cache.setdefault("keep", rng.keep(0.5, y.shape))
+    return ops.dropout(y, keep=model.cache["keep"], rate=0.5)
+
+
+def drops_by_chance(model, y, rng):
+    return ops.dropout(y, keep=np.random.default_rng().random(y.shape) < 0.5, rate=0.5)
+
+
+# What a model may do with the `rng` of a pass in training, and the words by which the clock refuses it.
+DRAWING = {
+    "normal": (lambda model, y, rng: y + rng.normal(size=y.shape[-1]), r"rng\.normal, drawn from rng directly, after"),
+    "random": (lambda model, y, rng: y * rng.random(), r"rng\.random, drawn from rng directly, after"),
+    "spawned": (lambda model, y, rng: y * rng.spawn(1)[0].random(), r"rng\.spawn, drawn from rng directly"),
+    "its bits": (lambda model, y, rng: y * rng.bit_generator.random_raw(), r"rng\.bit_generator, drawn"),
+    "a copy": (lambda model, y, rng: y * copy.deepcopy(rng).random(), r"rng\.copy, drawn"),
+    "keep as a factor": (lambda model, y, rng: y * rng.keep(0.5, y.shape), r"what rng\.keep drew read in forward"),
+    "keep by NumPy": (
+        lambda model, y, rng: y * np.asarray(rng.keep(0.5, y.shape)).mean(),
+        r"what rng\.keep drew read in forward",
+    ),
+    "keep compared": (lambda model, y, rng: y * float(rng.keep(0.5, y.shape) == 1), r"what rng\.keep drew read"),
+    "keep negated": (
+        lambda model, y, rng: y * ~rng.keep(0.5, y.shape),
+        r"TypeError \(bad operand .* traced pass alone",
+    ),
+    "an op of one's own": (lambda model, y, rng: times(y, by=rng.keep(0.5, y.shape)), r"what rng\.keep drew read"),
+    "a keep of the first pass": (remembers_what_was_kept, r"what rng\.keep drew in an earlier pass, given to dropout"),
+    "chance of its own": (drops_by_chance, r"keep= of dropout after stem.* from pass to pass"),
+    "its key": (lambda model, y, rng: y * float(rng.key[0]), r"AttributeError .* 'key'.* from a traced pass alone"),
+}

@@ -8,6 +8,7 @@ import numpy as np
 
 from minipixel.backend import to_cpu
 from minipixel.clock.sealed import Sealed
+from minipixel.draws import Kept
 from minipixel.tensor import Tensor
 
 
@@ -19,6 +20,8 @@ def fingerprint(given: Any, refuse: Callable[[Tensor], Any]) -> Any:
     data = given.data if isinstance(given, Tensor) else given
     if isinstance(data, Sealed):
         return refuse(data.tensor)
+    if isinstance(data, Kept):
+        return Kept, data.layer, repr(data.rate)
     if hasattr(data, "dtype") and hasattr(data, "shape"):
         array = np.ascontiguousarray(to_cpu(data))
         return array.dtype.str, tuple(data.shape), hashlib.blake2b(array.tobytes(), digest_size=16).digest()

@@ -22,7 +22,9 @@ from minipixel import kernels
 from minipixel.clock.fingerprint import fingerprint, of_one
 from minipixel.clock.sealed import Sealed
 from minipixel.clock.twins import twin_of
+from minipixel.draws import Draws, Kept, TracedDraws
 from minipixel.errors import TraceError
+from minipixel.ops.pointwise import dropout
 from minipixel.tensor import Tensor, no_grad, observed
 
 
@@ -64,8 +66,8 @@ class Pass:
 
     It runs on a `twin` of the model, which is left as the pass left it. `steps` are its ops, `values` has each Value by
     the identity of its Tensor; `output` is the last Value, None if that is a constant. Compared with an earlier pass,
-    `like`, nothing is computed. Raises TraceError where numbers are read off the tape, and DifferenceError where the
-    two passes are not alike.
+    `like`, nothing is computed. With `dropping`, or if `like` has it, it is a pass in training, given TracedDraws.
+    Raises TraceError where numbers are read off the tape, and DifferenceError where the two passes are not alike.
     """
 
     def __init__(
@@ -77,8 +79,12 @@ class Pass:
         condition: int = 0,
         other_weights: bool = False,
         N: int = 1,
+        dropping: bool = False,
     ) -> None:
         self.like, self.N, self.xp = like, N, model.xp
+        self.dropping: bool = dropping if like is None else like.dropping
+        self.draws = TracedDraws(self._draw, self._look) if self.dropping else None
+        self._may_look = False
         self.steps: list[Step] = []
         self.values: dict[int, Value] = {}
         self.refusal: TraceError | None = None
@@ -91,7 +97,7 @@ class Pass:
         self.condition = None if told is None else self._leaf("condition", told)
         try:
             with kernels.as_written(), observed(self), np.errstate(all="ignore"):
-                output = self._source(twin.forward(self.image, self.condition))
+                output = self._source(twin.forward(self.image, self.condition, *self._rng(self.draws)))
         except TraceError:
             raise
         except Exception as error:
@@ -101,6 +107,7 @@ class Pass:
             raise self.refusal from error
         if self.refusal is not None:
             raise self.refusal  # the model caught it, and went on
+        self._may_look = True
         self.output = output if isinstance(output, Value) else None
         if like is not None:
             self._compare_ends(like)
@@ -169,10 +176,14 @@ class Pass:
         name = f"{layer} ({lifted.__name__})" if weighted else f"{lifted.__name__} after {layer or 'the image'}"
         inputs = [s.key if isinstance(s, Value) else self._fingerprint(of_one(s), name) for s in sources]
         given = self._fingerprint(static, name)
+        if any(isinstance(part, Kept) and part.draws is not self.draws for part in static.values()):
+            self._refuse(f"what rng.keep drew in an earlier pass, given to {name}", "draw it anew in each pass")
         batched = any(value.batched for value in values)
         if self.like is None:
+            self._may_look = lifted is dropout
             with observed(None), no_grad():
                 array = lifted(*[_with_numbers(source) for source in sources], **static).data
+            self._may_look = False
             shape, dtype = array.shape, array.dtype
         else:
             step, array = self._compare(self.like, lifted, name, inputs, given), None
@@ -224,7 +235,11 @@ class Pass:
     def _run_unobserved(self, model: Any, x: Any, told: Any) -> None:
         """The pass as `predict` makes it: on plain arrays."""
         with no_grad():
-            twin_of(model).forward(x, told)
+            twin_of(model).forward(x, told, *self._rng(Draws((0, 0))))
+
+    def _rng(self, rng: Any) -> tuple[Any, ...]:
+        """What a forward pass is given as its third argument, if anything."""
+        return (rng,) if self.dropping else ()
 
     def _so_far(self) -> str:
         return f"after {self.steps[-1].made.name}" if self.steps else "before its first op"
@@ -233,6 +248,15 @@ class Pass:
         """Somebody wants the numbers of a Tensor."""
         name = self.values[id(tensor)].name if id(tensor) in self.values else "what was kept of an earlier pass"
         self._refuse(f"{what} of {name} in forward", READING)
+
+    def _draw(self, name: str) -> NoReturn:
+        """Somebody wants random numbers of another kind than what dropout keeps."""
+        self._refuse(f"rng.{name}, drawn from rng directly, {self._so_far()}", KEEPING)
+
+    def _look(self) -> None:
+        """Somebody wants to know what dropout keeps: only the op itself may, as long as the pass goes on."""
+        if not self._may_look:
+            self._refuse(f"what rng.keep drew read in forward, {self._so_far()}", KEEPING)
 
     def _refuse(self, got: str, way_out: str) -> NoReturn:
         self.refusal = TraceError(f"clock: got {got}, wanted all that a pass reads on the tape; {way_out}")
@@ -243,6 +267,7 @@ class Pass:
         raise self.refusal
 
 
+KEEPING = "use nn.Dropout, or ops.dropout(x, keep=rng.keep(rate, x.shape), rate=rate)"
 READING = "use ops (mp.ops, or an @op of one's own), or method='naive'"
 
 

@@ -65,12 +65,13 @@ class Trace:
 
     `output` is a Place, since the model may end in an op that moves pixels. `condition` is the Tensor that stands for
     the condition, None if the model takes none. A constant is what the image does not reach: what is made of the
-    condition, too, unless that is a node of its own, `with_condition`.
+    condition, too, unless that is a node of its own, `with_condition`. With `dropping` it is the graph of a pass in
+    training: what a node of kind "dropout" keeps is a Kept, the `keep` of its call.
     """
 
-    def __init__(self, model: Any, *, with_condition: bool = False) -> None:
+    def __init__(self, model: Any, dropping: bool = False, *, with_condition: bool = False) -> None:
         H, W, C = model.image_shape
-        self._pass = first = Pass(model)
+        self._pass = first = Pass(model, dropping=dropping)
         _assert_alike_in_every_pass(first)
         self.condition = first.condition
         self.image = Node("the image", "the image", (H, W), C, first.image)
@@ -109,14 +110,14 @@ class Trace:
         assert tensor.call is not None
         op, static = tensor.call
         made = self._pass.values[id(tensor)]
-        if op.local is None:
+        known = self._pass.values
+        arrays = [known[id(source)].array if isinstance(source, Tensor) else source for source in tensor.inputs]
+        local = op.local and op.local(op.arrays, *arrays, **static)
+        if local is None:
             raise TraceError(
                 f"clock: got op {made.name} on the way from image to output, wanted one that says what it reads at a "
                 "pixel; give it @op(local=...), see minipixel/ops/local.py"
             )
-        known = self._pass.values
-        arrays = [known[id(source)].array if isinstance(source, Tensor) else source for source in tensor.inputs]
-        local = op.local(op.arrays, *arrays, **static)
         H, W = local.size
         reads = [
             self._through(source, look)

@@ -49,18 +49,23 @@ def function(op, x, a, b, c, R, K, w, w0, length):
         for r in range(U(R)):
             i, o = a + r * K, b + (r + r) * K
             for k in range(K):
-                v = x[i + k]
-                bent = expm1(-abs(v))
+                x[o + K + k] = expm1(-abs(x[i + k]))
+            for k in range(K):
+                v, bent = x[i + k], x[o + K + k]
                 x[o + k] = v if v > ZERO else bent
+            for k in range(K):
+                v, bent = x[i + k], x[o + K + k]
                 x[o + K + k] = bent if v > ZERO else -v
     elif op == GATE:
         K = K >> U(1)
         for r in range(U(R)):
             i, o = a + (r + r) * K, b + r * K
             for k in range(K):
-                t, s = tanh(x[i + k]), sigmoid(x[i + K + k])
-                x[i + k], x[i + K + k] = t, s
-                x[o + k] = t * s
+                x[i + k] = tanh(x[i + k])
+            for k in range(K):
+                x[i + K + k] = sigmoid(x[i + K + k])
+            for k in range(K):
+                x[o + k] = x[i + k] * x[i + K + k]
     elif op == FACTORS:
         K = K >> U(1)
         for r in range(U(R)):
@@ -138,15 +143,20 @@ def adjoint(op, x, a, b, c, R, K, w, w0, length, w_g):
             i, o = a + r * K, (r + r) * K
             for k in range(K):
                 t, s = x[b + o + k], x[b + o + K + k]
-                to_t = x[i + k] * s
-                x[c + o + k], x[c + o + K + k] = to_t * (ONE - t * t), to_t * t * (ONE - s)
+                x[c + o + k] = x[i + k] * s * (ONE - t * t)
+            for k in range(K):
+                t, s = x[b + o + k], x[b + o + K + k]
+                x[c + o + K + k] = x[i + k] * s * t * (ONE - s)
     elif op == LINEAR_GATE_X:
         for r in range(U(R)):
             i, o = a + r * K, (r + r) * K
             for k in range(K):
-                s = sigmoid(x[b + o + K + k])
-                to_v = x[i + k] * s
-                x[c + o + k], x[c + o + K + k] = to_v, to_v * x[b + o + k] * (ONE - s)
+                x[c + o + K + k] = sigmoid(x[b + o + K + k])
+            for k in range(K):
+                x[c + o + k] = x[i + k] * x[c + o + K + k]
+            for k in range(K):
+                s = x[c + o + K + k]
+                x[c + o + K + k] = x[c + o + k] * x[b + o + k] * (ONE - s)
     elif op == ELU_X:
         for i in range(n):
             x[a + i] = x[a + i] * exp(min(x[b + i], ZERO))

@@ -7,6 +7,7 @@ import numpy as np
 from minipixel import ops
 from minipixel.backend import to_cpu
 from minipixel.computing import computing
+from minipixel.draws import Draws
 from minipixel.heads import make_head
 from minipixel.models.checks import (
     MANY,
@@ -81,7 +82,7 @@ class Model(Network):
         """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P).
 
         `condition` is None, (1, 1, N, K) or (H, W, N, K): see Conditions.pixels_first. Dropout is on if there is an
-        `rng`, from which each layer draws in turn.
+        `rng`, from which each layer draws in turn: in training the Draws of these images.
         """
         raise NotImplementedError
 
@@ -97,11 +98,12 @@ class Model(Network):
     def loss(self, images: Any, condition: Any = None, *, rng: Any = None) -> Tensor:
         """The mean negative log-likelihood of integer images (N, H, W, C), in nats an image, differentiable.
 
-        `rng` (int, SeedSequence or Generator) turns dropout on, in models that have it; without one it is off.
+        `rng` (int, SeedSequence or Generator) turns dropout on, in models that have it; without one it is off. It draws
+        a key alone: what is kept of each image depends on that, and on the image's place in the batch.
         Raises ValueError for images of another shape, dtype or range.
         """
         images, condition = self.checked(images, condition)
-        dropping = None if rng is None else generator(rng)
+        dropping = None if rng is None else Draws.of(generator(rng))
         return -ops.total(self._log_prob(images, condition, dropping)) / len(images)
 
     @spelled

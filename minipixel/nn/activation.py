@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import ops
+from minipixel.draws import threshold_of
 from minipixel.nn.init import Init
 from minipixel.nn.module import Module
 from minipixel.tensor import Tensor
@@ -56,13 +57,15 @@ class Dropout(Module):
     def keep(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """True with probability 1 - rate, each element alone: booleans of that shape.
 
-        Four elements share the 64 bits of one draw, so the rate is met to 2 ** -17 (at 0.5 exactly), in a quarter of
-        the time.
+        The Draws of a pass in training know by themselves what this layer keeps, by counter. Of a plain Generator four
+        elements share the 64 bits of one draw, in a quarter of the time.
         """
+        if hasattr(rng, "keep"):
+            return rng.keep(self.rate, shape)
         n = math.prod(shape)
         draws = rng.integers(0, 2**64 - 1, -(-n // 4), np.uint64, endpoint=True)
         sixteen_bits = draws.astype("<u8", copy=False).view("<u2")[:n]
-        return (sixteen_bits >= round(self.rate * 2**16)).reshape(shape)
+        return (sixteen_bits >= threshold_of(self.rate)).reshape(shape)
 
     def __repr__(self) -> str:
         return f"Dropout({self.rate})"

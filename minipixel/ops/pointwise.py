@@ -1,7 +1,12 @@
 """Ops that act on every element alone."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from minipixel.arena import added
 from minipixel.backend import array_module
+from minipixel.draws import Kept
 from minipixel.ops.local import doubled, each, halves, pointwise, side_by_side
 from minipixel.tensor import op
 
@@ -181,7 +186,18 @@ def concat(x, y):
     return array_module(x, y).concatenate([x, y], axis=-1), vjp
 
 
-@op(compiled=True)  # no local: what it keeps is drawn for a whole map, and while an image is drawn it is off
+def _keeping(function, x, *, keep, rate):
+    """The `local` of dropout in a traced pass: pointwise, with all kept. None of a keep that is not traced.
+
+    What was drawn for a whole map is known for those pixels and images alone; while an image is drawn it is off.
+    """
+    if not isinstance(keep, Kept):
+        return None
+    local = pointwise(each)(function, x, keep=keep, rate=rate)
+    return replace(local, compute=lambda x: function(x, keep=np.ones(x.shape, bool), rate=rate)[0])
+
+
+@op(local=_keeping, compiled=True)
 def dropout(x, *, keep, rate):
     """x / (1 - rate) where `keep`, 0 elsewhere: any shape -> that shape.
 

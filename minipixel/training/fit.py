@@ -16,6 +16,7 @@ import numpy as np
 
 from minipixel import console
 from minipixel.backend import array_module
+from minipixel.draws import Draws
 from minipixel.files import alone_with
 from minipixel.models import Model
 from minipixel.models.base import rows
@@ -223,8 +224,8 @@ def _loss(
     key: tuple[int, int],
     part: slice,
 ) -> Tensor:
-    """The mean loss of a shard of the batch of (epoch, step) = key, with its own dropout: the same whenever asked."""
-    return model.loss(batch[part], rows(condition, part), rng=streams(DROPOUT, *key, part.start))
+    """The mean loss of a shard of the batch of (epoch, step) = key; what dropout keeps of an image is the batch's."""
+    return model.loss(batch[part], rows(condition, part), rng=Draws.of(streams(DROPOUT, *key), first=part.start))
 
 
 def added_up(a: Any, b: Any) -> Any:
