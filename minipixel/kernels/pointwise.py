@@ -40,95 +40,89 @@ from minipixel.kernels.rows import ZERO, U, rectify
 
 
 @jit
-def function(op, x, a, b, c, R, K, w, w0, length):
-    """A pointwise function of R rows of K numbers at a, written to b; a gate leaves its two factors at a."""
+def function(op, x, a, y, b, z, c, R, K, w, w0, length):
+    """A pointwise function of R rows of K numbers in x, and of those in z, written to y; a gate leaves its factors in x."""
     n, a, b, c, w0, length, K = U(R * K), U(a), U(b), U(c), U(w0), U(length), U(K)
     if op == RELU:
-        rectify(x, a, x, b, R * K)
+        rectify(x, a, y, b, R * K)
     elif op == CONCAT_ELU:
         for r in range(U(R)):
             i, o = a + r * K, b + (r + r) * K
             for k in range(K):
-                x[o + K + k] = expm1(-abs(x[i + k]))
-            for k in range(K):
-                v, bent = x[i + k], x[o + K + k]
-                x[o + k] = v if v > ZERO else bent
-            for k in range(K):
-                v, bent = x[i + k], x[o + K + k]
-                x[o + K + k] = bent if v > ZERO else -v
+                v = x[i + k]
+                bent = expm1(-abs(v))
+                y[o + k] = v if v > ZERO else bent
+                y[o + K + k] = bent if v > ZERO else -v
     elif op == GATE:
         K = K >> U(1)
         for r in range(U(R)):
             i, o = a + (r + r) * K, b + r * K
             for k in range(K):
-                x[i + k] = tanh(x[i + k])
-            for k in range(K):
-                x[i + K + k] = sigmoid(x[i + K + k])
-            for k in range(K):
-                x[o + k] = x[i + k] * x[i + K + k]
+                t, s = tanh(x[i + k]), sigmoid(x[i + K + k])
+                x[i + k], x[i + K + k] = t, s
+                y[o + k] = t * s
     elif op == FACTORS:
         K = K >> U(1)
         for r in range(U(R)):
             i, o = a + (r + r) * K, b + r * K
             for k in range(K):
-                x[o + k] = x[i + k] * x[i + K + k]
+                y[o + k] = x[i + k] * x[i + K + k]
     elif op == LINEAR_GATE:
         K = K >> U(1)
         for r in range(U(R)):
             i, o = a + (r + r) * K, b + r * K
             for k in range(K):
-                x[o + k] = x[i + k] * sigmoid(x[i + K + k])
+                y[o + k] = x[i + k] * sigmoid(x[i + K + k])
     elif op == ELU:
         for i in range(n):
             v = x[a + i]
-            x[b + i] = max(v, ZERO) + expm1(min(v, ZERO))
+            y[b + i] = max(v, ZERO) + expm1(min(v, ZERO))
     elif op == PRELU:
         for o in range(U(0), n, length):
             for k in range(min(length, n - o)):
                 v = x[a + o + k]
-                x[b + o + k] = v if v > ZERO else w[w0 + k] * v
+                y[b + o + k] = v if v > ZERO else w[w0 + k] * v
     elif op == SCALE:
         for o in range(U(0), n, length):
             for k in range(min(length, n - o)):
-                x[b + o + k] = x[a + o + k] * w[w0 + k]
+                y[b + o + k] = x[a + o + k] * w[w0 + k]
     elif op == TANH:
         for i in range(n):
-            x[b + i] = tanh(x[a + i])
+            y[b + i] = tanh(x[a + i])
     elif op == SIGMOID:
         for i in range(n):
             v = x[a + i]
-            x[b + i] = exp(min(v, ZERO)) / (ONE + exp(min(v, -v)))
+            y[b + i] = exp(min(v, ZERO)) / (ONE + exp(min(v, -v)))
     elif op == EXP:
         for i in range(n):
-            x[b + i] = exp(x[a + i])
+            y[b + i] = exp(x[a + i])
     elif op == LOG:
         for i in range(n):
-            x[b + i] = log(x[a + i])
+            y[b + i] = log(x[a + i])
     elif op == POWER:
         e = w[w0]
         for i in range(n):
-            x[b + i] = x[a + i] ** e
+            y[b + i] = x[a + i] ** e
     elif op == MULTIPLY:
         for i in range(n):
-            x[b + i] = x[a + i] * x[c + i]
+            y[b + i] = x[a + i] * z[c + i]
 
 
 @jit
-def adjoint(op, x, a, b, c, R, K, w, w0, length, w_g):
-    """The way back through a pointwise function: the gradient at a, what it read or computed at b."""
+def adjoint(op, g, a, x, b, y, c, R, K, w, w0, length, w_g):
+    """The way back through a pointwise function: from the gradient g, and what it read or computed, x."""
     n, a, b, c, w0, length, K = U(R * K), U(a), U(b), U(c), U(w0), U(max(length, 1)), U(K)
-    if op == RELU_X:
-        if length > U(1):
-            for o in range(U(0), n, length):
-                for k in range(min(length, n - o)):
-                    g = x[a + o + k]
-                    kept = g if x[b + o + k] > ZERO else ZERO
-                    x[a + o + k] = kept
-                    w_g[w0 + k] += kept
-        else:
-            for i in range(n):
-                g = x[a + i]
-                x[a + i] = g if x[b + i] > ZERO else ZERO
+    if op == RELU_X and length > U(1):
+        for o in range(U(0), n, length):
+            for k in range(min(length, n - o)):
+                above = g[a + o + k]
+                kept = above if x[b + o + k] > ZERO else ZERO
+                g[a + o + k] = kept
+                w_g[w0 + k] += kept
+    elif op == RELU_X:
+        for i in range(n):
+            above = g[a + i]
+            g[a + i] = above if x[b + i] > ZERO else ZERO
     elif op == CONCAT_ELU_X:
         K = K >> U(1)
         for r in range(U(R)):
@@ -136,58 +130,53 @@ def adjoint(op, x, a, b, c, R, K, w, w0, length, w_g):
             for k in range(K):
                 v = x[b + o + k]
                 slope = exp(-abs(v))
-                above, below = x[i + k], x[i + K + k]
-                x[c + o + k] = above - slope * below if v > ZERO else slope * above - below
+                above, below = g[i + k], g[i + K + k]
+                y[c + o + k] = above - slope * below if v > ZERO else slope * above - below
     elif op == GATE_X:
         for r in range(U(R)):
             i, o = a + r * K, (r + r) * K
             for k in range(K):
                 t, s = x[b + o + k], x[b + o + K + k]
-                x[c + o + k] = x[i + k] * s * (ONE - t * t)
-            for k in range(K):
-                t, s = x[b + o + k], x[b + o + K + k]
-                x[c + o + K + k] = x[i + k] * s * t * (ONE - s)
+                to_t = g[i + k] * s
+                y[c + o + k], y[c + o + K + k] = to_t * (ONE - t * t), to_t * t * (ONE - s)
     elif op == LINEAR_GATE_X:
         for r in range(U(R)):
             i, o = a + r * K, (r + r) * K
             for k in range(K):
-                x[c + o + K + k] = sigmoid(x[b + o + K + k])
-            for k in range(K):
-                x[c + o + k] = x[i + k] * x[c + o + K + k]
-            for k in range(K):
-                s = x[c + o + K + k]
-                x[c + o + K + k] = x[c + o + k] * x[b + o + k] * (ONE - s)
+                s = sigmoid(x[b + o + K + k])
+                to_v = g[i + k] * s
+                y[c + o + k], y[c + o + K + k] = to_v, to_v * x[b + o + k] * (ONE - s)
     elif op == ELU_X:
         for i in range(n):
-            x[a + i] = x[a + i] * exp(min(x[b + i], ZERO))
+            g[a + i] = g[a + i] * exp(min(x[b + i], ZERO))
     elif op == PRELU_X:
         for o in range(U(0), n, length):
             for k in range(min(length, n - o)):
-                v, g = x[b + o + k], x[a + o + k]
-                w_g[w0 + k] += ZERO if v > ZERO else g * v
-                x[a + o + k] = g if v > ZERO else g * w[w0 + k]
+                v, above = x[b + o + k], g[a + o + k]
+                w_g[w0 + k] += ZERO if v > ZERO else above * v
+                g[a + o + k] = above if v > ZERO else above * w[w0 + k]
     elif op == SCALE_X:
         for o in range(U(0), n, length):
             for k in range(min(length, n - o)):
-                g = x[a + o + k]
-                w_g[w0 + k] += g * x[b + o + k]
-                x[a + o + k] = g * w[w0 + k]
+                above = g[a + o + k]
+                w_g[w0 + k] += above * x[b + o + k]
+                g[a + o + k] = above * w[w0 + k]
     elif op == TANH_X:
         for i in range(n):
-            x[a + i] = x[a + i] * (ONE - x[b + i] * x[b + i])
+            g[a + i] = g[a + i] * (ONE - x[b + i] * x[b + i])
     elif op == SIGMOID_X:
         for i in range(n):
-            x[a + i] = x[a + i] * x[b + i] * (ONE - x[b + i])
+            g[a + i] = g[a + i] * x[b + i] * (ONE - x[b + i])
     elif op == EXP_X:
         for i in range(n):
-            x[a + i] = x[a + i] * x[b + i]
+            g[a + i] = g[a + i] * x[b + i]
     elif op == LOG_X:
         for i in range(n):
-            x[a + i] = x[a + i] / x[b + i]
+            g[a + i] = g[a + i] / x[b + i]
     elif op == POWER_X:
         e = w[w0]
         for i in range(n):
-            x[a + i] = x[a + i] * (e * x[b + i] ** (e - ONE))
+            g[a + i] = g[a + i] * (e * x[b + i] ** (e - ONE))
     elif op == MULTIPLY_X:
         for i in range(n):
-            x[c + i] = x[a + i] * x[b + i]
+            y[c + i] = g[a + i] * x[b + i]

@@ -17,7 +17,6 @@ from minipixel.kernels.opcodes import (
     CELLS_X,
     COUNT,
     DROPOUT,
-    FACTORS,
     FILL,
     FLAG,
     IN,
@@ -55,6 +54,7 @@ from minipixel.kernels.opcodes import (
     W,
     X,
 )
+from minipixel.kernels.philox import dropped
 from minipixel.kernels.pointwise import adjoint, function
 from minipixel.kernels.rows import ZERO as NOTHING
 from minipixel.kernels.rows import U, add_to, copy
@@ -235,20 +235,20 @@ def _cells(p, i, r, s, op, runs, at, work, grads, N):
 @jit
 def _pointwise(p, i, r, s, op, R, work, weights, grads, N, draw, a, b):
     KA, KB, c, w, length = p[i, A + 3], p[i, B + 3], _place(p, i, C, r, s, N), p[i, W], p[i, L]
-    if op == DROPOUT:
-        return
-    if op == PART or op == PART_X:  # A into channels X.. of B; channels X.. of A set in B, or added
-        if KA == KB and op == PART:
-            copy(work, a, work, b, R * KA)
-            return
-        for q in range(R):
+    if op == DROPOUT:  # its own adjoint
+        key, first = draw
+        dropped(work, a, work, b, R // N, N, KA, s, first, p[i, X], key, p[i, T], weights[w])
+    elif op == PART or op == PART_X:  # A into channels X.. of B; channels X.. of A set in B, or added
+        for q in range(R if KA < KB or op == PART_X else 0):
             if op == PART:
                 copy(work, a + q * KA, work, b + q * KB + p[i, X], KA)
             elif p[i, FLAG] > 0:
                 add_to(work, a + q * KA + p[i, X], work, b + q * KB, KB)
             else:
                 copy(work, a + q * KA + p[i, X], work, b + q * KB, KB)
-    elif op <= DROPOUT or op == FACTORS:
-        function(op, work, a, b, c, R, KA, weights, w, length)
+        if KA == KB and op == PART:
+            copy(work, a, work, b, R * KA)
+    elif op < DROPOUT:
+        function(op, work, a, work, b, work, c, R, KA, weights, w, length)
     else:
-        adjoint(op, work, a, b, c, R, KA, weights, w, length, grads)
+        adjoint(op, work, a, work, b, work, c, R, KA, weights, w, length, grads)
