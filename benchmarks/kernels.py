@@ -28,6 +28,23 @@ MAPS = [  # (H, N, K), taps: shards as training cuts them
     ("16x16, N 8, K 3, 7x7 A", (16, 8, 3), taps(7, "A")),
 ]
 
+SKEWED = [  # H, N, K: the gates of a Diagonal BiLSTM, and its states
+    (28, 8, 64),
+    (28, 8, 16),
+    (28, 4, 16),
+    (8, 16, 16),
+    (28, 16, 128),
+]
+LAYOUTS = {  # what is given, out of a map that is one column wider and has twice the images and features
+    "contiguous": lambda x: np.ascontiguousarray(x[:, 1:, ::2, ::2]),
+    "mirrored": lambda x: np.ascontiguousarray(x[:, 1:, ::2, ::2])[:, ::-1],
+    "a column less": lambda x: np.ascontiguousarray(x[:, :, ::2, ::2])[:, :-1],
+    "half of the features": lambda x: np.ascontiguousarray(x[:, 1:, ::2])[..., : x.shape[3] // 2],
+    "half of the images": lambda x: np.ascontiguousarray(x[:, 1:, :, ::2])[:, :, : x.shape[2] // 2],
+    "images first": lambda x: np.ascontiguousarray(x[:, 1:, ::2, ::2].transpose(2, 0, 1, 3)).transpose(1, 2, 0, 3),
+    "every other feature": lambda x: x[:, 1:, ::2, ::2],
+}
+
 
 def seconds(call):
     start = time.perf_counter()
@@ -44,16 +61,23 @@ def compare(kernel, *arguments, runs=60):
     return *np.median(times, axis=0), np.median(times[:, 0] / times[:, 1])
 
 
+def show(name, kernel, *arguments):
+    reference, override, ratio = compare(kernel, *arguments)
+    print(f"{name:42}{kernel.__name__:8}{reference:14.1f}{override:13.1f}{ratio:7.2f}")
+
+
 def main():
-    print(f"{'map, taps':26}{'kernel':8}{'reference us':>14}{'override us':>13}{'ratio':>7}")
+    rng = np.random.default_rng(0)
+    print(f"{'map, taps or layout':42}{'kernel':8}{'reference us':>14}{'override us':>13}{'ratio':>7}")
     with threadpoolctl.threadpool_limits(1):
         for name, (H, N, K), open_ in MAPS:
-            rng = np.random.default_rng(0)
-            x = rng.standard_normal((H, H, N, K)).astype(np.float32)
-            columns = rng.standard_normal((H, H, N, len(open_) * K)).astype(np.float32)
-            for kernel, arguments in ((KERNELS["im2col"], (x, open_)), (KERNELS["col2im"], (columns, open_, K))):
-                reference, override, ratio = compare(kernel, *arguments)
-                print(f"{name:26}{kernel.__name__:8}{reference:14.0f}{override:13.0f}{ratio:7.2f}")
+            show(name, KERNELS["im2col"], rng.standard_normal((H, H, N, K), np.float32), open_)
+            show(name, KERNELS["col2im"], rng.standard_normal((H, H, N, len(open_) * K), np.float32), open_, K)
+        for H, N, K in SKEWED:
+            for layout, view in LAYOUTS.items():
+                for kernel, rows, columns in (("skew", H, H), ("unskew", 2 * H - 1, H)):
+                    x = view(rng.standard_normal((rows, columns + 1, 2 * N, 2 * K), np.float32))
+                    show(f"{H}x{H}, N {N}, K {K}, {layout}", KERNELS[kernel], x)
 
 
 if __name__ == "__main__":

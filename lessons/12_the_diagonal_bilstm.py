@@ -2,7 +2,7 @@
 # # 12 The Diagonal BiLSTM, and several scales
 #
 # - *You will* scan along diagonals, plant two leaks, show a published model a pixel that it never sees, sketch first.
-# - *Reads* `ops/spatial.py`, `models/pixelrnn.py`, `models/multiscale.py`; arXiv:1601.06759, sections 3.2 to 3.5.
+# - *Reads* `kernels/reference.py`, `models/pixelrnn.py`, `models/multiscale.py`; arXiv:1601.06759, sections 3.2 to 3.5.
 # - *Before* lesson 05 for masks and blind spots, lesson 07 for PixelCNN on digits.
 # - *Takes* about a minute and a half on two cores.
 #
@@ -10,7 +10,7 @@
 # A state at (r, c) shall read the states above it, (r-1, c), and beside it, (r, c-1). No two cells of a diagonal wait
 # for each other, so a whole diagonal can be computed at once. To line it up, push row r to the right by r: both cells
 # to be read now stand in the column before. Below, pixel 13 reads 8 and 12. A scan runs down rows, so `ops.skew` also
-# turns columns into rows: its result holds the diagonals of the map as rows.
+# turns columns into rows: now diagonals are rows. It is a kernel, as `im2col` is: a definition, and the same in Numba.
 
 # %%
 import os

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minipixel import kernels
-from minipixel.kernels import KERNELS, col2im, im2col
+from minipixel.kernels import KERNELS, col2im, im2col, skew, unskew
 
 sizes = st.integers(1, 6)
 strides = st.integers(1, 4)
@@ -88,3 +88,64 @@ def test_the_size_of_a_whole_map_is_known():
 def test_other_dtypes_take_the_reference():
     x = random_map((2, 2, 1, 1)) + 1j
     np.testing.assert_array_equal(im2col(x, [(0, 0)]), x)
+
+
+# How a map (H, W, N, K) may lie in memory, made from a contiguous one.
+LAYOUTS = {
+    "contiguous": lambda x: x,
+    "mirrored": lambda x: x[:, ::-1].copy()[:, ::-1],
+    "all reversed": lambda x: x[::-1, ::-1, ::-1, ::-1].copy()[::-1, ::-1, ::-1, ::-1],
+    "a column less": lambda x: np.concatenate([x, x[:, :1]], axis=1)[:, :-1] if x.shape[1] else x,
+    "half of the features": lambda x: np.concatenate([x, x], axis=3)[..., : x.shape[3]],
+    "half of the images": lambda x: np.concatenate([x, x], axis=2)[:, :, x.shape[2] :],
+    "every other feature": lambda x: np.repeat(x, 2, axis=3)[..., ::2],
+    "every other row": lambda x: np.repeat(x, 2, axis=0)[::2],
+    "images first": lambda x: x.transpose(2, 0, 1, 3).copy().transpose(1, 2, 0, 3),
+    "Fortran": np.asfortranarray,
+    "one row again and again": lambda x: np.broadcast_to(x[:1], x.shape) if len(x) else x,
+    "one image again and again": lambda x: np.broadcast_to(x[:, :, :1], x.shape) if x.shape[2] else x,
+    "one number again and again": lambda x: np.broadcast_to(x.dtype.type(-0.0), x.shape),
+    "not aligned": lambda x: np.frombuffer(b" " + x.tobytes(), x.dtype, offset=1).reshape(x.shape) if x.size else x,
+    "a subclass": lambda x: x.view(np.recarray),
+}
+perhaps_none = st.integers(0, 5)
+
+
+def any_bits(shape, dtype):
+    """Of every kind of number: NaN, too, and denormal."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return np.frombuffer(bytearray(np.random.default_rng(0).bytes(size)), dtype).reshape(shape)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@given(H=perhaps_none, W=perhaps_none, N=st.integers(0, 3), K=st.sampled_from([0, 1, 2, 3, 8]), read_only=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_skew_and_unskew_move_every_bit(dtype, layout, H, W, N, K, read_only):
+    """However the map lies in memory, which stays as it was."""
+    overrides("skew", "unskew")
+    for kernel, rows, columns in ((skew, max(H, 1), W), (unskew, H + W, H)):
+        x = LAYOUTS[layout](any_bits((rows, columns, N, K), dtype))
+        if read_only:
+            x.flags.writeable = False
+        before, wanted = x.tobytes(), kernel.reference(np.array(x))
+        got = kernel(x)
+        assert got.flags.carray and got.dtype == dtype and not np.shares_memory(got, x)
+        assert (got.shape, got.tobytes(), x.tobytes()) == (wanted.shape, wanted.tobytes(), before)
+
+
+@given(H=sizes, W=sizes, N=st.integers(1, 3), K=st.integers(1, 3))
+@settings(max_examples=60, deadline=None)
+def test_skew_and_unskew_are_adjoint(H, W, N, K):
+    """<A x, y> = <x, A' y>; besides, unskew(skew(x)) is x."""
+    x, y = random_map((H, W, N, K)), random_map((H + W - 1, H, N, K))
+    for forward, back in [(skew.reference, unskew.reference), (skew, unskew)]:
+        terms = forward(x) * y
+        assert abs(terms.sum() - (x * back(y)).sum()) <= 1e-13 * np.abs(terms).sum()
+        np.testing.assert_array_equal(back(forward(x)), x)
+
+
+def test_what_is_no_skewed_map_is_refused_alike():
+    for body in (unskew, unskew.reference):
+        with pytest.raises(ValueError, match="negative dimensions"):
+            body(random_map((1, 3, 1, 1)))

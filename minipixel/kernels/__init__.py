@@ -22,34 +22,45 @@ import numpy as np
 from minipixel.kernels import compiling, reference
 from minipixel.kernels.shapes import guarded, plain
 
-__all__ = ["COMPILED", "KERNELS", "Kernel", "as_written", "col2im", "compiled", "im2col", "numba_enabled"]
+__all__ = [
+    *("COMPILED", "KERNELS", "Kernel", "as_written", "col2im", "compiled", "im2col", "numba_enabled", "skew", "unskew"),
+]
 
 _local = threading.local()
 
 
 class Kernel:
-    """One kernel: its readable reference, and its override where Numba is there and the data suits it."""
+    """One kernel: its readable reference, and its override where Numba is there and the data suits it.
 
-    def __init__(self, body: Callable[..., Any]) -> None:
+    An override that goes by the strides of its input, whatever they are, says `strided`: then nothing is copied first.
+    """
+
+    def __init__(self, body: Callable[..., Any], strided: bool = False) -> None:
         self.reference = body
+        self.strided = strided
         self.__name__ = body.__name__
         self.__doc__ = body.__doc__
 
     @property
     def override(self) -> Callable[..., Any] | None:
         """The Numba body, or None where Numba is missing or switched off. Compiled at its first call."""
-        if not numba_enabled():
-            return None
-        return getattr(importlib.import_module("minipixel.kernels.numba_cpu"), self.__name__)
+        return _override(self.__name__) if numba_enabled() else None
 
     def __call__(self, x: Any, *args: Any) -> Any:
         """Run the override if `x` is a float32 or float64 host array and Numba is on, else the reference."""
         suits = isinstance(x, np.ndarray) and x.dtype in (np.float32, np.float64)
         body = self.override if suits else None
-        return self.reference(x, *args) if body is None else body(plain(x), *args)
+        if body is None:
+            return self.reference(x, *args)
+        return body(x if self.strided else plain(x), *args)
 
     def __repr__(self) -> str:
         return f"Kernel({self.__name__})"
+
+
+@functools.cache
+def _override(name: str) -> Callable[..., Any]:
+    return getattr(importlib.import_module("minipixel.kernels.numba_cpu"), name)
 
 
 def numba_enabled() -> bool:
@@ -80,9 +91,11 @@ def _numba_works() -> bool:
 
 im2col = Kernel(reference.im2col)
 col2im = Kernel(reference.col2im)
+skew = Kernel(reference.skew, strided=True)
+unskew = Kernel(reference.unskew, strided=True)
 
 # The one table of kernels: a row here buys the tests of tests/test_kernels.py.
-KERNELS = {kernel.__name__: kernel for kernel in (im2col, col2im)}
+KERNELS = {kernel.__name__: kernel for kernel in (im2col, col2im, skew, unskew)}
 
 # The one table of ops and layers with a compiled body, and the file in which it stands: a row here buys the tests of
 # tests/test_compiled.py.

@@ -14,15 +14,23 @@ an Intel Xeon, medians of 60):
     16x16, N 8, K 3,  7x7 A         2.2      4.7
 
 (The one that gains nothing is the gradient of the image itself, which training never asks for.)
+
+`skew` and `unskew` go by the strides of what they are given: the maps of a Diagonal BiLSTM are mirrored and sliced. As
+loops over numbers of any strides they would lose on those, since LLVM makes vectors of contiguous numbers only; so
+they move whole runs of memory, as long as they are, and leave to NumPy what lies in single numbers.
 """
 
 import functools
 
 import numba
 import numpy as np
+from numba import types
 
+from minipixel.kernels import reference
 from minipixel.kernels.jit import jit
 
+_memcpy = types.ExternalFunction("memcpy", types.uintp(types.uintp, types.uintp, types.uintp))
+_memset = types.ExternalFunction("memset", types.uintp(types.uintp, types.intc, types.uintp))
 _jit = functools.partial(jit, fastmath=False, error_model="python")
 
 
@@ -36,6 +44,40 @@ def col2im(columns, taps, K, stride=1, size=None):
     h, w, N, _ = columns.shape
     H, W = size or (h * stride, w * stride)
     return _col2im(np.ascontiguousarray(columns).reshape(h, w, N, len(taps), K), _offsets(taps), stride, H, W)
+
+
+def skew(x):
+    """Diagonals as rows: (H, W, N, K) -> (H+W-1, H, N, K)."""
+    if (runs := _runs(x)) is None:
+        return reference.skew(x)
+    H, W, N, K = x.shape
+    y = np.empty((H + W - 1, H, N, K), x.dtype)
+    _skew(H, W, *runs, x.ctypes.data, *x.strides[:2], y.ctypes.data)
+    return y
+
+
+def unskew(y):
+    """The way back: (H+W-1, H, N, K) -> (H, W, N, K)."""
+    if (runs := _runs(y)) is None:
+        return reference.unskew(y)
+    D, H, N, K = y.shape
+    x = np.empty((H, D - H + 1, N, K), y.dtype)
+    _unskew(H, D - H + 1, *runs, y.ctypes.data, *y.strides[:2], x.ctypes.data)
+    return x
+
+
+def _runs(x):
+    """The runs of memory in which a pixel (N, K) lies: how many, of how many bytes, how far from one to the next.
+
+    None where they are single numbers, which NumPy moves as fast. Of rows and columns nothing is asked.
+    """
+    _, _, N, K = x.shape
+    image, feature = x.strides[2:]
+    if K != 1 and feature != x.itemsize:
+        return None
+    if N == 1 or image == K * x.itemsize:
+        return 1, N * K * x.itemsize, 0
+    return None if K == 1 else (N, K * x.itemsize, image)
 
 
 def _offsets(taps):
@@ -68,6 +110,33 @@ def _col2im(columns, taps, stride, H, W):
                 if 0 <= to_r < H and 0 <= to_c < W:
                     _add(columns[r, c], t, x[to_r, to_c])
     return x
+
+
+# Addresses and strides are plain numbers here: one compiled body for both dtypes and every order of memory.
+@_jit
+def _skew(H, W, runs, size, apart, x, x_row, x_column, y):
+    for d in range(H + W - 1):
+        for r in range(H):
+            if 0 <= d - r < W:
+                _move(runs, size, apart, x + r * x_row + (d - r) * x_column, y)
+            else:
+                _memset(y, 0, runs * size)
+            y += runs * size
+
+
+@_jit
+def _unskew(H, W, runs, size, apart, y, y_row, y_column, x):
+    for r in range(H):
+        for c in range(W):
+            _move(runs, size, apart, y + (r + c) * y_row + r * y_column, x)
+            x += runs * size
+
+
+@numba.njit(inline="always")
+def _move(runs, size, apart, pixel, place):
+    """A pixel to where it shall lie in one run."""
+    for n in range(runs):
+        _memcpy(place + n * size, pixel + n * apart, size)
 
 
 # Both are written into their callers (a call a tap costs more than the copy), and give a single channel, which the

@@ -34,6 +34,25 @@ def col2im(columns, taps, K, stride=1, size=None):
     return x
 
 
+def skew(x):
+    """The diagonals of a map as rows: (H, W, N, K) -> (H+W-1, H, N, K), y[r + c, r] = x[r, c], and 0 elsewhere."""
+    H, W, N, K = x.shape
+    y = array_module(x).zeros((H + W - 1, H, N, K), x.dtype)
+    for r in range(H):
+        y[r : r + W, r] = x[r]
+    return y
+
+
+def unskew(y):
+    """The adjoint of skew, and the way back from it: (H+W-1, H, N, K) -> (H, W, N, K), x[r, c] = y[r + c, r]."""
+    D, H, N, K = y.shape
+    W = D - H + 1
+    x = array_module(y).empty((H, W, N, K), y.dtype)
+    for r in range(H):
+        x[r] = y[r : r + W, r]
+    return x
+
+
 def _overlap(size, shift, stride):
     """Which computed positions read inside a map of `size` when they look `shift` further, and what they then read."""
     first, last = max(0, -(shift // stride)), min(-(-size // stride), -((shift - size) // stride))

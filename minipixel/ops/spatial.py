@@ -1,5 +1,6 @@
 """Ops that move whole pixels of a map (H, W, N, K): each reads every pixel at most once, so its vjp moves them back."""
 
+from minipixel import kernels
 from minipixel.backend import array_module
 from minipixel.ops.local import moving
 from minipixel.tensor import op
@@ -15,9 +16,9 @@ def skew(x):
     """
 
     def vjp(g):
-        return (_unskew(g),)
+        return (kernels.unskew(g),)
 
-    return _skew(x), vjp
+    return kernels.skew(x), vjp
 
 
 @op(local=moving)
@@ -25,28 +26,9 @@ def unskew(y):
     """The way back from `skew`: (H+W-1, H, N, K) -> (H, W, N, K), x[r, c] = y[r + c, r]."""
 
     def vjp(g):
-        return (_skew(g),)
+        return (kernels.skew(g),)
 
-    return _unskew(y), vjp
-
-
-# A copy a row. Compiled loops were measured: they win on contiguous maps, and lose on the mirrored and sliced ones that
-# a Diagonal BiLSTM skews and un-skews.
-def _skew(x):
-    H, W, N, K = x.shape
-    y = array_module(x).zeros((H + W - 1, H, N, K), x.dtype)
-    for r in range(H):
-        y[r : r + W, r] = x[r]
-    return y
-
-
-def _unskew(y):
-    D, H, N, K = y.shape
-    W = D - H + 1
-    x = array_module(y).empty((H, W, N, K), y.dtype)
-    for r in range(H):
-        x[r] = y[r : r + W, r]
-    return x
+    return kernels.unskew(y), vjp
 
 
 @op(local=moving)
