@@ -21,6 +21,12 @@ def _external(name):
 _sgemm, _dgemm = _external("sgemm"), _external("dgemm")
 one_blas_thread.look_again()  # that loaded SciPy's BLAS, which threads may be waiting for
 
+SMALL, LEAST_ROWS = 1_000_000, 8
+"""Products of no more multiplications than this OpenBLAS takes as they are; larger ones it first copies into blocks.
+
+Cut into small ones they are 1.1 to 1.25 times as fast, their sums over rows up to 1.8 (benchmarks/products.py).
+"""
+
 CACHED = 2**13
 """How many numbers of two factors a core has at hand at once, in its first cache."""
 
@@ -38,7 +44,21 @@ def gemm(M, N, K, a, a0, a_across, b, b0, b_across, y, y0, add, blas):
     """y = a b, or y += a b if `add`: (M, K), (K, N) -> (M, N), row after row from a0, b0, y0 on.
 
     With `a_across` a is stored as (K, M), with `b_across` b as (N, K). All three lie in flat arrays of one dtype,
-    float32 or float64; `blas` is what `constants` gives. BLAS wants columns first, which for it makes this y' = b' a'.
+    float32 or float64; `blas` is what `constants` gives. Larger products are cut into blocks of rows that are SMALL.
+    """
+    parts = 1 if a_across else -(-M * N * K // SMALL)
+    if parts < 2:
+        _gemm(M, N, K, a, a0, a_across, b, b0, b_across, y, y0, add, blas)
+        return
+    block = max(LEAST_ROWS, -(-M // parts))
+    for r in range(0, M, block):
+        _gemm(min(block, M - r), N, K, a, a0 + r * K, False, b, b0, b_across, y, y0 + r * N, add, blas)
+
+
+@numba.njit(nogil=True)
+def _gemm(M, N, K, a, a0, a_across, b, b0, b_across, y, y0, add, blas):
+    """The same in one call. BLAS wants columns first, which for it makes this y' = b' a'.
+
     Addresses are plain numbers: a slice would be counted, in and out.
     """
     if K == 0:  # BLAS takes no matrix without columns
@@ -69,7 +89,7 @@ def add_weight_gradient(R, K_in, K_out, x, x0, g, g0, weight_g, w0, blas):
 
     OpenBLAS reads one of the two again and again: 224 rows of 16 and 64 numbers take 4.3 us at once, 3.0 in blocks.
     """
-    blocks = -(-R * (K_in + K_out) // CACHED)
+    blocks = max(-(-R * (K_in + K_out) // CACHED), -(-R * K_in * K_out // SMALL))
     block = -(-R // max(1, blocks))
     for r in range(0, R, max(1, block)):
         gemm(K_in, K_out, min(block, R - r), x, x0 + r * K_in, True, g, g0 + r * K_out, False, weight_g, w0, True, blas)
