@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.plan.code import Code
-from minipixel.plan.forward import THIN, Forward, behind_all
+from minipixel.plan.forward import THIN, Forward, behind_all, dropped
 from minipixel.plan.groups import Places
 from minipixel.plan.memory import Buffer
 from minipixel.plan.values import READS_X, Rows, Value, is_identity, span
@@ -176,8 +176,7 @@ class Backward:
         elif kind in ("dropout", "power"):
             numbers = {"W": self.forward.slope[value][0]}
         if kind == "dropout":
-            level = round(value.static["rate"] * 2**16)
-            emit("DROPOUT", rows, g, g, X=value.static["keep"].layer, T=level, **numbers)  # its own adjoint
+            emit("DROPOUT", rows, g, g, **numbers, **dropped(value))  # its own adjoint
         else:
             emit(f"{kind.upper()}_X", rows, g, self._standing(x if kind in READS_X else value), **numbers)
         if not x.learns:

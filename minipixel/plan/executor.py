@@ -1,11 +1,21 @@
 """A table at work: one pass there, and one back, over memory that belongs to the pass alone."""
 
+import importlib
 from typing import Any
 
 import numpy as np
 
 from minipixel.arena import empty
 from minipixel.plan.table import Table
+
+
+class Modes:
+    """How passes run, for tests and for those who look at them: see engine.py."""
+
+    interpreted = poisoned = whole = False
+
+
+modes = Modes()
 
 
 class Pass:
@@ -16,38 +26,49 @@ class Pass:
 
     def __init__(self, table: Table, weights: np.ndarray, inputs: list[Any], N: int, draw: Any) -> None:
         self.table, self.weights, self.N, self.draw = table, weights, N, draw
-        self.work = empty((table.work * N,), weights.dtype)
-        for (_, buffer, _), array in zip(table.inputs, inputs, strict=True):
-            view = self.view(buffer)
-            view[...] = array.reshape(-1, *array.shape[2:])
+        self.inputs = [getattr(array, "data", array) if hasattr(array, "vjp") else array for array in inputs]
+        self._work: np.ndarray | None = empty((table.work * N,), weights.dtype)
+        if modes.poisoned:
+            self._work.fill(np.nan)
+        for (_, buffer, _), array in zip(table.inputs, self.inputs, strict=True):
+            self._view(buffer)[...] = array.reshape(-1, *array.shape[2:])
         self._walk(table.forward, np.zeros(1, weights.dtype))
-        y = self.view(table.output)[: table.output.rows.slots]
-        self.in_order = len(table.out_slots) == len(y) and (table.out_slots == np.arange(len(y))).all()
-        if not self.in_order:
-            y = np.where((table.out_slots >= 0)[:, None, None], y[table.out_slots], 0)
-        self.output = y
+        self.output = self._view(table.output)[: table.output.rows.slots]
+        if not table.in_order:
+            self.output = np.where((table.out_slots >= 0)[:, None, None], self.output[table.out_slots], 0)
 
-    def view(self, buffer: Any) -> np.ndarray:
+    def _view(self, buffer: Any) -> np.ndarray:
         """A whole map as (slots, N, K)."""
+        assert self._work is not None
         at = buffer.base * self.N
-        return self.work[at : at + buffer.pixels * self.N * buffer.K].reshape(-1, self.N, buffer.K)
+        return self._work[at : at + buffer.pixels * self.N * buffer.K].reshape(-1, self.N, buffer.K)
 
-    def back(self, g: np.ndarray) -> tuple[np.ndarray, list[Any]]:
-        """From the gradient of the output (H * W, N, K) those of the packed weights, and of the inputs that learn."""
+    def back(self, g: np.ndarray) -> np.ndarray:
+        """From the gradient of the output those of the packed weights, and, behind them, of inputs that learn.
+
+        The memory is given back: there is one way back.
+        """
         table = self.table
-        seed = self.view(table.output_g)
-        if self.in_order:
+        seed = self._view(table.output_g)
+        if table.in_order:
             seed[...] = g.reshape(seed.shape)
         else:
-            seed[...] = 0
             seen = table.out_slots >= 0
+            seed[...] = 0
             np.add.at(seed, table.out_slots[seen], g.reshape(-1, self.N, seed.shape[2])[seen])
-        grads = np.zeros(table.packer.size, self.weights.dtype)
+        grads = np.zeros(table.packer.all_gradients, self.weights.dtype)
         self._walk(table.back, grads)
-        return grads, [None if g is None else self.view(g) for _, _, g in table.inputs]
+        at = table.packer.size
+        for (_, _, buffer), array in zip(table.inputs, self.inputs, strict=True):
+            if buffer is not None:
+                g_of_input = self._view(buffer)
+                part = g_of_input.sum(axis=1, keepdims=True) if array.shape[2] == 1 < self.N else g_of_input
+                grads[at : at + part.size] = part.ravel()
+                at += part.size
+        self._work, self.output = None, None
+        return grads
 
     def _walk(self, groups: np.ndarray, grads: np.ndarray) -> None:
-        from minipixel.kernels.walker import walk
-
-        t = self.table
-        walk(t.rows, groups, t.starts, t.runs, t.at, t.rooms, self.work, self.weights, grads, self.N, self.draw)
+        how = "minipixel.plan.interpreter" if modes.interpreted else "minipixel.kernels.walker"
+        t, walk = self.table, importlib.import_module(how).walk
+        walk(t.rows, groups, t.starts, t.runs, t.at, t.rooms, self._work, self.weights, grads, self.N, self.draw)

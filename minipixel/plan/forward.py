@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from minipixel.draws import threshold_of
 from minipixel.plan.code import Code
 from minipixel.plan.groups import Places
 from minipixel.plan.memory import Buffer
@@ -169,9 +170,7 @@ class Forward:
         elif kind in ("dropout", "power"):
             if not again:
                 self.slope[value] = self._number(value), 0
-            layer = value.static["keep"].layer if kind == "dropout" else 0
-            level = round(value.static["rate"] * 2**16) if kind == "dropout" else 0
-            emit(name, rows, inputs[0], y, W=self.slope[value][0], X=layer, T=level, LEAD=ahead)
+            emit(name, rows, inputs[0], y, W=self.slope[value][0], LEAD=ahead, **dropped(value))
         elif kind == "multiply":
             emit(name, rows, inputs[0], y, inputs[1], LEAD=ahead)
         elif kind == "gate":
@@ -191,6 +190,12 @@ class Forward:
         """The place of a number that an op is given: what dropout multiplies by, or an exponent."""
         number = 1 / (1 - value.static["rate"]) if value.kind == "dropout" else value.static["exponent"]
         return self.leaves.put(self.leaves.constant(np.full((1, 1, 1), number)))
+
+
+def dropped(value: Value) -> dict[str, int]:
+    """Which layer draws what a dropout keeps, and from which number on."""
+    keep = value.static.get("keep")
+    return {} if keep is None else {"X": keep.layer, "T": threshold_of(keep.rate)}
 
 
 def behind_all(rows: Rows) -> Rows:

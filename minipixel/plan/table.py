@@ -58,7 +58,8 @@ class Table:
                 node = next(node for node in trace.nodes if values.of.get(node) is value)
                 self.inputs.append((node, places.at[value], g))
         self._lay_out(code, turn)
-        self.packer = Packer(values.leaves)
+        self.packer = Packer(values.leaves, [node.tensor for node, _, g in self.inputs if g is not None])
+        self.in_order = np.array_equal(values.out_slots, np.arange(values.out.rows.slots))
         self.values, self.names = values.values, [(value, group) for group in groups for value in group]
 
     def _lay_out(self, code: Code, turn: int) -> None:

@@ -98,12 +98,16 @@ class Leaves:
 
 
 class Packer:
-    """The numbers of a table's leaves, gathered for the walker, and gradients scattered back."""
+    """The numbers of a table's leaves, gathered for the walker, and gradients scattered back.
 
-    def __init__(self, leaves: Leaves) -> None:
+    `inputs` are maps that learn, whose gradients, of one image's size each, stand behind those of weights.
+    """
+
+    def __init__(self, leaves: Leaves, inputs: list[Any]) -> None:
         self.leaves = leaves.tensors
         self.condition = leaves.condition
-        self.trained = [leaves.learns(tensor) for tensor in leaves.tensors]
+        self.trained = [leaves.learns(tensor) for tensor in [*leaves.tensors, *inputs]]
+        self.trains = any(self.trained)
         self.size = leaves.size
         self.sizes = [math.prod(getattr(tensor, "shape", ())) for tensor in leaves.tensors]
         self.start = np.concatenate([[1], 1 + np.cumsum(self.sizes)]).astype(np.int64)
@@ -122,10 +126,12 @@ class Packer:
                 places.append(at + np.flatnonzero(source))
                 sources.append(source[source > 0])
         self.places, self.sources = np.concatenate(places), np.concatenate(sources)
+        self.input_sizes = [math.prod(tensor.shape) for tensor in inputs]
+        self.all_gradients = self.size + sum(self.input_sizes)
         self.tied = len(np.unique(self.sources)) < len(self.sources)  # then gradients have to be added one by one
 
-    def tensors(self) -> list[Any]:
-        """The leaves as they are now: made again by the ops that made them, on the tape if one is kept."""
+    def tensors(self, more: list[Any]) -> list[Any]:
+        """The leaves, and more, as they are now: made again by the ops that made them, on the tape if one is kept."""
         again: dict[int, Any] = {}
 
         def evaluate(x: Any) -> Any:
@@ -136,7 +142,7 @@ class Packer:
                 again[id(x)] = op(*[evaluate(y) for y in x.inputs], **static)
             return again[id(x)]
 
-        return [evaluate(tensor) for tensor in self.leaves]
+        return [evaluate(tensor) for tensor in [*self.leaves, *more]]
 
     def pack(self, tensors: list[Any], dtype: Any) -> np.ndarray:
         """All weights in their places: (all,), with each weight whose gradient is read turned behind them."""
@@ -155,7 +161,7 @@ class Packer:
         return packed
 
     def unpack(self, packed_g: np.ndarray) -> list[np.ndarray]:
-        """The gradient of each leaf, flat, from those of the numbers in their places: views of one array."""
+        """The gradient of each leaf, and of each input that learns, flat, from those of the numbers in their places."""
         flat = np.zeros(int(self.start[-1]), packed_g.dtype)
         if self.tied:
             np.add.at(flat, self.sources, packed_g[self.places])
@@ -165,7 +171,8 @@ class Packer:
             flat[source : source + count] += packed_g[at : at + count]
         for at, index, length, period in self.repeated:
             np.add.at(flat, index[:period], packed_g[at : at + length].reshape(-1, period).sum(axis=0))
-        return [flat[a:b] for a, b in zip(self.start[:-1], self.start[1:], strict=True)]
+        behind = np.split(packed_g[self.size :], np.cumsum(self.input_sizes)[:-1]) if self.input_sizes else []
+        return [*[flat[a:b] for a, b in zip(self.start[:-1], self.start[1:], strict=True)], *behind]
 
     def home(self, tensors: list[Any], packed_g: np.ndarray, parameters: list[Any]) -> list[Any]:
         """The gradients of parameters, from those of the leaves that were made of them; None where there are none."""

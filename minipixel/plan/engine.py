@@ -1,0 +1,178 @@
+"""A model's tables, kept as long as the model: made when first asked for, made anew when the model has changed."""
+
+import contextlib
+import threading
+import warnings
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minipixel import kernels
+from minipixel.clock.trace import Trace
+from minipixel.draws import Draws
+from minipixel.errors import TraceError
+from minipixel.nn.weight_norm import fitting
+from minipixel.plan.executor import Pass, modes
+from minipixel.plan.table import TOGETHER, Table
+from minipixel.plan.unchanged import Parts
+from minipixel.plan.weights import Unplanned
+from minipixel.tensor import Tensor, observer, recording
+
+_lock = threading.RLock()
+_known: weakref.WeakKeyDictionary[Any, "_Known"] = weakref.WeakKeyDictionary()
+_said: set[str] = set()
+
+
+class _Known:
+    """What is known of a model: how it was built, its traces, its tables; or why there is none."""
+
+    def __init__(self, model: Any) -> None:
+        self.traces: dict[bool, Trace] = {}
+        self.tables: dict[Any, Table | None] = {}
+        self.refusal = ""
+        self._trace(model, False)
+        self.parts = Parts(model, copies=True)
+
+    def _trace(self, model: Any, dropping: bool) -> Trace:
+        if dropping not in self.traces:
+            self.traces[dropping] = Trace(model, dropping, with_condition=True)
+        return self.traces[dropping]
+
+    def holds(self, model: Any) -> bool:
+        """Whether the model is as it was."""
+        parts = Parts(model)
+        return parts.same(self.parts) and (not parts.own or all(t.holds(model) for t in self.traces.values()))
+
+    def table(self, model: Any, together: int, back: bool, dropping: bool) -> Table:
+        """One of its tables. Raises Unplanned and TraceError."""
+        key = together, back, dropping, modes.whole
+        if key not in self.tables:
+            self.tables[key] = Table(self._trace(model, dropping), together, back, modes.whole)
+        return self.tables[key]
+
+
+def table_of(model: Any, N: int, *, back: bool = True, dropping: bool = False) -> tuple[Trace, Table]:
+    """A model's trace, and its table for passes of about N images; `dropping`: in training, with dropout.
+
+    Raises Unplanned where there is no opcode for what it does, and TraceError where it cannot be traced.
+    """
+    together = 2 ** max(0, (TOGETHER // N).bit_length() - 1)
+    with _lock:
+        known = _known.get(model)
+        if known is None or not known.holds(model):
+            known = _known[model] = _Known(model)
+        table = known.table(model, together, back, dropping)
+        return known.traces[dropping], table
+
+
+class Ready:
+    """A model's weights packed for one of its tables: for any number of passes, in any threads, until they change."""
+
+    def __init__(self, trace: Trace, table: Table, dtype: str) -> None:
+        self.trace, self.table = trace, table
+        constants = [node.tensor for node, _, _ in table.inputs if node.tensor not in (trace.image.tensor, trace.condition)]
+        again = table.packer.tensors(constants)
+        self.leaves, self.constants = again[: -len(constants) or None], again[len(again) - len(constants) :]
+        self.weights = table.packer.pack(self.leaves, np.dtype(dtype))
+
+    def run(self, x: np.ndarray, condition: Any, rng: Any) -> Pass:
+        """A pass, as the model's `forward` makes it; its output is (H * W, N, P)."""
+        constants, N = iter(self.constants), x.shape[2]
+        inputs = []
+        for node, _, _ in self.table.inputs:
+            if node is self.trace.image:
+                inputs.append(x)
+            else:
+                inputs.append(condition if node.tensor is self.trace.condition else next(constants))
+        draw = (rng.key, rng.first) if isinstance(rng, Draws) else (np.zeros(2, np.uint32), 0)
+        return Pass(self.table, self.weights, inputs, N, draw)
+
+    def tensors(self) -> list[Any]:
+        """The leaves, in the order in which `Pass.back` gives their gradients."""
+        learn = [g is not None for node, _, g in self.table.inputs if not self._is_given(node)]
+        return [*self.leaves, *[c for c, learns in zip(self.constants, learn, strict=True) if learns]]
+
+    def _is_given(self, node: Any) -> bool:
+        return node is self.trace.image or node.tensor is self.trace.condition
+
+    def gradients(self, flat: np.ndarray, parameters: list[Any]) -> list[Any]:
+        """The gradients of parameters from what `Pass.back` gives, or a sum of such; None where there are none."""
+        return self.table.packer.home(self.tensors(), flat, parameters)
+
+
+def ready(model: Any, N: int, *, back: bool, rng: Any = None) -> Ready | None:
+    """The model for passes of about N images; None where it runs as it is written.
+
+    That is without Numba or on a GPU, where a first batch sets scales, where somebody observes ops, and where it does
+    what the plan cannot do, which is said once, aloud.
+    """
+    if not suits(model) or (rng is not None and not isinstance(rng, Draws)):
+        return None
+    try:
+        trace, table = table_of(model, N, back=back, dropping=rng is not None)
+    except (Unplanned, TraceError) as refusal:
+        _say(model, refusal)
+        return None
+    return Ready(trace, table, model.dtype)
+
+
+def suits(model: Any) -> bool:
+    """Whether a model may be run by a plan at all, here and now."""
+    if observer() is not None or fitting() or kernels.runs_as_written() or not (kernels.numba_enabled() or modes.interpreted):
+        return False
+    return all(type(array) is np.ndarray and array.dtype == model.dtype for _, array in model.named_arrays())
+
+
+def _say(model: Any, refusal: Exception) -> None:
+    line = f"{type(model).__name__}: runs as it is written, slower, since the plan cannot do {refusal}"
+    if line not in _said:
+        _said.add(line)
+        warnings.warn(line, RuntimeWarning, stacklevel=4)
+
+
+def apply(model: Any, x: Any, condition: Any, rng: Any = None) -> Tensor | None:
+    """`model.forward` by its plan, on the tape; None where it runs as it is written."""
+    if type(x) is not np.ndarray or x.dtype != model.dtype:
+        return None
+    able = ready(model, x.shape[2], back=recording(), rng=rng)
+    if able is None:
+        return None
+    run = able.run(x, condition, rng)
+    y = run.output.reshape(*x.shape[:2], x.shape[2], -1)
+    tensors = [tensor for tensor in able.tensors() if isinstance(tensor, Tensor)]
+    if not recording() or not able.table.packer.trains:
+        return Tensor(y.copy(), op="plan")
+
+    def vjp(g: Any) -> list[Any]:
+        parts = able.table.packer.unpack(run.back(np.ascontiguousarray(g, model.dtype)))
+        pairs = zip(able.tensors(), parts, strict=True)
+        return [part.reshape(tensor.shape) for tensor, part in pairs if isinstance(tensor, Tensor)]
+
+    return Tensor(y.copy(), tuple(tensors), vjp, "plan")
+
+
+@contextlib.contextmanager
+def _mode(name: str) -> Iterator[None]:
+    before = getattr(modes, name)
+    setattr(modes, name, True)
+    try:
+        yield
+    finally:
+        setattr(modes, name, before)
+
+
+def interpreted() -> Any:
+    """Within this block tables are run by the NumPy interpreter, which defines what the compiled walker computes."""
+    return _mode("interpreted")
+
+
+def poisoned() -> Any:
+    """Within this block the memory of a pass is full of NaN before it: whoever reads what nobody wrote is seen."""
+    return _mode("poisoned")
+
+
+def whole_maps() -> Any:
+    """Within this block each instruction goes over its whole map before the next: the same bits as row by row."""
+    return _mode("whole")

@@ -1,0 +1,91 @@
+"""Whether a model is still the one that was traced: of the same layers, masks and numbers, whatever its weights are.
+
+To trace a model again takes as long as calling its ops does, some milliseconds. What is the library's own code depends
+on nothing but what its objects hold, so it is enough to look at these: tenths of a millisecond. Code of somebody else's
+may depend on anything; such a model is traced again each time (`Trace.holds`).
+"""
+
+import types
+from typing import Any
+
+import numpy as np
+
+from minipixel.nn.init import Init
+from minipixel.nn.module import ModuleClass, Parameter
+
+PLAIN = (int, float, str, bool, bytes, complex, type(None), np.generic, np.dtype)
+
+
+class Parts:
+    """All that the objects of a model hold: `plain` to compare at once, `arrays` by what is in them.
+
+    `own` says whether there is code or data in it that is not the library's.
+    """
+
+    def __init__(self, model: Any, copies: bool = False) -> None:
+        self.plain: list[Any] = [ModuleClass.changes]
+        self.arrays: list[Any] = []
+        self.own = False
+        self._copies, self._seen = copies, set[int]()
+        self._take(model)
+
+    def same(self, other: "Parts") -> bool:
+        """Whether nothing has changed."""
+        return self.plain == other.plain and all(map(_equal, self.arrays, other.arrays))
+
+    def _take(self, value: Any) -> None:
+        kind = type(value)
+        if kind is Parameter:
+            self.plain += (id(value), value.shape, value.dtype, type(value.data))
+        elif isinstance(value, PLAIN):
+            self.plain.append(value)
+        elif kind in (list, tuple):
+            self.plain.append(len(value))
+            for part in value:
+                self._take(part)
+        elif kind is dict:
+            self.plain += value
+            for part in value.values():
+                self._take(part)
+        elif hasattr(value, "dtype") and hasattr(value, "shape"):
+            self.plain += (value.shape, value.dtype, kind)
+            self.arrays.append(np.array(value) if self._copies and kind is np.ndarray else value)
+        elif kind is types.MethodType:
+            self._code(value.__func__)
+            self._take(value.__self__)
+        elif not _of_the_library(kind):
+            self._code(value)
+            if hasattr(value, "__dict__") and not isinstance(value, (type, types.ModuleType)):
+                self._object(value)
+        elif kind is not Init:
+            self._object(value)
+
+    def _object(self, value: Any) -> None:
+        """What an object holds; frozen weights by which they are, since a table reads them anew each time."""
+        self.plain.append(id(value))
+        if id(value) in self._seen:
+            return
+        self._seen.add(id(value))
+        held = vars(value) if hasattr(value, "__dict__") else {}
+        weights = held.get("_kinds", ())
+        for name, part in held.items():
+            if name.startswith("_kinds"):
+                continue
+            self.plain.append(name)
+            if name in weights and type(part) is np.ndarray:
+                self.plain += (id(part), part.shape, part.dtype)
+            else:
+                self._take(part)
+
+    def _code(self, value: Any) -> None:
+        """A function, or an object, that may be anybody's."""
+        self.plain.append(id(value))
+        self.own = self.own or not str(getattr(value, "__module__", "")).startswith("minipixel.")
+
+
+def _of_the_library(kind: type) -> bool:
+    return kind.__module__.startswith("minipixel.")
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return a is b or bool(np.array_equal(a, b))
