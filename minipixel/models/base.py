@@ -16,11 +16,13 @@ from minipixel.models.checks import (
     check_images,
     check_known,
     check_temperature,
+    check_weights,
 )
 from minipixel.models.conditions import Conditions
 from minipixel.models.network import Network
-from minipixel.nn import fitting_scales
-from minipixel.randomness import generator
+from minipixel.models.step import rows, value_and_gradients
+from minipixel.nn import Gradients, fitting_scales
+from minipixel.randomness import generator, seed_sequence
 from minipixel.sampling import SAMPLERS
 from minipixel.shards import Workers
 from minipixel.spelling import spelled
@@ -94,15 +96,60 @@ class Model(Network):
 
     @spelled
     @computing
-    def loss(self, images: Any, condition: Any = None, *, rng: Any = None) -> Tensor:
-        """The mean negative log-likelihood of integer images (N, H, W, C), in nats an image, differentiable.
+    def loss(
+        self,
+        images: Any,
+        condition: Any = None,
+        *,
+        weights: Any = None,
+        reduction: str = "mean",
+        rng: Any = None,
+    ) -> Tensor:
+        """The mean negative log-likelihood of integer images (N, H, W, C), in nats per image, differentiable.
 
+        With `weights` (N,), which say what each image counts, it is the sum of weight * -log p, divided by N. With
+        `reduction` "none" it is not summed: (N,), of each image its weight * -log p.
         `rng` (int, SeedSequence or Generator) turns dropout on, in models that have it; without one it is off.
-        Raises ValueError for images of another shape, dtype or range.
+        Raises ValueError for images of another shape, dtype or range, and for weights that are not N finite numbers.
         """
         images, condition = self.checked(images, condition)
-        dropping = None if rng is None else generator(rng)
-        return -ops.total(self._log_prob(images, condition, dropping)) / len(images)
+        weights = check_weights(weights, len(images), self.dtype)
+        check_choice("reduction", reduction, ("mean", "none"))
+        log_prob = self._log_prob(images, condition, None if rng is None else generator(rng))
+        if weights is None and reduction == "mean":
+            return -ops.total(log_prob) / len(images)
+        each = -ops.total(log_prob, axes=(0, 1, 3))  # (H, W, N, C) -> (N,)
+        if weights is not None:
+            each = each * self.xp.asarray(weights)
+        return each if reduction == "none" else ops.total(each) / len(images)
+
+    @spelled
+    def value_and_gradients(
+        self,
+        images: Any,
+        condition: Any = None,
+        *,
+        weights: Any = None,
+        rng: Any = None,
+        workers: int | None = None,
+    ) -> tuple[float, Gradients]:
+        """The loss of integer images (N, H, W, C), in nats per image, and its gradients: what `fit` does in each step.
+
+        Gradients are arrays by the dotted names of `state_dict`, in its order, without the weights that are frozen;
+        `optimizer.step(model, gradients)` takes them. `weights` are those of `loss`, as `rng` is, from which each shard
+        of the batch draws for itself. `workers`: threads, one a core if None; the result does not depend on it, to the
+        bit. No parameter's `.grad` is read or written.
+        Raises ValueError for arguments that cannot be meant.
+        """
+        images, condition = self.checked(images, condition)
+        weights = check_weights(weights, len(images), self.dtype)
+        root = None if rng is None else seed_sequence(rng)
+
+        def draws(part: slice) -> Any:
+            return root and np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, part.start))
+
+        with Workers(workers) as pool:
+            return value_and_gradients(self, images, condition, weights, draws, pool)
 
     @spelled
     def log_prob_map(self, images: Any, condition: Any = None) -> np.ndarray:
@@ -259,8 +306,3 @@ class Model(Network):
         """log p of each sub-pixel: integers (N, H, W, C) -> (H, W, N, C)."""
         levels = self._pixels_first(images)
         return self.head.log_prob(self.forward(self.scaled(levels), self.condition_map(condition), rng), levels)
-
-
-def rows(condition: np.ndarray | None, part: Any) -> np.ndarray | None:
-    """The conditions of some of the images; None stays None."""
-    return None if condition is None else condition[part]

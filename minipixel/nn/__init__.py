@@ -3,6 +3,7 @@
 from minipixel.nn.activation import ACTIVATIONS, Dropout, PReLU
 from minipixel.nn.conditioning import Conditioning
 from minipixel.nn.conv import Conv2d, Pointwise, UnmaskedConv2d
+from minipixel.nn.flat import Gradients, Layout, distinct
 from minipixel.nn.gated import GatedLayer, VerticalConv2d
 from minipixel.nn.init import BLANK, Blank, Init
 from minipixel.nn.masks import causal_mask, colour_groups, vertical_mask
@@ -20,7 +21,9 @@ __all__ = [
     "Dropout",
     "EnlargingConv2d",
     "GatedLayer",
+    "Gradients",
     "Init",
+    "Layout",
     "Module",
     "NormedPointwise",
     "PReLU",
@@ -34,6 +37,7 @@ __all__ = [
     "as_built",
     "causal_mask",
     "colour_groups",
+    "distinct",
     "fitting",
     "fitting_scales",
     "vertical_mask",
