@@ -334,7 +334,7 @@ def test_a_subclass_is_asked_weight_by_weight_unless_it_says_that_all_numbers_ar
         ),
         (
             lambda g: g.update({"w.2": [0.0] * 5}),
-            "step: got [0.0, 0.0, 0.0, 0.0, 0.0] for w.2, wanted an array of shape (5,)",
+            "step: got [0.0, 0.0, 0.0, 0.0, 0.0] for w.2, wanted an array of shape ",
         ),
     ],
 )
