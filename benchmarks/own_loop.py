@@ -75,10 +75,9 @@ def main():
             gradients = {name: np.full_like(p.data, 1e-3) for name, p in model.named_parameters()}
             ways.append(steps_of(kind(), model, gradients))
         medians, ratios = turns(ways, ROUNDS)
+        flat, single = medians
         count = f"{model.num_parameters:,} weights"
-        print(
-            f"Adam, {count:>17}: flat {medians[0]:.2f} ms, one by one {medians[1]:.2f} ms, {ratios[1]:.2f} times as long"
-        )
+        print(f"Adam, {count:>17}: flat {flat:.2f} ms, one by one {single:.2f} ms, {ratios[1]:.2f} times as long")
 
 
 if __name__ == "__main__":

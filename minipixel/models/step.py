@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minipixel.backend import array_module
-from minipixel.nn import Gradients, Layout, Parameter, distinct
+from minipixel.nn import Gradients, Parameter
+from minipixel.nn.flat import Layout, distinct
 from minipixel.shards import Workers
 from minipixel.tensor import Tensor, gradients
 

@@ -3,7 +3,7 @@
 from minipixel.nn.activation import ACTIVATIONS, Dropout, PReLU
 from minipixel.nn.conditioning import Conditioning
 from minipixel.nn.conv import Conv2d, Pointwise, UnmaskedConv2d
-from minipixel.nn.flat import Gradients, Layout, distinct
+from minipixel.nn.flat import Gradients
 from minipixel.nn.gated import GatedLayer, VerticalConv2d
 from minipixel.nn.init import BLANK, Blank, Init
 from minipixel.nn.masks import causal_mask, colour_groups, vertical_mask
@@ -23,7 +23,6 @@ __all__ = [
     "GatedLayer",
     "Gradients",
     "Init",
-    "Layout",
     "Module",
     "NormedPointwise",
     "PReLU",
@@ -37,7 +36,6 @@ __all__ = [
     "as_built",
     "causal_mask",
     "colour_groups",
-    "distinct",
     "fitting",
     "fitting_scales",
     "vertical_mask",

@@ -70,6 +70,9 @@ class Gradients(dict[str, Any]):
         super().__init__(entries)
         self.flat = flat
 
+    def __repr__(self) -> str:
+        return f"Gradients({', '.join(list(self)[:3])}{', ...' * (len(self) > 3)}: {len(self)} arrays)"
+
 
 def distinct(named: Iterable[tuple[str, Parameter]]) -> dict[str, Parameter]:
     """Named parameters, each once: one that stands in several places of a model goes by the first of its names."""

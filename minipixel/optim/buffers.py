@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minipixel.backend import array_module
-from minipixel.nn import Layout
+from minipixel.nn.flat import Layout
 
 State = dict[str, dict[str, Any]]
 """By the name of a weight, and by the kind of memory."""

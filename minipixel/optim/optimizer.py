@@ -17,7 +17,7 @@ import numpy as np
 
 from minipixel.backend import array_module, to_cpu
 from minipixel.computing import computing
-from minipixel.nn import Layout, distinct
+from minipixel.nn.flat import Layout, distinct
 from minipixel.optim.buffers import Buffers
 from minipixel.shown import as_made, short
 from minipixel.spelling import Spelled, did_you_mean

@@ -15,7 +15,8 @@ from minipixel import kernels
 from minipixel.backend import array_module
 from minipixel.errors import NonFiniteError
 from minipixel.models import Model
-from minipixel.nn import Gradients, Layout, distinct
+from minipixel.nn import Gradients
+from minipixel.nn.flat import Layout, distinct
 from minipixel.optim import Optimizer
 from minipixel.tensor import Tensor, gradients, inputs_first
 
@@ -58,6 +59,8 @@ def kept_finite(parameters: Sequence[Tensor], optimizer: Optimizer) -> Iterator[
 def take_step(model: Any, optimizer: Optimizer, loss: float, gradients: Gradients) -> None:
     """Let an optimizer change the weights along these gradients, which each `.grad` then holds.
 
+    The optimizer reads them there: one of somebody's own may have a `step` that takes a model and no more.
+
     Raises StepError if something about it is not finite; weights and optimizer are then as they were before.
     """
     check_step(loss, gradients, optimizer.clip_norm is not None)
@@ -65,7 +68,7 @@ def take_step(model: Any, optimizer: Optimizer, loss: float, gradients: Gradient
     for name, parameter in parameters.items():
         parameter.grad = gradients[name]
     with kept_finite(list(parameters.values()), optimizer):
-        optimizer.step(model, gradients)
+        optimizer.step(model)
 
 
 def report(what: StepError, key: tuple[int, int], images: np.ndarray, first: str | None) -> NonFiniteError:

@@ -13,7 +13,7 @@ from minipixel import ops
 from minipixel.models import EmbeddingNet
 from minipixel.models.checks import MANY, check_count, check_images, check_labels
 from minipixel.models.step import added_buffers, gradient_buffers, named_gradients
-from minipixel.nn import Layout, distinct
+from minipixel.nn.flat import Layout, distinct
 from minipixel.optim import Optimizer
 from minipixel.optim.optimizer import check_above_0
 from minipixel.shards import Workers

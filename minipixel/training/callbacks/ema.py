@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu
-from minipixel.nn import Layout, distinct
+from minipixel.nn.flat import Layout, distinct
 from minipixel.optim.optimizer import check_fraction
 from minipixel.training.callbacks.callback import Callback
 from minipixel.training.checkpoints import whole
