@@ -43,12 +43,13 @@ def test_the_order_of_additions_shows():
     assert (along_a_tree(values) != np.add.reduce(values[::-1])).any()
 
 
-def test_left_goes_first_and_nothing_is_kept_that_is_not_needed():
+@pytest.mark.parametrize("order", [range(11), range(10, -1, -1), [3, 8, 10, 1, 5, 0, 9, 2, 7, 4, 6]])
+def test_left_goes_first_and_nothing_is_kept_that_is_not_needed(order):
     """`add` may be one that does not commute; n values in a row leave a sum for each 1 among the bits of n."""
     tree = Tree(11, lambda a, b: f"({a} {b})")
-    for i in range(11):
+    for n, i in enumerate(order, start=1):
         tree.put(i, str(i))
-        assert i == 10 or len(tree._waiting) == (i + 1).bit_count()
+        assert order != range(11) or n == 11 or len(tree._waiting) == n.bit_count()
     assert tree.root == "((((0 1) (2 3)) ((4 5) (6 7))) ((8 9) 10))" and not tree._waiting
 
 

@@ -47,11 +47,9 @@ class Buffers:
                 state[name][kind] = next(views)
         return self._buffers
 
-    def with_all(self, state: State) -> list[Any]:
-        """The arrays to copy so as to have all that is in these buffers and in the state."""
-        views = {id(view) for view in self._views}
-        others = [array for own in state.values() for array in own.values() if id(array) not in views]
-        return [array for own in self._buffers for array in own.values()] + others
+    def arrays(self) -> list[Any]:
+        """All that a step may write to: an array that is in a state, and no view of these, is copied before."""
+        return [array for own in self._buffers for array in own.values()]
 
 
 def _memory(state: State, name: str, kind: str, weight: Any) -> Any:

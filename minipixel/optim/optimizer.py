@@ -132,7 +132,7 @@ class Optimizer(Spelled):
         """Within this block an error leaves the optimizer as it was before the block."""
         steps, rate, buffers = self.steps, self.rate, copy.copy(self._buffers)
         state = {name: dict(own) for name, own in self.state.items()}
-        contents = [(array, array.copy()) for array in buffers.with_all(state)]
+        contents = [(array, array.copy()) for array in buffers.arrays()]
         try:
             yield
         except BaseException:

@@ -229,6 +229,11 @@ def test_what_is_put_into_the_state_counts():
         assert (found[0]["w.0"] != found[i]["w.0"]).all()
     assert_same({"": found[0]["w.2"]}, {"": found[2]["w.2"]})
     assert (found[3]["w.2"] != found[2]["w.2"]).all()
+    mine = optimizer.state["w.0"]["mean"] = np.ones((3, 4), np.float32)
+    with pytest.raises(KeyboardInterrupt), optimizer.undone_on_error():
+        optimizer.step(net, random_gradients(2))
+        raise KeyboardInterrupt
+    assert optimizer.state["w.0"]["mean"] is mine and (mine == 1).all()
     optimizer.state["w.0"]["mean"] = np.zeros(5)
     with pytest.raises(
         ValueError, match=r"^state: got mean of shape \(5,\) for w.0, wanted \(3, 4\), as the weight has$"
