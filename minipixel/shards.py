@@ -1,8 +1,9 @@
 """A batch is cut into shards of a fixed number of images, and worker threads take them one by one.
 
-The cut depends on the batch and the model alone, and results come back in shard order, so whatever is summed from them
-is the same to the bit for any number of workers. NumPy, BLAS and Numba release the GIL. What holds in a thread while
-it computes (computing.py) holds in every worker, and in the calling thread for as long as there are some.
+The cut depends on the batch and the model alone, results come back in shard order, and sums are taken along a tree of
+one shape, so all of them are the same to the bit for any number of workers. NumPy, BLAS and Numba release the GIL. What
+holds in a thread while it computes (computing.py) holds in every worker, and in the calling thread for as long as there
+are some.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from minipixel.arena import arena, open_arena
 from minipixel.computing import Block, computing
@@ -20,6 +21,38 @@ from minipixel.shown import short
 T = TypeVar("T")
 
 _local = threading.local()
+
+
+class Tree:
+    """The sum of S values along a binary tree whose shape is a function of S alone; threads put them in, in any order.
+
+    Leaf i is value i, and node i of a level is the sum of nodes 2i and 2i + 1 of the level below; an odd one at the end
+    goes up as it is. `add(left, right)` may give back either of the two, changed. Whoever comes second to a pair adds
+    it up, so that no more than about log2(S) sums wait for a sibling beside those that threads work on. The last one
+    leaves the sum of all in `root`.
+    """
+
+    root: Any
+
+    def __init__(self, S: int, add: Callable[[Any, Any], Any]) -> None:
+        self._S, self._add = S, add
+        self._waiting: dict[tuple[int, int], Any] = {}  # by level and place
+        self._lock = threading.Lock()
+
+    def put(self, i: int, value: Any) -> None:
+        """Put value i in, once, and add up whatever pairs that completes."""
+        level, width = 0, self._S
+        while width > 1:
+            sibling = i ^ 1
+            if sibling < width:
+                with self._lock:
+                    if (level, sibling) not in self._waiting:
+                        self._waiting[level, i] = value
+                        return
+                    other = self._waiting.pop((level, sibling))
+                value = self._add(value, other) if i < sibling else self._add(other, value)
+            level, i, width = level + 1, i // 2, -(-width // 2)
+        self.root = value
 
 
 class Workers:
@@ -56,6 +89,17 @@ class Workers:
         if size >= N:  # a thread for a single shard would only take its time to start
             return iter([function(slice(0, N))])
         return self._pool.map(self._block(function), self.parts(N, size))
+
+    def sum(self, function: Callable[[slice], T], N: int, size: int, add: Callable[[T, T], T]) -> T:
+        """The sum of `function(shard)` over the same shards, along their `Tree`."""
+        tree = Tree(len(self.parts(N, size)), add)
+
+        def leaf(part: slice) -> None:
+            tree.put(part.start // size, function(part))
+
+        for _ in self.map(leaf, N, size):
+            pass
+        return tree.root
 
     @staticmethod
     def parts(N: int, size: int) -> list[slice]:

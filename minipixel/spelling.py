@@ -37,6 +37,8 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "n_classes": ("num_classes",),
     "c": ("condition",),
     "mask": ("known",),
+    "sample_weight": ("weights",),
+    "weight": ("weights",),
     "size": ("n", "image_shape"),
     "shape": ("image_shape",),
     "input_shape": ("image_shape",),

@@ -93,6 +93,7 @@ TABLE = [
     Row(ops.gate, ((2, 3, 2, 6),)),
     Row(ops.gate, ((2, 4),), low=-30, high=30, case="tails"),
     Row(ops.total, ((2, 3),)),
+    Row(ops.total, ((2, 3, 2, 4),), {"axes": (0, 1, 3)}, case="one-an-image"),
     Row(ops.mean, ((2, 3),)),
     Row(ops.linear, ((2, 3, 2, 4), (4, 5), (5,))),
     Row(ops.linear, ((2, 3, 2, 6), (6, 6), (6,)), {"mask": RGB[:, None] <= RGB}, case="mask"),

@@ -74,6 +74,11 @@ ROWS = {
     mp.nn.Init: (init, "float32"),
     mp.nn.Blank: (lambda: mp.nn.Blank(3), "3"),
     mp.nn.Module: (mp.nn.Module, "0 weights"),
+    mp.nn.Gradients: (
+        lambda: model("pixelcnn").value_and_gradients(np.zeros((1, *SHAPE), int))[1],
+        "stem.weight, stem.bias, blocks.0.narrow.weight, ...: ",
+        " arrays",
+    ),
     mp.nn.Conv2d: (lambda: mp.nn.Conv2d(RGB, GROUPS, (3, 3), "B", init()), "3x3, mask B, 3 -> 4"),
     mp.nn.Pointwise: (lambda: mp.nn.Pointwise(GROUPS, GROUPS, init()), "4 -> 4"),
     mp.nn.UnmaskedConv2d: (lambda: mp.nn.UnmaskedConv2d(3, 4, (3, 3), init()), "3x3"),

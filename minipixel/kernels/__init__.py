@@ -23,7 +23,7 @@ from minipixel.kernels import compiling, reference
 from minipixel.kernels.shapes import guarded, plain
 
 __all__ = [
-    *("COMPILED", "KERNELS", "Kernel", "as_written", "col2im", "compiled", "im2col", "numba_enabled", "skew", "unskew"),
+    *("COMPILED", "KERNELS", "Kernel", "as_written", "col2im", "compiled", "im2col", "numba_enabled", "runs_as_written", "skew", "unskew"),
 ]
 
 _local = threading.local()
@@ -127,7 +127,7 @@ def compiled(name: str, inputs: Sequence[Any]) -> Callable[..., Any] | None:
     Inputs that are None are left out of account. The body returns None for what it does not do, or not faster. It takes
     arrays in any order of memory, read-only ones too, and gives the definition's result (see shapes.py).
     """
-    if getattr(_local, "as_written", False) or not numba_enabled():
+    if runs_as_written() or not numba_enabled():
         return None
     arrays = [x for x in inputs if x is not None]
     dtype = getattr(arrays[0], "dtype", None)
@@ -141,10 +141,15 @@ def _body(name: str) -> Callable[..., Any]:
     return guarded(getattr(importlib.import_module(f"minipixel.kernels.{COMPILED[name]}"), name))
 
 
+def runs_as_written() -> bool:
+    """Whether this thread is within `as_written`."""
+    return getattr(_local, "as_written", False)
+
+
 @contextlib.contextmanager
 def as_written() -> Iterator[None]:
     """Within this block, in this thread, ops and layers run as they are written, for somebody who looks at each op."""
-    before = getattr(_local, "as_written", False)
+    before = runs_as_written()
     _local.as_written = True
     try:
         yield

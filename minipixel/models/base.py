@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minipixel import ops
+from minipixel import ops, plan
 from minipixel.backend import to_cpu
 from minipixel.computing import computing
 from minipixel.draws import Draws
@@ -17,15 +17,17 @@ from minipixel.models.checks import (
     check_images,
     check_known,
     check_temperature,
+    check_weights,
 )
 from minipixel.models.conditions import Conditions
 from minipixel.models.network import Network
-from minipixel.nn import fitting_scales
+from minipixel.models.step import rows, value_and_gradients
+from minipixel.nn import Gradients, fitting_scales
 from minipixel.randomness import generator
 from minipixel.sampling import SAMPLERS
 from minipixel.shards import Workers
 from minipixel.spelling import spelled
-from minipixel.tensor import Tensor, no_grad
+from minipixel.tensor import Tensor, no_grad, recording
 
 
 class Model(Network):
@@ -95,16 +97,60 @@ class Model(Network):
 
     @spelled
     @computing
-    def loss(self, images: Any, condition: Any = None, *, rng: Any = None) -> Tensor:
-        """The mean negative log-likelihood of integer images (N, H, W, C), in nats an image, differentiable.
+    def loss(
+        self,
+        images: Any,
+        condition: Any = None,
+        *,
+        weights: Any = None,
+        reduction: str = "mean",
+        rng: Any = None,
+    ) -> Tensor:
+        """The mean negative log-likelihood of integer images (N, H, W, C), in nats per image, differentiable.
 
+        With `weights` (N,), which say what each image counts, it is the sum of weight * -log p, divided by N. With
+        `reduction` "none" it is not summed: (N,), of each image its weight * -log p.
         `rng` (int, SeedSequence or Generator) turns dropout on, in models that have it; without one it is off. It draws
         a key alone: what is kept of each image depends on that, and on the image's place in the batch.
-        Raises ValueError for images of another shape, dtype or range.
+        Raises ValueError for images of another shape, dtype or range, and for weights that are not N finite numbers.
         """
         images, condition = self.checked(images, condition)
-        dropping = None if rng is None else Draws.of(generator(rng))
-        return -ops.total(self._log_prob(images, condition, dropping)) / len(images)
+        weights = check_weights(weights, len(images), self.dtype)
+        check_choice("reduction", reduction, ("mean", "none"))
+        log_prob = self._log_prob(images, condition, None if rng is None else Draws.of(generator(rng)))
+        if weights is None and reduction == "mean":
+            return -ops.total(log_prob) / len(images)
+        each = -ops.total(log_prob, axes=(0, 1, 3))  # (H, W, N, C) -> (N,)
+        if weights is not None:
+            each = each * self.xp.asarray(weights)
+        return each if reduction == "none" else ops.total(each) / len(images)
+
+    @spelled
+    def value_and_gradients(
+        self,
+        images: Any,
+        condition: Any = None,
+        *,
+        weights: Any = None,
+        rng: Any = None,
+        workers: int | None = None,
+    ) -> tuple[float, Gradients]:
+        """The loss of integer images (N, H, W, C), in nats per image, and its gradients: what `fit` does in each step.
+
+        Gradients are arrays by the dotted names of `state_dict`, in its order, without the weights that are frozen;
+        `optimizer.step(model, gradients)` takes them. `weights` and `rng` are those of `loss`. `workers`: threads, one a core if None; the result does not depend on it, to the
+        bit. No parameter's `.grad` is read or written.
+        Raises ValueError for arguments that cannot be meant.
+        """
+        images, condition = self.checked(images, condition)
+        weights = check_weights(weights, len(images), self.dtype)
+        key = None if rng is None else Draws.of(generator(rng)).key
+
+        def draws(part: slice) -> Draws | None:
+            return None if key is None else Draws(key, part.start)
+
+        with Workers(workers) as pool:
+            return value_and_gradients(self, images, condition, weights, draws, pool)
 
     @spelled
     def log_prob_map(self, images: Any, condition: Any = None) -> np.ndarray:
@@ -112,9 +158,12 @@ class Model(Network):
         images, condition = self.checked(images, condition)
         self.check_finite()
 
+        able = plan.ready(self, min(len(images), self.wide_shard_size), back=False)
+
         def shard(part: slice) -> np.ndarray:
             with no_grad():
-                return to_cpu(self._log_prob(images[part], rows(condition, part)).data).transpose(2, 0, 1, 3)
+                log_prob = self._log_prob(images[part], rows(condition, part), able=able)
+                return to_cpu(log_prob.data).transpose(2, 0, 1, 3)
 
         with Workers() as workers:
             return np.concatenate(list(workers.map(shard, len(images), self.wide_shard_size)), dtype=np.float64)
@@ -139,7 +188,7 @@ class Model(Network):
         """The head's parameters at every pixel, without a tape: integers (N, H, W, C) -> (H, W, N, P)."""
         images, condition = self.checked(images, condition)
         with no_grad():
-            return self.forward(self.scaled(self._pixels_first(images)), self.condition_map(condition)).data
+            return self._parameters(self._pixels_first(images), condition).data
 
     @spelled
     def initialize(self, images: Any, condition: Any = None) -> None:
@@ -255,14 +304,17 @@ class Model(Network):
         """Checked conditions as `forward` wants them: None, (1, 1, N, K) or (H, W, N, K)."""
         return self.conditions.pixels_first(condition, self.xp, self.dtype)
 
+    def _parameters(
+        self, levels: Any, condition: np.ndarray | None, rng: Any = None, able: plan.Ready | None = None
+    ) -> Tensor:
+        """What `forward` makes of integers (H, W, N, C), by the model's plan where there is one: (H, W, N, P)."""
+        x, told = self.scaled(levels), self.condition_map(condition)
+        able = able or plan.ready(self, x.shape[2], back=recording(), rng=rng)
+        return self.forward(x, told, rng) if able is None else able.on_tape(x, told, rng)
+
     def _log_prob(
-        self, images: np.ndarray, condition: np.ndarray | None, rng: np.random.Generator | None = None
+        self, images: np.ndarray, condition: np.ndarray | None, rng: Any = None, able: plan.Ready | None = None
     ) -> Tensor:
         """log p of each sub-pixel: integers (N, H, W, C) -> (H, W, N, C)."""
         levels = self._pixels_first(images)
-        return self.head.log_prob(self.forward(self.scaled(levels), self.condition_map(condition), rng), levels)
-
-
-def rows(condition: np.ndarray | None, part: Any) -> np.ndarray | None:
-    """The conditions of some of the images; None stays None."""
-    return None if condition is None else condition[part]
+        return self.head.log_prob(self._parameters(levels, condition, rng, able), levels)

@@ -3,6 +3,7 @@
 from minipixel.nn.activation import ACTIVATIONS, Dropout, PReLU
 from minipixel.nn.conditioning import Conditioning
 from minipixel.nn.conv import Conv2d, Pointwise, UnmaskedConv2d
+from minipixel.nn.flat import Gradients
 from minipixel.nn.gated import GatedLayer, VerticalConv2d
 from minipixel.nn.init import BLANK, Blank, Init
 from minipixel.nn.masks import causal_mask, colour_groups, vertical_mask
@@ -20,6 +21,7 @@ __all__ = [
     "Dropout",
     "EnlargingConv2d",
     "GatedLayer",
+    "Gradients",
     "Init",
     "Module",
     "NormedPointwise",

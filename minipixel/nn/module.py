@@ -54,13 +54,17 @@ class ModuleClass(type):
 
     _methods: dict[str, Any]
     _as_defined: bool
+    changes = 0
+    """How often a class of layers was changed so far."""
 
     def __setattr__(cls, name: str, value: Any) -> None:
         super().__setattr__(name, value)
+        ModuleClass.changes += 1
         cls._look_at_methods()
 
     def __delattr__(cls, name: str) -> None:
         super().__delattr__(name)
+        ModuleClass.changes += 1
         cls._look_at_methods()
 
     def _look_at_methods(cls) -> None:
@@ -97,7 +101,7 @@ class Module(Spelled, metaclass=ModuleClass):
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Every parameter below, with its dotted name, always in the same order."""
-        for name, value in vars(self).items():
+        for name, value in list(vars(self).items()):  # a forward pass may keep a mask meanwhile
             yield from _named(value, f"{prefix}{name}")
 
     def parameters(self) -> list[Parameter]:

@@ -5,13 +5,14 @@ from minipixel.tensor import op
 
 
 @op
-def total(x):
-    """The sum of all elements: any shape -> ()."""
+def total(x, *, axes=None):
+    """The sum of all elements, any shape -> (); or of those along some axes, which the result has not any more."""
 
     def vjp(g):
-        return (array_module(x).broadcast_to(g, x.shape),)
+        xp = array_module(x)
+        return (xp.broadcast_to(g if axes is None else xp.expand_dims(g, axes), x.shape),)
 
-    return x.sum(), vjp
+    return x.sum(axis=axes), vjp
 
 
 @op

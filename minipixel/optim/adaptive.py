@@ -20,6 +20,8 @@ class RMSProp(Optimizer):
     take the mean gradient off s; this does not).
     """
 
+    elementwise = True
+
     def __init__(
         self,
         learning_rate: LearningRate = 1e-3,
@@ -36,7 +38,7 @@ class RMSProp(Optimizer):
         self.memories = ("square", "velocity") if momentum else ("square",)
 
     def change(self, g: Any, *, square: Any, velocity: Any = None) -> Any:  # type: ignore[override]
-        """The step for one weight array."""
+        """The step for the weights of these gradients."""
         square += (1 - self.rho) * (g * g - square)
         step = -self.rate * g / (array_module(g).sqrt(square) + self.epsilon)
         if velocity is None:
@@ -67,6 +69,7 @@ class Adam(_WithMoments):
     """
 
     memories = ("mean", "square")
+    elementwise = True
 
     def __init__(
         self,
@@ -79,7 +82,7 @@ class Adam(_WithMoments):
         super().__init__(learning_rate, beta1, beta2, epsilon, clip_norm)
 
     def change(self, g: Any, *, mean: Any, square: Any) -> Any:  # type: ignore[override]
-        """The step for one weight array."""
+        """The step for the weights of these gradients."""
         mean += (1 - self.beta1) * (g - mean)
         square += (1 - self.beta2) * (g * g - square)
         corrected = mean / (1 - self.beta1**self.steps)
@@ -95,6 +98,7 @@ class Adamax(_WithMoments):
     """
 
     memories = ("mean", "largest")
+    elementwise = True
 
     def __init__(
         self,
@@ -107,7 +111,7 @@ class Adamax(_WithMoments):
         super().__init__(learning_rate, beta1, beta2, epsilon, clip_norm)
 
     def change(self, g: Any, *, mean: Any, largest: Any) -> Any:  # type: ignore[override]
-        """The step for one weight array."""
+        """The step for the weights of these gradients."""
         mean += (1 - self.beta1) * (g - mean)
         largest[...] = array_module(g).maximum(self.beta2 * largest, abs(g) + self.epsilon)
         return -self.rate / (1 - self.beta1**self.steps) * mean / largest
@@ -126,6 +130,7 @@ class Nadam(_WithMoments):
     """
 
     memories = ("mean", "square")
+    elementwise = True
 
     def __init__(
         self,
@@ -142,7 +147,7 @@ class Nadam(_WithMoments):
         self._products = [1.0]  # of mu_1 ... mu_t, at place t: a function of t alone, kept to save time
 
     def change(self, g: Any, *, mean: Any, square: Any) -> Any:  # type: ignore[override]
-        """The step for one weight array."""
+        """The step for the weights of these gradients."""
         t = self.steps
         mean += (1 - self.beta1) * (g - mean)
         square += (1 - self.beta2) * (g * g - square)

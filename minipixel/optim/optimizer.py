@@ -1,22 +1,32 @@
-"""What all optimisers share: a step is taken by a model whose parameters hold gradients."""
+"""What all optimisers share: a step is taken by a model, along gradients of its own or along those that it is given.
+
+All weights are one flat array while they are changed, and so are their gradients and each kind of memory; afterwards
+every weight, and every array in `state`, is a view into one of these (see nn/flat.py).
+"""
 
 import contextlib
+import copy
 import inspect
 import math
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu
 from minipixel.computing import computing
+from minipixel.nn.flat import Layout, distinct
+from minipixel.optim.buffers import Buffers
 from minipixel.shown import as_made, short
-from minipixel.spelling import Spelled
+from minipixel.spelling import Spelled, did_you_mean
 
 LearningRate = float | Callable[[int], float]
 """A number, or a schedule: from the number of steps taken before, 0 for the first one, to the rate of a step."""
+
+PIECE = 2**16
+"""How many numbers of a flat array are changed at a time: with all that comes of them on the way they stay in cache."""
 
 
 class Optimizer(Spelled):
@@ -29,9 +39,19 @@ class Optimizer(Spelled):
     A subclass names in `memories` the arrays, of each weight's shape and zero at first, that it keeps between steps,
     and says in `change` what to add to a weight, from `rate`, the learning rate of this step, and `steps`, its number
     counted from 1 as the papers' equations do.
+
+    A class whose `change` treats every number alike, wherever it stands, says so: `elementwise = True`. It is then
+    called with pieces of one flat array of all gradients, which takes fewer calls. Without that, `change` is called
+    weight by weight, each in its own shape.
     """
 
     memories: tuple[str, ...]
+    elementwise: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "change" in vars(cls) and "elementwise" not in vars(cls):  # what was said of another `change`
+            cls.elementwise = False
 
     def __init__(self, learning_rate: LearningRate, clip_norm: float | None = None) -> None:
         if isinstance(learning_rate, (list, tuple)) or hasattr(learning_rate, "parameters"):
@@ -49,34 +69,54 @@ class Optimizer(Spelled):
         self.steps = 0
         self.state: dict[str, dict[str, Any]] = {}
         self._model: weakref.ref[Any] | None = None
+        self._buffers = Buffers()
 
     @computing
-    def step(self, model: Any) -> None:
-        """Change every weight of the model by its `.grad`.
+    def step(self, model: Any, gradients: Mapping[str, Any] | None = None) -> None:
+        """Change every weight of the model by its gradient: that in its `.grad`, or in `gradients` by its dotted name.
 
-        Raises ValueError if a gradient is missing or of another shape than its weight, and for another model than
-        that of the steps before: what the optimizer remembers belongs to that one.
+        The weights become new arrays: those that were somebody's before keep their numbers.
+        Raises ValueError if a gradient is missing, belongs to no weight, or is of another shape than its weight, and
+        for another model than that of the steps before: what the optimizer remembers belongs to that one.
         """
         self.belongs_to(model)
         named = list(model.named_parameters())
-        missing = [name for name, parameter in named if parameter.grad is None]
-        if missing:
-            raise ValueError(f"step: got no gradient for {missing[0]}, wanted one; call loss.backward() first")
-        for name, parameter in named:
-            if parameter.grad.shape != parameter.shape:
-                raise ValueError(
-                    f"step: got a gradient of shape {parameter.grad.shape} for {name}, wanted {parameter.shape}"
-                )
+        parameters = distinct(named)
+        weights = [parameter.data for parameter in parameters.values()]
+        if gradients is None:
+            given = [parameter.grad for parameter in parameters.values()]
+            hint = "call loss.backward() first"
+        else:
+            _check_names(gradients, [name for name, _ in named])
+            given = [gradients[name] for name in parameters]
+            hint = "model.value_and_gradients(images) gives them all"
+        for name, g, weight in zip(parameters, given, weights, strict=True):
+            if g is None:
+                raise ValueError(f"step: got no gradient for {name}, wanted one; {hint}")
+            if getattr(g, "shape", None) != weight.shape:
+                got = f"a gradient of shape {g.shape}" if hasattr(g, "shape") else short(g)
+                raise ValueError(f"step: got {got} for {name}, wanted an array of shape {weight.shape}")
+        layout = Layout.of(weights, together=self.elementwise)
+        buffers = layout.gather(given)
         self.rate = self._scheduled_rate()
-        scale = self._clipping(parameter.grad for _, parameter in named)
+        scale = self._clipping(buffers)
         self.steps += 1
-        for name, parameter in named:
-            if name not in self.state:
-                zeros = array_module(parameter.data).zeros_like
-                self.state[name] = {kind: zeros(parameter.data) for kind in self.memories}
-            g = parameter.grad.astype(parameter.dtype, copy=False)
-            g = g if scale == 1 else g * scale
-            parameter.data = parameter.data + self.change(g, **self.state[name])
+        memories = self._buffers.of(self.state, self.memories, dict(zip(parameters, weights, strict=True)), layout)
+        moved = [
+            self._moved(weight, g if scale == 1 else g * scale, own)
+            for weight, g, own in zip(layout.gather(weights), buffers, memories, strict=True)
+        ]
+        for parameter, array in zip(parameters.values(), layout.views(moved), strict=True):
+            parameter.data = array
+
+    def _moved(self, weight: Any, g: Any, own: dict[str, Any]) -> Any:
+        """A buffer of weights after this step; it is changed."""
+        if not self.elementwise or weight.ndim != 1 or array_module(weight) is not np:
+            return weight + self.change(g, **own)
+        for start in range(0, weight.size, PIECE):
+            piece = slice(start, start + PIECE)
+            weight[piece] += self.change(g[piece], **{kind: array[piece] for kind, array in own.items()})
+        return weight
 
     def belongs_to(self, model: Any) -> None:
         """From now on this is the optimizer of that model. ValueError if it has taken steps with another one."""
@@ -90,20 +130,26 @@ class Optimizer(Spelled):
     @contextlib.contextmanager
     def undone_on_error(self) -> Iterator[None]:
         """Within this block an error leaves the optimizer as it was before the block."""
-        steps, rate = self.steps, self.rate
-        state = {name: {kind: array.copy() for kind, array in own.items()} for name, own in self.state.items()}
+        steps, rate, buffers = self.steps, self.rate, copy.copy(self._buffers)
+        state = {name: dict(own) for name, own in self.state.items()}
+        contents = [(array, array.copy()) for array in buffers.arrays()]
         try:
             yield
         except BaseException:
-            self.steps, self.rate, self.state = steps, rate, state
+            for array, content in contents:
+                array[...] = content
+            self.steps, self.rate, self.state, self._buffers = steps, rate, state, buffers
             raise
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copies, which may go on with a copy of the model."""
-        return {**vars(self), "_model": None}
+        """For copies, which may go on with a copy of the model, and whose arrays are no views of these buffers."""
+        return {**vars(self), "_model": None, "_buffers": Buffers()}
 
     def change(self, g: Any, **memories: Any) -> Any:
-        """What to add to a weight, from its gradient and its memories, which are updated in place."""
+        """What to add to a weight, from its gradient and its memories, which are updated in place.
+
+        If the class is `elementwise`, all of these are pieces, of one size, of flat arrays.
+        """
         raise NotImplementedError
 
     def settings(self) -> dict[str, Any]:
@@ -131,7 +177,7 @@ class Optimizer(Spelled):
             if not (0 <= _number(number) < math.inf or (name == "rate" and not steps)):  # NaN before a first step
                 raise ValueError(f"state: got {number!r:.40} for {name}, wanted a number of at least 0")
         memories: dict[str, dict[str, Any]] = {}
-        for name, parameter in model.named_parameters() if steps else ():
+        for name, parameter in distinct(model.named_parameters()).items() if steps else ():
             memories[name] = {}
             for kind in self.memories:
                 array: Any = state.get(f"{kind}/{name}")
@@ -154,13 +200,34 @@ class Optimizer(Spelled):
             raise ValueError(f"learning_rate: got {short(rate)} for step {self.steps}, wanted a number of at least 0")
         return float(rate)
 
-    def _clipping(self, gradients: Iterable[Any]) -> float:
-        """What to multiply gradients by: 1, or less where their norm is above `clip_norm`."""
+    def _clipping(self, gradients: Sequence[Any]) -> float:
+        """What to multiply buffers of gradients by: 1, or less where their norm is above `clip_norm`."""
         if self.clip_norm is None:
             return 1.0
         squares = [(g.astype("float64") ** 2).sum() for g in gradients]  # in float32 a square may overflow
         norm = math.sqrt(float(sum(squares)))
         return 1.0 if norm <= self.clip_norm else self.clip_norm / norm
+
+
+def _check_names(gradients: Any, names: list[str]) -> None:
+    """ValueError unless they are a mapping with all of these names, and no others."""
+    if not isinstance(gradients, Mapping):
+        raise ValueError(
+            f"gradients: got {short(gradients)}, wanted a dict by the names of weights, such as the second of what "
+            "model.value_and_gradients(images) returns"
+        )
+    missing = next((name for name in names if name not in gradients), None)
+    if missing is not None:
+        raise ValueError(
+            f"gradients: got {len(gradients)} without {missing}, wanted those of all {len(names)} weights that are "
+            "trained; model.value_and_gradients(images) gives them"
+        )
+    if len(gradients) > len(set(names)):
+        unknown = next(name for name in gradients if name not in names)
+        raise ValueError(
+            f"gradients: got one for {short(unknown)}, wanted those of the {len(names)} weights that are trained alone"
+            f"{did_you_mean(unknown, names)}"
+        )
 
 
 def _plain(setting: Any) -> Any:

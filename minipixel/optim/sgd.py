@@ -14,6 +14,8 @@ class SGD(Optimizer):
     Pascanu 2012, arXiv:1212.0901).
     """
 
+    elementwise = True
+
     def __init__(
         self,
         learning_rate: LearningRate = 1e-2,
@@ -29,7 +31,7 @@ class SGD(Optimizer):
         self.memories = ("velocity",) if momentum else ()
 
     def change(self, g: Any, *, velocity: Any = None) -> Any:  # type: ignore[override]
-        """The step for one weight array."""
+        """The step for the weights of these gradients."""
         if velocity is None:
             return -self.rate * g
         velocity *= self.momentum

@@ -4,8 +4,8 @@ values (what is computed) - groups (what goes row by row together, and what is k
 - memory, weights (where things stand) - table - interpreter (what instructions mean) - executor, engine (who runs them).
 """
 
-from minipixel.plan.engine import apply, interpreted, poisoned, ready, table_of, whole_maps
+from minipixel.plan.engine import Ready, interpreted, poisoned, ready, table_of, whole_maps
 from minipixel.plan.table import Table
 from minipixel.plan.weights import Unplanned
 
-__all__ = ["Table", "Unplanned", "apply", "interpreted", "poisoned", "ready", "table_of", "whole_maps"]
+__all__ = ["Ready", "Table", "Unplanned", "interpreted", "poisoned", "ready", "table_of", "whole_maps"]

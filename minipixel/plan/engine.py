@@ -26,16 +26,21 @@ _said: set[str] = set()
 
 
 class _Known:
-    """What is known of a model: how it was built, its traces, its tables; or why there is none."""
+    """What is known of a model: how it was built, its traces, in training and else, and its tables."""
 
     def __init__(self, model: Any) -> None:
         self.traces: dict[bool, Trace] = {}
-        self.tables: dict[Any, Table | None] = {}
-        self.refusal = ""
-        self._trace(model, False)
+        self.tables: dict[Any, Table] = {}
+        self.refusal: Exception | None = None
+        self.parts = Parts(model)  # builds the masks, too, which are kept by their layers
         self.parts = Parts(model, copies=True)
 
-    def _trace(self, model: Any, dropping: bool) -> Trace:
+    def trace(self, model: Any, dropping: bool) -> Trace:
+        """The graph of a pass; the library's own models differ in training by dropout alone."""
+        other = self.traces.get(not dropping)
+        if dropping not in self.traces and other is not None and not self.parts.own:
+            if all(node.local is None or node.local.kind != "dropout" for node in other.nodes) and not dropping:
+                self.traces[dropping] = other
         if dropping not in self.traces:
             self.traces[dropping] = Trace(model, dropping, with_condition=True)
         return self.traces[dropping]
@@ -47,24 +52,34 @@ class _Known:
 
     def table(self, model: Any, together: int, back: bool, dropping: bool) -> Table:
         """One of its tables. Raises Unplanned and TraceError."""
-        key = together, back, dropping, modes.whole
+        trace = self.trace(model, dropping)
+        key = together, back, id(trace), modes.whole
         if key not in self.tables:
-            self.tables[key] = Table(self._trace(model, dropping), together, back, modes.whole)
+            self.tables[key] = Table(trace, together, back, modes.whole)
         return self.tables[key]
 
 
-def table_of(model: Any, N: int, *, back: bool = True, dropping: bool = False) -> tuple[Trace, Table]:
-    """A model's trace, and its table for passes of about N images; `dropping`: in training, with dropout.
+def table_of(model: Any, N: int, *, back: bool = True, dropping: bool = False) -> Table:
+    """A model's table for passes of about N images; `dropping`: in training, with dropout.
 
     Raises Unplanned where there is no opcode for what it does, and TraceError where it cannot be traced.
     """
+    return _trace_and_table(model, N, back, dropping)[1]
+
+
+def _trace_and_table(model: Any, N: int, back: bool, dropping: bool) -> tuple[Trace, Table]:
     together = 2 ** max(0, (TOGETHER // N).bit_length() - 1)
     with _lock:
         known = _known.get(model)
         if known is None or not known.holds(model):
             known = _known[model] = _Known(model)
-        table = known.table(model, together, back, dropping)
-        return known.traces[dropping], table
+        if known.refusal is not None:
+            raise known.refusal
+        try:
+            return known.trace(model, dropping), known.table(model, together, back, dropping)
+        except (Unplanned, TraceError) as refusal:
+            known.refusal = refusal  # said and known: it is not tried again until the model changes
+            raise
 
 
 class Ready:
@@ -89,6 +104,20 @@ class Ready:
         draw = (rng.key, rng.first) if isinstance(rng, Draws) else (np.zeros(2, np.uint32), 0)
         return Pass(self.table, self.weights, inputs, N, draw)
 
+    def on_tape(self, x: np.ndarray, condition: Any, rng: Any) -> Tensor:
+        """The same as an op on the tape, whose inputs are the leaves: (H, W, N, P)."""
+        run, (H, W, N, _) = self.run(x, condition, rng), x.shape
+        y = run.output.reshape(H, W, N, -1).copy()
+        if not recording() or not self.table.packer.trains:
+            return Tensor(y, op="plan")
+        leaves = self.tensors()
+
+        def vjp(g: Any) -> list[Any]:
+            parts = self.table.packer.unpack(run.back(np.ascontiguousarray(g, y.dtype)))
+            return [part.reshape(x.shape) for part, x in zip(parts, leaves, strict=True) if isinstance(x, Tensor)]
+
+        return Tensor(y, tuple(x for x in leaves if isinstance(x, Tensor)), vjp, "plan")
+
     def tensors(self) -> list[Any]:
         """The leaves, in the order in which `Pass.back` gives their gradients."""
         learn = [g is not None for node, _, g in self.table.inputs if not self._is_given(node)]
@@ -111,7 +140,7 @@ def ready(model: Any, N: int, *, back: bool, rng: Any = None) -> Ready | None:
     if not suits(model) or (rng is not None and not isinstance(rng, Draws)):
         return None
     try:
-        trace, table = table_of(model, N, back=back, dropping=rng is not None)
+        trace, table = _trace_and_table(model, N, back, rng is not None)
     except (Unplanned, TraceError) as refusal:
         _say(model, refusal)
         return None
@@ -130,27 +159,6 @@ def _say(model: Any, refusal: Exception) -> None:
     if line not in _said:
         _said.add(line)
         warnings.warn(line, RuntimeWarning, stacklevel=4)
-
-
-def apply(model: Any, x: Any, condition: Any, rng: Any = None) -> Tensor | None:
-    """`model.forward` by its plan, on the tape; None where it runs as it is written."""
-    if type(x) is not np.ndarray or x.dtype != model.dtype:
-        return None
-    able = ready(model, x.shape[2], back=recording(), rng=rng)
-    if able is None:
-        return None
-    run = able.run(x, condition, rng)
-    y = run.output.reshape(*x.shape[:2], x.shape[2], -1)
-    tensors = [tensor for tensor in able.tensors() if isinstance(tensor, Tensor)]
-    if not recording() or not able.table.packer.trains:
-        return Tensor(y.copy(), op="plan")
-
-    def vjp(g: Any) -> list[Any]:
-        parts = able.table.packer.unpack(run.back(np.ascontiguousarray(g, model.dtype)))
-        pairs = zip(able.tensors(), parts, strict=True)
-        return [part.reshape(tensor.shape) for tensor, part in pairs if isinstance(tensor, Tensor)]
-
-    return Tensor(y.copy(), tuple(tensors), vjp, "plan")
 
 
 @contextlib.contextmanager

@@ -15,6 +15,8 @@ from minipixel import kernels
 from minipixel.backend import array_module
 from minipixel.errors import NonFiniteError
 from minipixel.models import Model
+from minipixel.nn import Gradients
+from minipixel.nn.flat import Layout, distinct
 from minipixel.optim import Optimizer
 from minipixel.tensor import Tensor, gradients, inputs_first
 
@@ -23,14 +25,15 @@ class StepError(Exception):
     """What is not finite about a step, in words."""
 
 
-def check_step(loss: float, summed: Sequence[Any], clipped: bool) -> None:
+def check_step(loss: float, gradients: Gradients, clipped: bool) -> None:
     """Raise StepError unless the loss of a step and all of its gradients are finite, and not too large to square.
 
     Optimisers square them: infinity there would stop a weight for good. Those that are to be `clipped` may be larger.
     """
     if not np.isfinite(loss):
         raise StepError(f"loss: got {loss}")
-    if not all(_finite(g if clipped else array_module(g).vdot(g, g)) for g in summed):
+    arrays = gradients.values() if gradients.flat is None else (gradients.flat,)
+    if not all(_finite(g if clipped else array_module(g).vdot(g, g)) for g in arrays):
         raise StepError(f"gradient: got NaN, infinity or squares beyond its dtype, of a loss of {loss:.6g},")
 
 
@@ -44,12 +47,28 @@ def kept_finite(parameters: Sequence[Tensor], optimizer: Optimizer) -> Iterator[
     try:
         with optimizer.undone_on_error():
             yield
-            if not all(_finite(parameter.data) for parameter in parameters):
+            after = [parameter.data for parameter in parameters]
+            if not all(map(_finite, Layout.of(after).gather(after))):
                 raise StepError("weights: got NaN or infinity by a step of the optimizer,")
     except BaseException:
         for parameter, data in zip(parameters, before, strict=True):
             parameter.data = data
         raise
+
+
+def take_step(model: Any, optimizer: Optimizer, loss: float, gradients: Gradients) -> None:
+    """Let an optimizer change the weights along these gradients, which each `.grad` then holds.
+
+    The optimizer reads them there: one of somebody's own may have a `step` that takes a model and no more.
+
+    Raises StepError if something about it is not finite; weights and optimizer are then as they were before.
+    """
+    check_step(loss, gradients, optimizer.clip_norm is not None)
+    parameters = distinct(model.named_parameters())
+    for name, parameter in parameters.items():
+        parameter.grad = gradients[name]
+    with kept_finite(list(parameters.values()), optimizer):
+        optimizer.step(model)
 
 
 def report(what: StepError, key: tuple[int, int], images: np.ndarray, first: str | None) -> NonFiniteError:

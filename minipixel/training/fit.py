@@ -1,31 +1,29 @@
-"""The training loop: shuffle, cut into batches, cut those into shards, sum gradients in shard order, step.
+"""The training loop: shuffle, cut into batches, cut those into shards, sum their gradients along a tree, step.
 
-The result is the same to the bit for any number of workers: the cut into shards depends on the batch and the model
-alone (shards.py), their gradients are added in order, and random numbers are keyed by what they are for (streams.py).
-It is the same, too, however often training was stopped and resumed: what the next step depends on is in a Training
-(training.py).
+The result is the same to the bit for any number of workers: the cut into shards, and the tree along which their
+gradients are added, depend on the batch and the model alone (shards.py, models/step.py), and random numbers are keyed
+by what they are for (streams.py). It is the same, too, however often training was stopped and resumed: what the next
+step depends on is in a Training (training.py).
 """
 
 import functools
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from minipixel import console
-from minipixel.backend import array_module
 from minipixel.draws import Draws
 from minipixel.files import alone_with
 from minipixel.models import Model
-from minipixel.models.base import rows
 from minipixel.models.checks import MANY, as_images, check_count, check_flag
+from minipixel.models.step import rows, shard_loss, value_and_gradients
 from minipixel.optim import Optimizer
 from minipixel.shards import Workers
 from minipixel.spelling import spelled
-from minipixel.tensor import Tensor, gradients
-from minipixel.training.anomaly import StepError, check_step, first_op, kept_finite, report
+from minipixel.training.anomaly import StepError, first_op, report, take_step
 from minipixel.training.arguments import (
     Transform,
     check_callbacks,
@@ -142,10 +140,11 @@ def fit(
         for chosen, batch, told in batches(at.epoch, at.step):
             key = at.epoch, at.step
             try:
-                loss = _step(model, batch, told, optimizer, pool, streams, key)
+                loss = _step(model, batch, told, optimizer, pool, _draws(streams, key))
             except StepError as what:
                 parts = pool.parts(len(batch), model.shard_of_batch(len(batch)))
-                again = functools.partial(map, functools.partial(_loss, model, batch, told, streams, key), parts)
+                shard = functools.partial(shard_loss, model, batch, told, None, _draws(streams, key))
+                again = functools.partial(map, shard, parts)
                 error = report(what, key, chosen, first_op(model, again) if anomaly else None)
                 error.history = history
                 tell("on_not_finite", error)
@@ -216,26 +215,10 @@ def fit(
     return history
 
 
-def _loss(
-    model: Model,
-    batch: np.ndarray,
-    condition: np.ndarray | None,
-    streams: Streams,
-    key: tuple[int, int],
-    part: slice,
-) -> Tensor:
-    """The mean loss of a shard of the batch of (epoch, step) = key; what dropout keeps of an image is the batch's."""
-    return model.loss(batch[part], rows(condition, part), rng=Draws.of(streams(DROPOUT, *key), first=part.start))
-
-
-def added_up(a: Any, b: Any) -> Any:
-    """The sum of two gradients of a weight; None is that of a loss that does not depend on it."""
-    return b if a is None else a if b is None else a + b
-
-
-def own_array(gradient: Any, parameter: Tensor) -> Any:
-    """The gradient of a weight as an array that nothing else refers to, zeros for None."""
-    return array_module(parameter.data).zeros_like(parameter.data) if gradient is None else gradient.copy()
+def _draws(streams: Streams, key: tuple[int, int]) -> Callable[[slice], Draws]:
+    """What each shard of the batch of (epoch, step) = key draws its dropout from: what is kept is the batch's."""
+    of_step = Draws.of(streams(DROPOUT, *key)).key
+    return lambda part: Draws(of_step, part.start)
 
 
 def _step(
@@ -244,26 +227,10 @@ def _step(
     condition: np.ndarray | None,
     optimizer: Optimizer,
     pool: Workers,
-    streams: Streams,
-    key: tuple[int, int],
+    draws: Draws,
 ) -> float:
-    """One optimiser step on the mean loss of a batch; returns that loss, in nats an image."""
+    """One optimiser step on the mean loss of a batch; returns that loss, in nats per image."""
     optimizer.belongs_to(model)
-    parameters = model.parameters()
-
-    def shard(part: slice) -> tuple[float, list[Any]]:
-        share = len(batch[part]) / len(batch)
-        loss = _loss(model, batch, condition, streams, key, part)
-        return float(loss.data) * share, gradients(loss, parameters, seed=share)
-
-    total, summed = 0.0, None
-    for loss, shares in pool.map(shard, len(batch), model.shard_of_batch(len(batch))):
-        total += loss
-        summed = shares if summed is None else [added_up(a, b) for a, b in zip(summed, shares, strict=True)]
-    summed = [own_array(gradient, parameter) for gradient, parameter in zip(summed or (), parameters, strict=True)]
-    check_step(total, summed, optimizer.clip_norm is not None)
-    for parameter, gradient in zip(parameters, summed, strict=True):
-        parameter.grad = gradient
-    with kept_finite(parameters, optimizer):
-        optimizer.step(model)
-    return total
+    loss, gradients = value_and_gradients(model, batch, condition, None, draws, pool)
+    take_step(model, optimizer, loss, gradients)
+    return loss

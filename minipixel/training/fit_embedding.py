@@ -5,8 +5,6 @@ should move; then every shard takes its share of that back to the weights. The s
 workers, as in fit.py.
 """
 
-import functools
-import operator
 from typing import Any
 
 import numpy as np
@@ -14,12 +12,14 @@ import numpy as np
 from minipixel import ops
 from minipixel.models import EmbeddingNet
 from minipixel.models.checks import MANY, check_count, check_images, check_labels
+from minipixel.models.step import added_buffers, gradient_buffers, named_gradients
+from minipixel.nn.flat import Layout, distinct
 from minipixel.optim import Optimizer
 from minipixel.optim.optimizer import check_above_0
 from minipixel.shards import Workers
 from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, gradients
-from minipixel.training.anomaly import StepError, check_step, kept_finite, report
+from minipixel.training.anomaly import StepError, report, take_step
 from minipixel.training.arguments import check_model, check_optimizer
 from minipixel.training.callbacks import Progress
 from minipixel.training.history import History
@@ -117,17 +117,14 @@ def _step(
     embeddings = Tensor(net.xp.concatenate([points.data for _, points in shards]))
     loss = ops.triplet_loss(embeddings, labels=labels, margin=margin)
     (moves,) = gradients(loss, [embeddings])
+    named = list(net.named_parameters())
+    parameters = list(distinct(named).values())
+    layout = Layout.of([parameter.data for parameter in parameters])
 
     def back(part: slice) -> list[Any]:
         where, points = shards[part.start]
-        return gradients(points, net.parameters(), seed=moves[where])
+        return gradient_buffers(points, parameters, layout, moves[where])
 
-    found = pool.map(back, len(shards), 1)
-    parameters = net.parameters()
-    summed = [functools.reduce(operator.add, parts).copy() for parts in zip(*found, strict=True)]
-    check_step(float(loss.data), summed, optimizer.clip_norm is not None)
-    for parameter, gradient in zip(parameters, summed, strict=True):
-        parameter.grad = gradient
-    with kept_finite(parameters, optimizer):
-        optimizer.step(net)
+    buffers = pool.sum(back, len(shards), 1, added_buffers)
+    take_step(net, optimizer, float(loss.data), named_gradients(named, layout, buffers))
     return float(loss.data)

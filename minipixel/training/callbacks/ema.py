@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu
+from minipixel.nn.flat import Layout, distinct
 from minipixel.optim.optimizer import check_fraction
 from minipixel.training.callbacks.callback import Callback
 from minipixel.training.checkpoints import whole
@@ -28,8 +29,10 @@ class EMA(Callback):
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Start the average at the weights as they are."""
-        self._names, self._parameters = zip(*model.named_parameters(), strict=True)
-        self._average = [parameter.data.copy() for parameter in self._parameters]
+        self._parameters = distinct(model.named_parameters())
+        weights = self._weights()
+        self._layout = Layout.of(weights)
+        self._average = self._layout.gather(weights)
         self._trained: list[Any] | None = None  # the weights of training, while the model has the averaged ones
         self._steps = 0
 
@@ -37,13 +40,14 @@ class EMA(Callback):
         """Take in the weights of one more step."""
         self._steps += 1
         share = 1 - min(self.decay, (1 + self._steps) / (10 + self._steps))
-        for parameter, average in zip(self._parameters, self._average, strict=True):
-            average += share * (parameter.data - average)
+        for weight, average in zip(self._layout.gather(self._weights()), self._average, strict=True):
+            average += share * (weight - average)
 
     def on_evaluation_begin(self) -> None:
         """Give the model the averaged weights."""
-        self._trained = [parameter.data for parameter in self._parameters]
-        self._put([average.copy() for average in self._average])  # theirs to keep: the averages go on changing
+        self._trained = self._weights()
+        copies = [average.copy() for average in self._average]  # theirs to keep: the averages go on changing
+        self._put(self._layout.views(copies))
 
     def on_evaluation_end(self) -> None:
         """Give the model the weights of training back."""
@@ -53,23 +57,26 @@ class EMA(Callback):
 
     def on_train_end(self) -> None:
         """Leave the model with the averaged weights, whatever it has now."""
-        self._put(self._average)
-        del self._parameters, self._average, self._trained
+        self._put(self._layout.views(self._average))
+        del self._parameters, self._layout, self._average, self._trained
 
     def state(self) -> dict[str, Any]:
         """The averaged weights, and how many steps they have taken in."""
-        averages = zip(self._names, self._average, strict=True)
+        averages = zip(self._parameters, self._layout.views(self._average), strict=True)
         return {"steps": self._steps, **{f"average/{name}": np.array(to_cpu(array)) for name, array in averages}}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from averages taken before. Raises ValueError for those of other weights."""
         self._steps = whole(state["steps"])
-        for name, average in zip(self._names, self._average, strict=True):
+        for name, average in zip(self._parameters, self._layout.views(self._average), strict=True):
             stored = state[f"average/{name}"]
             if stored.shape != average.shape:
                 raise ValueError(f"average/{name}: got shape {stored.shape}, wanted {average.shape}")
             average[...] = array_module(average).asarray(stored)
 
+    def _weights(self) -> list[Any]:
+        return [parameter.data for parameter in self._parameters.values()]
+
     def _put(self, arrays: list[Any]) -> None:
-        for parameter, array in zip(self._parameters, arrays, strict=True):
+        for parameter, array in zip(self._parameters.values(), arrays, strict=True):
             parameter.data = array

@@ -1,0 +1,125 @@
+"""The loss of a batch and its gradients, shard by shard: what a step of training needs, in `fit` or elsewhere."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minipixel import plan
+from minipixel.backend import array_module
+from minipixel.nn import Gradients, Parameter
+from minipixel.nn.flat import Layout, distinct
+from minipixel.shards import Workers
+from minipixel.tensor import Tensor, gradients
+
+if TYPE_CHECKING:
+    from minipixel.models.base import Model
+
+Draws = Callable[[slice], Any]
+"""From a shard to the `rng` of its dropout, or None; always the same for a shard."""
+
+
+def value_and_gradients(
+    model: "Model",
+    images: np.ndarray,
+    condition: np.ndarray | None,
+    weights: np.ndarray | None,
+    draws: Draws,
+    pool: Workers,
+) -> tuple[float, Gradients]:
+    """The mean loss of checked images (N, H, W, C), in nats per image, and its gradients: see Model.
+
+    The shards' gradients are added along a tree (see shards.py): the same bits for any number of workers.
+    """
+    N, named, size = len(images), list(model.named_parameters()), model.shard_of_batch(len(images))
+    parameters = list(distinct(named).values())
+    layout = Layout.of([parameter.data for parameter in parameters])
+    able = None
+    if _as_defined(model):
+        able = plan.ready(model, min(N, size), back=True, rng=draws(slice(0, size)))
+
+    def shard(part: slice) -> tuple[float, list[Any]]:
+        if able is not None:
+            return _planned(model, able, images, condition, weights, draws(part), part)
+        share = (part.stop - part.start) / N
+        loss = shard_loss(model, images, condition, weights, draws, part)
+        return float(loss.data) * share, gradient_buffers(loss, parameters, layout, share)
+
+    def add(a: tuple[float, list[Any]], b: tuple[float, list[Any]]) -> tuple[float, list[Any]]:
+        return a[0] + b[0], added_buffers(a[1], b[1])
+
+    loss, buffers = pool.sum(shard, N, size, add)
+    if able is not None:
+        buffers = layout.gather(_or_zeros(able.gradients(buffers[0], parameters), parameters))
+    return loss, named_gradients(named, layout, buffers)
+
+
+def _as_defined(model: "Model") -> bool:
+    """Whether the loss of a model is that of all models: nobody has written another one."""
+    base = next(kind for kind in type(model).__mro__ if kind.__module__ == "minipixel.models.base")
+    names = ("loss", "_log_prob", "_parameters")
+    return all(getattr(type(model), name) is getattr(base, name) and name not in vars(model) for name in names)
+
+
+def _planned(
+    model: "Model",
+    able: plan.Ready,
+    images: np.ndarray,
+    condition: np.ndarray | None,
+    weights: np.ndarray | None,
+    rng: Any,
+    part: slice,
+) -> tuple[float, list[Any]]:
+    """A shard's share of the loss, and of the gradients of packed weights: its graph is the head's alone."""
+    levels = model._pixels_first(images[part])
+    x = model.scaled(levels)
+    run = able.run(x, model.condition_map(rows(condition, part)), rng)
+    parameters = Tensor(run.output.reshape(*x.shape[:3], -1))
+    log_prob = model.head.log_prob(parameters, levels)
+    each = np.ones(x.shape[2], x.dtype) if weights is None else weights[part].astype(x.dtype)
+    each = each / -len(images)
+    loss = float(log_prob.data.sum(axis=(0, 1, 3), dtype=np.float64) @ each)
+    (g,) = gradients(log_prob, [parameters], np.broadcast_to(each[:, None], log_prob.shape))
+    return loss, [run.back(g)]
+
+
+def shard_loss(
+    model: "Model",
+    images: np.ndarray,
+    condition: np.ndarray | None,
+    weights: np.ndarray | None,
+    draws: Draws,
+    part: slice,
+) -> Tensor:
+    """The mean loss of a shard of a batch, with its own dropout: the same whenever asked."""
+    weighted: dict[str, Any] = {} if weights is None else {"weights": weights[part]}
+    return model.loss(images[part], rows(condition, part), rng=draws(part), **weighted)
+
+
+def gradient_buffers(output: Tensor, parameters: Sequence[Tensor], layout: Layout, seed: Any) -> list[Any]:
+    """The gradients of `output` in the buffers of a layout; zeros for a parameter that it does not depend on."""
+    return layout.gather(_or_zeros(gradients(output, parameters, seed=seed), parameters))
+
+
+def _or_zeros(found: Sequence[Any], parameters: Sequence[Tensor]) -> list[Any]:
+    """Gradients, and zeros for a parameter without one."""
+    return [array_module(p.data).zeros_like(p.data) if g is None else g for g, p in zip(found, parameters, strict=True)]
+
+
+def added_buffers(a: list[Any], b: list[Any]) -> list[Any]:
+    """a + b, in the place of a."""
+    for x, y in zip(a, b, strict=True):
+        x += y
+    return a
+
+
+def named_gradients(named: Sequence[tuple[str, Parameter]], layout: Layout, buffers: list[Any]) -> Gradients:
+    """Gradients by the names of parameters, those of a parameter with several names under each of them."""
+    places = [id(parameter) for parameter in distinct(named).values()]
+    views = dict(zip(places, layout.views(buffers), strict=True))
+    return Gradients({name: views[id(p)] for name, p in named}, buffers[0] if layout.together else None)
+
+
+def rows(condition: np.ndarray | None, part: Any) -> np.ndarray | None:
+    """The conditions of some of the images; None stays None."""
+    return None if condition is None else condition[part]

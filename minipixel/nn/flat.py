@@ -1,0 +1,82 @@
+"""Many arrays as one: what is done to every weight alike is done once, to one long array that holds them all.
+
+A network has dozens of weights, most of them small; for these a call from Python takes longer than its arithmetic.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, pairwise
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from minipixel.arena import empty
+from minipixel.backend import array_module
+from minipixel.nn.module import Parameter
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the arrays of a model are kept in buffers.
+
+    `together`: one after another in a single flat buffer, which takes that they have one dtype and live on one device.
+    Else there is a buffer for each.
+    """
+
+    shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[Any, ...]
+    together: bool
+
+    @classmethod
+    def of(cls, arrays: Sequence[Any], together: bool = True) -> "Layout":
+        """The layout for arrays such as these, together where that is possible, unless it is not wanted."""
+        together = together and len({(array.dtype, array_module(array)) for array in arrays}) == 1
+        return cls(tuple(array.shape for array in arrays), tuple(array.dtype for array in arrays), together)
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return [0, *accumulate(prod(shape) for shape in self.shapes)]
+
+    def gather(self, arrays: Sequence[Any]) -> list[Any]:
+        """New buffers with the numbers of these arrays, in the dtypes of the layout."""
+        if not self.together:
+            pairs = zip(arrays, self.dtypes, strict=True)
+            return [array_module(array).array(array, dtype=dtype, order="C") for array, dtype in pairs]
+        xp, dtype = array_module(arrays[0]), self.dtypes[0]
+        if xp is np:
+            return [np.concatenate(arrays, axis=None, out=empty((self._ends[-1],), dtype))]
+        return [xp.concatenate(arrays, axis=None).astype(dtype, copy=False)]
+
+    def views(self, buffers: Sequence[Any]) -> list[Any]:
+        """The arrays that are in the buffers, each in its own shape: to write into one is to write into the buffer."""
+        if not self.together:
+            return list(buffers)
+        (flat,) = buffers
+        places = zip(pairwise(self._ends), self.shapes, strict=True)
+        return [flat[start:end].reshape(shape) for (start, end), shape in places]
+
+
+class Gradients(dict[str, Any]):
+    """Gradients by the dotted names of their weights.
+
+    All of them are views of one array, `flat` (P,), in the order of `named_parameters`, so that what is done to all of
+    them, a norm or a sum with those of another machine, is one operation. `flat` is None if the weights have several
+    dtypes or devices. To replace an entry leaves `flat` as it was; `gradients[name][...] = numbers` writes to both.
+    """
+
+    def __init__(self, entries: dict[str, Any], flat: Any) -> None:
+        super().__init__(entries)
+        self.flat = flat
+
+    def __repr__(self) -> str:
+        return f"Gradients({', '.join(list(self)[:3])}{', ...' * (len(self) > 3)}: {len(self)} arrays)"
+
+
+def distinct(named: Iterable[tuple[str, Parameter]]) -> dict[str, Parameter]:
+    """Named parameters, each once: one that stands in several places of a model goes by the first of its names."""
+    parameters: dict[int, tuple[str, Parameter]] = {}
+    for name, parameter in named:
+        parameters.setdefault(id(parameter), (name, parameter))
+    return dict(parameters.values())

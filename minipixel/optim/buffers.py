@@ -1,0 +1,63 @@
+"""What an optimizer remembers of each weight, kept in a few long arrays."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from minipixel.backend import array_module
+from minipixel.nn.flat import Layout
+
+State = dict[str, dict[str, Any]]
+"""By the name of a weight, and by the kind of memory."""
+
+
+class Buffers:
+    """The arrays of a `State` as buffers of a layout (see nn/flat.py), of which those in the state are views.
+
+    They stay from step to step, until there are other weights, or somebody puts an array of his own into the state.
+    """
+
+    def __init__(self) -> None:
+        self._laid_out: tuple[list[str], Layout] | None = None
+        self._buffers: list[dict[str, Any]] = []
+        self._views: list[Any] = []
+
+    def of(
+        self, state: State, kinds: Sequence[str], weights: Mapping[str, Any], layout: Layout
+    ) -> list[dict[str, Any]]:
+        """For each buffer of the weights the memories of it, by kind; zeros where a weight is met for the first time.
+
+        Raises ValueError, with nothing changed, for a memory of another shape than its weight.
+        """
+        names = list(weights)
+        arrays = [state.get(name, {}).get(kind) for kind in kinds for name in names]
+        same = len(arrays) == len(self._views) and all(a is b for a, b in zip(arrays, self._views, strict=True))
+        if same and self._laid_out == (names, layout):
+            return self._buffers
+        gathered = [layout.gather([_memory(state, name, kind, weights[name]) for name in names]) for kind in kinds]
+        self._laid_out, self._views = (names, layout), [view for own in gathered for view in layout.views(own)]
+        self._buffers = [
+            {kind: own[i] for kind, own in zip(kinds, gathered, strict=True)}
+            for i in range(1 if layout.together else len(names))
+        ]
+        for name in names:
+            state.setdefault(name, {})
+        views = iter(self._views)
+        for kind in kinds:
+            for name in names:
+                state[name][kind] = next(views)
+        return self._buffers
+
+    def arrays(self) -> list[Any]:
+        """All that a step may write to: an array that is in a state, and no view of these, is copied before."""
+        return [array for own in self._buffers for array in own.values()]
+
+
+def _memory(state: State, name: str, kind: str, weight: Any) -> Any:
+    array = state.get(name, {}).get(kind)
+    if array is None:
+        return array_module(weight).zeros_like(weight)
+    if array.shape != weight.shape:
+        raise ValueError(
+            f"state: got {kind} of shape {array.shape} for {name}, wanted {weight.shape}, as the weight has"
+        )
+    return array
