@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-
 import numpy as np
 import pytest
 from hypothesis import event
@@ -222,5 +221,3 @@ def slope(model, batch, directions):
     finally:
         for parameter, data in zip(model.parameters(), kept, strict=True):
             parameter.data = data
-
-

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from drawn_models import array_of, freeze, holder, modules
 
-from minipixel import Tensor, models, nn, ops
+from minipixel import models, nn, ops
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from drawn_instructions import INSTRUCTIONS
+from drawn_layers import INSTRUCTIONS
 from hypothesis import strategies as st
 
 import minipixel as mp
@@ -177,7 +177,6 @@ class Builder:
         return self.emit("linear", [a], weights, K=K, bound=1.5 * value.bound + 1)
 
     def finish(self):
-        H, W, C = self.model.image_shape
         self.digits = 0
         a = self.pick(0)
         while self.values[a].moves:

@@ -33,6 +33,7 @@ OPTIONS = {
     "multi-scale": {"scales": st.integers(2, 3), "upsampled": st.integers(1, 5) | st.just(17)},
 }
 assert OPTIONS.keys() == SIZES.keys()
+NAMES = tuple(sorted(SIZES))
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def modules(part):
 
 
 @st.composite
-def families(draw, names=tuple(sorted(SIZES)), largest=(9, 7)):
+def families(draw, names=NAMES, largest=(9, 7)):
     """A model of the family, with every option drawn."""
     name, shape, levels, common = draw(st.sampled_from(names)), *draw(images(largest))
     options = {option: draw(values) for option, values in (SIZES[name] | OPTIONS[name]).items()}

@@ -26,7 +26,7 @@ from agreement import (
     within,
 )
 from drawn_graphs import Graph
-from drawn_instructions import INSTRUCTIONS
+from drawn_layers import INSTRUCTIONS
 from drawn_models import Drawn, drawn_models, families, graphs, modules
 from hypothesis import HealthCheck, example, given, seed, settings
 

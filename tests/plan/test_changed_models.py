@@ -34,15 +34,17 @@ def assert_followed(drawn, changes):
         change.before(model)
     batch = (*drawn.batch(model), drawn.rng)
     with quietly(), pytest.MonkeyPatch.context() as patch:
-        before, plain = reference(model, *batch), {}
-        for name, way in WAYS.items():
-            plain[name] = way(model, *batch)
+        before = reference(model, *batch)
+        for way in WAYS.values():
+            way(model, *batch)
         model.log_prob(*batch[:2])
         done = [change.name for change in changes if change.change(model, patch) is not False]
         after = reference(model, *batch)
         limit = exact_limit if model.dtype == "float64" else lambda *wanted: 1e7 * exact_limit(*wanted)
         for name, way in WAYS.items():
-            compare(way(model, *batch), after, limit, f"{name}, after {', '.join(done) or 'nothing'}")
+            got = way(model, *batch)
+            compare(got, after, limit, f"{name}, after {', '.join(done) or 'nothing'}")
+            assert [g.dtype for g in got.gradients.values()] == [g.dtype for g in after.gradients.values()], name
         wanted = reference_log_prob(model, *batch[:2])
         np.testing.assert_allclose(model.log_prob(*batch[:2]), wanted, rtol=limit(after, None) / max(after.loss, 1))
     return before, after, done
