@@ -23,6 +23,9 @@ BEFORE = {  # models in which each of the changes changes something
     "own": Graph(SHAPE, 2, OWN, {"head": "bernoulli"}),
 }
 
+OF_ANY = [change for change in CHANGES if change.name != "another dtype"]
+"""Of models at random float32 may keep no digit at all, after changes at random: that one is tried on those above."""
+
 
 def assert_followed(drawn, changes):
     """Loss, gradients and likelihoods after a first pass by every way, the changes, and another pass by every way.
@@ -40,7 +43,8 @@ def assert_followed(drawn, changes):
         model.log_prob(*batch[:2])
         done = [change.name for change in changes if change.change(model, patch) is not False]
         after = reference(model, *batch)
-        limit = exact_limit if model.dtype == "float64" else lambda *wanted: 1e7 * exact_limit(*wanted)
+        looser = 100 if model.dtype == "float64" else 1e7  # what is looked for is what is stale, not what is rounded
+        limit = lambda *wanted: looser * exact_limit(*wanted)  # noqa: E731
         for name, way in WAYS.items():
             got = way(model, *batch)
             compare(got, after, limit, f"{name}, after {', '.join(done) or 'nothing'}")
@@ -70,7 +74,7 @@ def test_a_change_is_followed(change):
 
 @seed(0)
 @settings(max_examples=30, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
-@given(drawn_models(dtypes=["float64"]), st.lists(st.sampled_from(CHANGES), min_size=1, max_size=3, unique=True))
+@given(drawn_models(dtypes=["float64"]), st.lists(st.sampled_from(OF_ANY), min_size=1, max_size=3, unique=True))
 def test_changes_of_any_model_are_followed(drawn, changes):
     assert_followed(drawn, changes)
 
@@ -78,6 +82,6 @@ def test_changes_of_any_model_are_followed(drawn, changes):
 @pytest.mark.slow
 @seed(1)
 @settings(max_examples=1000, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
-@given(drawn_models(dtypes=["float64"]), st.lists(st.sampled_from(CHANGES), min_size=1, max_size=3, unique=True))
+@given(drawn_models(dtypes=["float64"]), st.lists(st.sampled_from(OF_ANY), min_size=1, max_size=3, unique=True))
 def test_1000_changes_of_any_model_are_followed(drawn, changes):
     assert_followed(drawn, changes)
