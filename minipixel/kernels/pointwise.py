@@ -1,4 +1,4 @@
-"""Pointwise functions of a row of pixels, and their adjoints: the walker's opcodes from RELU to MULTIPLY_X.
+"""Pointwise functions of a row of pixels, and their adjoints: the walker's opcodes from RELU to SCALE_X.
 
 All numbers stand in one flat array, `x`, from the places a, b and c on; a row has n of them, or R pixels of K channels
 each. What belongs to the channels stands in `w`, repeated: `length` numbers from w0 on (see rows.py). Adjoints turn the
@@ -22,7 +22,6 @@ from minipixel.kernels.opcodes import (
     LOG,
     LOG_X,
     MULTIPLY,
-    MULTIPLY_X,
     POWER,
     POWER_X,
     PRELU,
@@ -177,6 +176,3 @@ def adjoint(op, g, a, x, b, y, c, R, K, w, w0, length, w_g):
         e = w[w0]
         for i in range(n):
             g[a + i] = g[a + i] * (e * x[b + i] ** (e - ONE))
-    elif op == MULTIPLY_X:
-        for i in range(n):
-            y[c + i] = g[a + i] * x[b + i]

@@ -212,7 +212,7 @@ class Backward:
         emit = self.code.emit
         emit("CELLS_X", rows, gates, c, gates_g, g, X=c_g, RUNS=above, **sums)
         if self.leaves.is_trained(own.weight[0]):
-            emit("TAPS_W", rows, self.places.at[value], gates_g, W=at, RUNS=runs)
+            emit("TAPS_W", rows, self.places.at[value], gates_g, W=at, RUNS=runs, T=len(own.weight[1]))
         emit("TAPS_X", rows, g, gates_g, W=-1 - self.leaves.put_turned(own.weight, at), RUNS=runs)
         self.code.together = False
         if self.code.whole:
