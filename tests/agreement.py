@@ -16,7 +16,6 @@ from hypothesis import event
 
 import minipixel as mp
 from minipixel import kernels, ops
-from minipixel.randomness import generator
 from minipixel.tensor import Tensor, gradients, inputs_first, no_grad
 
 PLAN = importlib.import_module("minipixel.plan") if (Path(mp.__file__).parent / "plan").is_dir() else None
@@ -42,11 +41,7 @@ class Result:
 
 def weighted_loss(model, images, condition, weights, rng):
     """The differentiable loss; with weights (N,) the sum of w_n * -log p_n, divided by N."""
-    if weights is None:
-        return model.loss(images, condition, rng=rng)
-    images, condition = model.checked(images, condition)
-    nats = model._log_prob(images, condition, None if rng is None else generator(rng))
-    return ops.total(ops.multiply(nats, -weights[:, None] / len(images)))
+    return model.loss(images, condition, weights=weights, rng=rng)
 
 
 def result_of(model, loss):

@@ -151,7 +151,8 @@ def suits(model: Any) -> bool:
     """Whether a model may be run by a plan at all, here and now."""
     if observer() is not None or fitting() or kernels.runs_as_written() or not (kernels.numba_enabled() or modes.interpreted):
         return False
-    return all(type(array) is np.ndarray and array.dtype == model.dtype for _, array in model.named_arrays())
+    weights = [parameter.data for parameter in model.parameters()]
+    return all(type(array) is np.ndarray and array.dtype == model.dtype for array in weights)
 
 
 def _say(model: Any, refusal: Exception) -> None:

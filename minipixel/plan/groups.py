@@ -6,6 +6,8 @@ whole map. On the way back pointwise values are rematerialised, that is computed
 somebody needs them: that takes less time than it would to fetch them from memory.
 """
 
+from typing import Any
+
 from minipixel.plan.code import Code
 from minipixel.plan.memory import Buffer
 from minipixel.plan.values import POINTWISE, READS_X, READS_Y, Value, Values, span
@@ -21,15 +23,26 @@ def cut(values: list[Value]) -> list[list[Value]]:
     for value in values:
         if value.kind == "input":
             continue
-        own = sum(index.size for _, _, (_, index) in value.products)
-        last = groups[-1] if groups else []
+        own, last = sum(index.size for _, _, (_, index) in value.products), groups[-1] if groups else []
         fits = last and last[0].rows is value.rows and weights + own <= BUDGET
-        if not fits or not all(span(s, t, value)[1] <= 0 for s, t in value.sources() if s.group == len(groups) - 1):
+        if not fits or not all(_goes_with(value, source, table, last) for source, table in value.sources()):
             groups.append([])
             weights = 0
         groups[-1].append(value)
         value.group, weights = len(groups) - 1, weights + own
     return groups
+
+
+def _goes_with(value: Value, source: Value, table: Any, group: list[Value]) -> bool:
+    """Whether a value may join a group as a reader of that source.
+
+    It must not read a row below its own of it. And where others in the group read it, too, gradients have to be added
+    to it in one order, whether all rows of one reader come first or all readers of one row: so that the bits are the
+    same row by row and map by map.
+    """
+    lowest = span(source, table, value)[1]
+    others = [span(source, t, reader)[0] for reader, t in source.readers if reader in group]
+    return (source not in group or lowest <= 0) and not (source.learns and any(lowest > other for other in others))
 
 
 class Places:

@@ -102,7 +102,7 @@ class Table:
         for title, groups in (("the way there", self.forward), ("the way back", self.back)):
             for first, last, steps, lead, _ in groups:
                 ahead = f", up to {lead} rows ahead" if lead else ""
-                lines.append(f"{title}, {steps} step{'s' * (steps != 1)}{ahead}:")
+                lines.append(f"{title}, {steps} step{'s' * int(steps != 1)}{ahead}:")
                 lines += [f"  {_line(instruction)}" for instruction in self.code[first:last]]
         return "\n".join(lines)
 

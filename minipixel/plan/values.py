@@ -166,7 +166,9 @@ class Values:
         value = Value("sum", node.K, self.rows(node), node.name, True)
         if kind == "linear":
             (source, _, table), ((tensor, whole), (bias, _)) = looks[0], wholes
-            value.products.append((self.of[source], table, self.leaves.weight(tensor, whole, table.shape[1], source.K)))
+            if table.shape[1]:  # a mask may leave no tap open
+                weight = self.leaves.weight(tensor, whole, table.shape[1], source.K)
+                value.products.append((self.of[source], table, weight))
             if bias is not None:
                 value.biases.append(self.leaves.bias(bias, node.K))
         elif kind == "add":

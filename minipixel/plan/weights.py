@@ -54,7 +54,7 @@ class Leaves:
     def weight(self, tensor: Any, whole: Any, T: int, K_in: int) -> tuple[int, np.ndarray]:
         """A leaf as an op wants it: which of its numbers stand where in (T, K_in, K_out)."""
         numbers = np.arange(1, 1 + math.prod(tensor.shape), dtype=np.int32).reshape(tensor.shape)
-        return self.number(tensor), np.asarray(whole.shaped(numbers)).reshape(T, K_in, -1)
+        return self.number(tensor), np.asarray(whole.shaped(numbers)).reshape(T, K_in, tensor.shape[-1])
 
     def bias(self, tensor: Any, K: int) -> tuple[int, np.ndarray]:
         """A leaf that is the same for all pixels and images: which of its numbers stands in each of K channels."""
