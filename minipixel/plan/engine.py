@@ -104,10 +104,10 @@ class Ready:
         draw = (rng.key, rng.first) if isinstance(rng, Draws) else (np.zeros(2, np.uint32), 0)
         return Pass(self.table, self.weights, inputs, N, draw)
 
-    def on_tape(self, x: np.ndarray, condition: Any, rng: Any) -> Tensor:
-        """The same as an op on the tape, whose inputs are the leaves: (H, W, N, P)."""
-        run, (H, W, N, _) = self.run(x, condition, rng), x.shape
-        y = run.output.reshape(H, W, N, -1).copy()
+    def on_tape(self, x: np.ndarray, condition: Any = None, rng: Any = None) -> Tensor:
+        """The same as an op on the tape, whose inputs are the leaves: (h, w, N, P)."""
+        run = self.run(x, condition, rng)
+        y = run.output.reshape(*self.trace.size, x.shape[2], -1).copy()
         if not recording() or not self.table.packer.trains:
             return Tensor(y, op="plan")
         leaves = self.tensors()

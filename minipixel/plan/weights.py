@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minipixel.arena import empty, zeros
 from minipixel.nn.module import Parameter
 from minipixel.tensor import Tensor, gradients, inputs_first
 
@@ -146,9 +147,9 @@ class Packer:
 
     def pack(self, tensors: list[Any], dtype: Any) -> np.ndarray:
         """All weights in their places: (all,), with each weight whose gradient is read turned behind them."""
-        parts = [np.zeros(1, dtype)]
-        parts += [np.ravel(x.data if isinstance(x, Tensor) else np.asarray(x)) for x in tensors]
-        flat, packed = np.concatenate(parts, dtype=dtype, casting="unsafe"), np.zeros(self.all, dtype)
+        parts = [np.zeros(1, dtype), *[x.data if isinstance(x, Tensor) else np.asarray(x) for x in tensors]]
+        flat = np.concatenate(parts, axis=None, out=empty((int(self.start[-1]),), dtype), casting="unsafe")
+        packed = zeros((self.all,), dtype)
         packed[self.places] = flat[self.sources]
         for at, source, count in self.slices:
             packed[at : at + count] = flat[source : source + count]
@@ -162,7 +163,7 @@ class Packer:
 
     def unpack(self, packed_g: np.ndarray) -> list[np.ndarray]:
         """The gradient of each leaf, and of each input that learns, flat, from those of the numbers in their places."""
-        flat = np.zeros(int(self.start[-1]), packed_g.dtype)
+        flat = zeros((int(self.start[-1]),), packed_g.dtype)
         if self.tied:
             np.add.at(flat, self.sources, packed_g[self.places])
         else:
