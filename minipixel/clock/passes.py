@@ -92,12 +92,15 @@ class Pass:
         self.twin = twin = twin_of(model, other_weights)
         levels = np.random.default_rng(image).integers(model.levels, size=(N, *model.image_shape))
         x = twin.scaled(twin._pixels_first(levels))
-        told = twin.condition_map(twin.conditions.random(N, np.random.default_rng(condition)))
+        conditions = getattr(twin, "conditions", None)
+        told = (
+            None if conditions is None else twin.condition_map(conditions.random(N, np.random.default_rng(condition)))
+        )
         self.image = self._leaf("image", x)
         self.condition = None if told is None else self._leaf("condition", told)
         try:
             with kernels.as_written(), observed(self), np.errstate(all="ignore"):
-                output = self._source(twin.forward(self.image, self.condition, *self._rng(self.draws)))
+                output = self._source(twin.maps(self.image, self.condition, *self._rng(self.draws)))
         except TraceError:
             raise
         except Exception as error:
@@ -235,7 +238,7 @@ class Pass:
     def _run_unobserved(self, model: Any, x: Any, told: Any) -> None:
         """The pass as `predict` makes it: on plain arrays."""
         with no_grad():
-            twin_of(model).forward(x, told, *self._rng(Draws((0, 0))))
+            twin_of(model).maps(x, told, *self._rng(Draws((0, 0))))
 
     def _rng(self, rng: Any) -> tuple[Any, ...]:
         """What a forward pass is given as its third argument, if anything."""

@@ -88,6 +88,10 @@ class Model(Network):
         """
         raise NotImplementedError
 
+    def maps(self, x: Any, condition: Any = None, rng: Any = None) -> Tensor:
+        """What is traced of a network, and planned: all of `forward`."""
+        return self.forward(x, condition) if rng is None else self.forward(x, condition, rng)
+
     # --- likelihood -------------------------------------------------------------------------------------------------
 
     def checked(self, images: Any, condition: Any) -> tuple[np.ndarray, np.ndarray | None]:
@@ -138,8 +142,8 @@ class Model(Network):
         """The loss of integer images (N, H, W, C), in nats per image, and its gradients: what `fit` does in each step.
 
         Gradients are arrays by the dotted names of `state_dict`, in its order, without the weights that are frozen;
-        `optimizer.step(model, gradients)` takes them. `weights` and `rng` are those of `loss`. `workers`: threads, one a core if None; the result does not depend on it, to the
-        bit. No parameter's `.grad` is read or written.
+        `optimizer.step(model, gradients)` takes them. `weights` and `rng` are those of `loss`. `workers`: threads, one
+        a core if None; the result does not depend on it, to the bit. No parameter's `.grad` is read or written.
         Raises ValueError for arguments that cannot be meant.
         """
         images, condition = self.checked(images, condition)
@@ -310,7 +314,7 @@ class Model(Network):
         """What `forward` makes of integers (H, W, N, C), by the model's plan where there is one: (H, W, N, P)."""
         x, told = self.scaled(levels), self.condition_map(condition)
         able = able or plan.ready(self, x.shape[2], back=recording(), rng=rng)
-        return self.forward(x, told, rng) if able is None else able.on_tape(x, told, rng)
+        return self.maps(x, told, rng) if able is None else able.on_tape(x, told, rng)
 
     def _log_prob(
         self, images: np.ndarray, condition: np.ndarray | None, rng: Any = None, able: plan.Ready | None = None

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minipixel import ops
+from minipixel import ops, plan
 from minipixel.backend import to_cpu
 from minipixel.computing import computing
 from minipixel.models.checks import check_count, check_images, check_labels
@@ -23,7 +23,7 @@ from minipixel.nn import Init, Module, UnmaskedConv2d
 from minipixel.optim.optimizer import check_above_0
 from minipixel.shards import Workers
 from minipixel.spelling import spelled
-from minipixel.tensor import Tensor, no_grad
+from minipixel.tensor import Tensor, no_grad, recording
 
 
 class Linear(Module):
@@ -87,26 +87,37 @@ class EmbeddingNet(Network):
         h, w = (math.ceil(size / 2 ** (layers - 1)) for size in (H, W))
         self.last = Linear(h * w * widths[-1], self.dimensions, self.init)
 
-    def forward(self, x: Any) -> Tensor:
-        """Points of length 1, from images scaled to [-1, 1]: (H, W, N, C) -> (N, K)."""
+    def maps(self, x: Any, condition: Any = None, rng: Any = None) -> Tensor:
+        """All convolutions: (H, W, N, C) -> (h, w, N, K). This part is traced, and planned."""
         for layer in self.layers:
             x = ops.relu(layer(x))
-        return ops.unit(self.last(ops.flatten(x)))
+        return x
+
+    def forward(self, x: Any, able: plan.Ready | None = None) -> Tensor:
+        """Points of length 1, from images scaled to [-1, 1]: (H, W, N, C) -> (N, K)."""
+        maps = self.maps(x) if able is None else able.on_tape(x)
+        return ops.unit(self.last(ops.flatten(maps)))
+
+    def ready(self, N: int, back: bool) -> plan.Ready | None:
+        """The convolutions for passes of about N images, None where they run as they are written; see plan."""
+        return plan.ready(self, N, back=back)
 
     @computing
-    def points(self, images: np.ndarray) -> Tensor:
+    def points(self, images: np.ndarray, able: plan.Ready | None = None) -> Tensor:
         """The embeddings of checked images, with the way back to the weights: integers (N, H, W, C) -> (N, K)."""
-        return self.forward(self.scaled(self._pixels_first(images)))
+        able = able or self.ready(len(images), recording())
+        return self.forward(self.scaled(self._pixels_first(images)), able)
 
     @spelled
     def embed(self, images: Any) -> np.ndarray:
         """The embeddings of integer images (N, H, W, C): (N, K), in the network's dtype, each of length 1."""
         images = check_images(images, self.image_shape, self.levels)
         self.check_finite()
+        able = self.ready(min(len(images), self.shard_size), False)
 
         def shard(part: slice) -> np.ndarray:
             with no_grad():
-                return to_cpu(self.points(images[part]).data)
+                return to_cpu(self.points(images[part], able).data)
 
         with Workers() as workers:
             return np.concatenate(list(workers.map(shard, len(images), self.shard_size)))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.arena import empty
+from minipixel.arena import empty, zeros
 from minipixel.plan.table import Table
 
 
@@ -33,7 +33,7 @@ class Pass:
         for (_, buffer, _), array in zip(table.inputs, self.inputs, strict=True):
             self._view(buffer)[...] = array.reshape(-1, *array.shape[2:])
         self._walk(table.forward, np.zeros(1, weights.dtype))
-        self.output = self._view(table.output)[: table.output.rows.slots]
+        self.output: Any = self._view(table.output)[: table.output.rows.slots]
         if not table.in_order:
             self.output = np.where((table.out_slots >= 0)[:, None, None], self.output[table.out_slots], 0)
 
@@ -56,7 +56,7 @@ class Pass:
             seen = table.out_slots >= 0
             seed[...] = 0
             np.add.at(seed, table.out_slots[seen], g.reshape(-1, self.N, seed.shape[2])[seen])
-        grads = np.zeros(table.packer.all_gradients, self.weights.dtype)
+        grads = zeros((table.packer.all_gradients,), self.weights.dtype)
         self._walk(table.back, grads)
         at = table.packer.size
         for (_, _, buffer), array in zip(table.inputs, self.inputs, strict=True):

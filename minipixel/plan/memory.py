@@ -5,6 +5,7 @@ row r in place r % rows. Every buffer lives from the first instruction that touc
 live at the same time may stand in the same place. All places are given out before the first pass.
 """
 
+import bisect
 from typing import Any
 
 from minipixel.plan.values import Rows
@@ -48,6 +49,5 @@ def give_places(buffers: list[Any], start: int = 0) -> int:
             at = max(at, other.base + other.size)
         buffer.base = at
         end = max(end, at + buffer.size)
-        placed.append(buffer)
-        placed.sort(key=lambda other: other.base)
+        bisect.insort(placed, buffer, key=lambda other: other.base)
     return end

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minipixel.arena import empty, zeros
 from minipixel.nn.module import Parameter
 from minipixel.tensor import Tensor, gradients, inputs_first
 
@@ -20,7 +21,7 @@ LINE = 16
 """What stands in the flat array begins at a multiple of this."""
 
 
-class Unplanned(Exception):
+class UnplannedError(Exception):
     """What the plan has no opcode for: the model runs as it is written."""
 
 
@@ -38,7 +39,7 @@ class Leaves:
         """The number of a leaf."""
         if id(tensor) not in self._of:
             if isinstance(tensor, Tensor) and any(x is self.condition for x in inputs_first(tensor)):
-                raise Unplanned("a weight that is made from the condition")
+                raise UnplannedError("a weight that is made from the condition")
             self._of[id(tensor)] = len(self.tensors)
             self.tensors.append(tensor)
         return self._of[id(tensor)]
@@ -60,7 +61,7 @@ class Leaves:
         """A leaf that is the same for all pixels and images: which of its numbers stands in each of K channels."""
         shape = getattr(tensor, "shape", ())
         if math.prod(shape[:-1]) != 1 or (shape and shape[-1] not in (1, K)):
-            raise Unplanned(f"an array of shape {tuple(shape)} beside a map")
+            raise UnplannedError(f"an array of shape {tuple(shape)} beside a map")
         numbers = np.arange(1, 1 + math.prod(shape), dtype=np.int32)
         return self.number(tensor), np.broadcast_to(numbers.reshape(-1), (K,))
 
@@ -146,9 +147,9 @@ class Packer:
 
     def pack(self, tensors: list[Any], dtype: Any) -> np.ndarray:
         """All weights in their places: (all,), with each weight whose gradient is read turned behind them."""
-        parts = [np.zeros(1, dtype)]
-        parts += [np.ravel(x.data if isinstance(x, Tensor) else np.asarray(x)) for x in tensors]
-        flat, packed = np.concatenate(parts, dtype=dtype, casting="unsafe"), np.zeros(self.all, dtype)
+        parts = [np.zeros(1, dtype), *[x.data if isinstance(x, Tensor) else np.asarray(x) for x in tensors]]
+        flat = np.concatenate(parts, axis=None, out=empty((int(self.start[-1]),), dtype), casting="unsafe")
+        packed = zeros((self.all,), dtype)
         packed[self.places] = flat[self.sources]
         for at, source, count in self.slices:
             packed[at : at + count] = flat[source : source + count]
@@ -162,7 +163,7 @@ class Packer:
 
     def unpack(self, packed_g: np.ndarray) -> list[np.ndarray]:
         """The gradient of each leaf, and of each input that learns, flat, from those of the numbers in their places."""
-        flat = np.zeros(int(self.start[-1]), packed_g.dtype)
+        flat = zeros((int(self.start[-1]),), packed_g.dtype)
         if self.tied:
             np.add.at(flat, self.sources, packed_g[self.places])
         else:
@@ -187,4 +188,3 @@ class Packer:
                 if part is not None:
                     found[i] = part if found[i] is None else found[i] + part
         return found
-

@@ -113,7 +113,9 @@ def _step(
     net: EmbeddingNet, batch: np.ndarray, labels: np.ndarray, margin: float, optimizer: Optimizer, pool: Workers
 ) -> float:
     """One optimiser step on the loss of a batch; returns that loss."""
-    shards = list(pool.map(lambda part: (part, net.points(batch[part])), len(batch), net.shard_of_batch(len(batch))))
+    size = net.shard_of_batch(len(batch))
+    able = net.ready(min(size, len(batch)), True)
+    shards = list(pool.map(lambda part: (part, net.points(batch[part], able)), len(batch), size))
     embeddings = Tensor(net.xp.concatenate([points.data for _, points in shards]))
     loss = ops.triplet_loss(embeddings, labels=labels, margin=margin)
     (moves,) = gradients(loss, [embeddings])
