@@ -72,6 +72,13 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return np.asarray(_Lease(free.pop() if free else _Block(size), free, shape, dtype))
 
 
+def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """An array of zeros, from the same memory."""
+    array = empty(shape, dtype)
+    array.fill(0)
+    return array
+
+
 def added(a: Any, b: Any) -> Any:
     """a + b; of two host arrays of one dtype, in the same memory."""
     alike = type(a) is type(b) is np.ndarray and a.dtype == b.dtype and a.shape == b.shape

@@ -50,9 +50,8 @@ def test_arrays_alive_never_overlap():
 
 def test_it_is_an_ordinary_array():
     with arena.arena():
-        array = arena.empty(SHAPE, np.float64)
-        array.fill(0)
-        assert type(array) is np.ndarray and array.dtype == np.float64 and array.shape == SHAPE
+        array = arena.zeros(SHAPE, np.float64)
+        assert type(array) is np.ndarray and array.dtype == np.float64 and not array.any()
         assert array.flags.c_contiguous and array.flags.writeable and place(array) % arena.LINE == 0
     array[0] = 1  # outlives the arena
     gc.collect()
