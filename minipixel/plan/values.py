@@ -63,7 +63,7 @@ class Value:
         self.static: dict[str, Any] = {}
         self.rectified = self.moves = False
         self.readers: list[tuple[Value, Any]] = []  # each with its table, None for its own slot
-        self.group = -1
+        self.number = self.group = -1
         self.own: Any = None  # of scans: how they read their own states
 
     def sources(self) -> list[tuple["Value", Any]]:
@@ -115,6 +115,8 @@ class Values:
             if any(id(source) in of_image for source, _ in value.sources()):
                 of_image.add(id(value))
         self.values.sort(key=lambda value: id(value) in of_image)  # first what comes of the condition alone
+        for number, value in enumerate(self.values):
+            value.number = number
         for value in self.values:
             for source, table in value.sources():
                 source.readers.append((value, table))
