@@ -201,10 +201,13 @@ def test_no_exchanged_part_is_ignored(name, options, how, monkeypatch):
         elif isinstance(part, Module) and how == "in the class":
             call = type(part).__call__
 
-            def patched(self, *x, call=call, part=part, **y):
+            part.loud = True  # who it is would not tell: a trace runs a twin of the model
+
+            def patched(self, *x, call=call, **y):
                 result = call(self, *x, **y)
-                pair = isinstance(result, tuple)
-                return result if self is not part else (result[0], result[1] * 1.25) if pair else result * 1.25
+                if not hasattr(self, "loud"):
+                    return result
+                return (result[0], result[1] * 1.25) if isinstance(result, tuple) else result * 1.25
 
             monkeypatch.setattr(type(part), "__call__", patched)
         elif how == "wrapped":

@@ -54,9 +54,8 @@ def test_every_third_weight_frozen(tmp_path, name, how):
     freeze(model, chosen, HOW[how])
     assert model.frozen_names() == chosen
     assert (list(model.state_dict()), model.num_parameters, model.summary()) == (every, parameters, summary)
-    model.initialized = True  # a first batch would fit scales, frozen ones too
     before = model.state_dict()
-    train(model)
+    train(model)  # whose first batch sets scales, where there are such
     after = model.state_dict()
     same = [weight for weight in every if (before[weight] == after[weight]).all()]
     assert set(chosen) <= set(same) and len(same) < len(every)
@@ -69,6 +68,42 @@ def test_every_third_weight_frozen(tmp_path, name, how):
     assert model.frozen_names() == chosen
     assert_same(model.state_dict(), before)
     assert copy.deepcopy(model).frozen_names() == chosen
+
+
+SCALED = ["gain", "bias", "v", "told"]
+"""What of a weight-normalised layer may be frozen; `told` stands for the weight of its condition."""
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("frozen", [[], *([name] for name in SCALED), ["gain", "bias"], SCALED], ids=str)
+def test_a_first_batch_sets_the_scales_of_what_is_not_frozen(frozen, how):
+    """Of the layer before a gate, told of a class: every output has mean 0, unless its bias is frozen, and variance 1,
+    unless the gain is or what scales with it; and no frozen weight changes.
+    """
+    model = mp.models.PixelCNNpp((4, 4, 1), 3, filters=6, resnets=1, num_classes=2, dtype="float64")
+    part, seen = model.level.way_in[0].u, []
+    names = [f"level.way_in.0.u.{'told.weight' if name == 'told' else f'second.{name}'}" for name in frozen]
+    freeze(model, names, HOW[how])
+    before, labels = model.state_dict(), np.arange(8) % 2
+    model.initialize(IMAGES, labels)
+    after = model.state_dict()
+    assert model.frozen_names() == [name for name in after if name in names]
+    for name in names:
+        np.testing.assert_array_equal(before[name], after[name])
+
+    class Seen:
+        def __call__(self, *arguments):
+            seen.append(call(*arguments).data)
+            return call(*arguments)
+
+    call, part.second = part.second, Seen()
+    with mp.kernels.as_written():
+        model.predict(IMAGES, labels)
+    y = seen[0].reshape(-1, 12)
+    scales = not {"gain", "told"} & set(frozen)
+    assert np.allclose(y.std(axis=0), 1) == scales
+    if "bias" not in frozen:
+        np.testing.assert_allclose(y.mean(axis=0), 0, atol=1e-12)
 
 
 def test_a_frozen_training_is_resumed_to_the_bit(tmp_path):

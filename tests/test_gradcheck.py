@@ -78,7 +78,7 @@ def test_a_model_with_a_planted_mistake(monkeypatch):
     monkeypatch.setattr(ops, "linear", wrong_linear)
     for method in ("complex", "central"):
         with (
-            kernels.as_written(),  # or compiled layers would not meet the mistake
+            kernels.as_written(),  # or the mistake would not be met by a plan
             pytest.raises(AssertionError, match=f"the weights along direction 0: backward says .* the {method} step"),
         ):
             gradcheck_model(model, images, method=method)

@@ -1,4 +1,6 @@
-"""200 small programs of users: compiled and as written the same, or one clear line. See user_programs.py."""
+"""200 small programs of users: by plan and as written the same, or one clear line. See user_programs.py."""
+
+import re
 
 import numpy as np
 import pytest
@@ -21,13 +23,21 @@ if not kernels.numba_enabled():
     pytest.skip("Numba is missing or switched off: nothing to compare with", allow_module_level=True)
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*plan cannot do \\w+, an op of your own:RuntimeWarning")
+
+
+def of_any_batch(line):
+    """A mistake in one line, without the number of images in the shape (H, W, N, K) of a map: a trace runs one."""
+    return re.sub(r"\((\d+), (\d+), \d+, ", r"(\1, \2, N, ", line)
+
+
 def check(seed, monkeypatch):
     recipe = program(seed)
     compiled = run(recipe)
     monkeypatch.setenv("MINIPIXEL_NUMBA", "0")
     written = run(recipe)
     if isinstance(written, str) or isinstance(compiled, str):
-        assert compiled == written, recipe
+        assert of_any_batch(compiled) == of_any_batch(written), recipe
         done = {*recipe["turns"], *recipe["edits"]}
         assert "\n" not in written and any(wrong <= done for wrong in WRONG), (recipe, written)
         return written

@@ -2,7 +2,7 @@
 
 A program is a seed. It builds a small model, does a few things to it that people do, and gives what can be seen of it:
 loss, gradients, weights after two steps of training, samples. None of them may do harm, and none may come out
-differently with compiled bodies.
+differently by plan and in compiled loops.
 """
 
 import copy

@@ -63,7 +63,8 @@ class Place:
 class Trace:
     """The graph of a model: `nodes`, each after those that it reads, the `image` first.
 
-    `output` is a Place, since the model may end in an op that moves pixels; `size` (h, w) is that of the output.
+    `output` is a Place, since the model may end in an op that moves pixels; `size` (h, w) is that of the output, and
+    `tensor` is the Tensor that the pass made it as.
     `condition` is the Tensor that stands for the condition, None if the model takes none. A constant is what the image
     does not reach: what is made of the condition, too, unless that is a node of its own, `with_condition`. With
     `dropping` it is the graph of a pass in training: what a node of kind "dropout" keeps is a Kept, the `keep` of its
@@ -89,7 +90,7 @@ class Trace:
                 self._places[id(tensor)] = self._place(tensor)
         if first.output is None or id(output) not in self._places:
             raise TraceError(f"clock: got a {type(model).__name__} whose output does not depend on the image at all")
-        self.output = self._places[id(output)]
+        self.output, self.tensor = self._places[id(output)], output
         self.size = output.shape[0], output.shape[1]
         first.forget()
 

@@ -13,12 +13,13 @@ from minipixel import kernels
 from minipixel.clock.trace import Trace
 from minipixel.draws import Draws
 from minipixel.errors import TraceError
+from minipixel.nn.module import Parameter
 from minipixel.nn.weight_norm import fitting
 from minipixel.plan.executor import Pass, modes
 from minipixel.plan.table import Table
 from minipixel.plan.unchanged import Parts
 from minipixel.plan.weights import UnplannedError
-from minipixel.tensor import Tensor, observer, recording
+from minipixel.tensor import Tensor, inputs_first, observer, recording
 
 STEP = 2**14
 """About how many numbers a step of a map should have, all images together: several rows of pixels, where one is short.
@@ -123,12 +124,20 @@ class Ready:
         if not recording() or not self.table.packer.trains:
             return Tensor(y, op="plan")
         leaves = self.tensors()
+        shut = self._shut(leaves)
 
         def vjp(g: Any) -> list[Any]:
             parts = self.table.packer.unpack(run.back(np.ascontiguousarray(g, y.dtype)))
-            return [part.reshape(x.shape) for part, x in zip(parts, leaves, strict=True) if isinstance(x, Tensor)]
+            found = [part.reshape(x.shape) for part, x in zip(parts, leaves, strict=True) if isinstance(x, Tensor)]
+            return [*found, *[np.zeros_like(x.data) for x in shut]]
 
-        return Tensor(y, tuple(x for x in leaves if isinstance(x, Tensor)), vjp, "plan")
+        return Tensor(y, (*[x for x in leaves if isinstance(x, Tensor)], *shut), vjp, "plan")
+
+    def _shut(self, leaves: list[Any]) -> list[Tensor]:
+        """Parameters that the model's ops are given and masks shut altogether: as it is written their gradient is 0."""
+        reached = {id(x) for leaf in leaves if isinstance(leaf, Tensor) for x in inputs_first(leaf)}
+        given = inputs_first(self.trace.tensor)
+        return [x for x in given if isinstance(x, Parameter) and id(x) not in reached]
 
     def tensors(self) -> list[Any]:
         """The leaves, in the order in which `Pass.back` gives their gradients."""

@@ -106,7 +106,7 @@ def test_a_wrong_shift_of_the_right_half_leaks(mistake, phantom_column, monkeypa
     case = Case("diagonal-bilstm", *GREY)
     model = case.model(phantom_column=phantom_column)
     monkeypatch.setattr(ops, "shift_down", mistake)
-    with kernels.as_written():  # or a compiled layer would not meet the mistake
+    with kernels.as_written():  # or the mistake would not be met by a plan
         assert_caught(model, case)
 
 

@@ -41,11 +41,23 @@ def test_slopes_are_learned():
     assert model.bits_per_dim(IMAGES) < before
 
 
+def with_its_own(model):
+    """Weights of the model itself, one that is frozen, and lists of lists."""
+    model.scale, model.shift = model.init.zeros(5), model.init.zeros(7)
+    model.shift = model.shift.data
+    model.slopes = [[model.init.zeros(2)], [model.init.zeros(3), [mp.nn.PReLU(11, model.init)]]]
+    return model
+
+
+@pytest.mark.parametrize("more", [lambda model: model, with_its_own])
 @pytest.mark.parametrize("options", [{"activation": "prelu"}, {"num_classes": 3}, {}])
-def test_the_summary_lists_every_weight(options):
-    model = small(**options)
+def test_the_summary_lists_every_weight(options, more):
+    model = more(small(**options))
     lines = model.summary().splitlines()
     stored = [int(line.split()[-2].replace(",", "")) for line in lines[2:]]
     assert stored[-1] == sum(stored[:-1]) == model.num_parameters
+    own = [line.split()[-2] for line in lines if line.startswith("(its own)")]
+    assert own == (["17"] if more is with_its_own else [])
+    assert ("slopes.1.1.0 " in model.summary()) == (more is with_its_own)
     assert ("PReLU(16)" in model.summary()) == ("activation" in options)
     assert ("Conditioning(1x1, 3 -> 8)" in model.summary()) == ("num_classes" in options)
