@@ -15,7 +15,7 @@ import pytest
 from hypothesis import event
 
 import minipixel as mp
-from minipixel import kernels, ops
+from minipixel import kernels
 from minipixel.tensor import Tensor, gradients, inputs_first, no_grad
 
 PLAN = importlib.import_module("minipixel.plan") if (Path(mp.__file__).parent / "plan").is_dir() else None

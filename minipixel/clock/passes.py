@@ -93,7 +93,9 @@ class Pass:
         levels = np.random.default_rng(image).integers(model.levels, size=(N, *model.image_shape))
         x = twin.scaled(twin._pixels_first(levels))
         conditions = getattr(twin, "conditions", None)
-        told = None if conditions is None else twin.condition_map(conditions.random(N, np.random.default_rng(condition)))
+        told = (
+            None if conditions is None else twin.condition_map(conditions.random(N, np.random.default_rng(condition)))
+        )
         self.image = self._leaf("image", x)
         self.condition = None if told is None else self._leaf("condition", told)
         try:

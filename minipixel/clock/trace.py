@@ -63,10 +63,11 @@ class Place:
 class Trace:
     """The graph of a model: `nodes`, each after those that it reads, the `image` first.
 
-    `output` is a Place, since the model may end in an op that moves pixels; `size` (h, w) is that of the output. `condition` is the Tensor that stands for
-    the condition, None if the model takes none. A constant is what the image does not reach: what is made of the
-    condition, too, unless that is a node of its own, `with_condition`. With `dropping` it is the graph of a pass in
-    training: what a node of kind "dropout" keeps is a Kept, the `keep` of its call.
+    `output` is a Place, since the model may end in an op that moves pixels; `size` (h, w) is that of the output.
+    `condition` is the Tensor that stands for the condition, None if the model takes none. A constant is what the image
+    does not reach: what is made of the condition, too, unless that is a node of its own, `with_condition`. With
+    `dropping` it is the graph of a pass in training: what a node of kind "dropout" keeps is a Kept, the `keep` of its
+    call.
     """
 
     def __init__(self, model: Any, dropping: bool = False, *, with_condition: bool = False) -> None:
@@ -89,7 +90,7 @@ class Trace:
         if first.output is None or id(output) not in self._places:
             raise TraceError(f"clock: got a {type(model).__name__} whose output does not depend on the image at all")
         self.output = self._places[id(output)]
-        self.size: tuple[int, int] = output.shape[:2]
+        self.size = output.shape[0], output.shape[1]
         first.forget()
 
     def __repr__(self) -> str:

@@ -23,7 +23,19 @@ from minipixel.kernels import compiling, reference
 from minipixel.kernels.shapes import guarded, plain
 
 __all__ = [
-    *("COMPILED", "KERNELS", "Kernel", "as_written", "col2im", "compiled", "im2col", "numba_enabled", "runs_as_written", "skew", "unskew"),
+    *(
+        "COMPILED",
+        "KERNELS",
+        "Kernel",
+        "as_written",
+        "col2im",
+        "compiled",
+        "im2col",
+        "numba_enabled",
+        "runs_as_written",
+        "skew",
+        "unskew",
+    ),
 ]
 
 _local = threading.local()

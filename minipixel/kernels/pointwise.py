@@ -5,46 +5,19 @@ each. What belongs to the channels stands in `w`, repeated: `length` numbers fro
 gradient at a into that of what was read, in place, or write it to c where it has another width.
 """
 
+from minipixel.kernels import opcodes as code
 from minipixel.kernels.functions import ONE, exp, expm1, log, sigmoid, tanh
 from minipixel.kernels.jit import jit
-from minipixel.kernels.opcodes import (
-    CONCAT_ELU,
-    CONCAT_ELU_X,
-    ELU,
-    ELU_X,
-    EXP,
-    EXP_X,
-    FACTORS,
-    GATE,
-    GATE_X,
-    LINEAR_GATE,
-    LINEAR_GATE_X,
-    LOG,
-    LOG_X,
-    MULTIPLY,
-    POWER,
-    POWER_X,
-    PRELU,
-    PRELU_X,
-    RELU,
-    RELU_X,
-    SCALE,
-    SCALE_X,
-    SIGMOID,
-    SIGMOID_X,
-    TANH,
-    TANH_X,
-)
 from minipixel.kernels.rows import ZERO, U, rectify
 
 
 @jit
 def function(op, x, a, y, b, z, c, R, K, w, w0, length):
-    """A pointwise function of R rows of K numbers in x, and of those in z, written to y; a gate leaves its factors in x."""
+    """A pointwise function of R rows of K numbers in x, and of those in z, to y; a gate leaves its factors in x."""
     n, a, b, c, w0, length, K = U(R * K), U(a), U(b), U(c), U(w0), U(length), U(K)
-    if op == RELU:
+    if op == code.RELU:
         rectify(x, a, y, b, R * K)
-    elif op == CONCAT_ELU:
+    elif op == code.CONCAT_ELU:
         for r in range(U(R)):
             i, o = a + r * K, b + (r + r) * K
             for k in range(K):
@@ -52,7 +25,7 @@ def function(op, x, a, y, b, z, c, R, K, w, w0, length):
                 bent = expm1(-abs(v))
                 y[o + k] = v if v > ZERO else bent
                 y[o + K + k] = bent if v > ZERO else -v
-    elif op == GATE:
+    elif op == code.GATE:
         K = K >> U(1)
         for r in range(U(R)):
             i, o = a + (r + r) * K, b + r * K
@@ -60,49 +33,49 @@ def function(op, x, a, y, b, z, c, R, K, w, w0, length):
                 t, s = tanh(x[i + k]), sigmoid(x[i + K + k])
                 x[i + k], x[i + K + k] = t, s
                 y[o + k] = t * s
-    elif op == FACTORS:
+    elif op == code.FACTORS:
         K = K >> U(1)
         for r in range(U(R)):
             i, o = a + (r + r) * K, b + r * K
             for k in range(K):
                 y[o + k] = x[i + k] * x[i + K + k]
-    elif op == LINEAR_GATE:
+    elif op == code.LINEAR_GATE:
         K = K >> U(1)
         for r in range(U(R)):
             i, o = a + (r + r) * K, b + r * K
             for k in range(K):
                 y[o + k] = x[i + k] * sigmoid(x[i + K + k])
-    elif op == ELU:
+    elif op == code.ELU:
         for i in range(n):
             v = x[a + i]
             y[b + i] = max(v, ZERO) + expm1(min(v, ZERO))
-    elif op == PRELU:
+    elif op == code.PRELU:
         for o in range(U(0), n, length):
             for k in range(min(length, n - o)):
                 v = x[a + o + k]
                 y[b + o + k] = v if v > ZERO else w[w0 + k] * v
-    elif op == SCALE:
+    elif op == code.SCALE:
         for o in range(U(0), n, length):
             for k in range(min(length, n - o)):
                 y[b + o + k] = x[a + o + k] * w[w0 + k]
-    elif op == TANH:
+    elif op == code.TANH:
         for i in range(n):
             y[b + i] = tanh(x[a + i])
-    elif op == SIGMOID:
+    elif op == code.SIGMOID:
         for i in range(n):
             v = x[a + i]
             y[b + i] = exp(min(v, ZERO)) / (ONE + exp(min(v, -v)))
-    elif op == EXP:
+    elif op == code.EXP:
         for i in range(n):
             y[b + i] = exp(x[a + i])
-    elif op == LOG:
+    elif op == code.LOG:
         for i in range(n):
             y[b + i] = log(x[a + i])
-    elif op == POWER:
+    elif op == code.POWER:
         e = w[w0]
         for i in range(n):
             y[b + i] = x[a + i] ** e
-    elif op == MULTIPLY:
+    elif op == code.MULTIPLY:
         for i in range(n):
             y[b + i] = x[a + i] * z[c + i]
 
@@ -111,18 +84,18 @@ def function(op, x, a, y, b, z, c, R, K, w, w0, length):
 def adjoint(op, g, a, x, b, y, c, R, K, w, w0, length, w_g):
     """The way back through a pointwise function: from the gradient g, and what it read or computed, x."""
     n, a, b, c, w0, length, K = U(R * K), U(a), U(b), U(c), U(w0), U(max(length, 1)), U(K)
-    if op == RELU_X and length > U(1):
+    if op == code.RELU_X and length > U(1):
         for o in range(U(0), n, length):
             for k in range(min(length, n - o)):
                 above = g[a + o + k]
                 kept = above if x[b + o + k] > ZERO else ZERO
                 g[a + o + k] = kept
                 w_g[w0 + k] += kept
-    elif op == RELU_X:
+    elif op == code.RELU_X:
         for i in range(n):
             above = g[a + i]
             g[a + i] = above if x[b + i] > ZERO else ZERO
-    elif op == CONCAT_ELU_X:
+    elif op == code.CONCAT_ELU_X:
         K = K >> U(1)
         for r in range(U(R)):
             i, o = a + (r + r) * K, r * K
@@ -131,48 +104,48 @@ def adjoint(op, g, a, x, b, y, c, R, K, w, w0, length, w_g):
                 slope = exp(-abs(v))
                 above, below = g[i + k], g[i + K + k]
                 y[c + o + k] = above - slope * below if v > ZERO else slope * above - below
-    elif op == GATE_X:
+    elif op == code.GATE_X:
         for r in range(U(R)):
             i, o = a + r * K, (r + r) * K
             for k in range(K):
                 t, s = x[b + o + k], x[b + o + K + k]
                 to_t = g[i + k] * s
                 y[c + o + k], y[c + o + K + k] = to_t * (ONE - t * t), to_t * t * (ONE - s)
-    elif op == LINEAR_GATE_X:
+    elif op == code.LINEAR_GATE_X:
         for r in range(U(R)):
             i, o = a + r * K, (r + r) * K
             for k in range(K):
                 s = sigmoid(x[b + o + K + k])
                 to_v = g[i + k] * s
                 y[c + o + k], y[c + o + K + k] = to_v, to_v * x[b + o + k] * (ONE - s)
-    elif op == ELU_X:
+    elif op == code.ELU_X:
         for i in range(n):
             g[a + i] = g[a + i] * exp(min(x[b + i], ZERO))
-    elif op == PRELU_X:
+    elif op == code.PRELU_X:
         for o in range(U(0), n, length):
             for k in range(min(length, n - o)):
                 v, above = x[b + o + k], g[a + o + k]
                 w_g[w0 + k] += ZERO if v > ZERO else above * v
                 g[a + o + k] = above if v > ZERO else above * w[w0 + k]
-    elif op == SCALE_X:
+    elif op == code.SCALE_X:
         for o in range(U(0), n, length):
             for k in range(min(length, n - o)):
                 above = g[a + o + k]
                 w_g[w0 + k] += above * x[b + o + k]
                 g[a + o + k] = above * w[w0 + k]
-    elif op == TANH_X:
+    elif op == code.TANH_X:
         for i in range(n):
             g[a + i] = g[a + i] * (ONE - x[b + i] * x[b + i])
-    elif op == SIGMOID_X:
+    elif op == code.SIGMOID_X:
         for i in range(n):
             g[a + i] = g[a + i] * x[b + i] * (ONE - x[b + i])
-    elif op == EXP_X:
+    elif op == code.EXP_X:
         for i in range(n):
             g[a + i] = g[a + i] * x[b + i]
-    elif op == LOG_X:
+    elif op == code.LOG_X:
         for i in range(n):
             g[a + i] = g[a + i] / x[b + i]
-    elif op == POWER_X:
+    elif op == code.POWER_X:
         e = w[w0]
         for i in range(n):
             g[a + i] = g[a + i] * (e * x[b + i] ** (e - ONE))

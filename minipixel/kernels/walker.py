@@ -6,58 +6,13 @@ N, channels); gradients of weights in `grads`, at the places of the weights. pla
 instruction computes.
 """
 
+from minipixel.kernels import opcodes as code
 from minipixel.kernels.blas import add_weight_gradient, constants, gemm
 from minipixel.kernels.cells import cells, cells_back
 from minipixel.kernels.jit import jit
-from minipixel.kernels.opcodes import (
-    ADDBIAS,
-    ADDROW,
-    BIASRELU,
-    CELLS,
-    CELLS_X,
-    COUNT,
-    DROPOUT,
-    FILL,
-    FLAG,
-    IN,
-    IN_ROW,
-    IN_SLOT,
-    IN_STEP,
-    LAID,
-    LAID_W,
-    LEAD,
-    MATMUL,
-    MATMUL_W,
-    MOVE,
-    MOVE_X,
-    OP,
-    OUT,
-    OUT_STEP,
-    PART,
-    PART_X,
-    RELU,
-    RELU_X,
-    RUNS,
-    STARTS,
-    SUMS,
-    TAP,
-    TAPS,
-    TAPS_W,
-    TAPS_X,
-    ZERO,
-    A,
-    B,
-    C,
-    D,
-    L,
-    T,
-    W,
-    X,
-)
 from minipixel.kernels.philox import dropped
 from minipixel.kernels.pointwise import adjoint, function
-from minipixel.kernels.rows import ZERO as NOTHING
-from minipixel.kernels.rows import U, add_to, copy
+from minipixel.kernels.rows import ZERO, U, add_to, copy
 
 
 @jit
@@ -69,7 +24,7 @@ def walk(table, groups, starts, runs, at, rooms, work, weights, grads, N, draw):
         for k in range(steps + lead):
             r = steps - 1 + lead - k if back else k
             for i in range(first, last):
-                row = r - table[i, LEAD]
+                row = r - table[i, code.LEAD]
                 if 0 <= row < steps:
                     _step(table, i, row, starts, runs, at, rooms, work, weights, grads, N, draw, blas)
 
@@ -86,8 +41,8 @@ def _place(p, i, o, r, start, N):
 def _seen(p, i, o, runs, j, N):
     """Where the pixels begin that run j reads."""
     if p[i, o + 1] > 0:
-        return (p[i, o] + ((runs[j, IN_ROW] % p[i, o + 1]) * p[i, o + 2] + runs[j, IN]) * p[i, o + 3]) * N
-    return (p[i, o] + runs[j, IN_SLOT] * p[i, o + 3]) * N
+        return (p[i, o] + ((runs[j, code.IN_ROW] % p[i, o + 1]) * p[i, o + 2] + runs[j, code.IN]) * p[i, o + 3]) * N
+    return (p[i, o] + runs[j, code.IN_SLOT] * p[i, o + 3]) * N
 
 
 @jit
@@ -104,61 +59,61 @@ def _scatter(x, here, there, by, count, n):
 
 @jit
 def _step(p, i, r, starts, runs, at, rooms, work, weights, grads, N, draw, blas):
-    op, s = p[i, OP], starts[p[i, STARTS] + r]
-    pixels = starts[p[i, STARTS] + r + 1] - s
-    R, KA, KB, w = pixels * N, p[i, A + 3], p[i, B + 3], p[i, W]
-    a, b = _place(p, i, A, r, s, N), _place(p, i, B, r, s, N)
-    if op == MATMUL:
-        gemm(R, KB, KA, work, a, False, weights, w, False, work, b, p[i, FLAG] > 0, blas)
-    elif op == MATMUL_W:
+    op, s = p[i, code.OP], starts[p[i, code.STARTS] + r]
+    pixels = starts[p[i, code.STARTS] + r + 1] - s
+    R, KA, KB, w = pixels * N, p[i, code.A + 3], p[i, code.B + 3], p[i, code.W]
+    a, b = _place(p, i, code.A, r, s, N), _place(p, i, code.B, r, s, N)
+    if op == code.MATMUL:
+        gemm(R, KB, KA, work, a, False, weights, w, False, work, b, p[i, code.FLAG] > 0, blas)
+    elif op == code.MATMUL_W:
         add_weight_gradient(R, KA, KB, work, a, work, b, grads, w, blas)
-    elif op == TAPS or op == TAPS_W or op == TAPS_X:
-        for j in range(at[p[i, RUNS] + r], at[p[i, RUNS] + r + 1]):
+    elif op == code.TAPS or op == code.TAPS_W or op == code.TAPS_X:
+        for j in range(at[p[i, code.RUNS] + r], at[p[i, code.RUNS] + r + 1]):
             _tap(p, i, op, runs, j, rooms, work, weights, grads, N, b, blas)
-    elif op == LAID or op == LAID_W:
+    elif op == code.LAID or op == code.LAID_W:
         _laid(p, i, r, op, runs, at, rooms, work, weights, grads, N, R, b, blas)
-    elif RELU <= op <= DROPOUT or RELU_X <= op < CELLS_X:
+    elif code.RELU <= op <= code.DROPOUT or code.RELU_X <= op < code.CELLS_X:
         _pointwise(p, i, r, s, op, R, work, weights, grads, N, draw, a, b)
-    elif op == CELLS or op == CELLS_X:
+    elif op == code.CELLS or op == code.CELLS_X:
         _cells(p, i, r, s, op, runs, at, work, grads, N)
-    elif op == MOVE or op == MOVE_X:
+    elif op == code.MOVE or op == code.MOVE_X:
         n = N * KA
-        for j in range(at[p[i, RUNS] + r], at[p[i, RUNS] + r + 1]):
-            x, y = _seen(p, i, A, runs, j, N), b + runs[j, OUT] * n
-            for c in range(runs[j, COUNT]):
-                here, there = y + c * runs[j, OUT_STEP] * n, x + c * runs[j, IN_STEP] * n
-                if op == MOVE_X:
+        for j in range(at[p[i, code.RUNS] + r], at[p[i, code.RUNS] + r + 1]):
+            x, y = _seen(p, i, code.A, runs, j, N), b + runs[j, code.OUT] * n
+            for c in range(runs[j, code.COUNT]):
+                here, there = y + c * runs[j, code.OUT_STEP] * n, x + c * runs[j, code.IN_STEP] * n
+                if op == code.MOVE_X:
                     add_to(work, here, work, there, n)
-                elif p[i, FLAG] > 0:
+                elif p[i, code.FLAG] > 0:
                     add_to(work, there, work, here, n)
                 else:
                     copy(work, there, work, here, n)
     else:
-        _biases(p[i, L], op, R * KB, work, a, b, weights, grads, w)
+        _biases(p[i, code.L], op, R * KB, work, a, b, weights, grads, w)
 
 
 @jit
 def _biases(length, op, n, work, a, b, weights, grads, w):
     """What belongs to the channels, repeated; and rows added to rows."""
     n, a, b, w, length = U(n), U(a), U(b), U(w), U(max(length, 1))
-    if op == ADDROW:
+    if op == code.ADDROW:
         add_to(work, a, work, b, n)
-    elif op == ZERO:
+    elif op == code.ZERO:
         for o in range(n):
-            work[b + o] = NOTHING
-    elif op == FILL:
+            work[b + o] = ZERO
+    elif op == code.FILL:
         for o in range(U(0), n, length):
             for k in range(min(length, n - o)):
                 work[b + o + k] = weights[w + k]
-    elif op == ADDBIAS:
+    elif op == code.ADDBIAS:
         for o in range(U(0), n, length):
             for k in range(min(length, n - o)):
                 work[b + o + k] = work[a + o + k] + weights[w + k]
-    elif op == BIASRELU:
+    elif op == code.BIASRELU:
         for o in range(U(0), n, length):
             for k in range(min(length, n - o)):
-                work[b + o + k] = max(work[b + o + k] + weights[w + k], NOTHING)
-    elif op == SUMS:
+                work[b + o + k] = max(work[b + o + k] + weights[w + k], ZERO)
+    elif op == code.SUMS:
         for o in range(U(0), n, length):
             for k in range(min(length, n - o)):
                 grads[w + k] += work[b + o + k]
@@ -167,20 +122,20 @@ def _biases(length, op, n, work, a, b, weights, grads, w):
 @jit
 def _tap(p, i, op, runs, j, rooms, work, weights, grads, N, b, blas):
     """One run through one tap: its product, or one of the two ways back. The weights of the latter are turned."""
-    KA, KB = p[i, A + 3], p[i, B + 3]
-    n, out_by, in_by = runs[j, COUNT], runs[j, OUT_STEP], runs[j, IN_STEP]
-    w = p[i, W] + runs[j, TAP] * KA * KB
-    x, y = _seen(p, i, A, runs, j, N), b + runs[j, OUT] * N * KB
+    KA, KB = p[i, code.A + 3], p[i, code.B + 3]
+    n, out_by, in_by = runs[j, code.COUNT], runs[j, code.OUT_STEP], runs[j, code.IN_STEP]
+    w = p[i, code.W] + runs[j, code.TAP] * KA * KB
+    x, y = _seen(p, i, code.A, runs, j, N), b + runs[j, code.OUT] * N * KB
     room_x, room_y = rooms[0] * N, rooms[1] * N
-    if op != TAPS_X and in_by != 1:
+    if op != code.TAPS_X and in_by != 1:
         _gather(work, x, in_by, room_x, n, N * KA)
         x = room_x
-    if op != TAPS and out_by != 1:
+    if op != code.TAPS and out_by != 1:
         _gather(work, y, out_by, room_y, n, N * KB)
         y = room_y
-    if op == TAPS_W:
+    if op == code.TAPS_W:
         add_weight_gradient(n * N, KA, KB, work, x, work, y, grads, w, blas)
-    elif op == TAPS:
+    elif op == code.TAPS:
         if out_by == 1:
             gemm(n * N, KB, KA, work, x, False, weights, w, False, work, y, True, blas)
         else:
@@ -196,18 +151,18 @@ def _tap(p, i, op, runs, j, rooms, work, weights, grads, N, b, blas):
 @jit
 def _laid(p, i, r, op, runs, at, rooms, work, weights, grads, N, R, b, blas):
     """What all taps of a thin map see, laid side by side: a row for each tap and channel, one product for all."""
-    KA, KB, taps, room, w = p[i, A + 3], p[i, B + 3], p[i, T], rooms[2] * N, p[i, W]
+    KA, KB, taps, room, w = p[i, code.A + 3], p[i, code.B + 3], p[i, code.T], rooms[2] * N, p[i, code.W]
     for o in range(U(room), U(room + taps * KA * R)):
-        work[o] = NOTHING
-    for j in range(at[p[i, RUNS] + r], at[p[i, RUNS] + r + 1]):
-        x = _seen(p, i, A, runs, j, N)
-        for c in range(runs[j, COUNT]):
-            q, o = x + c * runs[j, IN_STEP] * N * KA, room + (runs[j, OUT] + c * runs[j, OUT_STEP]) * N
+        work[o] = ZERO
+    for j in range(at[p[i, code.RUNS] + r], at[p[i, code.RUNS] + r + 1]):
+        x = _seen(p, i, code.A, runs, j, N)
+        for c in range(runs[j, code.COUNT]):
+            q, o = x + c * runs[j, code.IN_STEP] * N * KA, room + (runs[j, code.OUT] + c * runs[j, code.OUT_STEP]) * N
             for k in range(KA):
-                t = U(o + (runs[j, TAP] * KA + k) * R)
+                t = U(o + (runs[j, code.TAP] * KA + k) * R)
                 for n in range(U(N)):
                     work[t + n] = work[U(q + k) + n * U(KA)]
-    if op == LAID:
+    if op == code.LAID:
         gemm(R, KB, taps * KA, work, room, True, weights, w, False, work, b, True, blas)
     else:
         gemm(taps * KA, KB, R, work, room, False, work, b, False, grads, w, True, blas)
@@ -216,39 +171,41 @@ def _laid(p, i, r, op, runs, at, rooms, work, weights, grads, N, R, b, blas):
 @jit
 def _cells(p, i, r, s, op, runs, at, work, grads, N):
     """The cells of a row of a scan: A gates, B c, X h. Back: C and D the gradients of gates and h, X that of c."""
-    K, gates, here = p[i, B + 3], _place(p, i, A, r, s, N), s * N * p[i, B + 3]
-    c = work[p[i, B] * N :]
-    for j in range(at[p[i, RUNS] + r], at[p[i, RUNS] + r + 1]):
-        o, n, before = runs[j, OUT] * N * K, runs[j, COUNT] * N, runs[j, IN_SLOT] * N * K
-        if op == CELLS:
-            cells(work, gates + 4 * o, c, before, work[p[i, X] * N :], here + o, n, K)
+    K, gates, here = p[i, code.B + 3], _place(p, i, code.A, r, s, N), s * N * p[i, code.B + 3]
+    c = work[p[i, code.B] * N :]
+    for j in range(at[p[i, code.RUNS] + r], at[p[i, code.RUNS] + r + 1]):
+        o, n, before = runs[j, code.OUT] * N * K, runs[j, code.COUNT] * N, runs[j, code.IN_SLOT] * N * K
+        if op == code.CELLS:
+            cells(work, gates + 4 * o, c, before, work[p[i, code.X] * N :], here + o, n, K)
             continue
-        h_g, z_g = _place(p, i, D, r, s, N) + o, _place(p, i, C, r, s, N) + 4 * o
-        c_g = (p[i, X] + runs[j, TAP] * K) * N
+        h_g, z_g = _place(p, i, code.D, r, s, N) + o, _place(p, i, code.C, r, s, N) + 4 * o
+        c_g = (p[i, code.X] + runs[j, code.TAP] * K) * N
         cells_back(work, gates + 4 * o, c, before, here + o, work, h_g, work, c_g, work, z_g, n, K)
-        if runs[j, IN_ROW] < 0:  # these follow the start state
-            if p[i, FLAG] > 0:
-                _biases(p[i, L], SUMS, n * K, work, 0, c_g, grads, grads, p[i, W])
-            _biases(0, ZERO, n * K, work, 0, c_g, grads, grads, 0)
+        if runs[j, code.IN_ROW] < 0:  # these follow the start state
+            if p[i, code.FLAG] > 0:
+                _biases(p[i, code.L], code.SUMS, n * K, work, 0, c_g, grads, grads, p[i, code.W])
+            _biases(0, code.ZERO, n * K, work, 0, c_g, grads, grads, 0)
 
 
 @jit
 def _pointwise(p, i, r, s, op, R, work, weights, grads, N, draw, a, b):
-    KA, KB, c, w, length = p[i, A + 3], p[i, B + 3], _place(p, i, C, r, s, N), p[i, W], p[i, L]
-    if op == DROPOUT:  # its own adjoint
+    KA, KB, c, w, length = p[i, code.A + 3], p[i, code.B + 3], _place(p, i, code.C, r, s, N), p[i, code.W], p[i, code.L]
+    if op == code.DROPOUT:  # its own adjoint
         key, first = draw
-        dropped(work, a, work, b, R // N, N, KA, s, first, p[i, X], key, p[i, T], weights[w])
-    elif op == PART or op == PART_X:  # A into channels X.. of B; channels X.. of A set in B, or added
-        for q in range(R if KA < KB or op == PART_X else 0):
-            if op == PART:
-                copy(work, a + q * KA, work, b + q * KB + p[i, X], KA)
-            elif p[i, FLAG] > 0:
-                add_to(work, a + q * KA + p[i, X], work, b + q * KB, KB)
+        dropped(work, a, work, b, R // N, N, KA, s, first, p[i, code.X], key, p[i, code.T], weights[w])
+    elif (
+        op == code.PART or op == code.PART_X
+    ):  # code.A into channels code.X.. of code.B; channels code.X.. of code.A set in code.B, or added
+        for q in range(R if KA < KB or op == code.PART_X else 0):
+            if op == code.PART:
+                copy(work, a + q * KA, work, b + q * KB + p[i, code.X], KA)
+            elif p[i, code.FLAG] > 0:
+                add_to(work, a + q * KA + p[i, code.X], work, b + q * KB, KB)
             else:
-                copy(work, a + q * KA + p[i, X], work, b + q * KB, KB)
-        if KA == KB and op == PART:
+                copy(work, a + q * KA + p[i, code.X], work, b + q * KB, KB)
+        if KA == KB and op == code.PART:
             copy(work, a, work, b, R * KA)
-    elif op < DROPOUT:
+    elif op < code.DROPOUT:
         function(op, work, a, work, b, work, c, R, KA, weights, w, length)
     else:
         adjoint(op, work, a, work, b, work, c, R, KA, weights, w, length, grads)

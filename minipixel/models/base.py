@@ -142,8 +142,8 @@ class Model(Network):
         """The loss of integer images (N, H, W, C), in nats per image, and its gradients: what `fit` does in each step.
 
         Gradients are arrays by the dotted names of `state_dict`, in its order, without the weights that are frozen;
-        `optimizer.step(model, gradients)` takes them. `weights` and `rng` are those of `loss`. `workers`: threads, one a core if None; the result does not depend on it, to the
-        bit. No parameter's `.grad` is read or written.
+        `optimizer.step(model, gradients)` takes them. `weights` and `rng` are those of `loss`. `workers`: threads, one
+        a core if None; the result does not depend on it, to the bit. No parameter's `.grad` is read or written.
         Raises ValueError for arguments that cannot be meant.
         """
         images, condition = self.checked(images, condition)

@@ -42,7 +42,7 @@ class Backward:
                 self.code.emit("SUMS", behind, None, self.gradient[value], W=h0[0], L=h0[1])
         self.code.end_group(True)
 
-    # --- what is read on the way back -------------------------------------------------------------------------------------
+    # --- what is read on the way back ---------------------------------------------------------------------------------
 
     def _standing(self, value: Value) -> Buffer:
         """Where a value stands; computed again, if need be, at this point of the row."""
@@ -57,7 +57,7 @@ class Backward:
         where = {source: self._standing(source) for source in value.inputs}
         self.forward.pointwise(value, self.places.again[value], where, self.places.ahead[value], True)
 
-    # --- gradients --------------------------------------------------------------------------------------------------------
+    # --- gradients ----------------------------------------------------------------------------------------------------
 
     def begins(self, source: Value, reader: Value, covers: bool) -> bool:
         """Make room for the gradient of a source; whether its reader is to set it, being the first."""
@@ -196,7 +196,7 @@ class Backward:
             self.forward.pointwise(value, self.code.buffer(value.rows, value.K, 1), where, 0, True)
         return self.forward.factors[value]
 
-    # --- scans ------------------------------------------------------------------------------------------------------------
+    # --- scans --------------------------------------------------------------------------------------------------------
 
     def _cells(self, value: Value) -> Buffer:
         """From the gradient of the states to that of the gates, one step back at a time; returns a row of it."""

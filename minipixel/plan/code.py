@@ -86,7 +86,7 @@ class Code:
                 one_row = buffer.ring == 1 and not self.whole
                 buffer.lives(*((first + n, first + n) if one_row else (first, last)))
 
-    # --- runs of pixels -------------------------------------------------------------------------------------------------
+    # --- runs of pixels -----------------------------------------------------------------------------------------------
 
     def runs_of(self, source: Value, table: np.ndarray, reader: Value) -> int:
         """Where the runs stand in which pixels lie evenly apart on both sides, row by row and tap by tap."""
@@ -130,7 +130,7 @@ def _cut(part: np.ndarray, steps: np.ndarray, one_map: bool) -> list[tuple[int, 
 
     One that sees neighbours ends where a step of their map does, since the next step may stand elsewhere.
     """
-    runs = []
+    runs: list[tuple[int, ...]] = []
     for tap in range(part.shape[1]):
         places = np.flatnonzero(part[:, tap] != NOTHING)
         there, rows = part[places, tap], steps[places, tap]

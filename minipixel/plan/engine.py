@@ -17,7 +17,7 @@ from minipixel.nn.weight_norm import fitting
 from minipixel.plan.executor import Pass, modes
 from minipixel.plan.table import TOGETHER, Table
 from minipixel.plan.unchanged import Parts
-from minipixel.plan.weights import Unplanned
+from minipixel.plan.weights import UnplannedError
 from minipixel.tensor import Tensor, observer, recording
 
 _lock = threading.RLock()
@@ -38,9 +38,8 @@ class _Known:
     def trace(self, model: Any, dropping: bool) -> Trace:
         """The graph of a pass; the library's own models differ in training by dropout alone."""
         other = self.traces.get(not dropping)
-        if dropping not in self.traces and other is not None and not self.parts.own:
-            if all(node.local is None or node.local.kind != "dropout" for node in other.nodes) and not dropping:
-                self.traces[dropping] = other
+        if not dropping and other is not None and not self.parts.own and not _drops(other):
+            self.traces[dropping] = other
         if dropping not in self.traces:
             self.traces[dropping] = Trace(model, dropping, with_condition=True)
         return self.traces[dropping]
@@ -51,7 +50,7 @@ class _Known:
         return parts.same(self.parts) and (not parts.own or all(t.holds(model) for t in self.traces.values()))
 
     def table(self, model: Any, together: int, back: bool, dropping: bool) -> Table:
-        """One of its tables. Raises Unplanned and TraceError."""
+        """One of its tables. Raises UnplannedError and TraceError."""
         trace = self.trace(model, dropping)
         key = together, back, id(trace), modes.whole
         if key not in self.tables:
@@ -62,7 +61,7 @@ class _Known:
 def table_of(model: Any, N: int, *, back: bool = True, dropping: bool = False) -> Table:
     """A model's table for passes of about N images; `dropping`: in training, with dropout.
 
-    Raises Unplanned where there is no opcode for what it does, and TraceError where it cannot be traced.
+    Raises UnplannedError where there is no opcode for what it does, and TraceError where it cannot be traced.
     """
     return _trace_and_table(model, N, back, dropping)[1]
 
@@ -77,9 +76,14 @@ def _trace_and_table(model: Any, N: int, back: bool, dropping: bool) -> tuple[Tr
             raise known.refusal
         try:
             return known.trace(model, dropping), known.table(model, together, back, dropping)
-        except (Unplanned, TraceError) as refusal:
+        except (UnplannedError, TraceError) as refusal:
             known.refusal = refusal  # said and known: it is not tried again until the model changes
             raise
+
+
+def _drops(trace: Trace) -> bool:
+    """Whether there is dropout in a pass in training."""
+    return any(node.local is not None and node.local.kind == "dropout" for node in trace.nodes)
 
 
 class Ready:
@@ -87,7 +91,9 @@ class Ready:
 
     def __init__(self, trace: Trace, table: Table, dtype: str) -> None:
         self.trace, self.table = trace, table
-        constants = [node.tensor for node, _, _ in table.inputs if node.tensor not in (trace.image.tensor, trace.condition)]
+        constants = [
+            node.tensor for node, _, _ in table.inputs if node.tensor not in (trace.image.tensor, trace.condition)
+        ]
         again = table.packer.tensors(constants)
         self.leaves, self.constants = again[: -len(constants) or None], again[len(again) - len(constants) :]
         self.weights = table.packer.pack(self.leaves, np.dtype(dtype))
@@ -141,7 +147,7 @@ def ready(model: Any, N: int, *, back: bool, rng: Any = None) -> Ready | None:
         return None
     try:
         trace, table = _trace_and_table(model, N, back, rng is not None)
-    except (Unplanned, TraceError) as refusal:
+    except (UnplannedError, TraceError) as refusal:
         _say(model, refusal)
         return None
     return Ready(trace, table, model.dtype)
@@ -149,7 +155,12 @@ def ready(model: Any, N: int, *, back: bool, rng: Any = None) -> Ready | None:
 
 def suits(model: Any) -> bool:
     """Whether a model may be run by a plan at all, here and now."""
-    if observer() is not None or fitting() or kernels.runs_as_written() or not (kernels.numba_enabled() or modes.interpreted):
+    if (
+        observer() is not None
+        or fitting()
+        or kernels.runs_as_written()
+        or not (kernels.numba_enabled() or modes.interpreted)
+    ):
         return False
     weights = [parameter.data for parameter in model.parameters()]
     return all(type(array) is np.ndarray and array.dtype == model.dtype for array in weights)

@@ -33,7 +33,7 @@ class Pass:
         for (_, buffer, _), array in zip(table.inputs, self.inputs, strict=True):
             self._view(buffer)[...] = array.reshape(-1, *array.shape[2:])
         self._walk(table.forward, np.zeros(1, weights.dtype))
-        self.output = self._view(table.output)[: table.output.rows.slots]
+        self.output: Any = self._view(table.output)[: table.output.rows.slots]
         if not table.in_order:
             self.output = np.where((table.out_slots >= 0)[:, None, None], self.output[table.out_slots], 0)
 

@@ -39,7 +39,7 @@ class Forward:
                 self.pointwise(value, self.places.at[value], self.places.at, 0)
         self.code.end_group(False)
 
-    # --- sums -----------------------------------------------------------------------------------------------------------
+    # --- sums ---------------------------------------------------------------------------------------------------------
 
     def _sum(self, value: Value) -> None:
         emit, rows, y, K = self.code.emit, value.rows, self.places.at[value], value.K
@@ -105,7 +105,7 @@ class Forward:
         name = "LAID" if source.K < THIN else "TAPS"
         self.code.emit(name, value.rows, x, y, W=at, RUNS=self.code.runs_of(source, table, value), T=taps)
 
-    # --- scans ------------------------------------------------------------------------------------------------------------
+    # --- scans --------------------------------------------------------------------------------------------------------
 
     def _start_states(self, value: Value) -> None:
         """The slots from which h and c start; their gates and c are kept for the way back."""
@@ -152,7 +152,7 @@ class Forward:
         self.code.at.append(len(self.code.runs))
         return place
 
-    # --- pointwise --------------------------------------------------------------------------------------------------------
+    # --- pointwise ----------------------------------------------------------------------------------------------------
 
     def pointwise(self, value: Value, y: Buffer, where: Any, ahead: int, again: bool = False) -> None:
         """A pointwise value, on the way there or once more; `where` has the places of what it reads."""

@@ -78,7 +78,9 @@ class Places:
                 self.computed_again.add(value)
                 asked.update(value.inputs)
             if value.learns and back:
-                started = value.kind == "scan" and value.own.start[0] is not None  # its gradient stands behind all others
+                started = (
+                    value.kind == "scan" and value.own.start[0] is not None
+                )  # its gradient stands behind all others
                 self.gradient_ring[value] = 0 if outside[value] or started else 1 + above[value]
         if back:
             self._compute_again(code, values)

@@ -47,7 +47,7 @@ def walk(
 class _Row:
     """One instruction at one row: slots from `start` to `stop`, and the runs of pixels that its taps read."""
 
-    def __init__(self, line, row, bounds, runs, work, weights, grads, N, draw):  # type: ignore[no-untyped-def]
+    def __init__(self, line, row, bounds, runs, work, weights, grads, N, draw):
         self.line, self.row, self.runs, self.N, self.draw = line, row, runs, N, draw
         self.start, self.stop = map(int, bounds)
         self.work, self.weights, self.grads = work, weights, grads
@@ -65,7 +65,7 @@ class _Row:
 
     def here(self, letter: str) -> np.ndarray:
         """The row of an operand: a view (pixels, N, K)."""
-        base, ring, width, _ = self.line[getattr(op, letter) :][:4]
+        _, ring, width, _ = self.line[getattr(op, letter) :][:4]
         first = (self.row % ring) * width if ring else self.start
         return self.map(letter)[first : first + self.stop - self.start]
 
@@ -270,7 +270,12 @@ def _cells_x(row: _Row) -> None:
         h_g, t, column = row.here("D")[places], np.tanh(c[here]), int(run[op.TAP])
         c_g = all_c_g[column : column + run[op.COUNT]]
         to_c = c_g + h_g * o * (1 - t * t)
-        gates_g = [h_g * t * o * (1 - o), to_c * c[before] * f * (1 - f), to_c * g * i * (1 - i), to_c * i * (1 - g * g)]
+        gates_g = [
+            h_g * t * o * (1 - o),
+            to_c * c[before] * f * (1 - f),
+            to_c * g * i * (1 - i),
+            to_c * i * (1 - g * g),
+        ]
         row.here("C")[places] = np.concatenate(gates_g, axis=-1)[..., gate_order(row.K["B"])]
         c_g[...] = to_c * f
         if run[op.IN_ROW] < 0:  # they follow the start state

@@ -18,7 +18,7 @@ import numpy as np
 from minipixel.kernels.opcodes import LANES
 from minipixel.ops import OPS
 from minipixel.ops.local import START, Whole
-from minipixel.plan.weights import Leaves, Unplanned
+from minipixel.plan.weights import Leaves, UnplannedError
 
 POINTWISE = {
     *("dropout", "relu", "prelu", "elu", "concat_elu", "gate", "linear_gate", "tanh", "sigmoid", "exp", "log"),
@@ -160,7 +160,7 @@ class Values:
         op, static = node.tensor.call
         kind, looks = node.local.kind, [(source, look, self.table(node, source, look)) for source, look in node.reads]
         if op is not OPS.get(op.__name__):
-            raise Unplanned(f"{op.__name__}, an op of your own, in {node.name}")
+            raise UnplannedError(f"{op.__name__}, an op of your own, in {node.name}")
         given = zip(node.tensor.inputs, node.local.inputs, strict=True)
         wholes = [(tensor, whole) for tensor, whole in given if isinstance(whole, Whole)]
         value = Value("sum", node.K, self.rows(node), node.name, True)
@@ -214,7 +214,7 @@ class Values:
         if kind == "multiply" and wholes:
             kind = "scale"
         if kind not in POINTWISE or (len(looks), len(wholes)) != INPUTS.get(kind, (1, 0)):
-            raise Unplanned(f"{kind} as it stands in {node.name}")
+            raise UnplannedError(f"{kind} as it stands in {node.name}")
         value.kind, value.static = kind, static
         for source, _, table in looks:
             value.inputs.append(self._moved(node, source, table, source.K if kind in OTHER_WIDTH else node.K))
@@ -228,7 +228,7 @@ class Values:
         return self._append(value)
 
     def _moved(self, node: Any, source: Any, table: np.ndarray, K: int) -> Value:
-        """What a pointwise value reads: the source, or a copy of it with its pixels moved, or its one channel spread."""
+        """What a pointwise value reads: the source, or a copy with its pixels moved, or its one channel spread."""
         if is_identity(table) and self.of[source].rows is self.rows(node) and source.K == K:
             return self.of[source]
         copy = Value("sum", K, self.rows(node), node.name)

@@ -21,7 +21,7 @@ LINE = 16
 """What stands in the flat array begins at a multiple of this."""
 
 
-class Unplanned(Exception):
+class UnplannedError(Exception):
     """What the plan has no opcode for: the model runs as it is written."""
 
 
@@ -39,7 +39,7 @@ class Leaves:
         """The number of a leaf."""
         if id(tensor) not in self._of:
             if isinstance(tensor, Tensor) and any(x is self.condition for x in inputs_first(tensor)):
-                raise Unplanned("a weight that is made from the condition")
+                raise UnplannedError("a weight that is made from the condition")
             self._of[id(tensor)] = len(self.tensors)
             self.tensors.append(tensor)
         return self._of[id(tensor)]
@@ -61,7 +61,7 @@ class Leaves:
         """A leaf that is the same for all pixels and images: which of its numbers stands in each of K channels."""
         shape = getattr(tensor, "shape", ())
         if math.prod(shape[:-1]) != 1 or (shape and shape[-1] not in (1, K)):
-            raise Unplanned(f"an array of shape {tuple(shape)} beside a map")
+            raise UnplannedError(f"an array of shape {tuple(shape)} beside a map")
         numbers = np.arange(1, 1 + math.prod(shape), dtype=np.int32)
         return self.number(tensor), np.broadcast_to(numbers.reshape(-1), (K,))
 
@@ -188,4 +188,3 @@ class Packer:
                 if part is not None:
                     found[i] = part if found[i] is None else found[i] + part
         return found
-

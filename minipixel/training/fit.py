@@ -227,7 +227,7 @@ def _step(
     condition: np.ndarray | None,
     optimizer: Optimizer,
     pool: Workers,
-    draws: Draws,
+    draws: Callable[[slice], Draws],
 ) -> float:
     """One optimiser step on the mean loss of a batch; returns that loss, in nats per image."""
     optimizer.belongs_to(model)

@@ -223,7 +223,7 @@ def test_a_model_of_ones_own_has_a_table_or_is_told_why_not(drawn):
     model = drawn.model()
     try:
         assert PLAN.table_of(model, N=drawn.N, back=True, dropping=drawn.dropping).show().strip()
-    except PLAN.Unplanned as error:
+    except PLAN.UnplannedError as error:
         assert "\n" not in str(error)
         assert any(word in str(error) for word in {*ops.OPS, "silent", "cube"})
 
