@@ -14,7 +14,7 @@
 import os
 import time
 from contextlib import nullcontext
-from functools import partial
+from unittest.mock import patch
 
 import numpy as np
 from show import show
@@ -152,17 +152,17 @@ for name, context in zip(["op by op", "in NumPy", *tables], contexts, strict=Fal
 
 # %% [markdown]
 # ## Shards
-# One batch, cut into shards. Small ones stay in the cache, but every shard pays for its Python; large ones spill. The
-# curve is flat in between, so the size is fixed by the model's width and by the batch, in which eight cores should find
-# a shard each, and not by the machine. Each shard is computed by one thread from its own numbers alone, and sums are
+# One batch, cut into shards. Every shard pays for its Python; but of large ones there are too few for many cores. The
+# curve is soon flat, so the size need not suit the machine: it is fixed by the model's width and by the batch, in which
+# eight cores should find a shard each. Each shard is computed by one thread from its own numbers alone, and sums are
 # taken along a tree of pairs, whoever is done first. So weights come out *the same to the bit*, whoever does the work.
 
 # %%
-sizes, times = [1, 2, 4, 8, 16, 32, 64], []
+sizes, times = [1, 2, 4, 8, 16, 32, 64][: BATCH.bit_length()], []
 own_size = model.shard_of_batch(BATCH)
 for size in sizes:
-    with arena.arena():
-        times.append(milliseconds(partial(step, images[:size])) / min(size, BATCH))
+    with patch.object(mp.models.PixelCNN, "shard_of_batch", lambda model, N, size=size: size):
+        times.append(milliseconds(lambda: model.value_and_gradients(images, workers=1)) / BATCH)
 figure = plots.figure(5.6, 3.2)
 axes = figure.add_subplot()
 axes.semilogx(sizes, times, "o-", base=2)
