@@ -19,8 +19,11 @@ from minipixel.shards import Workers
 SCANS = {"lstm_scan": 4}  # how many numbers a state's channel tells each channel of the next one
 
 
-def flop(model):
-    """Floating-point operations of a step, for each image: two a multiplication and addition."""
+def flop(model, more=0):
+    """Floating-point operations of a step, for each image: two a multiplication and addition.
+
+    `more`: how many more products of feature maps than weights it has, where these are tied, or meet a condition.
+    """
     forward = backward = products = 0
     learned = set()  # the nodes that a weight stands before, or in
     for node in Trace(model).nodes:
@@ -41,8 +44,8 @@ def flop(model):
         learned.add(node)
         products += 1
     weights = sum(parameter.data.ndim > 1 for parameter in model.parameters())
-    if products != weights:
-        raise ValueError(f"flop: got {products} products, wanted {weights}, one for each weight of the model")
+    if products != weights + more:
+        raise ValueError(f"flop: got {products} products, wanted {weights + more}, those of the model's weights")
     return 2 * (forward + backward)
 
 

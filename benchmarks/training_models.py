@@ -68,12 +68,13 @@ class Stamps(mp.callbacks.Callback):
         self.times.append(time.perf_counter())
 
 
-def fit(model, images, batch, optimizer, workers=None):
+def fit(model, images, batch, optimizer, workers=None, condition=None):
     """Seconds of each step of one epoch: the time from one step's end to the next one's."""
     stamps = Stamps()
     mp.fit(
         model,
         images,
+        condition,
         epochs=1,
         batch_size=batch,
         optimizer=optimizer,

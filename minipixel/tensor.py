@@ -112,21 +112,23 @@ def op(
         watching = observer()
         if watching is not None:
             return watching.op(lifted, inputs, static)
-        arrays, dtype = _arrays(inputs)
+        dtype = _dtype(inputs)
+        arrays = [_rounded(x.data if isinstance(x, Tensor) else x, dtype) for x in inputs]  # constants, too
         if shapes is not None:
             check(function.__name__, shapes, arrays)
         body = kernels.compiled(function.__name__, arrays) if compiled else None
-        value_and_vjp = (body and body(*arrays, **static)) or function(*arrays, **static)
-        return _record(function.__name__, value_and_vjp, inputs, dtype, (lifted, static))
+        value, vjp = (body and body(*arrays, **static)) or function(*arrays, **static)
+        if dtype is None:
+            return value
+        value = _rounded(value if hasattr(value, "dtype") else np.asarray(value, dtype), dtype)
+        if not recording():
+            return Tensor(value, op=function.__name__)
+        node = Tensor(value, inputs, vjp, function.__name__)
+        node.call = lifted, static
+        return node
 
     lifted.arrays, lifted.local = function, local  # type: ignore[attr-defined]
     return lifted
-
-
-def _arrays(inputs: Sequence[Any]) -> tuple[list[Any], Any]:
-    """The inputs of an op as it is given them, constants in the dtype of the tape; and that dtype."""
-    dtype = _dtype(inputs)
-    return [_rounded(x.data if isinstance(x, Tensor) else x, dtype) for x in inputs], dtype
 
 
 def _dtype(inputs: Sequence[Any]) -> Any:
@@ -147,45 +149,6 @@ def _rounded(array: Any, dtype: Any) -> Any:
     if other == dtype or other.kind != "f" or dtype is None or dtype.kind != "f":
         return array
     return array.astype(dtype)
-
-
-def _record(name: str, value_and_vjp: tuple[Any, Any], inputs: Sequence[Any], dtype: Any, call: Any) -> Any:
-    """The value of an op as a Tensor that remembers how it was made, if any input is a Tensor; else as it is."""
-    value, vjp = value_and_vjp
-    if dtype is None:
-        return value
-    value = _rounded(value if hasattr(value, "dtype") else np.asarray(value, dtype), dtype)
-    if not recording():
-        return Tensor(value, op=name)
-    node = Tensor(value, tuple(inputs), vjp, name)
-    node.call = call
-    return node
-
-
-def composite(inputs: Callable[..., Any]) -> Any:
-    """A layer that has a compiled body, too: for a method that makes one map, and that says itself what it makes of it.
-
-    `inputs(layer, *arguments)` gives the name of the body (see kernels), the Tensors that it takes and its keyword
-    arguments, or None where the body does not do what is asked for. Then, and wherever it does not suit, the method
-    runs as it is written.
-    """
-
-    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(method)
-        def call(layer: Any, *arguments: Any, **named: Any) -> Any:
-            asked = inputs(layer, *arguments, **named) if observer() is None else None
-            if asked is not None:
-                name, tensors, static = asked
-                arrays, dtype = _arrays(tensors)
-                body = kernels.compiled(name, arrays)
-                value_and_vjp = body and body(*arrays, **static)
-                if value_and_vjp is not None:
-                    return _record(name, value_and_vjp, tensors, dtype, None)
-            return method(layer, *arguments, **named)
-
-        return call
-
-    return decorate
 
 
 def recording() -> bool:

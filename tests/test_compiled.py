@@ -1,13 +1,14 @@
-"""Every layer with a compiled body: the body against the layer as it is written. (Ops have theirs in test_ops.py.)"""
+"""Models by their plan against models as they are written, and the doors of compiled bodies of ops (see test_ops.py).
 
-import contextlib
+See tests/plan for models drawn at random; here stand models of whom somebody has exchanged a part.
+"""
 
 import numpy as np
 import pytest
 
 from minipixel import kernels, models, ops
 from minipixel.kernels import COMPILED
-from minipixel.tensor import Tensor, gradients
+from minipixel.tensor import gradients, inputs_first
 from minipixel.training import fit
 
 if not kernels.numba_enabled():
@@ -16,52 +17,37 @@ if not kernels.numba_enabled():
 WIDE_KERNELS = {"vertical_kernel": (3, 5), "horizontal_kernel": (1, 3)}
 TALL_KERNELS = {"vertical_kernel": (1, 3), "horizontal_kernel": (4, 2)}
 
-# Of each layer with a compiled body: models that have it.
-LAYERS = {
-    "top": [
-        ("pixelcnn", (5, 6, 1), {"hidden": 5, "blocks": 1, "head_width": 9}),
-        ("gated", (4, 5, 3), {"filters": 6, "layers": 1}),
-        ("pixelcnn", (18, 10, 1), {"hidden": 3, "blocks": 1}),
-    ],
-    "gated_stacks": [
-        ("gated", (6, 7, 1), {"filters": 5, "layers": 3, "dilations": (2, 1)}),
-        ("gated", (5, 4, 3), {"filters": 11, "layers": 2, "kernel": 5, "first_kernel": 3}),
-        ("gated", (4, 5, 1), {"filters": 4, "layers": 2, "num_classes": 3}),
-        ("gated", (4, 5, 3), {"filters": 6, "layers": 2, "condition_shape": (2,)}),
-        ("gated", (1, 1, 1), {"filters": 3, "layers": 2}),
-        # wide enough for Winograd's products, with an even and an odd number of columns
-        ("gated", (5, 6, 1), {"filters": 24, "layers": 3}),
-        ("gated", (4, 5, 3), {"filters": 25, "layers": 2, "num_classes": 3}),
-    ],
-    "residual_blocks": [
-        ("pixelcnn", (6, 7, 1), {"hidden": 5, "blocks": 2}),
-        ("pixelcnn", (5, 4, 3), {"hidden": 7, "blocks": 1}),
-        ("pixelcnn", (1, 1, 1), {"hidden": 3, "blocks": 1}),
-    ],
-    "gated_residual": [
-        ("pixelcnnpp", (6, 7, 1), {"filters": 5, "resnets": 1}),
-        ("pixelcnnpp", (5, 4, 3), {"filters": 6, "resnets": 2, "dropout": 0.0}),
-        ("pixelcnnpp", (1, 3, 1), {"filters": 3, "resnets": 1, "dropout": 0.3, "weight_norm": False}),
-        # of sizes at which float32 itself comes within 1e-5 of float64
-        ("pixelcnnpp", (9, 8, 1), {"filters": 8, "resnets": 1, "hierarchies": 1, "dropout": 0.25, **WIDE_KERNELS}),
-        ("pixelcnnpp", (4, 5, 3), {"filters": 9, "resnets": 1, "hierarchies": 1, **TALL_KERNELS}),
-        ("pixelcnnpp", (9, 8, 1), {"filters": 4, "resnets": 1, "weight_norm": False, **WIDE_KERNELS}),
-    ],
-    "row_layer": [
-        ("row-lstm", (6, 7, 1), {"hidden": 5, "layers": 2}),
-        ("row-lstm", (3, 30, 1), {"hidden": 19, "layers": 1}),
-        ("row-lstm", (5, 4, 3), {"hidden": 7, "layers": 2, "learned_state": True, "skip": True}),
-        ("row-lstm", (1, 1, 1), {"hidden": 3, "layers": 1}),
-    ],
-    "diagonal_layer": [
-        ("diagonal-bilstm", (6, 7, 1), {"hidden": 5, "layers": 2}),
-        ("diagonal-bilstm", (30, 5, 1), {"hidden": 19, "layers": 1, "phantom_column": False}),
-        ("diagonal-bilstm", (5, 4, 3), {"hidden": 7, "layers": 2, "learned_state": True, "skip": True}),
-        ("diagonal-bilstm", (1, 5, 1), {"hidden": 3, "layers": 2, "learned_state": True}),
-        ("diagonal-bilstm", (5, 1, 1), {"hidden": 3, "layers": 2, "learned_state": True, "phantom_column": False}),
-    ],
-}
-CASES = [(name, *case) for name, cases in LAYERS.items() for case in cases]
+CASES = [
+    ("pixelcnn", (5, 6, 1), {"hidden": 5, "blocks": 1, "head_width": 9}),
+    ("gated", (4, 5, 3), {"filters": 6, "layers": 1}),
+    ("pixelcnn", (18, 10, 1), {"hidden": 3, "blocks": 1}),
+    ("gated", (6, 7, 1), {"filters": 5, "layers": 3, "dilations": (2, 1)}),
+    ("gated", (5, 4, 3), {"filters": 11, "layers": 2, "kernel": 5, "first_kernel": 3}),
+    ("gated", (4, 5, 1), {"filters": 4, "layers": 2, "num_classes": 3}),
+    ("gated", (4, 5, 3), {"filters": 6, "layers": 2, "condition_shape": (2,)}),
+    ("gated", (1, 1, 1), {"filters": 3, "layers": 2}),
+    ("gated", (5, 6, 1), {"filters": 24, "layers": 3}),
+    ("gated", (4, 5, 3), {"filters": 25, "layers": 2, "num_classes": 3}),
+    ("pixelcnn", (6, 7, 1), {"hidden": 5, "blocks": 2}),
+    ("pixelcnn", (5, 4, 3), {"hidden": 7, "blocks": 1}),
+    ("pixelcnn", (1, 1, 1), {"hidden": 3, "blocks": 1}),
+    ("pixelcnnpp", (6, 7, 1), {"filters": 5, "resnets": 1}),
+    ("pixelcnnpp", (5, 4, 3), {"filters": 6, "resnets": 2, "dropout": 0.0}),
+    ("pixelcnnpp", (1, 3, 1), {"filters": 3, "resnets": 1, "dropout": 0.3, "weight_norm": False}),
+    # of sizes at which float32 itself comes within 1e-5 of float64
+    ("pixelcnnpp", (9, 8, 1), {"filters": 8, "resnets": 1, "hierarchies": 1, "dropout": 0.25, **WIDE_KERNELS}),
+    ("pixelcnnpp", (4, 5, 3), {"filters": 9, "resnets": 1, "hierarchies": 1, **TALL_KERNELS}),
+    ("pixelcnnpp", (9, 8, 1), {"filters": 4, "resnets": 1, "weight_norm": False, **WIDE_KERNELS}),
+    ("row-lstm", (6, 7, 1), {"hidden": 5, "layers": 2}),
+    ("row-lstm", (3, 30, 1), {"hidden": 19, "layers": 1}),
+    ("row-lstm", (5, 4, 3), {"hidden": 7, "layers": 2, "learned_state": True, "skip": True}),
+    ("row-lstm", (1, 1, 1), {"hidden": 3, "layers": 1}),
+    ("diagonal-bilstm", (6, 7, 1), {"hidden": 5, "layers": 2}),
+    ("diagonal-bilstm", (30, 5, 1), {"hidden": 19, "layers": 1, "phantom_column": False}),
+    ("diagonal-bilstm", (5, 4, 3), {"hidden": 7, "layers": 2, "learned_state": True, "skip": True}),
+    ("diagonal-bilstm", (1, 5, 1), {"hidden": 3, "layers": 2, "learned_state": True}),
+    ("diagonal-bilstm", (5, 1, 1), {"hidden": 3, "layers": 2, "learned_state": True, "phantom_column": False}),
+]
 
 
 def loss_and_gradients(model, images):
@@ -70,48 +56,38 @@ def loss_and_gradients(model, images):
     return [loss.data, *gradients(loss, model.parameters())]
 
 
-@pytest.fixture
-def used(monkeypatch):
-    """The names of compiled bodies that have done what they were asked for."""
-    names, lookup = [], kernels.compiled
-
-    def compiled(name, inputs):
-        body = lookup(name, inputs)
-
-        def heard(*arrays, **static):
-            made = body(*arrays, **static)
-            names.extend([] if made is None else [name])
-            return made
-
-        return body and heard
-
-    monkeypatch.setattr(kernels, "compiled", compiled)
-    return names
+def runs_by_its_plan(model, images):
+    return any(node.op == "plan" for node in inputs_first(model.loss(images)))
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-10), ("float32", 5e-5)])
-@pytest.mark.parametrize(("name", "model", "shape", "options"), CASES)
-def test_a_layer_equals_its_definition(used, dtype, bound, name, model, shape, options):
+@pytest.mark.parametrize(("name", "shape", "options"), CASES)
+def test_a_model_equals_its_definition(dtype, bound, name, shape, options):
     """Loss and gradients within `bound` of the largest number of each.
 
     That of float32 is what float32 itself, as it is written, keeps to beside float64, whatever is dropped: 4e-5.
     """
-    model = models.MODELS[model](shape, 4, **options, dtype=dtype, rng=0)
+    model = models.MODELS[name](shape, 4, **options, dtype=dtype, rng=0)
     images = np.random.default_rng(0).integers(0, 4, (3, *shape), dtype=np.uint8)
     if not model.initialized:
         model.initialize(images)
     found = loss_and_gradients(model, images)
-    assert name in used
     with kernels.as_written():
-        used.clear()
         wanted = loss_and_gradients(model, images)
-        assert not used
     for a, b in zip(found, wanted, strict=True):
         assert a.dtype == b.dtype
         assert np.abs(a - b).max(initial=0) <= bound * np.abs(b).max(initial=0)
 
 
+def test_as_written_there_is_no_plan():
+    model, images = models.PixelCNN((4, 4, 1), 2, hidden=4, blocks=1), np.zeros((2, 4, 4, 1), np.uint8)
+    assert runs_by_its_plan(model, images)
+    with kernels.as_written():
+        assert not runs_by_its_plan(model, images)
+
+
 def assert_equals_its_definition(model, images):
+    assert runs_by_its_plan(model, images)
     found = loss_and_gradients(model, images)
     with kernels.as_written():
         wanted = loss_and_gradients(model, images)
@@ -121,7 +97,7 @@ def assert_equals_its_definition(model, images):
 
 @pytest.mark.parametrize("tap", [(1, 2), (2, 0), (2, 2)])
 def test_a_tampered_mask_is_computed_as_it_is(tap):
-    """A leak is not hidden, nor made, by a compiled body that relies on the past being past."""
+    """A leak is not hidden, nor made, by a plan that goes row by row and relies on the past being past."""
     model = models.PixelCNN((5, 4, 1), 2, hidden=9, blocks=2, dtype="float64")
     look = model.blocks[0].look
     look.mask = look.mask.copy()
@@ -134,7 +110,7 @@ def test_a_tampered_mask_is_computed_as_it_is(tap):
 @pytest.mark.parametrize("filters", [5, 24])
 @pytest.mark.parametrize("rows", [(), (0,), (2,), (1, 2), (0, 1, 2)])
 def test_rows_of_a_vertical_kernel_are_seen_as_they_are(filters, rows):
-    """The same for Gated PixelCNN, whose layers go through their maps row by row, and whose vertical mask is B."""
+    """The same for Gated PixelCNN, whose vertical mask is B."""
     model = models.GatedPixelCNN((6, 5, 1), 2, filters=filters, layers=3, dtype="float64")
     vertical = model.layers[1].vertical
     vertical.mask = np.zeros_like(vertical.mask)
@@ -154,13 +130,12 @@ def test_a_kernel_out_of_place_is_computed_as_it_is(layer, centre):
     assert_equals_its_definition(model, images)
 
 
-def test_a_gated_layer_runs_as_it_is_written_where_it_was_tampered_with(used):
+def test_a_link_that_was_exchanged_is_used():
     model = models.GatedPixelCNN((5, 4, 1), 2, filters=4, layers=2, dtype="float64")
     images = np.random.default_rng(0).integers(0, 2, (3, 5, 4, 1), dtype=np.uint8)
     for layer in model.layers:
         layer.link = lambda above: ops.multiply(above, 2.0)
-    model.loss(images)
-    assert "gated_stacks" not in used and "gate" in used
+    assert_equals_its_definition(model, images)
 
 
 class Doubled:
@@ -189,7 +164,7 @@ PARTS = [(name, options, owner, part) for name, options, owner, parts in PARTS f
 
 @pytest.mark.parametrize(("name", "options", "owner", "part"), PARTS)
 def test_a_part_that_was_exchanged_is_used(name, options, owner, part):
-    """A compiled body never stands for a layer of which somebody has exchanged a part."""
+    """A plan never stands for a model of which somebody has exchanged a part."""
     model = models.MODELS[name]((5, 4, 1), 2, **options, dtype="float64")
     images = np.random.default_rng(0).integers(0, 2, (3, 5, 4, 1), dtype=np.uint8)
     if not model.initialized:
@@ -215,32 +190,19 @@ def test_a_dilation_that_was_changed_is_used():
         assert_equals_its_definition(changed, images)
 
 
-@pytest.mark.parametrize("filters", [4, 24])
-def test_the_gradient_of_a_condition(filters):
-    model = models.GatedPixelCNN((4, 5, 1), 2, filters=filters, layers=3, condition_shape=(2,), dtype="float64")
-    images = np.random.default_rng(0).integers(0, 2, (3, 4, 5, 1), dtype=np.uint8)
-    x, told = model.scaled(images.transpose(1, 2, 0, 3)), np.random.default_rng(1).standard_normal((1, 1, 3, 2))
-    found = []
-    for how in (contextlib.nullcontext, kernels.as_written):
-        with how():
-            condition = Tensor(told)
-            y = model.forward(x, condition)
-            found += gradients(y, [condition], np.cos(np.arange(y.data.size)).reshape(y.shape))
-    np.testing.assert_allclose(*found, rtol=1e-10, atol=1e-12)
-
-
 def test_every_compiled_body_is_tested():
-    assert set(COMPILED) == set(LAYERS) | {name for name in COMPILED if name in ops.OPS}
+    """As a row of the table of ops, in test_ops.py and test_doors.py."""
+    assert set(COMPILED) <= set(ops.OPS)
 
 
 def test_nothing_is_compiled_when_numba_is_off(monkeypatch):
     monkeypatch.setenv("MINIPIXEL_NUMBA", "0")
-    assert kernels.compiled("gate", [np.zeros(3)]) is None
+    assert kernels.compiled("bernoulli_log_prob", [np.zeros(3)]) is None
 
 
 @pytest.mark.parametrize("inputs", [[np.zeros(3, complex)], [np.zeros(3, np.float16)], [np.zeros(3), np.zeros(3, "f")]])
 def test_other_inputs_take_the_definition(inputs):
-    assert kernels.compiled("gate", inputs) is None
+    assert kernels.compiled("bernoulli_log_prob", inputs) is None
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

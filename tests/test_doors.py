@@ -1,4 +1,4 @@
-"""Whatever arrays come in, ops and layers give the result of their definition: any dtype, order of memory, or flag.
+"""Whatever arrays come in, ops and models give the result of their definition: any dtype, order of memory, or flag.
 
 A compiled loop reads memory by plain numbers; what it is not made for must never reach it (see kernels/shapes.py).
 """
@@ -12,7 +12,7 @@ from op_table import TABLE
 from test_compiled import CASES
 
 from minipixel import Tensor, kernels, models, ops
-from minipixel.kernels.shapes import fit
+from minipixel.kernels.shapes import check
 from minipixel.nn import Conditioning, Module
 from minipixel.tensor import gradients
 
@@ -112,10 +112,10 @@ def test_one_float64_input_among_float32_ones(row):
             assert_same([output.data], wanted[:1], 1e-5)
 
 
-@pytest.mark.parametrize(("name", "model", "shape", "options"), CASES)
-def test_a_model_takes_weights_in_any_form(name, model, shape, options):
+@pytest.mark.parametrize(("name", "shape", "options"), CASES)
+def test_a_model_takes_weights_in_any_form(name, shape, options):
     """Weights in another order of memory, as PyTorch's transposed ones are, or read-only, by whatever way they came."""
-    model = models.MODELS[model](shape, 4, **options, rng=0)
+    model = models.MODELS[name](shape, 4, **options, rng=0)
     images = np.random.default_rng(0).integers(0, 4, (3, *shape), dtype=np.uint8)
     condition = model.conditions.random(3, np.random.default_rng(1)) if model.conditions.width else None
     if not model.initialized:
@@ -181,7 +181,7 @@ FAMILY = [
 @pytest.mark.parametrize("how", ["wrapped", "in the instance", "in the class"])
 @pytest.mark.parametrize(("name", "options"), FAMILY)
 def test_no_exchanged_part_is_ignored(name, options, how, monkeypatch):
-    """Each part in turn gives its result one and a quarter times: compiled and as written agree, and it is heard."""
+    """Each part in turn gives its result one and a quarter times: by plan and as written agree, and it is heard."""
     images = np.random.default_rng(0).integers(0, 4, (2, 4, 4, 1), dtype=np.uint8)
     build = models.MODELS[name]
     heard = 0
@@ -314,10 +314,13 @@ def test_sizes_that_do_not_go_together_are_refused(row):
     assert tried
 
 
-def test_fit():
+def test_letters_say_which_shapes_go_together():
     a, b = np.zeros((2, 3, 4)), np.zeros((4, 12))
-    assert fit("... K; K 3K", (a, b)) and fit("H W K; K L; L", (a, b, None)) and fit("2H W K", (a,))
-    assert not fit("... K; 3K K", (a, b)) and not fit("W K", (a,)) and not fit("3H W K", (a,))
+    for letters, arrays in [("... K; K 3K", (a, b)), ("H W K; K L; L", (a, b, None)), ("2H W K", (a,))]:
+        check("op", letters, arrays)
+    for letters, arrays in [("... K; 3K K", (a, b)), ("W K", (a,)), ("3H W K", (a,))]:
+        with pytest.raises(ValueError, match="op: got inputs of shapes "):
+            check("op", letters, arrays)
 
 
 def test_two_weights_never_share_a_gradient():

@@ -16,16 +16,15 @@ numba = pytest.importorskip("numba")
 if not numba_enabled():
     pytest.skip("Numba is switched off", allow_module_level=True)
 
-from minipixel.kernels import cache, scan  # noqa: E402
+from minipixel.kernels import cache, walker  # noqa: E402
 
-# The way back of a scan calls many functions that LLVM does not write into it.
-SCAN = """
+# The walker calls many functions that LLVM does not write into it.
+WALK = """
 import hashlib, numpy as np
-from minipixel.kernels.scan import lstm_scan
-rng = np.random.default_rng(0)
-z, weight, zeros = (rng.standard_normal(s).astype(np.float32) for s in ((8, 8, 64, 32), (3, 8, 32), (8,)))
-y, vjp = lstm_scan(z, weight, zeros, zeros, taps=(-1, 0, 1))
-print(hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in (y, *vjp(y)))).hexdigest())
+import minipixel as mp
+model = mp.models.RowLSTM((8, 8, 1), 2, hidden=8, layers=1)
+loss, gradients = model.value_and_gradients(np.random.default_rng(0).integers(0, 2, (64, 8, 8, 1), dtype=np.uint8))
+print(loss, hashlib.sha256(b"".join(gradients[name].tobytes() for name in gradients)).hexdigest())
 """
 
 MODELS = """
@@ -60,12 +59,12 @@ def remove(folder, some):
 
 
 @pytest.mark.slow
-def test_a_scan(tmp_path):
+def test_a_walk(tmp_path):
     """In the process that compiles it, in the next one, and where one kernel alone is compiled again."""
-    first = run(SCAN, tmp_path)
-    assert run(SCAN, tmp_path) == first
-    remove(tmp_path, lambda path: path.name.startswith("scan._backward"))
-    assert run(SCAN, tmp_path) == first
+    first = run(WALK, tmp_path)
+    assert run(WALK, tmp_path) == first
+    remove(tmp_path, lambda path: path.name.startswith("walker.walk"))
+    assert run(WALK, tmp_path) == first
 
 
 @pytest.mark.slow
@@ -107,12 +106,12 @@ def test_no_kernel_calls_what_others_can_replace():
 
     model = mp.models.RowLSTM((4, 4, 1), 2, hidden=4, layers=1)
     mp.fit(model, np.zeros((2, 4, 4, 1), np.uint8), epochs=1, progress=False)
-    folder = scan._backward._cache.cache_path
+    folder = walker.walk._cache.cache_path
     files = [] if folder is None else list(cache.Path(folder).glob("*.nbc"))
     files = [path for path in files if path.read_bytes().startswith(cache.MADE_FROM)]
     if not files:
         pytest.skip("no folder to keep kernels in")
-    assert any(path.name.startswith("scan._backward") for path in files)
+    assert any(path.name.startswith("walker.walk") for path in files)
     for path in files:
         _, linkable, own = entry(path)
         defined = [function for function in parse_bitcode(linkable).functions if not function.is_declaration]

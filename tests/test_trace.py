@@ -263,7 +263,7 @@ def with_rng(between):
     """A PixelCNN whose features meet `between(model, y, rng)`."""
 
     def forward(self, x, condition=None, rng=None):
-        return self.top(self.residuals(between(self, self.stem(x), rng), None, None))
+        return self.blocks_and_top(between(self, self.stem(x), rng))
 
     model = type("Drawing", (Between,), {"forward": forward})((3, 4, 1), 3, hidden=4, blocks=1, dtype="float64")
     model.cache = {}

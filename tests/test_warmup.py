@@ -8,26 +8,31 @@ import pytest
 
 from minipixel import kernels
 from minipixel.cli import main
+from minipixel.heads import HEADS
 from minipixel.models import MODELS
 
 WORK = """
 import numpy as np
 import minipixel as mp
-for name, options in {options!r}.items():
-    model = mp.models.MODELS[name]((8, 12, 3), 5, num_classes=3, **options)
-    images = np.random.default_rng(0).integers(0, 5, (5, 8, 12, 3), dtype=np.uint8)
-    mp.fit(model, images, [0, 1, 2, 0, 1], epochs=1, batch_size=3, progress=False)
-    model.sample(2, [0, 1])
+images, labels = np.random.default_rng(0).integers(0, 5, (5, 8, 12, 3), dtype=np.uint8), [0, 1, 2, 0, 1]
+for dtype in ("float32", "float64"):
+    for name, options in {options!r}.items():
+        model = mp.models.MODELS[name]((8, 12, 3), 5, num_classes=3, dtype=dtype, **options)
+        mp.fit(model, images, labels, epochs=1, batch_size=3, progress=False)
+        model.sample(2, [0, 1])
+    net = mp.models.EmbeddingNet((8, 12, 3), 5, dtype=dtype)
+    mp.fit_embedding(net, images, labels, steps=1, progress=False)
 """
 OPTIONS = {name: {} for name in MODELS} | {"multi-scale": {"hidden": 16, "layers": 2}}
 
 
-def test_it_names_every_model(capsys):
+def test_it_names_every_head_in_both_dtypes(capsys):
     if not kernels.numba_enabled():
         pytest.skip("Numba is missing or switched off")
     assert main(["warmup"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert {line.split()[0] for line in lines} >= set(MODELS)
+    wanted = {(f"{dtype},", head) for dtype in ("float32", "float64") for head in HEADS}
+    assert {tuple(line.split()[:2]) for line in lines} >= wanted
 
 
 def test_without_numba_it_says_so(monkeypatch, capsys):

@@ -41,8 +41,12 @@ class Between(mp.models.PixelCNN):
     between: Callable
 
     def forward(self, x, condition=None, rng=None):
-        y = self.stem(x)
-        return self.top(self.residuals(self.between(y, x, condition), None, None))
+        return self.blocks_and_top(self.between(self.stem(x), x, condition))
+
+    def blocks_and_top(self, y):
+        for block in self.blocks:
+            y = block(y, None)
+        return self.top(y)
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,17 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from minipixel.kernels import compiling, numba_enabled
-from minipixel.models import MODELS, EmbeddingNet, Model
-from minipixel.training import fit, fit_embedding
+from minipixel.heads import HEADS
+from minipixel.kernels import as_written, compiling, numba_enabled
+from minipixel.models import DiagonalBiLSTM, PixelCNN
+from minipixel.training import fit
 
 
 def warmup(arguments: argparse.Namespace) -> int:
-    """Train and draw with a tiny model of every kind: compiled code goes by kinds of array, not by their sizes."""
+    """Train and draw with tiny models: compiled code goes by kinds of array, not by their sizes."""
     if not numba_enabled():
         raise ValueError(
             "warmup: got no Numba to compile with, wanted it installed, and neither MINIPIXEL_NUMBA=0 "
@@ -37,22 +37,26 @@ def warmup(arguments: argparse.Namespace) -> int:
 
 
 def _works() -> Iterator[tuple[str, Callable[[], None]]]:
-    """By name, what to do so that everything is compiled."""
-    for name, kind in MODELS.items():
-        yield name, partial(_train_and_draw, kind, (8, 8, 1), 2)
-        yield f"{name}, classes", partial(_train_and_draw, kind, (8, 8, 1), 2, num_classes=2)
-    for head in ("categorical", "normal_mixture"):  # Bernoulli and logistic mixtures have had their turn
-        yield f"pixelcnn, {head}", partial(_train_and_draw, MODELS["pixelcnn"], (8, 8, 3), 4, head=head)
-    yield "embedding", _embed
+    """By name, what to do so that everything is compiled, once for each dtype.
+
+    The loops that plans and samplers walk are the same for all models: it takes a model with each head, and one that
+    runs as it is written.
+    """
+    for dtype in ("float32", "float64"):
+        for head in HEADS:
+            yield f"{dtype}, {head}", partial(_train_and_draw, head, dtype)
+        yield f"{dtype}, as written", partial(_as_written, dtype)
 
 
-def _train_and_draw(kind: Callable[..., Model], *arguments: Any, **options: Any) -> None:
-    model = kind(*arguments, **options)
-    images, labels = np.zeros((2, *model.image_shape), np.uint8), [0, 1] if "num_classes" in options else None
-    fit(model, images, labels, epochs=1, progress=False)
-    model.sample(2, labels)
+def _train_and_draw(head: str, dtype: str) -> None:
+    model = PixelCNN((8, 8, 1), 2 if head == "bernoulli" else 4, hidden=4, blocks=1, head=head, dtype=dtype)
+    fit(model, np.zeros((2, 8, 8, 1), np.uint8), epochs=1, progress=False)
+    model.sample(2)
 
 
-def _embed() -> None:
-    net = EmbeddingNet((8, 8, 1), 2)
-    fit_embedding(net, np.zeros((4, *net.image_shape), np.uint8), [0, 0, 1, 1], steps=1, progress=False)
+def _as_written(dtype: str) -> None:
+    """What runs while a model is traced, or where there is no plan: convolutions, skewed maps and dropout."""
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    with as_written():
+        for model in PixelCNN((8, 8, 1), 2, dropout=0.5, dtype=dtype), DiagonalBiLSTM((8, 8, 1), 2, dtype=dtype):
+            model.loss(images, rng=0).backward()

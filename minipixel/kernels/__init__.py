@@ -1,11 +1,12 @@
-"""Kernels: loops over pixels that NumPy has no single word for, and compiled bodies of whole ops and layers.
+"""Kernels: loops over pixels that NumPy has no single word for, and compiled bodies of the heads' ops.
 
 A kernel is one name with one definition, in `reference.py`, which runs on NumPy and on CuPy. Where a measurement
 asked for it, a faster body in `numba_cpu.py` overrides the definition for float32 and float64 arrays on the host.
 
-An op or a layer, too, may have a compiled body: arrays in, (value, vjp) out, as an op has it. The op or layer as it is
-written stays the definition: it runs without Numba, on other arrays and on a GPU, it is what the body is tested
-against, and what the clock reads. Nothing above this package can tell which of the two ran, except by the clock.
+An op, too, may have a compiled body: arrays in, (value, vjp) out. The log-probabilities of the heads have one, since
+they stand behind the plan that runs a model's layers (see minipixel/plan; walker.py is its compiled loop, machine.py
+that of the samplers). The op as it is written stays the definition: it runs without Numba, on other arrays and on a
+GPU, it is what the body is tested against, and what the clock reads.
 """
 
 import contextlib
@@ -23,19 +24,8 @@ from minipixel.kernels import compiling, reference
 from minipixel.kernels.shapes import guarded, plain
 
 __all__ = [
-    *(
-        "COMPILED",
-        "KERNELS",
-        "Kernel",
-        "as_written",
-        "col2im",
-        "compiled",
-        "im2col",
-        "numba_enabled",
-        "runs_as_written",
-        "skew",
-        "unskew",
-    ),
+    *("COMPILED", "KERNELS", "Kernel", "as_written", "col2im", "compiled", "im2col", "numba_enabled"),
+    *("runs_as_written", "skew", "unskew"),
 ]
 
 _local = threading.local()
@@ -109,32 +99,17 @@ unskew = Kernel(reference.unskew, strided=True)
 # The one table of kernels: a row here buys the tests of tests/test_kernels.py.
 KERNELS = {kernel.__name__: kernel for kernel in (im2col, col2im, skew, unskew)}
 
-# The one table of ops and layers with a compiled body, and the file in which it stands: a row here buys the tests of
+# The one table of ops with a compiled body, and the file in which it stands: a row here buys the tests of
 # tests/test_compiled.py.
 COMPILED = {
-    "linear": "convolution",
-    "conv2d": "convolution",
-    "transposed_conv2d": "convolution",
-    "linear_gate": "elementwise",
-    "dropout": "elementwise",
-    "concat_elu": "elu",
-    "weight_norm": "weights",
     "bernoulli_log_prob": "likelihood",
     "categorical_log_prob": "likelihood",
     "logistic_mixture_log_prob": "mixture",
-    "residual_blocks": "residual",
-    "gated_residual": "gated_residual",
-    "top": "top",
-    "gate": "gated",
-    "gated_stacks": "gated_stacks",
-    "lstm_scan": "scan",
-    "row_layer": "recurrent",
-    "diagonal_layer": "recurrent",
 }
 
 
 def compiled(name: str, inputs: Sequence[Any]) -> Callable[..., Any] | None:
-    """The compiled body of an op or layer, if Numba is on and all inputs are host arrays of one of its two dtypes.
+    """The compiled body of an op, if Numba is on and all inputs are host arrays of one of its two dtypes.
 
     Inputs that are None are left out of account. The body returns None for what it does not do, or not faster. It takes
     arrays in any order of memory, read-only ones too, and gives the definition's result (see shapes.py).
@@ -160,7 +135,7 @@ def runs_as_written() -> bool:
 
 @contextlib.contextmanager
 def as_written() -> Iterator[None]:
-    """Within this block, in this thread, ops and layers run as they are written, for somebody who looks at each op."""
+    """Within this block, in this thread, models and ops run as they are written, for somebody who looks at each op."""
     before = runs_as_written()
     _local.as_written = True
     try:

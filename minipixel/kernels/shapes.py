@@ -10,22 +10,18 @@ import re
 import numpy as np
 
 
-def fit(letters, arrays):
-    """Whether arrays have the shapes that `letters` say: one axis for each name, one array after each ";".
-
-    Of "... K_in; K_in K_out; K_out" the first may have any axes before its last. The same name has the same size
-    everywhere; 4K is four times K; None in place of an array fits everything.
-    """
-    return _misfit(letters, _shapes(arrays)) is None
-
-
 def _shapes(arrays):
     return tuple([None if array is None else tuple(getattr(array, "shape", ())) for array in arrays])
 
 
 @functools.lru_cache(4096)
 def _misfit(letters, shapes):
-    """What of these shapes does not go together, in words; None if all does."""
+    """What of these shapes does not go together, in words; None if all does.
+
+    `letters` say one axis for each name, one array after each ";". Of "... K_in; K_in K_out; K_out" the first may have
+    any axes before its last. The same name has the same size everywhere; 4K is four times K; None in place of a shape
+    goes with everything.
+    """
     sizes = {}
     for place, ((open_, axes), shape) in enumerate(zip(_parsed(letters), shapes, strict=True)):
         if shape is None:

@@ -10,12 +10,12 @@ import numpy as np
 
 from minipixel.backend import array_module
 
-_known: dict = {}  # of a mask's id and a centre: a weak reference to the mask, a copy of it, and what `_plan` found
+_known: dict = {}  # of a mask's id and a centre: a weak reference to the mask, a copy of it, and its `_opening`
 
 
 def open_taps(mask, centre=None):
     """The taps of a mask (kh, kw, K_in, K_out) that let anything through, as T offsets (dr, dc) from the centre."""
-    return _plan(mask, centre)[0]
+    return _opening(mask, centre)[0]
 
 
 def open_part(weight, mask, centre):
@@ -26,10 +26,10 @@ def open_part(weight, mask, centre):
     kh, kw, K_in, K_out = weight.shape
     flat = weight.reshape(kh * kw, K_in, K_out)
     if mask is None:
-        everywhere = _find_plan(np.ones((kh, kw, 1, 1), bool), centre)
+        everywhere = _find_opening(np.ones((kh, kw, 1, 1), bool), centre)
         return everywhere[0], flat, lambda g: g.reshape(weight.shape)
     xp = array_module(weight)
-    taps, places, open_mask = _plan(mask, centre)
+    taps, places, open_mask = _opening(mask, centre)
     places = xp.asarray(places)
     opened = masked(flat[places], open_mask)
 
@@ -56,32 +56,22 @@ def boolean(mask):
     return opened
 
 
-def shuts(mask):
-    """The mask (K_in, K_out) of a 1x1, or None if it shuts nothing."""
-    return None if mask is None or _shuts_nothing(mask) else boolean(mask)
-
-
-def _shuts_nothing(mask):
-    taps, _, open_mask = _plan(mask, None)
-    return bool(taps) and open_mask is None
-
-
-def _plan(mask, centre):
+def _opening(mask, centre):
     """The open taps of a mask, their places among all taps, and what it shuts of these, None if nothing.
 
     To find these takes as long as a small convolution, so they are kept, beside a copy of the mask as it was: a mask
     that has been written to since is looked at again.
     """
     key = id(mask), centre
-    known, as_it_was, plan = _known.get(key, (None, None, None))
+    known, as_it_was, opening = _known.get(key, (None, None, None))
     if known is not None and known() is mask and np.array_equal(mask, as_it_was):
-        return plan
-    plan = _find_plan(boolean(mask), centre)
-    _known[key] = weakref.ref(mask, lambda _: _known.pop(key, None)), mask.copy(), plan
-    return plan
+        return opening
+    opening = _find_opening(boolean(mask), centre)
+    _known[key] = weakref.ref(mask, lambda _: _known.pop(key, None)), mask.copy(), opening
+    return opening
 
 
-def _find_plan(mask, centre):
+def _find_opening(mask, centre):
     kh, kw = mask.shape[:-2] or (1, 1)
     centre_r, centre_c = (kh // 2, kw // 2) if centre is None else centre
     flat = mask.reshape(kh * kw, *mask.shape[-2:])

@@ -19,9 +19,9 @@ import numpy as np
 from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_count, check_kernel, check_shape
-from minipixel.nn import GatedLayer, Top, as_built, colour_groups
+from minipixel.nn import GatedLayer, Top, colour_groups
 from minipixel.shown import short
-from minipixel.tensor import Tensor, composite
+from minipixel.tensor import Tensor
 
 
 class GatedPixelCNN(Model):
@@ -74,28 +74,13 @@ class GatedPixelCNN(Model):
         ]
         self.top = Top(groups, head_width, self.head.groups, init)
 
-    def _compiled(self, x: Any, condition: Any) -> Any:
-        kinds = "".join(layer.kind for layer in self.layers if as_built(layer, GatedLayer))
-        if kinds != "A" + "B" * (len(self.layers) - 1) or not isinstance(x, np.ndarray):
-            return None
-        layers = [asked for layer in self.layers if (asked := layer.compiled()) is not None]
-        if len(layers) < len(self.layers):
-            return None
-        tensors = [tensor for tensors, _ in layers for tensor in tensors]
-        return "gated_stacks", (x, condition, *tensors), {"layers": [static for _, static in layers]}
-
-    @composite(_compiled)
-    def stacks(self, x: Any, condition: Any) -> Tensor:
-        """Both stacks; what the horizontal one has found at the end: (H, W, N, C) -> (H, W, N, p)."""
+    def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
+        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
         first, *later = self.layers
         above, h = first(x, x, condition)
         for layer in later:
             above, h = layer(ops.gate(above), h, condition)
-        return h
-
-    def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
-        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
-        return self.top(self.stacks(x, condition))
+        return self.top(h)
 
 
 def _check_dilations(dilations: Any) -> list[int]:

@@ -122,7 +122,8 @@ class Network(Module):
 
     def summary(self) -> str:
         """A table of the layers, their weights, and how many of those the masks leave open."""
-        rows = [(path, repr(layer), *_sizes(layer)) for path, layer in _layers(self, "")]
+        layers = [(path, layer) for path, layer in _layers(self, "") if _own(layer)]
+        rows = [(path or "(its own)", repr(layer) if path else "", *_sizes(layer)) for path, layer in layers]
         rows.append(("total", "", sum(row[2] for row in rows), sum(row[3] for row in rows)))
         width = max(len(row[0]) for row in rows)
         lines = [f"{path:{width}}  {layer:36}{stored:>12,}{opened:>12,}" for path, layer, stored, opened in rows]
@@ -134,19 +135,19 @@ class Network(Module):
         checkpoint.write(path, config, self.state_dict())
 
 
-def _layers(module: Module, prefix: str) -> Iterator[tuple[str, Any]]:
-    """The modules below that own weights themselves, with their dotted paths."""
-    for name, value in vars(module).items():
-        for position, item in enumerate(value if isinstance(value, list) else [value]):
-            path = f"{prefix}{name}.{position}" if isinstance(value, list) else f"{prefix}{name}"
-            if isinstance(item, Module):
-                yield from [(path, item)] if _own(item) else []
-                yield from _layers(item, f"{path}.")
+def _layers(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """A module and all those below it, in lists, too, with their dotted paths; its own is ""."""
+    if isinstance(value, Module):
+        yield path, value
+    if isinstance(value, (Module, list)):
+        for name, part in vars(value).items() if isinstance(value, Module) else enumerate(value):
+            yield from _layers(part, f"{path}.{name}" if path else str(name))
 
 
 def _own(layer: Module) -> list[Any]:
     """The weights of a layer itself, not those of layers in it."""
-    return [array for name, array in layer.named_arrays() if "." not in name]
+    _, *below = (f"{path}." for path, _ in _layers(layer, ""))
+    return [array for name, array in layer.named_arrays() if not name.startswith(tuple(below))]
 
 
 def _sizes(layer: Any) -> tuple[int, int]:

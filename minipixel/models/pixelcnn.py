@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_choice, check_count, check_kernel, check_rate, check_shape
 from minipixel.nn import (
@@ -24,10 +23,9 @@ from minipixel.nn import (
     Module,
     Pointwise,
     Top,
-    as_built,
     colour_groups,
 )
-from minipixel.tensor import Tensor, composite
+from minipixel.tensor import Tensor
 
 
 class ResidualBlock(Module):
@@ -46,18 +44,6 @@ class ResidualBlock(Module):
         self.told = Conditioning(K_condition, h, init)
         self.drop = Dropout(dropout)
         self.widen = Pointwise(narrow, wide, init)
-
-    def compiled(self, condition: Any, rng: np.random.Generator | None) -> tuple[list[Any], list[Any]] | None:
-        """The Tensors and masks for a compiled body (see `composite`); None where it would not be all of the block."""
-        layers: list[Any] = [self.narrow, self.look, self.widen]
-        parts, kinds = [*layers, self.told, self.drop], [Pointwise, Conv2d, Pointwise, Conditioning, Dropout]
-        if not all(map(as_built, parts, kinds)) or self.look.dilation != 1:
-            return None
-        if condition is not None or (rng is not None and self.drop.rate):
-            return None
-        if any(activation is not ops.relu for activation in self.activations):
-            return None
-        return [tensor for layer in layers for tensor in (layer.weight, layer.bias)], [layer.mask for layer in layers]
 
     def __call__(self, x: Tensor, condition: Any, rng: np.random.Generator | None = None) -> Tensor:
         """(H, W, N, 2h) -> (H, W, N, 2h)."""
@@ -122,19 +108,7 @@ class PixelCNN(Model):
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
         """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
-        return self.top(self.residuals(self.stem(x), condition, rng))
-
-    def _compiled(self, x: Tensor, condition: Any, rng: np.random.Generator | None) -> Any:
-        asked = [block.compiled(condition, rng) for block in self.blocks if as_built(block, ResidualBlock)]
-        blocks = [block for block in asked if block is not None]
-        if len(blocks) < len(self.blocks):
-            return None
-        tensors = [tensor for tensors, _ in blocks for tensor in tensors]
-        return "residual_blocks", (x, *tensors), {"masks": [masks for _, masks in blocks]}
-
-    @composite(_compiled)
-    def residuals(self, x: Tensor, condition: Any, rng: np.random.Generator | None) -> Tensor:
-        """All blocks: (H, W, N, 2h) -> (H, W, N, 2h)."""
+        x = self.stem(x)
         for block in self.blocks:
             x = block(x, condition, rng)
-        return x
+        return self.top(x)

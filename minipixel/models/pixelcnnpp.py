@@ -15,7 +15,6 @@ enlarged; and on the way back each layer is told what its twin on the way in had
 No colour of the pixel itself enters either stream. Mixture heads join colours on their own; for others, see ColourTop.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -32,12 +31,10 @@ from minipixel.nn import (
     Module,
     NormedPointwise,
     ShiftedConv2d,
-    as_built,
     colour_groups,
-    fitting,
 )
 from minipixel.shown import short
-from minipixel.tensor import Tensor, composite
+from minipixel.tensor import Tensor
 
 # By the names of TensorFlow Probability: the activation, and how many channels it makes of one.
 ACTIVATIONS: dict[str, tuple[Callable[[Any], Tensor], int]] = {
@@ -47,7 +44,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[Any], Tensor], int]] = {
 }
 
 
-class Plan:
+class Shared:
     """What all layers of a model share: F features, the two kernels, activation, dropout, width of the condition."""
 
     def __init__(
@@ -69,30 +66,15 @@ class GatedResidual(Module):
     y = conv(act(x)) + 1x1(act(skip)), [a, b] = conv(dropout(act(y))) + V h, where the skip has `K_skip` channels.
     """
 
-    def __init__(self, plan: Plan, shift: str, K_skip: int, init: Init) -> None:
-        F, wide = plan.F, plan.widening
-        self.activate = plan.activate
-        self.first = plan.conv(wide * F, F, shift, init)
-        self.skip = NormedPointwise(wide * K_skip, F, init, plan.normed) if K_skip else None
-        self.drop = Dropout(plan.dropout)
-        self.second = plan.conv(wide * F, 2 * F, shift, init)
-        self.told = Conditioning(plan.K_condition, 2 * F, init)
+    def __init__(self, shared: Shared, shift: str, K_skip: int, init: Init) -> None:
+        F, wide = shared.F, shared.widening
+        self.activate = shared.activate
+        self.first = shared.conv(wide * F, F, shift, init)
+        self.skip = NormedPointwise(wide * K_skip, F, init, shared.normed) if K_skip else None
+        self.drop = Dropout(shared.dropout)
+        self.second = shared.conv(wide * F, 2 * F, shift, init)
+        self.told = Conditioning(shared.K_condition, 2 * F, init)
 
-    def _compiled(self, x: Tensor, skips: tuple[Any, ...], condition: Any, rng: np.random.Generator | None) -> Any:
-        layers: list[Any] = [self.first, self.second] if self.skip is None else [self.first, self.second, self.skip]
-        parts, kinds = [self.told, self.drop, *layers], [Conditioning, Dropout, *[ShiftedConv2d] * 2, NormedPointwise]
-        if not all(map(as_built, parts, kinds)) or (self.skip is not None and hasattr(self.skip, "mask")):
-            return None
-        if condition is not None or self.activate is not ops.concat_elu or fitting():
-            return None
-        if [self.first.centre, 1, 1] != [self.second.centre, self.first.stride, self.second.stride]:
-            return None
-        parameters = [parameter for layer in layers for parameter in (layer.v, layer.gain, layer.bias)]
-        keep = None if rng is None or not self.drop.rate else functools.partial(self.drop.keep, rng)
-        static = {"centre": self.first.centre, "keep": keep, "rate": self.drop.rate}
-        return "gated_residual", (x, *skips, *[None] * (2 - len(skips)), *parameters), static
-
-    @composite(_compiled)
     def __call__(self, x: Tensor, skips: tuple[Any, ...], condition: Any, rng: np.random.Generator | None) -> Tensor:
         """(H, W, N, F), and no skip, or one or two maps that together have K_skip channels -> (H, W, N, F)."""
         y = self.first(self.activate(x))
@@ -106,9 +88,9 @@ class GatedResidual(Module):
 class Pair(Module):
     """A residual layer for each stream; u goes first, and ul is told of it."""
 
-    def __init__(self, plan: Plan, on_the_way_back: bool, init: Init) -> None:
-        self.u = GatedResidual(plan, "down", plan.F if on_the_way_back else 0, init)
-        self.ul = GatedResidual(plan, "down-right", 2 * plan.F if on_the_way_back else plan.F, init)
+    def __init__(self, shared: Shared, on_the_way_back: bool, init: Init) -> None:
+        self.u = GatedResidual(shared, "down", shared.F if on_the_way_back else 0, init)
+        self.ul = GatedResidual(shared, "down-right", 2 * shared.F if on_the_way_back else shared.F, init)
 
     def __call__(
         self, u: Tensor, ul: Tensor, twin: tuple[Any, ...] = (), condition: Any = None, rng: Any = None
@@ -125,16 +107,16 @@ class Level(Module):
     the last one is where the way back begins.
     """
 
-    def __init__(self, plan: Plan, size: tuple[int, int], resnets: int, levels_below: int, init: Init) -> None:
-        self.way_in = [Pair(plan, False, init) for _ in range(resnets)]
+    def __init__(self, shared: Shared, size: tuple[int, int], resnets: int, levels_below: int, init: Init) -> None:
+        self.way_in = [Pair(shared, False, init) for _ in range(resnets)]
         self.below: Level | None = None
         if levels_below:
             H, W = size
             shifts = ("down", "down-right")
-            self.halve = [plan.conv(plan.F, plan.F, shift, init, stride=2) for shift in shifts]
-            self.below = Level(plan, (-(-H // 2), -(-W // 2)), resnets, levels_below - 1, init)
-            self.enlarge = [plan.conv(plan.F, plan.F, shift, init, stride=2, size=size) for shift in shifts]
-        self.way_back = [Pair(plan, True, init) for _ in range(resnets + 1 if levels_below else resnets)]
+            self.halve = [shared.conv(shared.F, shared.F, shift, init, stride=2) for shift in shifts]
+            self.below = Level(shared, (-(-H // 2), -(-W // 2)), resnets, levels_below - 1, init)
+            self.enlarge = [shared.conv(shared.F, shared.F, shift, init, stride=2, size=size) for shift in shifts]
+        self.way_back = [Pair(shared, True, init) for _ in range(resnets + 1 if levels_below else resnets)]
 
     def __call__(self, u: Tensor, ul: Tensor, condition: Any = None, rng: Any = None) -> tuple[Tensor, Tensor]:
         """Both streams (H, W, N, F) through this level and all below it, -> (H, W, N, F) twice."""
@@ -244,14 +226,14 @@ class PixelCNNpp(Model):
         super().__init__(image_shape, levels, architecture, head, mixtures, num_classes, condition_shape, rng, dtype)
 
         F, init = filters, self.init
-        plan = Plan(F, vertical_kernel, horizontal_kernel, activation, dropout, self.conditions.width, weight_norm)
+        shared = Shared(F, vertical_kernel, horizontal_kernel, activation, dropout, self.conditions.width, weight_norm)
         (_, kw), (kh, k_left) = vertical_kernel, horizontal_kernel
         self.initialized = not weight_norm
-        self.features = plan.widening * F
+        self.features = shared.widening * F
         self.above = ShiftedConv2d(C + 1, F, vertical_kernel, "down", init, weight_norm)
         self.up = ShiftedConv2d(C + 1, F, (1, kw), "down", init, weight_norm)
         self.left = ShiftedConv2d(C + 1, F, (kh, k_left - 1), "down-right", init, weight_norm)
-        self.level = Level(plan, (H, W), resnets, hierarchies - 1, init)
+        self.level = Level(shared, (H, W), resnets, hierarchies - 1, init)
         knows_colours = C == 1 or self.head.joins_colours
         self.top: PlainTop | ColourTop = (
             PlainTop(F, len(self.head.groups), init, weight_norm)

@@ -18,8 +18,8 @@ import numpy as np
 from minipixel import ops
 from minipixel.models.base import Model
 from minipixel.models.checks import check_count, check_flag, check_shape
-from minipixel.nn import Conditioning, Conv2d, Init, Module, Parameter, Pointwise, Top, as_built, colour_groups
-from minipixel.tensor import Tensor, composite
+from minipixel.nn import Conditioning, Conv2d, Init, Module, Parameter, Pointwise, Top, colour_groups
+from minipixel.tensor import Tensor
 
 
 class LSTM(Module):
@@ -49,15 +49,6 @@ class LSTM(Module):
         """The states, row after row: (H, W, N, 4h) -> (H, W, N, h)."""
         return ops.lstm_scan(gates, self.weight, self.h0, self.c0, taps=self.taps, spans=spans)
 
-    def tensors(self, kind: type[Module], condition: Any) -> list[Any] | None:
-        """What a compiled body of a layer that sees by a `kind` is given; None where that would not be all of it."""
-        kinds: list[type[Module]] = [LSTM, kind, Conditioning]
-        if condition is not None or not all(map(as_built, (self, self.see, self.told), kinds)):
-            return None
-        if getattr(self.see, "dilation", 1) != 1:
-            return None
-        return [self.see.weight, self.see.bias, self.weight, self.h0, self.c0]
-
     def __repr__(self) -> str:
         T, h, _ = self.weight.shape
         return f"LSTM({T} states, {h} -> 4x{h})"
@@ -75,14 +66,6 @@ class RowLayer(Module):
         see = Conv2d(colour_groups(2 * h, C), gate_groups(h, C), (1, 3), "B", init)
         self.lstm = LSTM(see, h, (-1, 0, 1), K_condition, learned_state, init)
 
-    def compiled(self, x: Tensor, condition: Any) -> Any:
-        """The name of the compiled body, its Tensors and keyword arguments, or None: see `composite`."""
-        tensors = self.lstm.tensors(Conv2d, condition)
-        if tensors is None:
-            return None
-        return "row_layer", (x, *tensors), {"mask": self.lstm.see.mask, "taps": self.lstm.taps}
-
-    @composite(compiled)
     def __call__(self, x: Tensor, condition: Any) -> Tensor:
         """(H, W, N, 2h) -> (H, W, N, h)."""
         return self.lstm.scan(self.lstm.gates(x, condition))
@@ -102,16 +85,6 @@ class DiagonalLayer(Module):
 
         self.left, self.right = half(), half()
 
-    def compiled(self, x: Tensor, condition: Any) -> Any:
-        """The name of the compiled body, its Tensors and keyword arguments, or None: see `composite`."""
-        halves = self.left, self.right
-        left, right = (half.tensors(Pointwise, condition) for half in halves)
-        if left is None or right is None:
-            return None
-        static = {"masks": [half.see.mask for half in halves], "taps": [half.taps for half in halves]}
-        return "diagonal_layer", (x, *left, *right), static
-
-    @composite(compiled)
     def __call__(self, x: Tensor, condition: Any) -> Tensor:
         """(H, W, N, 2h) -> (H, W, N, h)."""
         from_left = _along_diagonals(self.left, self.left.gates(x, condition))
@@ -169,27 +142,13 @@ class PixelRNN(Model):
     def below_top(self, x: Any, condition: Any) -> Tensor:
         """Stem and layers, each added to what came in: (H, W, N, C) -> (H, W, N, 2h)."""
         x = self.stem(x)
-        states: list[Tensor] = []
-        for position in range(len(self.layers)):
-            x = self.further(x, condition, position, states)
-        for position, skip in enumerate(self.skips):
-            x = x + skip(states[position])
+        states = []
+        for layer, widen in zip(self.layers, self.widen, strict=True):
+            states.append(layer(x, condition))
+            x = x + widen(states[-1])
+        for skip, state in zip(self.skips, states, strict=False):  # there is one for each layer, or none
+            x = x + skip(state)
         return x
-
-    def _compiled(self, x: Tensor, condition: Any, position: int, _: list[Tensor]) -> Any:
-        layer, widen = self.layers[position], self.widen[position]
-        if self.skips or not as_built(layer, self.layer_class) or not as_built(widen, Pointwise):
-            return None
-        if (asked := layer.compiled(x, condition)) is None:
-            return None
-        name, tensors, static = asked
-        return name, (*tensors, widen.weight, widen.bias), {**static, "widen_mask": widen.mask}
-
-    @composite(_compiled)
-    def further(self, x: Tensor, condition: Any, position: int, states: list[Tensor]) -> Tensor:
-        """x and the widened states of the layer at `position`; these are appended to `states`, for skips to read."""
-        states.append(self.layers[position](x, condition))
-        return x + self.widen[position](states[-1])
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
         """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""

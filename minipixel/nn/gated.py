@@ -13,7 +13,7 @@ from minipixel.nn.conditioning import Conditioning
 from minipixel.nn.conv import Conv2d, Pointwise
 from minipixel.nn.init import Init
 from minipixel.nn.masks import vertical_mask
-from minipixel.nn.module import Module, as_built
+from minipixel.nn.module import Module
 from minipixel.tensor import Tensor
 
 
@@ -71,15 +71,3 @@ class GatedLayer(Module):
         row = self.told_horizontal(self.horizontal(h) + self.link(above), condition)
         y = self.out(ops.gate(row))
         return above, y if self.kind == "A" else h + y  # the image itself is no set of features to add to
-
-    def compiled(self) -> tuple[list[Any], tuple[Any, ...]] | None:
-        """The Tensors, masks and dilations for a compiled body (see `composite`); None if a part was exchanged."""
-        convs: list[Any] = [self.vertical, self.link, self.horizontal, self.out]
-        told: list[Any] = [self.told_vertical, self.told_horizontal]
-        kinds = [VerticalConv2d, Pointwise, Conv2d, Pointwise, Conditioning, Conditioning]
-        if not all(map(as_built, [*convs, *told], kinds)):
-            return None
-        weights = [[layer.weight, layer.bias] for layer in convs]
-        said = [[getattr(layer, "weight", None)] for layer in told]
-        tensors = [*weights[0], *said[0], *weights[1], *weights[2], *said[1], *weights[3]]
-        return tensors, (*[layer.mask for layer in convs], self.vertical.dilation, self.horizontal.dilation)

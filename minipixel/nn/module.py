@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -50,29 +50,17 @@ class Parameter(Tensor):
 
 
 class ModuleClass(type):
-    """The class of all classes of layers: it notices when somebody exchanges a method, or puts it back."""
+    """The class of all classes of layers: it counts how often any of them was changed (see plan/unchanged.py)."""
 
-    _methods: dict[str, Any]
-    _as_defined: bool
     changes = 0
-    """How often a class of layers was changed so far."""
 
     def __setattr__(cls, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         ModuleClass.changes += 1
-        cls._look_at_methods()
 
     def __delattr__(cls, name: str) -> None:
         super().__delattr__(name)
         ModuleClass.changes += 1
-        cls._look_at_methods()
-
-    def _look_at_methods(cls) -> None:
-        intact = all(getattr(cls, name, None) is method for name, method in cls._methods.items())
-        type.__setattr__(cls, "_as_defined", intact)
-        below: Any = cls.__subclasses__()
-        for kind in below:
-            kind._look_at_methods()
 
 
 class Module(Spelled, metaclass=ModuleClass):
@@ -83,15 +71,6 @@ class Module(Spelled, metaclass=ModuleClass):
     A plain array in the place of a parameter, `layer.weight = layer.weight.data`, freezes it: it is computed with, and
     goes into files and comes back from them, but training leaves it alone.
     """
-
-    _methods: ClassVar[dict[str, Any]] = {}
-    _as_defined: ClassVar[bool] = True
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        own = {name: value for name, value in vars(cls).items() if callable(value)}
-        type.__setattr__(cls, "_methods", cls._methods | own)
-        cls._look_at_methods()
 
     def __setattr__(self, name: str, value: Any) -> None:
         weight = value if isinstance(value, Parameter) else vars(self).get(name)
@@ -159,14 +138,6 @@ class Module(Spelled, metaclass=ModuleClass):
         weights = f"{sum(parameter.data.size for parameter in self.parameters()):,} weights"
         parts = ", ".join(name for name, value in vars(self).items() if next(_named(value, name), None) is not None)
         return f"{type(self).__name__}({parts}: {weights})" if parts else f"{type(self).__name__}({weights})"
-
-
-def as_built(part: Any, kind: ModuleClass) -> bool:
-    """Whether a part of a layer is of this very class, of which nobody has exchanged a method, in it or in the class.
-
-    A compiled body that stands for several parts runs only if all of them are as they were built.
-    """
-    return type(part) is kind and kind._as_defined and kind._methods.keys().isdisjoint(vars(part))
 
 
 def _named(value: Any, name: str) -> Iterator[tuple[str, Parameter]]:

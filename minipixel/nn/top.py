@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from minipixel import ops
 from minipixel.nn.activation import ACTIVATIONS
 from minipixel.nn.conv import Pointwise
 from minipixel.nn.init import Init
 from minipixel.nn.masks import colour_groups
-from minipixel.nn.module import Module, as_built
-from minipixel.tensor import Tensor, composite
+from minipixel.nn.module import Module
+from minipixel.tensor import Tensor
 
 
 class Top(Module):
@@ -29,15 +28,6 @@ class Top(Module):
         self.activations = [ACTIVATIONS[activation](len(groups), init) for groups in widths[:-1]]
         self.layers = [Pointwise(a, b, init) for a, b in itertools.pairwise(widths)]
 
-    def _compiled(self, x: Any) -> Any:
-        if len(self.layers) != 3 or not all(as_built(layer, Pointwise) for layer in self.layers):
-            return None
-        if any(activation is not ops.relu for activation in self.activations):
-            return None
-        weights = [parameter for layer in self.layers for parameter in (layer.weight, layer.bias)]
-        return "top", (x, *weights), {"masks": [layer.mask for layer in self.layers]}
-
-    @composite(_compiled)
     def __call__(self, x: Any) -> Tensor:
         """(H, W, N, K_in) -> (H, W, N, K_out)."""
         for activation, layer in zip(self.activations, self.layers, strict=True):

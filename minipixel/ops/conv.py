@@ -14,7 +14,7 @@ from minipixel.ops.local import Local, Look, Whole, numbered
 from minipixel.tensor import op
 
 
-@op(compiled=True, shapes="... K_in; K_in K_out; K_out")
+@op(shapes="... K_in; K_in K_out; K_out")
 def linear(x, weight, bias, *, mask=None):
     """A 1x1 convolution: (..., K_in), (K_in, K_out), (K_out,) or None -> (..., K_out).
 
@@ -41,7 +41,7 @@ def linear(x, weight, bias, *, mask=None):
     return y.reshape(*x.shape[:-1], -1), vjp
 
 
-@op(compiled=True, shapes="H W N K_in; kh kw K_in K_out; K_out")
+@op(shapes="H W N K_in; kh kw K_in K_out; K_out")
 def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
     """A masked convolution: (H, W, N, K_in), (kh, kw, K_in, K_out), (K_out,) or None -> (H, W, N, K_out).
 
@@ -75,7 +75,7 @@ def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
     return y.reshape(h, w, N, K_out), vjp
 
 
-@op(compiled=True, shapes="h w N K_in; kh kw K_in K_out; K_out")
+@op(shapes="h w N K_in; kh kw K_in K_out; K_out")
 def transposed_conv2d(x, weight, bias, *, size, stride=1, centre=None):
     """The way back from a strided convolution: (h, w, N, K_in), (kh, kw, K_in, K_out), bias -> (H, W, N, K_out).
 

@@ -86,7 +86,7 @@ def sigmoid(x):
     return y, vjp
 
 
-@op(local=pointwise(halves), compiled=True)
+@op(local=pointwise(halves))
 def gate(x):
     """tanh(a) * sigmoid(b) with x = [a, b] along the channels: (..., 2K) -> (..., K).
 
@@ -141,7 +141,7 @@ def elu(x):
     return xp.maximum(x, 0) + bent, vjp
 
 
-@op(local=pointwise(doubled), compiled=True)
+@op(local=pointwise(doubled))
 def concat_elu(x):
     """elu of x and of -x, side by side, so that nothing is lost on either side: (..., K) -> (..., 2K).
 
@@ -157,7 +157,7 @@ def concat_elu(x):
     return xp.concatenate([above, below], axis=-1), vjp
 
 
-@op(local=pointwise(halves), compiled=True)
+@op(local=pointwise(halves))
 def linear_gate(x):
     """a * sigmoid(b) with x = [a, b] along the channels: (..., 2K) -> (..., K).
 
@@ -197,7 +197,7 @@ def _keeping(function, x, *, keep, rate):
     return replace(local, compute=lambda x: function(x, keep=np.ones(x.shape, bool), rate=rate)[0])
 
 
-@op(local=_keeping, compiled=True)
+@op(local=_keeping)
 def dropout(x, *, keep, rate):
     """x / (1 - rate) where `keep`, 0 elsewhere: any shape -> that shape.
 

@@ -24,7 +24,7 @@ def _stretch(gates):
     return s, 1 - s
 
 
-@op(compiled=True, shapes="H W N 4K; T K 4K; K; K")
+@op(shapes="H W N 4K; T K 4K; K; K")
 def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
     """An LSTM down the rows of a map: (H, W, N, 4K), (T, K, 4K), (K,) or None, (K,) or None -> states h (H, W, N, K).
 

@@ -7,7 +7,7 @@ TINY = 1e-24
 """Added to squared lengths: a weight of no length, as a mask that shuts everything leaves, then stays zero."""
 
 
-@op(compiled=True, shapes="... K_out; K_out")
+@op(shapes="... K_out; K_out")
 def weight_norm(v, gain, *, mask=None):
     """The weight gain * v / |v|, its length learned apart from its direction: (..., K_out), (K_out,) -> (..., K_out).
 

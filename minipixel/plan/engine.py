@@ -15,10 +15,16 @@ from minipixel.draws import Draws
 from minipixel.errors import TraceError
 from minipixel.nn.weight_norm import fitting
 from minipixel.plan.executor import Pass, modes
-from minipixel.plan.table import TOGETHER, Table
+from minipixel.plan.table import Table
 from minipixel.plan.unchanged import Parts
 from minipixel.plan.weights import UnplannedError
 from minipixel.tensor import Tensor, observer, recording
+
+STEP = 2**14
+"""About how many numbers a step of a map should have, all images together: several rows of pixels, where one is short.
+
+Products of few rows take longer; so do those of many, in wide models, whose weights then leave the nearest cache.
+"""
 
 _lock = threading.RLock()
 _known: weakref.WeakKeyDictionary[Any, "_Known"] = weakref.WeakKeyDictionary()
@@ -67,7 +73,7 @@ def table_of(model: Any, N: int, *, back: bool = True, dropping: bool = False) -
 
 
 def _trace_and_table(model: Any, N: int, back: bool, dropping: bool) -> tuple[Trace, Table]:
-    together = 2 ** max(0, (TOGETHER // N).bit_length() - 1)
+    together = 2 ** max(0, (STEP // (N * max(1, getattr(model, "features", 64)))).bit_length() - 1)
     with _lock:
         known = _known.get(model)
         if known is None or not known.holds(model):

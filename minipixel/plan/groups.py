@@ -12,7 +12,7 @@ from minipixel.plan.code import Code
 from minipixel.plan.memory import Buffer
 from minipixel.plan.values import POINTWISE, READS_X, READS_Y, Value, Values, span
 
-BUDGET = 2**18
+BUDGET = 2**17
 """How many numbers the weights of a group may have, so that they stay in the second cache from row to row."""
 
 

@@ -15,10 +15,7 @@ from minipixel.plan.forward import Forward
 from minipixel.plan.groups import Places, cut
 from minipixel.plan.memory import Buffer, give_places
 from minipixel.plan.values import Values
-from minipixel.plan.weights import Packer, UnplannedError
-
-TOGETHER = 128
-"""About how many rows of numbers, pixels times images, a step should have at least: small products take longer."""
+from minipixel.plan.weights import Packer
 
 
 class Table:
@@ -120,6 +117,3 @@ def _line(instruction: Any) -> str:
     ]
     numbers = [f"{name} {number}" for name, number in instruction.numbers.items() if not isinstance(number, Buffer)]
     return f"{instruction.name:14}{'; '.join(operands)}{'  | ' if numbers else ''}{', '.join(numbers)}"
-
-
-__all__ = ["TOGETHER", "Table", "UnplannedError"]

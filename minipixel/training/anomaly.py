@@ -87,8 +87,8 @@ def report(what: StepError, key: tuple[int, int], images: np.ndarray, first: str
 def first_op(model: Model, losses: Callable[[], Iterable[Tensor]]) -> str:
     """The first op of a training step, shard by shard, that makes something not finite, and its layer.
 
-    `losses()` computes those of the shards again. Ops are looked at as they are written, since a compiled body stands
-    for many; should all be well then, with these bodies.
+    `losses()` computes those of the shards again. Ops are looked at as they are written, since a plan is one op that
+    stands for many; should all be well then, as in training.
     """
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     for as_in_training in (False, True):
