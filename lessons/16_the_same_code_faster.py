@@ -75,8 +75,8 @@ print("second elsewhere:", second.ctypes.data != where, " third in the same plac
 # %%
 small = mp.models.PixelCNN((6, 6, 1), 2, hidden=8, blocks=1, dtype="float64", rng=SEED)
 with plan.whole_maps():
-    tables = {"map after map": plan.table_of(small, 32)}
-tables |= {"row after row": plan.table_of(small, 32), "there alone": plan.table_of(small, 32, back=False)}
+    tables = {"map after map": plan.table_of(small, 1000)}  # of so many images a step takes one row, not several
+tables |= {"row after row": plan.table_of(small, 1000), "there alone": plan.table_of(small, 1000, back=False)}
 print(tables["row after row"].show())
 
 
