@@ -40,15 +40,14 @@ class Side:
         self.process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, **pipes)
         where = Path(self._answer())
         if not where.is_relative_to(checkout):
-            self.process.kill()
+            self.__exit__()
             raise ValueError(f"checkout: got minipixel from {where}, wanted that of {checkout}")
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()  # nothing more to ask: it ends
 
     def steps(self, row, k):
         """The median seconds of k steps."""
