@@ -21,7 +21,7 @@ from minipixel.models.checks import (
 )
 from minipixel.models.conditions import Conditions
 from minipixel.models.network import Network
-from minipixel.models.step import rows, value_and_gradients
+from minipixel.models.step import as_defined, rows, value_and_gradients
 from minipixel.nn import Gradients, fitting_scales
 from minipixel.randomness import generator
 from minipixel.sampling import SAMPLERS
@@ -162,12 +162,17 @@ class Model(Network):
         images, condition = self.checked(images, condition)
         self.check_finite()
 
-        able = plan.ready(self, min(len(images), self.wide_shard_size), back=False)
+        able = plan.ready(self, min(len(images), self.wide_shard_size), back=False) if as_defined(self) else None
+
+        def log_prob(images: np.ndarray, condition: np.ndarray | None) -> Tensor:
+            if able is None:
+                return self._log_prob(images, condition)
+            levels = self._pixels_first(images)
+            return self.head.log_prob(self._parameters(levels, condition, able=able), levels)
 
         def shard(part: slice) -> np.ndarray:
             with no_grad():
-                log_prob = self._log_prob(images[part], rows(condition, part), able=able)
-                return to_cpu(log_prob.data).transpose(2, 0, 1, 3)
+                return to_cpu(log_prob(images[part], rows(condition, part)).data).transpose(2, 0, 1, 3)
 
         with Workers() as workers:
             return np.concatenate(list(workers.map(shard, len(images), self.wide_shard_size)), dtype=np.float64)
@@ -316,9 +321,7 @@ class Model(Network):
         able = able or plan.ready(self, x.shape[2], back=recording(), rng=rng)
         return self.maps(x, told, rng) if able is None else able.on_tape(x, told, rng)
 
-    def _log_prob(
-        self, images: np.ndarray, condition: np.ndarray | None, rng: Any = None, able: plan.Ready | None = None
-    ) -> Tensor:
+    def _log_prob(self, images: np.ndarray, condition: np.ndarray | None, rng: Any = None) -> Tensor:
         """log p of each sub-pixel: integers (N, H, W, C) -> (H, W, N, C)."""
         levels = self._pixels_first(images)
-        return self.head.log_prob(self._parameters(levels, condition, rng, able), levels)
+        return self.head.log_prob(self._parameters(levels, condition, rng), levels)

@@ -35,7 +35,7 @@ def value_and_gradients(
     parameters = list(distinct(named).values())
     layout = Layout.of([parameter.data for parameter in parameters])
     able = None
-    if _as_defined(model):
+    if as_defined(model):
         able = plan.ready(model, min(N, size), back=True, rng=draws(slice(0, size)))
 
     def shard(part: slice) -> tuple[float, list[Any]]:
@@ -54,7 +54,7 @@ def value_and_gradients(
     return loss, named_gradients(named, layout, buffers)
 
 
-def _as_defined(model: "Model") -> bool:
+def as_defined(model: "Model") -> bool:
     """Whether the loss of a model is that of all models: nobody has written another one."""
     base = next(kind for kind in type(model).__mro__ if kind.__module__ == "minipixel.models.base")
     names = ("loss", "_log_prob", "_parameters")

@@ -49,6 +49,16 @@ class Layout:
             return [np.concatenate(arrays, axis=None, out=empty((self._ends[-1],), dtype))]
         return [xp.concatenate(arrays, axis=None).astype(dtype, copy=False)]
 
+    def read(self, arrays: Sequence[Any]) -> list[Any]:
+        """The same to be read alone: of arrays that are views of one buffer, as `views` makes them, this buffer."""
+        base = getattr(arrays[0], "base", None) if self.together and arrays else None
+        if type(base) is np.ndarray and base.shape == (self._ends[-1],):
+            address, step = base.ctypes.data, base.itemsize
+            places = zip(arrays, self._ends, strict=False)
+            if all(x.base is base and x.ctypes.data == address + at * step for x, at in places if x.size):
+                return [base]
+        return self.gather(arrays)
+
     def views(self, buffers: Sequence[Any]) -> list[Any]:
         """The arrays that are in the buffers, each in its own shape: to write into one is to write into the buffer."""
         if not self.together:

@@ -97,7 +97,7 @@ class Optimizer(Spelled):
                 got = f"a gradient of shape {g.shape}" if hasattr(g, "shape") else short(g)
                 raise ValueError(f"step: got {got} for {name}, wanted an array of shape {weight.shape}")
         layout = Layout.of(weights, together=self.elementwise)
-        buffers = layout.gather(given)
+        buffers = layout.read(given)
         self.rate = self._scheduled_rate()
         scale = self._clipping(buffers)
         self.steps += 1

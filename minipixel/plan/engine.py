@@ -1,6 +1,7 @@
 """A model's tables, kept as long as the model: made when first asked for, made anew when the model has changed."""
 
 import contextlib
+import dataclasses
 import sys
 import threading
 import weakref
@@ -15,6 +16,7 @@ from minipixel.draws import Draws
 from minipixel.errors import TraceError
 from minipixel.nn.module import Parameter
 from minipixel.nn.weight_norm import fitting
+from minipixel.ops.local import Look
 from minipixel.plan.executor import Pass, modes
 from minipixel.plan.table import Table
 from minipixel.plan.unchanged import Parts
@@ -48,7 +50,7 @@ class _Known:
         if not dropping and other is not None and not self.parts.own and not _drops(other):
             self.traces[dropping] = other
         if dropping not in self.traces:
-            self.traces[dropping] = Trace(model, dropping, with_condition=True)
+            self.traces[dropping] = _without_channels(Trace(model, dropping, with_condition=True))
         return self.traces[dropping]
 
     def holds(self, model: Any) -> bool:
@@ -91,6 +93,17 @@ def _trace_and_table(model: Any, N: int, back: bool, dropping: bool) -> tuple[Tr
 def _drops(trace: Trace) -> bool:
     """Whether there is dropout in a pass in training."""
     return any(node.local is not None and node.local.kind == "dropout" for node in trace.nodes)
+
+
+def _without_channels(trace: Trace) -> Trace:
+    """Let go of which channel reads which: in a wide model that takes as much memory as weights, and no table asks."""
+    nothing = np.empty((0, 0), bool)
+    for node in trace.nodes:
+        if node.local is not None:
+            node.reads = [(source, Look(look.index, nothing)) for source, look in node.reads]
+            inputs = tuple(Look(nothing, nothing) if isinstance(x, Look) else x for x in node.local.inputs)
+            node.local = dataclasses.replace(node.local, inputs=inputs)
+    return trace
 
 
 class Ready:

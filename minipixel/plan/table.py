@@ -21,7 +21,7 @@ from minipixel.plan.weights import Packer
 class Table:
     """A model's passes as rows of numbers; `forward` and `back` are its groups, (first, last, steps, lead, back).
 
-    `work` is how many numbers an image takes; `inputs` are (node, Buffer) of what is filled in before a pass;
+    `values` says what is computed, in words; `work` is how many numbers an image takes; `inputs` are (node, Buffer) of what is filled in before a pass;
     `output` and `output_g` the buffers of the output and its gradient, in which pixel p of the output stands in slot
     `out_slots[p]`, or nowhere if that is -1, which stands for 0.
     """
@@ -55,9 +55,9 @@ class Table:
                 node = next(node for node in trace.nodes if values.of.get(node) is value)
                 self.inputs.append((node, places.at[value], g))
         self._lay_out(code, turn)
+        self.values = [repr(value) for value in values.values]
         self.packer = Packer(values.leaves, [node.tensor for node, _, g in self.inputs if g is not None])
         self.in_order = np.array_equal(values.out_slots, np.arange(values.out.rows.slots))
-        self.values, self.names = values.values, [(value, group) for group in groups for value in group]
 
     def _lay_out(self, code: Code, turn: int) -> None:
         """All numbers in their places."""

@@ -48,7 +48,7 @@ def kept_finite(parameters: Sequence[Tensor], optimizer: Optimizer) -> Iterator[
         with optimizer.undone_on_error():
             yield
             after = [parameter.data for parameter in parameters]
-            if not all(map(_finite, Layout.of(after).gather(after))):
+            if not all(map(_finite, Layout.of(after).read(after))):
                 raise StepError("weights: got NaN or infinity by a step of the optimizer,")
     except BaseException:
         for parameter, data in zip(parameters, before, strict=True):
