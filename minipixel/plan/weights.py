@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.arena import empty, zeros
+from minipixel.arena import zeros
 from minipixel.nn.module import Parameter
 from minipixel.tensor import Tensor, gradients, inputs_first
 
@@ -106,30 +106,15 @@ class Packer:
 
     def __init__(self, leaves: Leaves, inputs: list[Any]) -> None:
         self.leaves = leaves.tensors
-        self.condition = leaves.condition
         self.trained = [leaves.learns(tensor) for tensor in [*leaves.tensors, *inputs]]
         self.trains = any(self.trained)
-        self.size = leaves.size
-        self.sizes = [math.prod(getattr(tensor, "shape", ())) for tensor in leaves.tensors]
-        self.start = np.concatenate([[1], 1 + np.cumsum(self.sizes)]).astype(np.int64)
-        self.slices: list[tuple[int, int, int]] = []  # place, where from, how many
-        self.repeated: list[tuple[int, np.ndarray, int, int]] = []  # place, where from, length, period
-        self.turned = leaves.turned
+        self.size, self.turned = leaves.size, leaves.turned
         self.all = self.size + sum(math.prod(shape) for _, _, shape in self.turned)
-        places, sources = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for at, leaf, index, period in leaves.entries:
-            source = np.where(index > 0, index + (self.start[leaf] - 1), 0).astype(np.int64)
-            if period:
-                self.repeated.append((at, source, len(source), period))
-            elif (source == source[0] + np.arange(len(source))).all() and source[0] > 0:
-                self.slices.append((at, int(source[0]), len(source)))
-            else:
-                places.append(at + np.flatnonzero(source))
-                sources.append(source[source > 0])
-        self.places, self.sources = np.concatenate(places), np.concatenate(sources)
         self.input_sizes = [math.prod(tensor.shape) for tensor in inputs]
         self.all_gradients = self.size + sum(self.input_sizes)
-        self.tied = len(np.unique(self.sources)) < len(self.sources)  # then gradients have to be added one by one
+        self.parts: list[list[_Part]] = [[] for _ in leaves.tensors]
+        for at, leaf, index, period in leaves.entries:
+            self.parts[leaf].append(_Part(at, index, period))
 
     def tensors(self, more: list[Any]) -> list[Any]:
         """The leaves, and more, as they are now: made again by the ops that made them, on the tape if one is kept."""
@@ -147,44 +132,90 @@ class Packer:
 
     def pack(self, tensors: list[Any], dtype: Any) -> np.ndarray:
         """All weights in their places: (all,), with each weight whose gradient is read turned behind them."""
-        parts = [np.zeros(1, dtype), *[x.data if isinstance(x, Tensor) else np.asarray(x) for x in tensors]]
-        flat = np.concatenate(parts, axis=None, out=empty((int(self.start[-1]),), dtype), casting="unsafe")
         packed = zeros((self.all,), dtype)
-        packed[self.places] = flat[self.sources]
-        for at, source, count in self.slices:
-            packed[at : at + count] = flat[source : source + count]
-        for at, index, length, _ in self.repeated:
-            packed[at : at + length] += flat[index]
+        for tensor, parts in zip(tensors, self.parts, strict=True):
+            numbers = np.ravel(tensor.data if isinstance(tensor, Tensor) else tensor)
+            for part in parts:
+                part.give(numbers, packed)
         for place, at, (T, K_in, K_out) in self.turned:
             there = self.size + place
             weight = packed[at : at + T * K_in * K_out].reshape(T, K_in, K_out)
             packed[there : there + weight.size].reshape(T, K_out, K_in)[...] = weight.swapaxes(1, 2)
         return packed
 
-    def unpack(self, packed_g: np.ndarray) -> list[np.ndarray]:
-        """The gradient of each leaf, and of each input that learns, flat, from those of the numbers in their places."""
-        flat = zeros((int(self.start[-1]),), packed_g.dtype)
-        if self.tied:
-            np.add.at(flat, self.sources, packed_g[self.places])
-        else:
-            flat[self.sources] = packed_g[self.places]
-        for at, source, count in self.slices:
-            flat[source : source + count] += packed_g[at : at + count]
-        for at, index, length, period in self.repeated:
-            np.add.at(flat, index[:period], packed_g[at : at + length].reshape(-1, period).sum(axis=0))
-        behind = np.split(packed_g[self.size :], np.cumsum(self.input_sizes)[:-1]) if self.input_sizes else []
-        return [*[flat[a:b] for a, b in zip(self.start[:-1], self.start[1:], strict=True)], *behind]
+    def unpack(self, tensors: list[Any], packed_g: np.ndarray) -> list[Any]:
+        """The gradient of each leaf, and of each input that learns, from those of the numbers in their places.
+
+        None for one that is not trained. They may be views of `packed_g`.
+        """
+        found: list[Any] = []
+        for tensor, parts, trained in zip(tensors, self.parts, self.trained, strict=False):
+            if not trained:
+                found.append(None)
+            elif len(parts) == 1 and parts[0].is_all_of(tensor):
+                found.append(packed_g[parts[0].at :][: tensor.data.size].reshape(tensor.shape))
+            else:
+                g = np.zeros(tensor.data.size, packed_g.dtype)
+                for part in parts:
+                    part.take(g, packed_g)
+                found.append(g.reshape(tensor.shape))
+        at = self.size
+        for tensor, size in zip(tensors[len(self.parts) :], self.input_sizes, strict=True):
+            found.append(packed_g[at : at + size].reshape(tensor.shape))
+            at += size
+        return found
 
     def home(self, tensors: list[Any], packed_g: np.ndarray, parameters: list[Any]) -> list[Any]:
         """The gradients of parameters, from those of the leaves that were made of them; None where there are none."""
         place = {id(parameter): i for i, parameter in enumerate(parameters)}
         found: list[Any] = [None] * len(parameters)
-        for tensor, g, trained in zip(tensors, self.unpack(packed_g), self.trained, strict=True):
-            if not trained:
+        for tensor, g in zip(tensors, self.unpack(tensors, packed_g), strict=True):
+            if g is None:
                 continue
-            g = g.reshape(tensor.shape)
             direct = id(tensor) in place
             for i, part in [(place[id(tensor)], g)] if direct else enumerate(gradients(tensor, parameters, g)):
                 if part is not None:
                     found[i] = part if found[i] is None else found[i] + part
         return found
+
+
+class _Part:
+    """Where numbers of a leaf stand, from place `at` on: number `index[i]`, counted from 1, at place i; 0 is nothing.
+
+    Those of a bias stand there over and over again, `period` of them.
+    """
+
+    def __init__(self, at: int, index: np.ndarray, period: int) -> None:
+        self.at, self.period, self.length = at, period, len(index)
+        self.first = int(index[0]) - 1 if len(index) else 0
+        whole = not period and self.first >= 0 and np.array_equal(index, index[:1] + np.arange(len(index)))
+        opened = None if whole else np.flatnonzero(index)
+        self.places = None if opened is None else opened + at
+        self.numbers = None if opened is None else index[opened].astype(np.int64) - 1
+        self.unique = self.numbers is None or len(np.unique(self.numbers)) == len(self.numbers)
+
+    def is_all_of(self, tensor: Any) -> bool:
+        """Whether it is the whole leaf, in its own order."""
+        return self.places is None and self.first == 0 and self.length == tensor.data.size
+
+    def give(self, numbers: np.ndarray, packed: np.ndarray) -> None:
+        """Put the leaf's numbers into their places; what is put into one place adds up."""
+        if self.places is None:
+            packed[self.at : self.at + self.length] = numbers[self.first : self.first + self.length]
+        elif self.period:
+            packed[self.at : self.at + self.length] += numbers[self.numbers]
+        else:
+            packed[self.places] = numbers[self.numbers]
+
+    def take(self, g: np.ndarray, packed_g: np.ndarray) -> None:
+        """Add the gradients in these places to those of the leaf."""
+        if self.places is None:
+            g[self.first : self.first + self.length] += packed_g[self.at : self.at + self.length]
+        elif self.period:
+            assert self.numbers is not None
+            sums = packed_g[self.at : self.at + self.length].reshape(-1, self.period).sum(axis=0)
+            np.add.at(g, self.numbers[: self.period], sums)
+        elif self.unique:
+            g[self.numbers] += packed_g[self.places]
+        else:
+            np.add.at(g, self.numbers, packed_g[self.places])
