@@ -40,15 +40,14 @@ class Side:
         self.process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, **pipes)
         where = Path(self._answer())
         if not where.is_relative_to(checkout):
-            self.process.kill()
+            self.__exit__()
             raise ValueError(f"checkout: got minipixel from {where}, wanted that of {checkout}")
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()  # nothing more to ask: it ends
 
     def steps(self, row, k):
         """The median seconds of k steps."""
@@ -103,10 +102,14 @@ def memory(name, before, after, steps):
 
 def work(name):
     """How many times as many multiplications an option has as its plain model, an image."""
-    model = ROWS[name].model()
+    model, plain = ROWS[name].model(), ROWS[ROWS[name].plain].model()
     tied = 4 if ROWS[name].kind == "own" else 0  # three gated residuals share two weights
-    told = sum(name.endswith("told.weight") for name, _ in model.named_parameters()) if model.conditions.width else 0
-    return flop(model, tied - told) / flop(ROWS[ROWS[name].plain].model())
+    of_condition = matrices(model) - matrices(plain) if model.conditions.width else 0
+    return flop(model, tied - of_condition) / flop(plain)
+
+
+def matrices(model):
+    return sum(parameter.data.ndim > 1 for parameter in model.parameters())
 
 
 def line(name, times):

@@ -45,7 +45,7 @@ def flop(model, more=0):
         products += 1
     weights = sum(parameter.data.ndim > 1 for parameter in model.parameters())
     if products != weights + more:
-        raise ValueError(f"flop: got {products} products, wanted {weights + more}, those of the model's weights")
+        raise ValueError(f"flop: got {products} products, wanted {weights + more}, one for each weight of the model")
     return 2 * (forward + backward)
 
 

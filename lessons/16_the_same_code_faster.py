@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 16 The same code, faster
 #
-# - *You will* count what a training step must cost, find where the rest goes, and take most of it back.
-# - *Reads* `minipixel/kernels/`, `arena.py`, `shards.py`; and `tensor.py` again, which did not change.
-# - *Before* lesson 04 for convolutions, 05 for masks, 07 for PixelCNN.
+# - *You will* count what a training step must cost, find where the rest goes, and see a model become a table.
+# - *Reads* `minipixel/plan/`, `kernels/walker.py`, `arena.py`, `shards.py`.
+# - *Before* lesson 04 for convolutions, 05 for masks, 07 for PixelCNN, 15 for what a pixel reads.
 # - *Takes* half a minute on two cores; the first time a minute more, to compile (`minipixel warmup` does that alone).
 #
 # ## What must be done
@@ -13,53 +13,33 @@
 # %%
 import os
 import time
-from functools import partial
+from contextlib import nullcontext
+from unittest.mock import patch
 
 import numpy as np
 from show import show
 
 import minipixel as mp
-from minipixel import arena, kernels, plots
+from minipixel import arena, kernels, plan, plots
+from minipixel.kernels import opcodes
 from minipixel.tensor import gradients
 
 QUICK, SEED = os.environ.get("MINIPIXEL_QUICK") == "1", int(os.environ.get("MINIPIXEL_SEED", "0"))
 ROUNDS, BATCH, SIDE = (2, 8, 14) if QUICK else (9, 64, 28)  # of timing; images a batch; how wide and high they are
 grey, rng = np.zeros(1, int), np.random.default_rng(SEED)
 opened = {}
-for name, size, kind in [("stem, 7x7", 7, "A"), ("block, 3x3", 3, "B"), ("Row LSTM, 1x3", (1, 3), "B")]:
-    kernel = (size, size) if isinstance(size, int) else size
+for name, kernel, kind in [("stem, 7x7", (7, 7), "A"), ("block, 3x3", (3, 3), "B"), ("Row LSTM, 1x3", (1, 3), "B")]:
     opened[name] = int(mp.nn.causal_mask(kernel, grey, grey, kind).sum()), kernel[0] * kernel[1]
     print(f"{name:16}{opened[name][0]:3} of {opened[name][1]} taps are open")
 
 # %% [markdown]
-# ## One convolution, three ways
-# Here is a 3x3 under mask B. *Laid side by side*: copy what every pixel reads into one wide matrix, then one product,
-# as in lesson 04. That is how the op is written. *Tap by tap*: features stand with pixels first, (H, W, N, K), so what
-# a tap sees of a row is that row moved by one, a block of memory: no copy, but a product a tap, and a sum. *Compiled*:
-# the same products, each added in place by BLAS, a row at a time, so that a row is still in the cache for its next tap.
+# ## Memory that is new each time
+# A large array is no list entry: the system has to find pages for it, clear them, and map them, at their first touch.
+# When it is let go of, sooner or later it takes them back, and all begins anew. A worker that trains keeps them
+# instead: an *arena*. What it hands out are ordinary arrays. Let go of one, ask for another, and it is the same memory.
+
 
 # %%
-H, W, N, K = SIDE, SIDE, 8, 16
-x = rng.standard_normal((H, W, N, K), np.float32)
-mask = mp.nn.causal_mask((3, 3), np.zeros(K, int), np.zeros(K, int), "B")
-weight, bias = rng.standard_normal((3, 3, K, K), np.float32) * mask, np.zeros(K, np.float32)
-
-
-def tap_by_tap():
-    y = np.zeros((H, W, N, K), np.float32)
-    for dr, dc in [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0)]:
-        to, of = slice(max(0, -dc), W - max(0, dc)), slice(max(0, dc), W + min(0, dc))
-        y[-dr:, to] += x[: H + dr, of] @ weight[1 + dr, 1 + dc]
-    return y
-
-
-ways = {
-    "laid side by side": lambda: mp.ops.conv2d.arrays(x, weight, bias, mask=mask)[0],
-    "tap by tap": tap_by_tap,
-    "compiled": lambda: mp.ops.conv2d(x, weight, bias, mask=mask),
-}
-
-
 def milliseconds(work, rounds=ROUNDS):
     """The median over some rounds; before that one that does not count, since it may compile."""
     times = []
@@ -70,17 +50,6 @@ def milliseconds(work, rounds=ROUNDS):
     return 1e3 * float(np.median(times[1:]))
 
 
-results = [way() for way in ways.values()]
-for name, way in ways.items():
-    print(f"{name:20}{milliseconds(way):8.3f} ms")
-
-# %% [markdown]
-# ## Memory that is new each time
-# A large array is no list entry: the system has to find pages for it, clear them, and map them, at their first touch.
-# When it is let go of, sooner or later it takes them back, and all begins anew. A worker that trains keeps them
-# instead: an *arena*. What it hands out are ordinary arrays. Let go of one, ask for another, and it is the same memory.
-
-# %%
 shape = (SIDE, SIDE, 64, 256)  # as many numbers as the maps of a few layers have together
 old = np.empty(shape, np.float32)
 fresh, again = milliseconds(lambda: np.empty(shape, np.float32).fill(1)), milliseconds(lambda: old.fill(1))
@@ -95,56 +64,111 @@ with arena.arena():
 print("second elsewhere:", second.ctypes.data != where, " third in the same place:", third.ctypes.data == where)
 
 # %% [markdown]
-# ## Layers in one call
-# What costs next is Python. Two workers share one interpreter, which runs one of them at a time; only compiled loops,
-# NumPy and BLAS let go of it. A residual block of PixelCNN is seven ops, forward and backward fourteen calls, each with
-# a map that goes to memory and comes back. So all blocks together have a compiled body as well: the seven ops of each,
-# a row of pixels at a time. The blocks *as they are written* stay what they were, and stay the definition.
-# `kernels.as_written()` runs them; so does a machine without Numba; the clock of lesson 15 reads nothing else. Both:
+# ## A model as a table
+# What costs next is Python, and memory again. A residual block is seven ops, fourteen calls there and back, each with a
+# map that goes to memory and comes back. But the clock of lesson 15 knows what each op reads at each pixel, and from
+# that alone a *plan* is made, whatever the model: a table of instructions, each for one row of pixels. All of them run
+# for row 0, then all for row 1, while what one hands to the next is still in the cache. That is right as long as none
+# reads a row below its own, and a mask B never does. The way back goes from the last row up. `docs/plan.md` explains
+# each line. The model as it is written stays the definition.
+
+# %%
+small = mp.models.PixelCNN((6, 6, 1), 2, hidden=8, blocks=1, dtype="float64", rng=SEED)
+with plan.whole_maps():
+    tables = {"map after map": plan.table_of(small, 1000)}  # of so many images a step takes one row, not several
+tables |= {"row after row": plan.table_of(small, 1000), "there alone": plan.table_of(small, 1000, back=False)}
+print(tables["row after row"].show())
+
+
+def moments(table):
+    """Each instruction at each of its rows, in order: which way, its name, its line of the table, the row."""
+    names = {number: name for name, number in opcodes.OPCODES.items()}
+    for way, groups in (("there", table.forward), ("back", table.back)):
+        for first, last, steps, lead, upwards in groups:
+            for k in range(steps + lead):
+                for line in table.rows[first:last]:
+                    row = (steps - 1 + lead - k if upwards else k) - line[opcodes.LEAD]
+                    if 0 <= row < steps:
+                        yield way, names[line[opcodes.OP]], line, row
+
+
+# %%
+COLOURS = {"read": "#c3cad1", "a value": plots.OPEN, "a value, again": "#8a5a83", "a gradient": plots.CENTRE}
+
+
+def touched(table):
+    """What is read and written: its kind; then the moment, from which number on, how many."""
+    for moment, (way, name, line, row) in enumerate(moments(table)):
+        written = {"_X": "A", "_W": "", "MS": ""}.get(name[-2:], "B")  # SUMS and _W write gradients of weights
+        kind = "a value" if way == "there" else "a value, again" if name == "RELU" else "a gradient"
+        for letter in "AB":
+            place, kept, width, K = line[getattr(opcodes, letter) :][:4]
+            start, stop = table.starts[line[opcodes.STARTS] + row :][:2]
+            slot = row % kept * width if kept else start
+            yield kind if letter == written else "read", moment, place + slot * K, (stop - start) * K
+
+
+# %% [markdown]
+# Here are the numbers that each instruction touches, and when. Whole maps climb on the way there, and are read again on
+# the way back, downwards. A line buffer of two rows, or a single row, stays where it is, and in the cache: all
+# gradients do, if it goes row after row, and nearly everything, if there is no way back, as in `log_prob`. Purple is a
+# rectifier computed again: its map need not be kept.
+
+# %%
+figure = plots.figure(7.8, 4)
+panels = figure.subplots(1, 3, sharey=True, width_ratios=(3, 3, 1.3))
+for axes, (title, table) in zip(panels, tables.items(), strict=True):
+    for label, colour in COLOURS.items():
+        bars = [bar for kind, *bar in touched(table) if kind == label and bar[2]]
+        when, bottom, size = np.reshape(bars, (-1, 3)).T
+        axes.bar(when, size, 1, bottom, align="edge", color=colour, edgecolor=colour, linewidth=0.7, label=label)
+    turn = [way for way, *_ in moments(table)].count("there")
+    axes.axvline(turn, color=plots.INK, linewidth=0.8, linestyle=":")
+    axes.set(title=title, xticks=[0, turn], xticklabels=["there", "back" if len(table.back) else ""])
+panels[0].set_ylabel("place in memory, numbers an image")
+figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+show(figure, "16_plan")
+
+# %% [markdown]
+# What an instruction means says `plan/interpreter.py`, short and slow, in NumPy. So one model runs in four ways:
 
 # %%
 model = mp.models.PixelCNN((SIDE, SIDE, 1), 2, hidden=16, blocks=7)
 images = rng.integers(0, 2, (BATCH, SIDE, SIDE, 1), dtype=np.uint8)
 
 
-def step(images=images[:8]):
+def step(images=images[:8], model=model):
     loss = model.loss(images)
     return [loss.data, *gradients(loss, model.parameters())]
 
 
-def ops_of_a_step():
-    return [node.op for node in mp.tensor.inputs_first(model.loss(images[:8])) if node.vjp]
-
-
-with arena.arena():
-    by_body, fast, few = step(), milliseconds(step), ops_of_a_step()
-    with kernels.as_written():
-        by_ops, slow, many = step(), milliseconds(step), ops_of_a_step()
-worst = max(np.abs(a - b).max() / np.abs(b).max() for a, b in zip(by_body, by_ops, strict=True))
-print(f"{len(many)} ops in {slow:.1f} ms; {len(few)} in {fast:.1f} ms; gradients differ by {worst:.0e} of the largest")
+contexts = kernels.as_written(), plan.interpreted(), plan.whole_maps(), nullcontext()
+found, cost, far = {}, {}, {}
+for name, context in zip(["op by op", "in NumPy", *tables], contexts, strict=False):
+    with arena.arena(), context:
+        found[name], cost[name] = step(images[:3, :6, :6], small), milliseconds(step, 3)
+    far[name] = max(np.abs(a - b).max() for a, b in zip(found[name], found["op by op"], strict=True))
+    print(f"{name:16}{cost[name]:8.1f} ms; loss and gradients in float64 differ by {far[name]:.0e}")
 
 # %% [markdown]
 # ## Shards
-# One batch, cut into shards. Small ones stay in the cache, but every shard pays for its Python; large ones spill. The
-# curve is flat in between, so the size need not suit the machine: it is fixed by the width of the model, and by the
-# batch, in which eight cores should find a shard each. That buys something better. Sums are taken in the order of
-# shards, and each shard is computed by one thread from its own numbers alone. So weights come out *the same to the
-# bit*, whoever does the work.
+# One batch, cut into shards. Every shard pays for its Python; but of large ones there are too few for many cores. The
+# curve is soon flat, so the size need not suit the machine: it is fixed by the model's width and by the batch, in which
+# eight cores should find a shard each. Each shard is computed by one thread from its own numbers alone, and sums are
+# taken along a tree of pairs, whoever is done first. So weights come out *the same to the bit*, whoever does the work.
 
 # %%
-sizes, cost = [1, 2, 4, 8, 16, 32, 64], []
+sizes, times = [1, 2, 4, 8, 16, 32, 64][: BATCH.bit_length()], []
 own_size = model.shard_of_batch(BATCH)
 for size in sizes:
-    with arena.arena():
-        cost.append(milliseconds(partial(step, images[:size])) / min(size, BATCH))
+    with patch.object(mp.models.PixelCNN, "shard_of_batch", lambda model, N, size=size: size):
+        times.append(milliseconds(lambda: model.value_and_gradients(images, workers=1)) / BATCH)
 figure = plots.figure(5.6, 3.2)
 axes = figure.add_subplot()
-axes.plot(sizes, cost, "o-")
+axes.semilogx(sizes, times, "o-", base=2)
 axes.axvline(own_size, color="0.7", zorder=0)
-axes.annotate(f"what a batch of {BATCH} takes: {own_size}", (own_size, max(cost)), (6, -4), textcoords="offset points")
-axes.set_xscale("log", base=2)
-axes.set_xticks(sizes, [str(size) for size in sizes])
-axes.set(xlabel="images a shard", ylabel="milliseconds an image, one worker", ylim=(0, None))
+axes.annotate(f"what a batch of {BATCH} takes: {own_size}", (own_size, max(times)), (6, -4), textcoords="offset points")
+axes.set(xticks=sizes, xticklabels=sizes, xlabel="images a shard", ylabel="ms an image, one worker", ylim=(0, None))
 show(figure, "16_shards")
 
 
@@ -156,45 +180,21 @@ def trained(workers):
 
 states = [trained(workers) for workers in (1, 2, 3, 4)]
 same = all(np.array_equal(states[0][name], state[name]) for state in states[1:] for name in state)
-print("weights after training with 1, 2, 3 and 4 workers: " + ("the same to the bit" if same else "different"))
-
-# %% [markdown]
-# ## When it does not help
-# A compiled loop wins where NumPy would go over memory several times, or copy, or where Python runs between small
-# pieces. It does not win where there is next to nothing to win. Adam's update of all weights, in plain NumPy:
-
-# %%
-optimizer = mp.optim.Adam()
-for parameter, gradient in zip(model.parameters(), by_body[1:], strict=True):
-    parameter.grad = gradient
-update = milliseconds(lambda: optimizer.step(model))
-share = update / (fast * BATCH / 8)
-print(f"Adam: {update:.2f} ms for {model.num_parameters:,} weights, {100 * share:.1f} % of a batch")
-
-# %% [markdown]
-# Nor is faster always allowed. For tanh a loop can have a quotient of polynomials, which processors evaluate for many
-# numbers at once; but it is right to some units in the last place only, where the C library is right to one. Gates may
-# have it. Losses may not: the tail of a probability is what counts there.
-
-# %%
-z = rng.standard_normal(2**18, np.float32)
-exact = np.tanh(z.astype(np.float64))
-gates = mp.ops.gate(np.concatenate([z[:, None], np.full_like(z[:, None], 100)], axis=-1))[:, 0]  # sigmoid(100) is 1
-ulp = float((np.abs(gates - exact) / np.spacing(np.abs(exact.astype(np.float32)))).max())
-print(f"the tanh of a gate: {ulp:.1f} units in the last place, at most, over {z.size:,} numbers")
+print("weights after training with 1, 2, 3 and 4 workers are the same to the bit:", same)
 
 # %% [markdown]
 # ## What you should see
 
 # %%
 assert opened == {"stem, 7x7": (24, 49), "block, 3x3": (5, 9), "Row LSTM, 1x3": (2, 3)}
-assert all(np.allclose(result, results[0], atol=1e-4) for result in results[1:])
 assert second.ctypes.data != where and third.ctypes.data == where
-assert worst < 1e-5 and same and ulp < 7
-assert (len(few) < len(many) / 4) == kernels.numba_enabled()
+assert max(far.values()) < 1e-11 and same
+assert all(np.array_equal(a, b) for a, b in zip(found["row after row"], found["map after map"], strict=True))
+assert tables["there alone"].work < tables["row after row"].work < tables["map after map"].work
 
 # %% [markdown]
 # ## Exercises
 # 1. Set `MINIPIXEL_NUMBA=0` and run the lesson again. Which lines change, and which must not?
-# 2. Make the 3x3 of the tap-by-tap convolution a mask A. Which tap goes? Check it against `mp.ops.conv2d`.
+# 2. Give `small` a second block, then `activation="prelu"`. Which instructions are new, and what is kept now?
 # 3. Sum the gradients of shards in the order in which they are done. How many runs until the weights differ?
+# 4. Adam updates all weights in plain NumPy. What share of a step is that? Should somebody compile it?

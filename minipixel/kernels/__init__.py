@@ -10,11 +10,11 @@ GPU, it is what the body is tested against, and what the clock reads.
 """
 
 import contextlib
+import contextvars
 import functools
 import importlib
 import importlib.util
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -28,7 +28,7 @@ __all__ = [
     *("runs_as_written", "skew", "unskew"),
 ]
 
-_local = threading.local()
+_as_written = contextvars.ContextVar("as_written", default=False)
 
 
 class Kernel:
@@ -129,16 +129,18 @@ def _body(name: str) -> Callable[..., Any]:
 
 
 def runs_as_written() -> bool:
-    """Whether this thread is within `as_written`."""
-    return getattr(_local, "as_written", False)
+    """Whether this thread is within `as_written`, or works for one that is."""
+    return _as_written.get()
 
 
 @contextlib.contextmanager
 def as_written() -> Iterator[None]:
-    """Within this block, in this thread, models and ops run as they are written, for somebody who looks at each op."""
-    before = runs_as_written()
-    _local.as_written = True
+    """Within this block, in this thread and the workers that it starts, models and ops run as they are written.
+
+    For somebody who looks at each op.
+    """
+    before = _as_written.set(True)
     try:
         yield
     finally:
-        _local.as_written = before
+        _as_written.reset(before)

@@ -21,10 +21,11 @@ def _external(name):
 _sgemm, _dgemm = _external("sgemm"), _external("dgemm")
 one_blas_thread.look_again()  # that loaded SciPy's BLAS, which threads may be waiting for
 
-SMALL, LEAST_ROWS = 1_000_000, 8
+SMALL, LEAST_ROWS = 1_000_000, 16
 """Products of no more multiplications than this OpenBLAS takes as they are; larger ones it first copies into blocks.
 
-Cut into small ones they are 1.1 to 1.25 times as fast, their sums over rows up to 1.8 (benchmarks/products.py).
+Cut into small ones large products are 1.1 to 1.25 times as fast, their sums over rows up to 1.8 times, as long as
+LEAST_ROWS of these are summed at once (benchmarks/products.py).
 """
 
 CACHED = 2**13
@@ -46,11 +47,10 @@ def gemm(M, N, K, a, a0, a_across, b, b0, b_across, y, y0, add, blas):
     With `a_across` a is stored as (K, M), with `b_across` b as (N, K). All three lie in flat arrays of one dtype,
     float32 or float64; `blas` is what `constants` gives. Larger products are cut into blocks of rows that are SMALL.
     """
-    parts = 1 if a_across else -(-M * N * K // SMALL)
-    if parts < 2:
+    block = 0 if a_across else SMALL // max(1, N * K) // 4 * 4
+    if block == 0 or block >= M:
         _gemm(M, N, K, a, a0, a_across, b, b0, b_across, y, y0, add, blas)
         return
-    block = max(LEAST_ROWS, -(-M // parts))
     for r in range(0, M, block):
         _gemm(min(block, M - r), N, K, a, a0 + r * K, False, b, b0, b_across, y, y0 + r * N, add, blas)
 
@@ -89,7 +89,9 @@ def add_weight_gradient(R, K_in, K_out, x, x0, g, g0, weight_g, w0, blas):
 
     OpenBLAS reads one of the two again and again: 224 rows of 16 and 64 numbers take 4.3 us at once, 3.0 in blocks.
     """
-    blocks = max(-(-R * (K_in + K_out) // CACHED), -(-R * K_in * K_out // SMALL))
-    block = -(-R // max(1, blocks))
-    for r in range(0, R, max(1, block)):
+    block = max(1, -(-R // max(1, -(-R * (K_in + K_out) // CACHED))))
+    small = SMALL // max(1, K_in * K_out)
+    if small >= LEAST_ROWS:
+        block = min(block, small)
+    for r in range(0, R, block):
         gemm(K_in, K_out, min(block, R - r), x, x0 + r * K_in, True, g, g0 + r * K_out, False, weight_g, w0, True, blas)

@@ -1,15 +1,16 @@
 """The cells of an LSTM, and their way back, in one pass each.
 
-The loops stand in their functions twice, for 16 channels and for fewer: only a number that the compiler knows makes
-vectors of short loops. Written once, as a function of the arrays, they are 6 times slower, since references to arrays
-are then counted cell by cell.
+The loop of the way back stands there twice, for 16 channels and for fewer: only a number that the compiler knows makes
+vectors of it. Written once, as a function of the arrays, it is 6 times slower, since references to arrays are then
+counted cell by cell.
 """
 
+from minipixel.kernels import opcodes
 from minipixel.kernels.functions import ONE, sigmoid, tanh
 from minipixel.kernels.jit import inline, jit
 from minipixel.kernels.rows import U
 
-LANES = U(16)
+LANES = U(opcodes.LANES)
 """So many channels at a time: their pre-activations o, f, i and g stand together, then those of the next ones.
 
 That the four lie a known number of places apart is what lets the compiler see that none overlaps another.
@@ -18,29 +19,23 @@ That the four lie a known number of places apart is what lets the compiler see t
 
 @jit
 def cells(gates, gates0, c, before, h, here, R, K):
-    """R cells of K channels: pre-activations become gates; with these, from the c before, come c and h here."""
+    """R cells of K channels: pre-activations become gates; with these, from the c before, come c and h here.
+
+    In four loops, each of which writes to one place: in one the compiler gives up on K above LANES.
+    """
     for n in range(U(R)):
-        for k in range(U(0), U(K) - U(K) % LANES, LANES):
-            o, b, a = U(gates0) + U(4) * (n * U(K) + k), U(before) + n * U(K) + k, U(here) + n * U(K) + k
-            for i in range(LANES):
-                f, j, g = o + LANES + i, o + LANES + LANES + i, o + LANES + LANES + LANES + i
-                gates[o + i], gates[f], gates[j], gates[g], c[a + i], h[a + i] = _cell(
-                    gates[o + i], gates[f], gates[j], gates[g], c[b + i]
-                )
-        k, L = U(K) - U(K) % LANES, U(K) % LANES
-        o, b, a = U(gates0) + U(4) * (n * U(K) + k), U(before) + n * U(K) + k, U(here) + n * U(K) + k
-        for i in range(L):
-            f, j, g = o + L + i, o + L + L + i, o + L + L + L + i
-            gates[o + i], gates[f], gates[j], gates[g], c[a + i], h[a + i] = _cell(
-                gates[o + i], gates[f], gates[j], gates[g], c[b + i]
-            )
-
-
-@inline
-def _cell(o, f, i, g, c):
-    o, f, i, g = sigmoid(o), sigmoid(f), sigmoid(i), tanh(g)
-    c = f * c + i * g
-    return o, f, i, g, c, o * tanh(c)
+        for k in range(U(0), U(K), LANES):
+            L, at = min(LANES, U(K) - k), n * U(K) + k
+            o, b, a = U(gates0) + U(4) * at, U(before) + at, U(here) + at
+            f, i, g = o + L, o + L + L, o + L + L + L
+            for m in range(L + L + L):
+                gates[o + m] = sigmoid(gates[o + m])
+            for m in range(L):
+                gates[g + m] = tanh(gates[g + m])
+            for m in range(L):
+                c[a + m] = gates[f + m] * c[b + m] + gates[i + m] * gates[g + m]
+            for m in range(L):
+                h[a + m] = gates[o + m] * tanh(c[a + m])
 
 
 @jit

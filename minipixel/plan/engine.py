@@ -1,15 +1,15 @@
 """A model's tables, kept as long as the model: made when first asked for, made anew when the model has changed."""
 
 import contextlib
+import sys
 import threading
-import warnings
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from minipixel import kernels
+from minipixel import console, kernels
 from minipixel.clock.trace import Trace
 from minipixel.computing import computing
 from minipixel.draws import Draws
@@ -184,10 +184,19 @@ def suits(model: Any) -> bool:
 
 
 def _say(model: Any, refusal: Exception) -> None:
-    line = f"{type(model).__name__}: runs as it is written, slower, since the plan cannot do {refusal}"
+    why = f"has no opcode for {refusal}" if isinstance(refusal, UnplannedError) else f"cannot be made; {refusal}"
+    line = f"{type(model).__name__}: runs as it is written, slower, since its plan {why}"
     if line not in _said:
         _said.add(line)
-        warnings.warn(line, RuntimeWarning, stacklevel=4)
+        console.warn(line, RuntimeWarning, stacklevel=_callers())
+
+
+def _callers() -> int:
+    """How many calls up from whoever warns the first function stands that is not the library's."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(("minipixel.", "contextlib")):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 @contextlib.contextmanager

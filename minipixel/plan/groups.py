@@ -26,11 +26,30 @@ def cut(values: list[Value]) -> list[list[Value]]:
         own, last = sum(index.size for _, _, (_, index) in value.products), groups[-1] if groups else []
         fits = last and last[0].rows is value.rows and weights + own <= BUDGET
         if not fits or not all(_goes_with(value, source, table, last) for source, table in value.sources()):
-            groups.append([])
+            groups.append(_taken_along(value, last))
             weights = 0
         groups[-1].append(value)
-        value.group, weights = len(groups) - 1, weights + own
+        weights += own
+    groups = [group for group in groups if group]
+    for number, group in enumerate(groups):
+        for value in group:
+            value.group = number
     return groups
+
+
+def _taken_along(value: Value, group: list[Value]) -> list[Value]:
+    """Pointwise values that a value is the first to read leave the last group with it: no map of them is stored."""
+    taken: list[Value] = []
+    stack = [source for source, _ in value.sources()]
+    while stack:
+        source = stack.pop()
+        alone = source.kind in POINTWISE and source.rows is value.rows and source in group and source not in taken
+        if alone and not any(reader in group and reader not in taken for reader, _ in source.readers):
+            taken.append(source)
+            stack += source.inputs
+    for source in taken:
+        group.remove(source)
+    return sorted(taken, key=lambda source: source.number)
 
 
 def _goes_with(value: Value, source: Value, table: Any, group: list[Value]) -> bool:

@@ -115,5 +115,9 @@ def _line(instruction: Any) -> str:
         for letter, buffer in zip(OPERANDS, instruction.buffers, strict=True)
         if buffer is not None
     ]
-    numbers = [f"{name} {number}" for name, number in instruction.numbers.items() if not isinstance(number, Buffer)]
+    numbers = [
+        f"turned W {-1 - number}" if name == "W" and number < 0 else f"{name} {number}"
+        for name, number in instruction.numbers.items()
+        if not isinstance(number, Buffer)
+    ]
     return f"{instruction.name:14}{'; '.join(operands)}{'  | ' if numbers else ''}{', '.join(numbers)}"

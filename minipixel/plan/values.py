@@ -63,7 +63,7 @@ class Value:
         self.static: dict[str, Any] = {}
         self.rectified = self.moves = False
         self.readers: list[tuple[Value, Any]] = []  # each with its table, None for its own slot
-        self.group = -1
+        self.number = self.group = -1
         self.own: Any = None  # of scans: how they read their own states
 
     def sources(self) -> list[tuple["Value", Any]]:
@@ -115,6 +115,9 @@ class Values:
             if any(id(source) in of_image for source, _ in value.sources()):
                 of_image.add(id(value))
         self.values.sort(key=lambda value: id(value) in of_image)  # first what comes of the condition alone
+        self.values = _late(self.values)
+        for number, value in enumerate(self.values):
+            value.number = number
         for value in self.values:
             for source, table in value.sources():
                 source.readers.append((value, table))
@@ -273,6 +276,17 @@ class Values:
                     needed.add(id(source))
                     stack.append(source)
         self.values = [value for value in self.values if id(value) in needed or value.kind == "input"]
+
+
+def _late(values: list[Value]) -> list[Value]:
+    """The values with every pointwise one right before its first reader, so that it need not be kept for long."""
+    late: list[Value] = []
+    for value in reversed(values):
+        place = 0
+        if value.kind in POINTWISE:
+            place = next((n for n, other in enumerate(late) if any(s is value for s, _ in other.sources())), 0)
+        late.insert(place, value)
+    return late
 
 
 def gate_order(K: int) -> np.ndarray:

@@ -5,6 +5,7 @@ Tables and their memory are made by hand (hand_tables.py); nothing here traces a
 
 import functools
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,6 +76,26 @@ def test_products_that_are_cut(name):
         hand = Hand(name, Rows([250]), 3, np.random.default_rng(seed))
         BUILD[name](hand, 40)
         assert compare(hand, "float64", f"{name}, seed {seed}")
+
+
+@needs_numba
+def test_the_benchmark_times_every_opcode(monkeypatch):
+    """And its tables compute what they are meant to, whatever it makes of the times."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    import opcodes as bench
+
+    assert bench.BOUNDS.keys() == opcodes.OPCODES.keys()
+    for name in opcodes.OPCODES:
+        by_walker, by_interpreter = bench.Case(name, 16, 2), bench.Case(name, 16, 2)
+        assert by_walker.seconds(walker("walker")) > 0 < by_interpreter.seconds(interpreter.walk)
+        *_, got, _, got_g = by_walker.arrays
+        *_, wanted, _, wanted_g = by_interpreter.arrays
+        assert np.isfinite(wanted).all(), name
+        if name not in ("LAID", "LAID_W"):  # these leave the taps that they laid side by side
+            assert_close(got, wanted, 1e-4, name)
+        np.testing.assert_allclose(got_g.sum(dtype=float), wanted_g.sum(dtype=float), rtol=1e-4, err_msg=name)
+    assert bench.is_slow("TANH", [0.2, 0.2, 5.0], 0.1, 100) and not bench.is_slow("TANH", [0.2, 0.2, 0.3], 0.1, 100)
+    assert bench.is_slow("TAPS", [5, 90, 10], 0.1, 100) and not bench.is_slow("TAPS", [5, 90, 90], 0.1, 100)
 
 
 # --- functions of one pixel -------------------------------------------------------------------------------------------

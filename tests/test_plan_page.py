@@ -1,0 +1,67 @@
+"""What docs/plan.md prints is what its code prints, and the model of one's own in README runs by a plan.
+
+To write it anew: MINIPIXEL_WRITE_DOCS=1 python -m pytest tests/test_plan_page.py
+"""
+
+import contextlib
+import io
+import os
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import minipixel as mp
+from minipixel import kernels
+
+PAGE = Path(__file__).parents[1] / "docs" / "plan.md"
+BLOCK = re.compile(r"(?<=```)(python|text)\n(.*?)(?=```\n)", re.DOTALL)
+
+
+def as_printed(text):
+    """The page, with what its code prints, block after block in one program, in its blocks of text."""
+    names, printed = {}, io.StringIO()
+
+    def block(found):
+        language, content = found.groups()
+        if language == "python":
+            with contextlib.redirect_stdout(printed):
+                exec(compile(content, PAGE.name, "exec"), names)
+            return found.group()
+        content = printed.getvalue()
+        printed.seek(0)
+        printed.truncate()
+        return f"text\n{content}"
+
+    return BLOCK.sub(block, text)
+
+
+@pytest.mark.skipif(not kernels.numba_enabled(), reason="without Numba nothing runs by a plan")
+def test_the_page_shows_what_its_code_prints():
+    text = PAGE.read_text(encoding="utf-8")
+    wanted = as_printed(text)
+    assert len(BLOCK.findall(text)) > 10
+    if os.environ.get("MINIPIXEL_WRITE_DOCS"):
+        PAGE.write_text(wanted, encoding="utf-8")
+    elif text != wanted:
+        pytest.fail(f"docs/plan.md: not what its code prints; {__doc__.splitlines()[-1]}")
+
+
+def test_what_is_wrong_is_seen():
+    page = "```python\nx = 1\nprint(x)\n```\n\n```python\nprint(x + 1)\n```\n\n```text\n1\n3\n```\n"
+    assert as_printed(page) == page.replace("3", "2")
+
+
+def test_the_model_in_the_readme():
+    """It trains without the warning that it runs as it is written, which would be an error here."""
+    readme = (PAGE.parents[1] / "README.md").read_text(encoding="utf-8")
+    (code,) = [block for language, block in BLOCK.findall(readme) if language == "python" and "class Two" in block]
+    images = np.random.default_rng(0).integers(0, 17, (16, 8, 8, 1), dtype=np.uint8)
+    names = {"mp": mp, "M": mp.models}
+    names["ds"] = SimpleNamespace(image_shape=(8, 8, 1), levels=17, train=SimpleNamespace(images=images))
+    exec(code, names)
+    model = names["Two"]((8, 8, 1), 17)
+    assert "TANH_X" in mp.plan.table_of(model, 16).show()
+    assert mp.check_causality(model).ok
