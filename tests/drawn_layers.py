@@ -130,7 +130,7 @@ def convolution_layer(build, a, b):
 
 @instruction
 def block(build, a, b):
-    """The layers that have a compiled body today, among layers of other kinds."""
+    """Layers of the library that are made of several, among layers of other kinds."""
     a = build.calm(build.pick(a, lambda value: value.size is not None and value.images))
     h, C, init = build.choose(3, 5, 17), build.model.image_shape[2], build.model.init
     width, condition = told(build, a)

@@ -358,6 +358,7 @@ for kind in OPTIMIZERS:
     ENTRIES[f"step of {kind.__name__}"] = functools.partial(step, kind)
 
 
+@pytest.mark.filterwarnings("ignore:.*runs as it is written, slower:RuntimeWarning")
 @pytest.mark.parametrize("fail", [False, True], ids=["", "with an error"])
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_it_holds_wherever_something_is_computed(entry, fail, monkeypatch):

@@ -23,7 +23,7 @@ if not kernels.numba_enabled():
     pytest.skip("Numba is missing or switched off: nothing to compare with", allow_module_level=True)
 
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*plan cannot do \\w+, an op of your own:RuntimeWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*runs as it is written, slower.* an op of your own:RuntimeWarning")
 
 
 def of_any_batch(line):

@@ -14,7 +14,7 @@ from minipixel.models import MODELS
 WORK = """
 import numpy as np
 import minipixel as mp
-images, labels = np.random.default_rng(0).integers(0, 5, (5, 8, 12, 3), dtype=np.uint8), [0, 1, 2, 0, 1]
+images, labels = np.random.default_rng(0).integers(0, 5, (6, 8, 12, 3), dtype=np.uint8), [0, 1, 2, 0, 1, 2]
 for dtype in ("float32", "float64"):
     for name, options in {options!r}.items():
         model = mp.models.MODELS[name]((8, 12, 3), 5, num_classes=3, dtype=dtype, **options)

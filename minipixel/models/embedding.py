@@ -93,20 +93,27 @@ class EmbeddingNet(Network):
             x = ops.relu(layer(x))
         return x
 
-    def forward(self, x: Any, able: plan.Ready | None = None) -> Tensor:
+    def forward(self, x: Any) -> Tensor:
         """Points of length 1, from images scaled to [-1, 1]: (H, W, N, C) -> (N, K)."""
-        maps = self.maps(x) if able is None else able.on_tape(x)
+        return self._points_of(self.maps(x))
+
+    def _points_of(self, maps: Tensor) -> Tensor:
         return ops.unit(self.last(ops.flatten(maps)))
 
     def ready(self, N: int, back: bool) -> plan.Ready | None:
-        """The convolutions for passes of about N images, None where they run as they are written; see plan."""
-        return plan.ready(self, N, back=back)
+        """The convolutions for passes of about N images, None where they run as they are written; see plan.
+
+        So does a `forward` that somebody else has written: only that here is known to be what `points` makes of `maps`.
+        """
+        another = type(self).forward is not EmbeddingNet.forward or "forward" in vars(self)
+        return None if another else plan.ready(self, N, back=back)
 
     @computing
     def points(self, images: np.ndarray, able: plan.Ready | None = None) -> Tensor:
         """The embeddings of checked images, with the way back to the weights: integers (N, H, W, C) -> (N, K)."""
         able = able or self.ready(len(images), recording())
-        return self.forward(self.scaled(self._pixels_first(images)), able)
+        x = self.scaled(self._pixels_first(images))
+        return self.forward(x) if able is None else self._points_of(able.on_tape(x))
 
     @spelled
     def embed(self, images: Any) -> np.ndarray:

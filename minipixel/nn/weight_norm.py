@@ -61,12 +61,12 @@ class WeightNorm(Module):
 
         What is frozen stays as it is: nothing is scaled unless all is that scales together.
         """
-        gain, bias = _array(self.gain), _array(self.bias)
-        xp = array_module(bias)
-        y = self.apply(x, ops.weight_norm(self.v, self.gain), xp.zeros_like(bias))
-        y = _array(y if told is None else told(y, condition)).reshape(-1, len(bias))
+        gain = _array(self.gain)
+        xp = array_module(gain)
+        y = self.apply(x, ops.weight_norm(self.v, self.gain), xp.zeros_like(gain))
+        y = _array(y if told is None else told(y, condition)).reshape(-1, len(gain))
         deviation = y.std(axis=0)
-        scaled = [self.gain] if told is None or condition is None else [self.gain, told.weight]
+        scaled: list[Any] = [self.gain] if told is None or condition is None else [self.gain, told.weight]
         learned = all(isinstance(weight, Parameter) for weight in scaled)
         varies = (deviation > HARDLY * xp.abs(gain)) & learned
         scale = 1 / xp.where(varies, deviation, xp.ones_like(deviation))

@@ -12,6 +12,7 @@ import numpy as np
 
 from minipixel import console, kernels
 from minipixel.clock.trace import Trace
+from minipixel.computing import computing
 from minipixel.draws import Draws
 from minipixel.errors import TraceError
 from minipixel.nn.module import Parameter
@@ -75,6 +76,7 @@ def table_of(model: Any, N: int, *, back: bool = True, dropping: bool = False) -
     return _trace_and_table(model, N, back, dropping)[1]
 
 
+@computing
 def _trace_and_table(model: Any, N: int, back: bool, dropping: bool) -> tuple[Trace, Table]:
     together = 2 ** max(0, (STEP // (N * max(1, getattr(model, "features", 64)))).bit_length() - 1)
     with _lock:

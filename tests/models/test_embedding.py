@@ -283,3 +283,13 @@ def test_bad_labels_of_a_loss(labels, match):
         small().loss(IMAGES, labels)
     with pytest.raises(ValueError, match="margin: got -1"):
         small().loss(IMAGES, LABELS, margin=-1)
+
+
+def test_a_forward_of_ones_own_is_used():
+    class Turned(mp.models.EmbeddingNet):
+        def forward(self, x):
+            return -super().forward(x)
+
+    images = np.random.default_rng(0).integers(0, 2, (3, 6, 6, 1))
+    plain, turned = (kind((6, 6, 1), 2, filters=4, layers=2) for kind in (mp.models.EmbeddingNet, Turned))
+    np.testing.assert_allclose(turned.embed(images), -plain.embed(images), rtol=1e-5, atol=1e-6)

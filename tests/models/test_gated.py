@@ -211,7 +211,7 @@ def test_conditions_enter_both_gates_of_every_layer(kind):
     model.load_state_dict(silent)
     plain = gated()
     plain.load_state_dict({name: w for name, w in silent.items() if name not in names})
-    # Not to the bit: of a condition that is a map the layers run as they are written, which adds in another order.
+    # Not to the bit: what a condition that is a map says is added in another order than a bias.
     np.testing.assert_allclose(model.log_prob(images, condition), plain.log_prob(images), rtol=1e-13)
 
 

@@ -202,6 +202,7 @@ def other_rows_and_columns(x, *, stride):
     return x[np.ix_(r, c)], vjp
 
 
+@pytest.mark.filterwarnings("ignore:.*runs as it is written, slower:RuntimeWarning")
 @cases
 @pytest.mark.parametrize(
     ("name", "mistake"), [("overlay", large_alone), ("subsample", other_rows_and_columns)], ids=["overlay", "subsample"]

@@ -11,7 +11,10 @@ from minipixel.training import EMA, Callback, ModelCheckpoint
 from minipixel.training.checkpoints import find
 
 IMAGES = np.random.default_rng(0).integers(0, 4, (22, 4, 4, 1)).astype(np.uint8)
-pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:.*runs as it is written, slower:RuntimeWarning"),  # ops made for these tests
+]
 
 
 def model(**options):
@@ -109,7 +112,7 @@ def test_a_loss_that_is_not_finite(anomaly, workers, monkeypatch, tmp_path):
     assert (position.epoch, position.step) == (1, 2)
 
 
-def test_the_layer_is_named_where_one_body_stands_for_many():
+def test_the_layer_is_named_where_a_plan_stands_for_many():
     def overflow(net):
         for weight in ("layers.0.out.weight", "layers.1.horizontal.weight"):
             broken(weight, 1e30)(net)
