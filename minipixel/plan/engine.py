@@ -142,8 +142,8 @@ class Ready:
         shut = self._shut(leaves)
 
         def vjp(g: Any) -> list[Any]:
-            parts = self.table.packer.unpack(run.back(np.ascontiguousarray(g, y.dtype)))
-            found = [part.reshape(x.shape) for part, x in zip(parts, leaves, strict=True) if isinstance(x, Tensor)]
+            parts = self.table.packer.unpack(leaves, run.back(np.ascontiguousarray(g, y.dtype)))
+            found = [part for part, x in zip(parts, leaves, strict=True) if isinstance(x, Tensor)]
             return [*found, *[np.zeros_like(x.data) for x in shut]]
 
         return Tensor(y, (*[x for x in leaves if isinstance(x, Tensor)], *shut), vjp, "plan")

@@ -21,9 +21,10 @@ from minipixel.plan.weights import Packer
 class Table:
     """A model's passes as rows of numbers; `forward` and `back` are its groups, (first, last, steps, lead, back).
 
-    `values` says what is computed, in words; `work` is how many numbers an image takes; `inputs` are (node, Buffer) of what is filled in before a pass;
-    `output` and `output_g` the buffers of the output and its gradient, in which pixel p of the output stands in slot
-    `out_slots[p]`, or nowhere if that is -1, which stands for 0.
+    `values` says what is computed, in words; `work` how many numbers an image takes. `inputs` are what is filled in
+    before a pass: (node, Buffer, the Buffer of its gradient, if it learns). `output` and `output_g` are the buffers of
+    the output and of its gradient, in which pixel p of the output stands in slot `out_slots[p]`, or nowhere if that is
+    -1, which stands for 0.
     """
 
     def __init__(self, trace: Any, pixels: int, back: bool = True, whole: bool = False) -> None:

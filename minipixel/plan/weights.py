@@ -146,12 +146,12 @@ class Packer:
     def unpack(self, tensors: list[Any], packed_g: np.ndarray) -> list[Any]:
         """The gradient of each leaf, and of each input that learns, from those of the numbers in their places.
 
-        None for one that is not trained. They may be views of `packed_g`.
+        None for a constant. They may be views of `packed_g`.
         """
         found: list[Any] = []
         for tensor, parts, trained in zip(tensors, self.parts, self.trained, strict=False):
             if not trained:
-                found.append(None)
+                found.append(np.zeros_like(tensor.data) if isinstance(tensor, Tensor) else None)
             elif len(parts) == 1 and parts[0].is_all_of(tensor):
                 found.append(packed_g[parts[0].at :][: tensor.data.size].reshape(tensor.shape))
             else:
@@ -218,4 +218,5 @@ class _Part:
         elif self.unique:
             g[self.numbers] += packed_g[self.places]
         else:
+            assert self.numbers is not None
             np.add.at(g, self.numbers, packed_g[self.places])
