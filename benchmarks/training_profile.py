@@ -1,99 +1,65 @@
-"""Which ops a training step spends its time in: `mp.fit` as it is, with one worker, watched by Python's profile hook.
+"""Which instructions of its table a training step spends its time in, each walked alone.
 
 Run: python benchmarks/training.py --profile MODEL
 
-The library is not touched. The hook sees the tape (minipixel/tensor.py) call an op, or an op's way back, and asks the
-tape for the op's name; so a layer that is one op is one line, and has its time whatever it is made of. Time inside an
-op that an op inside it takes is the inner one's alone. Watching costs a little for each Python call, and is switched on
-for these steps only; the step without it is printed beside.
+A step of `mp.fit` with one worker is timed as it is. Then each instruction of the model's table is walked by itself, all
+its rows, for one shard, and its best time is taken as often as there are shards. Alone an instruction finds less in the
+cache than among its neighbours, so these times add up to more than the walker takes; what the step takes besides, the
+head, sums, the optimizer and Python, is in its own time alone.
 """
 
 import collections
-import sys
-import threading
 import time
 
 import numpy as np
 from training_models import ROWS, fit, noise, ours
 
 import minipixel as mp
-from minipixel import tensor
+from minipixel import plan
+from minipixel.computing import computing
+from minipixel.draws import Draws
+from minipixel.kernels.walker import walk
 
-# What in the tape calls the bodies of ops: the wrapper of an op; that of a layer with a compiled body; the way back;
-# and a part of it that was put off.
-CALLERS = {"lifted": "forward", "call": "forward", "_pull_back": "backward", "gradients": "backward"}
-OPTIMIZER, REST = "(the optimizer)", "(everything else)"
-
-
-class Watch:
-    """A profile hook that adds up seconds and calls by (name of op, "forward" or "backward"), of one thread at a time.
-
-    `optimizer` is the one whose steps are an entry of their own.
-    """
-
-    def __init__(self, optimizer):
-        self.seconds, self.calls = collections.Counter(), collections.Counter()
-        self._step = type(optimizer).step.__code__
-        self._open = []  # of each body at work: its frame, its entry, its start, the time of others inside it
-
-    def __call__(self, frame, event, arg):
-        if event == "call":
-            entry = self._entry(frame)
-            if entry is not None:
-                self._open.append([frame, entry, time.perf_counter(), 0.0])
-        elif event == "return" and self._open and self._open[-1][0] is frame:
-            _, entry, start, inside = self._open.pop()
-            took = time.perf_counter() - start
-            self.seconds[entry] += took - inside
-            self.calls[entry] += 1
-            if self._open:
-                self._open[-1][3] += took
-
-    def _entry(self, frame):
-        """What a call belongs to, if it is the call of an op's body, or of the optimizer."""
-        caller = frame.f_back
-        if frame.f_code is self._step:
-            return OPTIMIZER, "forward"
-        if caller is None or caller.f_code.co_name not in CALLERS or caller.f_code.co_filename != tensor.__file__:
-            return None
-        if frame.f_code.co_filename == tensor.__file__ or frame.f_code.co_name == "__del__":
-            return None  # the tape minds its own business, and lets go of memory
-        direction = CALLERS[caller.f_code.co_name]
-        known = caller.f_locals
-        if caller.f_code.co_name == "call":
-            body = known.get("body")
-            return (known["name"], direction) if body is not None and frame.f_code is body.__code__ else None
-        if direction == "forward":
-            return known["function"].__name__, direction
-        return (known["node"].op, direction) if "node" in known else None
+RUNS = 3
 
 
 def profile(row, steps=3, side=28, batch=None):
-    """Milliseconds of a step, unwatched and watched, and {op: (calls, forward ms, backward ms)} of the latter."""
-    model, optimizer = ours(row, side), mp.optim.Adam()
-    batch = batch or ROWS[row][2]
+    """Milliseconds of a step, and {opcode: (instructions, ms there, ms back)}, each walked alone, of all its shards."""
+    model, batch = ours(row, side), batch or ROWS[row][2]
     images = noise(row, steps * batch, side)
-    fit(model, images, batch, optimizer, workers=1)  # compiles
-    alone = np.median(fit(model, images, batch, optimizer, workers=1))
-    watch = Watch(optimizer)
-    threading.setprofile(watch)  # for threads that start from here on
-    sys.setprofile(watch)
-    try:
-        watched = fit(model, images, batch, optimizer, workers=1).sum() / steps
-    finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
-    found = {}
-    for op in dict.fromkeys(name for name, _ in watch.seconds):
-        forward, backward = (1e3 * watch.seconds[op, direction] / steps for direction in ("forward", "backward"))
-        found[op] = (watch.calls[op, "forward"] / steps, forward, backward)
-    found[REST] = (0, 1e3 * watched - sum(forward + backward for _, forward, backward in found.values()), 0.0)
-    return 1e3 * alone, 1e3 * watched, found
+    fit(model, images, batch, mp.optim.Adam(), workers=1)  # compiles
+    alone = np.median(fit(model, images, batch, mp.optim.Adam(), workers=1))
+    N = min(batch, model.shard_of_batch(batch))
+    draws = Draws((0, 0))
+    able = plan.ready(model, N, back=True, rng=draws)
+    run = able.run(model.scaled(model._pixels_first(images[:N])), None, draws)
+    found = collections.defaultdict(lambda: [0, 0.0, 0.0])
+    with computing:
+        for way, groups in ((1, able.table.forward), (2, able.table.back)):
+            for first, last, n, lead, back in groups:
+                for i in range(first, last):
+                    entry = found[able.table.code[i].name]
+                    entry[0] += 1
+                    entry[way] += 1e3 * batch / N * _seconds(able, run, np.array([[i, i + 1, n, lead, back]]))
+    return 1e3 * alone, {name: tuple(entry) for name, entry in found.items()}
 
 
-def lines(row, alone, watched, found):
-    """The table, the op that takes longest first."""
-    yield f"{row}, one worker: {alone:.1f} ms a step, {watched:.1f} ms while being watched"
-    yield f"{'op':32}{'calls':>8}{'forward ms':>12}{'backward ms':>13}{'share':>8}"
-    for op, (calls, forward, backward) in sorted(found.items(), key=lambda item: -sum(item[1][1:])):
-        yield f"{op:32}{calls:8.0f}{forward:12.2f}{backward:13.2f}{(forward + backward) / watched:8.1%}"
+def _seconds(able, run, group):
+    """The best time of a group of one instruction."""
+    table, best = able.table, np.inf
+    grads = np.zeros(table.packer.all_gradients, run.weights.dtype)
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        numbers = table.rows, group, table.starts, table.runs, table.at, table.rooms
+        walk(*numbers, run._work, run.weights, grads, run.N, run.draw)
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def lines(row, alone, found):
+    """The table, the opcode that takes longest first."""
+    total = sum(there + back for _, there, back in found.values())
+    yield f"{row}, one worker: {alone:.1f} ms a step; its instructions alone {total:.1f} ms"
+    yield f"{'opcode':16}{'instructions':>14}{'there ms':>12}{'back ms':>12}{'share':>8}"
+    for name, (count, there, back) in sorted(found.items(), key=lambda item: -sum(item[1][1:])):
+        yield f"{name:16}{count:14}{there:12.2f}{back:12.2f}{(there + back) / total:8.1%}"

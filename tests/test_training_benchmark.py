@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+import minipixel as mp
 
 from minipixel import models, optim
 
@@ -176,43 +179,15 @@ def test_flop_refuses_to_miss_a_weight(bench):
 
 @pytest.mark.parametrize("row", ["pixelcnn-h16", "diagonal-bilstm", "pixelcnnpp"])
 def test_profile_sees_where_the_time_goes(bench, row):
+    """Every instruction of the table is timed, in the direction in which it is walked."""
     profile = bench.training_profile
-    alone, watched, found = profile.profile(row, steps=2, side=12, batch=20)
-    assert alone > 0
-    assert sum(forward + backward for _, forward, backward in found.values()) == pytest.approx(watched)
-    shares = {op: (forward + backward) / watched for op, (_, forward, backward) in found.items()}
-    assert min(shares.values()) >= 0 and shares[profile.REST] < 0.8
-    assert 0 < shares[profile.OPTIMIZER] < 0.5
-    ops = {op: times for op, times in found.items() if not op.startswith("(")}
-    assert any(op.endswith("log_prob") for op in ops)
-    assert all(calls > 0 and forward > 0 for calls, forward, _ in ops.values())
-    assert sum(backward for _, _, backward in ops.values()) > 0
-    assert len(list(profile.lines(row, alone, watched, found))) == 2 + len(found)
-
-
-def test_profile_gives_an_inner_op_its_own_time(bench):
-    """An op that calls another from its body is charged for what is left; nothing is counted twice."""
-    import time
-
-    import minipixel as mp
-
-    @mp.op
-    def inner(x):
-        time.sleep(0.02)
-        return x, lambda g: (g,)
-
-    @mp.op
-    def outer(x):
-        return inner(mp.Tensor(x)).data, lambda g: (g,)
-
-    watch = bench.training_profile.Watch(optim.Adam())
-    sys.setprofile(watch)
-    try:
-        outer(mp.Tensor(np.ones(3))).backward(np.ones(3))
-    finally:
-        sys.setprofile(None)
-    assert watch.seconds["inner", "forward"] >= 0.02 > watch.seconds["outer", "forward"]
-    assert watch.calls["outer", "backward"] == 1 and ("inner", "backward") not in watch.calls
+    alone, found = profile.profile(row, steps=2, side=12, batch=20)
+    assert alone > 0 and all(count > 0 and there + back > 0 for count, there, back in found.values())
+    assert all(there == 0 for name, (_, there, _) in found.items() if name.endswith(("_X", "_W")))
+    model = profile.ours(row, 12)
+    table = mp.plan.table_of(model, model.shard_of_batch(20), dropping=True)
+    assert sum(count for count, _, _ in found.values()) == len(table.rows)
+    assert len(list(profile.lines(row, alone, found))) == 2 + len(found)
 
 
 @pytest.fixture
@@ -275,6 +250,9 @@ def test_other_work_on_the_cores_is_noticed(bench):
     if not accounts.KNOWN:
         pytest.skip("this system does not say what its cores do")
     watched = accounts.Others()
-    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 1: pass"], check=True)
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:  # once it has ended it counts as our own
+        time.sleep(1.5)
+        share = watched.share()
+        busy.kill()
     cores = os.cpu_count()
-    assert watched.share() > 0.2 / cores
+    assert share > 0.2 / cores

@@ -13,7 +13,9 @@ somebody computed from the weights beforehand, outside the pass, is the constant
 weights, but for that array as it is; a draw uses what is there when it draws, since it asks again.
 """
 
+from collections import Counter
 from dataclasses import dataclass
+from sys import getrefcount
 from typing import Any, NoReturn
 
 import numpy as np
@@ -120,6 +122,15 @@ class Pass:
         self.twin = None
         for value in self.values.values():
             value.array = None
+
+    def kept(self) -> str | None:
+        """The name of the first value that is not let go of after the pass, as by code that listens to a layer."""
+        inside = Counter(id(x) for value in self.values.values() for x in value.tensor.inputs)
+        for value in (step.made for step in self.steps):
+            # what refers to a tensor: its Value, its array, later inputs, this call; to its array: two and this call
+            if getrefcount(value.tensor) > 3 + inside[id(value.tensor)] or getrefcount(value.sealed) > 3:
+                return value.name
+        return None
 
     # --- what an observed pass asks for: see tensor.observed ----------------------------------------------------------
 

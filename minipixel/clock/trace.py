@@ -74,6 +74,11 @@ class Trace:
     def __init__(self, model: Any, dropping: bool = False, *, with_condition: bool = False) -> None:
         H, W, C = model.image_shape
         self._pass = first = Pass(model, dropping=dropping)
+        if with_condition and (kept := first.kept()):
+            raise TraceError(
+                f"clock: got a forward pass of which somebody keeps {kept}, wanted one that keeps nothing of itself; "
+                "look at it within mp.kernels.as_written()"
+            )
         _assert_alike_in_every_pass(first)
         self.condition = first.condition
         self.image = Node("the image", "the image", (H, W), C, first.image)

@@ -22,7 +22,7 @@ from minipixel.plan.executor import Pass, modes
 from minipixel.plan.table import Table
 from minipixel.plan.unchanged import Parts
 from minipixel.plan.weights import UnplannedError
-from minipixel.tensor import Tensor, inputs_first, observer, recording
+from minipixel.tensor import Tensor, inputs_first, no_grad, observer, recording
 
 STEP = 2**14
 """About how many numbers a step of a map should have, all images together: several rows of pixels, where one is short.
@@ -64,7 +64,10 @@ class _Known:
         trace = self.trace(model, dropping)
         key = together, back, id(trace), modes.whole
         if key not in self.tables:
-            self.tables[key] = Table(trace, together, back, modes.whole)
+            table = Table(trace, together, back, modes.whole)
+            if self.parts.own:
+                _assert_as_written(model, trace, table, dropping)
+            self.tables[key] = table
         return self.tables[key]
 
 
@@ -90,6 +93,21 @@ def _trace_and_table(model: Any, N: int, back: bool, dropping: bool) -> tuple[Tr
         except (UnplannedError, TraceError) as refusal:
             known.refusal = refusal  # said and known: it is not tried again until the model changes
             raise
+
+
+def _assert_as_written(model: Any, trace: Trace, table: Table, dropping: bool) -> None:
+    """TraceError unless a table computes what code of somebody's own does: such code may tell a traced pass apart."""
+    rng, conditions = np.random.default_rng(0), getattr(model, "conditions", None)
+    x = model.scaled(model._pixels_first(rng.integers(model.levels, size=(2, *model.image_shape))))
+    told = None if conditions is None else model.condition_map(conditions.random(2, rng))
+    draws = Draws((0, 0)) if dropping else None
+    with no_grad(), np.errstate(all="ignore"):
+        planned = Ready(trace, table, model.dtype).on_tape(x, told, draws).data
+        with kernels.as_written():
+            written = model.maps(x, told, Draws((0, 0)) if dropping else None).data
+    precision = 1e-3 if written.dtype == np.float32 else 1e-6
+    if not np.allclose(planned, written, precision, precision * np.abs(written).max(), equal_nan=True):
+        raise TraceError("clock: got another output as it is written than as it is traced, wanted the same")
 
 
 def _drops(trace: Trace) -> bool:
