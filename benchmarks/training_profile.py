@@ -2,10 +2,10 @@
 
 Run: python benchmarks/training.py --profile MODEL
 
-A step of `mp.fit` with one worker is timed as it is. Then each instruction of the model's table is walked by itself, all
-its rows, for one shard, and its best time is taken as often as there are shards. Alone an instruction finds less in the
-cache than among its neighbours, so these times add up to more than the walker takes; what the step takes besides, the
-head, sums, the optimizer and Python, is in its own time alone.
+A step of `mp.fit` with one worker is timed as it is. Then each instruction of the model's table is walked by itself,
+all its rows, for one shard, and its best time is taken as often as there are shards. Alone an instruction finds other
+things in the cache than among its neighbours; and what a step takes besides, for the head, sums, the optimizer and
+Python, is in the time of the step alone.
 """
 
 import collections

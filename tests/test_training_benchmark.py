@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import minipixel as mp
-
-from minipixel import models, optim
+from minipixel import models
 
 torch = pytest.importorskip("torch")
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
