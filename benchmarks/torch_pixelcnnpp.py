@@ -1,4 +1,4 @@
-"""PixelCNN++ in PyTorch, one of the twins of benchmarks/torch_twins.py: images (N, 1, H, W) to one logit a pixel, or P.
+"""PixelCNN++ in PyTorch, one of the twins of benchmarks/torch_twins.py: images (N, C, H, W) to P numbers a pixel.
 
 Its streams look up (2x3 kernels) and up and left (2x2) by padding on those sides alone. All weights are normalised.
 """
@@ -101,16 +101,16 @@ class Level(nn.Module):
 class PixelCNNpp(nn.Module):
     """For images whose height and width can be halved `hierarchies` - 1 times; P numbers a pixel come out."""
 
-    def __init__(self, filters, resnets, hierarchies, P=1):
+    def __init__(self, filters, resnets, hierarchies, P=1, C=1):
         super().__init__()
-        self.above = down(2, filters)
-        self.up = Conv(2, filters, (1, 3), (1, 1, 0))
-        self.left = Conv(2, filters, (2, 1), (0, 0, 1))
+        self.above = down(C + 1, filters)
+        self.up = Conv(C + 1, filters, (1, 3), (1, 1, 0))
+        self.left = Conv(C + 1, filters, (2, 1), (0, 0, 1))
         self.level = Level(filters, resnets, hierarchies - 1)
         self.out = pointwise(filters, P)
 
     def forward(self, x):
-        x = torch.cat([x, torch.ones_like(x)], dim=1)  # zeros past the border differ from dark pixels
+        x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)  # zeros past the border differ from dark pixels
         u = shift_down(self.above(x))
         ul = shift_down(self.up(x)) + shift_right(self.left(x))
         u, ul = self.level(u, ul)

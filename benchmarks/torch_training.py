@@ -13,10 +13,10 @@ LAYOUTS = ("contiguous_format", "channels_last")
 
 
 def twin_of(model):
-    """The PyTorch model of the same kind, sizes, precision and weights as ours, which is one of grey images."""
+    """The PyTorch model of the same kind, sizes, precision and weights as ours; that of colours is PixelCNN++."""
     options = {name: model.config[name] for name in SIZES[model.name]}
     if model.name == "pixelcnnpp":
-        options["P"] = len(model.head.groups)
+        options |= {"P": len(model.head.groups), "C": model.image_shape[2]}
     twin = torch_twins.TWINS[model.name](**options).to(getattr(torch, model.dtype))
     give(twin, model)
     return twin
@@ -66,7 +66,7 @@ def scaled(model, images):
 
 
 def nats(twin, x, levels):
-    """The mean negative log-likelihood of images x (N, 1, H, W) in [-1, 1], in nats an image."""
+    """The mean negative log-likelihood of images x (N, C, H, W) in [-1, 1], in nats an image."""
     out = twin(x)
     if levels == 2:
         return functional.binary_cross_entropy_with_logits(out, (x + 1) / 2, reduction="sum") / len(x)
@@ -74,8 +74,19 @@ def nats(twin, x, levels):
 
 
 def mixture_nats(parameters, x, levels):
-    """The same under a mixture of M logistics, (N, 3 * M, H, W), as the reference code of PixelCNN++ computes it."""
-    logits, means, log_scales = parameters.unflatten(1, (3, -1)).unbind(dim=1)
+    """The same under a mixture of M logistics, as the reference code of PixelCNN++ computes it.
+
+    The parameters are (N, 3 * M, H, W), or (N, 10 * M, H, W) for colours, whose means follow the earlier ones.
+    """
+    C = x.shape[1]
+    rows = parameters.unflatten(1, (3 if C == 1 else 10, -1))  # (N, rows, M, H, W)
+    logits, means, log_scales = rows[:, 0], rows[:, 1 : 1 + C], rows[:, 1 + C : 1 + 2 * C]
+    x = x.unsqueeze(2)  # (N, C, 1, H, W)
+    if C == 3:
+        to_green, to_blue, green_to_blue = torch.tanh(rows[:, 7:]).unbind(dim=1)
+        red, green = x[:, 0], x[:, 1]
+        moved = means[:, 1] + to_green * red, means[:, 2] + to_blue * red + green_to_blue * green
+        means = torch.stack([means[:, 0], *moved], dim=1)
     log_scales = log_scales.clamp(min=-7)
     precision, half_bin = torch.exp(-log_scales), 1 / (levels - 1)
     middle = precision * (x - means)
@@ -85,7 +96,7 @@ def mixture_nats(parameters, x, levels):
     inside = torch.where(mass > 1e-5, torch.log(mass.clamp(min=1e-12)), log_density)
     log_mass = torch.where(x < -0.999, upper - functional.softplus(upper), inside)
     log_mass = torch.where(x > 0.999, -functional.softplus(lower), log_mass)
-    return -torch.logsumexp(functional.log_softmax(logits, dim=1) + log_mass, dim=1).sum() / len(x)
+    return -torch.logsumexp(functional.log_softmax(logits, dim=1) + log_mass.sum(dim=1), dim=1).sum() / len(x)
 
 
 class Step:

@@ -49,6 +49,14 @@ def test_the_twins_loss_and_gradient_are_ours(bench, row):
     np.testing.assert_allclose(mine, np.sort([float((g**2).sum()) for g in others]), rtol=1e-6)
 
 
+def test_the_twin_of_colours_has_our_likelihood(bench):
+    """Whose means of green and blue follow the colours before them."""
+    model = models.PixelCNNpp((8, 8, 3), 256, filters=6, resnets=1, hierarchies=2, dropout=0.0, dtype="float64")
+    model.initialize(np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3)))
+    images = np.random.default_rng(1).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+    assert bench.torch_training.disagreement(model, images) < 1e-6
+
+
 def _biases(model):
     return [parameter for name, parameter in model.named_parameters() if name.endswith("bias")]
 
