@@ -91,7 +91,6 @@ def add_weight_gradient(R, K_in, K_out, x, x0, g, g0, weight_g, w0, blas):
     """
     block = max(1, -(-R // max(1, -(-R * (K_in + K_out) // CACHED))))
     small = SMALL // max(1, K_in * K_out)
-    if small >= LEAST_ROWS:
-        block = min(block, small)
+    block = min(block, small) if small >= LEAST_ROWS else max(1, R)
     for r in range(0, R, block):
         gemm(K_in, K_out, min(block, R - r), x, x0 + r * K_in, True, g, g0 + r * K_out, False, weight_g, w0, True, blas)
