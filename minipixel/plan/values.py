@@ -107,8 +107,7 @@ class Values:
             else:
                 self.of[node] = self._value(node)
         self.out = self.of[output.node]
-        slots = self.slots(output.node)
-        self.out_slots = np.where(output.index >= 0, slots[np.maximum(output.index, 0)], -1)
+        self.out_slots = self.seen(output.node, output.index)
         self._drop_unread()
         of_image = {id(self.of[trace.image])}
         for value in self.values:
@@ -150,8 +149,13 @@ class Values:
 
     def table(self, node: Any, source: Any, look: Any) -> np.ndarray:
         """Which slots of the source each slot of the node sees: (S, T)."""
-        index = look.index if node.own is None else look.index[node.own.inside]
-        return np.where(index >= 0, self.slots(source)[np.maximum(index, 0)], -1)
+        return self.seen(source, look.index if node.own is None else look.index[node.own.inside])
+
+    def seen(self, source: Any, index: np.ndarray) -> np.ndarray:
+        """The slots of the source at pixels, or at START: that is zero, or the first of those that hold h0."""
+        found = np.where(index >= 0, self.slots(source)[np.maximum(index, 0)], -1)
+        started = source.own is not None and source.tensor.inputs[2] is not None
+        return np.where(index == START, int(source.own.inside.sum()), found) if started else found
 
     # --- one node -----------------------------------------------------------------------------------------------------
 
