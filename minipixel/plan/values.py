@@ -77,7 +77,7 @@ class Value:
 class Scan:
     """How a scan reads its own states: `table` and `weight` those it multiplies, `above` the one each cell keeps.
 
-    Start states stand in slots of their own, behind all others; `start` has the weights of h and c there, None for zeros.
+    Start states stand in slots of their own, behind all others: `start` has the weights of h and of c, None for zeros.
     """
 
     def __init__(self, table: np.ndarray, weight: Any, above: np.ndarray, start: list[Any]) -> None:
