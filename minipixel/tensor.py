@@ -157,10 +157,13 @@ def recording() -> bool:
 
 
 @contextlib.contextmanager
-def no_grad() -> Iterator[None]:
-    """Within this block, in this thread, ops compute their value and forget how, which saves memory."""
+def no_grad(paused: bool = True) -> Iterator[None]:
+    """Within this block, in this thread, ops compute their value and forget how, which saves memory.
+
+    Not `paused`: they remember, whatever is around this block.
+    """
     before = getattr(_local, "paused", False)
-    _local.paused = True
+    _local.paused = paused
     try:
         yield
     finally:

@@ -27,7 +27,7 @@ from minipixel.clock.twins import twin_of
 from minipixel.draws import Draws, Kept, TracedDraws
 from minipixel.errors import TraceError
 from minipixel.ops.pointwise import dropout
-from minipixel.tensor import Tensor, no_grad, observed
+from minipixel.tensor import Tensor, no_grad, observed, recording
 
 
 @dataclass(eq=False)
@@ -90,6 +90,7 @@ class Pass:
         self.steps: list[Step] = []
         self.values: dict[int, Value] = {}
         self.refusal: TraceError | None = None
+        self.cut_off = ""  # the first op that was called within no_grad, or on the data of a Tensor: no way back
         self.names = {id(parameter): name for name, parameter in model.named_parameters()}
         self.twin = twin = twin_of(model, other_weights)
         levels = np.random.default_rng(image).integers(model.levels, size=(N, *model.image_shape))
@@ -101,7 +102,7 @@ class Pass:
         self.image = self._leaf("image", x)
         self.condition = None if told is None else self._leaf("condition", told)
         try:
-            with kernels.as_written(), observed(self), np.errstate(all="ignore"):
+            with kernels.as_written(), observed(self), no_grad(paused=False), np.errstate(all="ignore"):
                 output = self._source(twin.maps(self.image, self.condition, *self._rng(self.draws)))
         except TraceError:
             raise
@@ -137,6 +138,8 @@ class Pass:
     def op(self, lifted: Any, inputs: tuple[Any, ...], static: dict[str, Any]) -> Any:
         """What the op makes of its inputs, sealed if one of these is."""
         sources = [self._source(x) for x in inputs]
+        if not recording() or any(_cut_off(x) for x in inputs):
+            self.cut_off = self.cut_off or lifted.__name__
         if not any(isinstance(source, Value) for source in sources):
             with observed(None):
                 return lifted(*inputs, **static)
@@ -285,6 +288,12 @@ class Pass:
 
 KEEPING = "use nn.Dropout, or ops.dropout(x, keep=rng.keep(rate, x.shape), rate=rate)"
 READING = "use ops (mp.ops, or an @op of one's own), or method='naive'"
+
+
+def _cut_off(x: Any) -> bool:
+    """Whether an input is the data of a Tensor, or another Tensor that was made of it."""
+    data = x.data if isinstance(x, Tensor) else x
+    return isinstance(data, Sealed) and data.tensor is not x
 
 
 def _with_numbers(source: Any) -> Any:

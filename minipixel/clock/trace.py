@@ -79,6 +79,11 @@ class Trace:
                 f"clock: got a forward pass of which somebody keeps {kept}, wanted one that keeps nothing of itself; "
                 "look at it within mp.kernels.as_written()"
             )
+        if with_condition and first.cut_off:
+            raise TraceError(
+                f"clock: got {first.cut_off} within no_grad, or on the data of a Tensor, wanted a way back from each op; "
+                "freeze a weight by a plain array in its place"
+            )
         _assert_alike_in_every_pass(first)
         self.condition = first.condition
         self.image = Node("the image", "the image", (H, W), C, first.image)
