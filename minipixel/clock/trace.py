@@ -81,7 +81,7 @@ class Trace:
             )
         if with_condition and first.cut_off:
             raise TraceError(
-                f"clock: got {first.cut_off} within no_grad, or on the data of a Tensor, wanted a way back from each op; "
+                f"clock: got {first.cut_off} within no_grad, or on the data of a Tensor, wanted a way back through it; "
                 "freeze a weight by a plain array in its place"
             )
         _assert_alike_in_every_pass(first)
