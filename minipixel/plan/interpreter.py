@@ -40,19 +40,25 @@ def walk(
                     row = r - line[op.LEAD]
                     if 0 <= row < steps:
                         bounds = starts[line[op.STARTS] + row : line[op.STARTS] + row + 2]
-                        chosen = runs[at[line[op.RUNS] + row] : at[line[op.RUNS] + row + 1]]
-                        _Row(line, row, bounds, chosen, work, weights, grads, N, draw).run()
+                        _Row(line, row, bounds, (runs, at), work, weights, grads, N, draw).run()
 
 
 class _Row:
     """One instruction at one row: slots from `start` to `stop`, and the runs of pixels that its taps read."""
 
     def __init__(self, line, row, bounds, runs, work, weights, grads, N, draw):
-        self.line, self.row, self.runs, self.N, self.draw = line, row, runs, N, draw
+        self.line, self.row, self.all_runs, self.N, self.draw = line, row, runs, N, draw
         self.start, self.stop = map(int, bounds)
         self.work, self.weights, self.grads = work, weights, grads
         self.flag, self.name = bool(line[op.FLAG]), NAMES[line[op.OP]]
         self.K = {letter: int(line[getattr(op, letter) + 3]) for letter in "ABCD"}
+
+    @property
+    def runs(self) -> np.ndarray:
+        """The runs of pixels that its taps read in this row."""
+        runs, at = self.all_runs
+        first = self.line[op.RUNS] + self.row
+        return runs[at[first] : at[first + 1]]
 
     def run(self) -> None:
         """Compute it."""
