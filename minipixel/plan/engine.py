@@ -42,7 +42,6 @@ class _Known:
         self.traces: dict[bool, Trace] = {}
         self.tables: dict[Any, Table] = {}
         self.refusal: Exception | None = None
-        self.parts = Parts(model)  # builds the masks, too, which are kept by their layers
         self.parts = Parts(model, copies=True)
 
     def trace(self, model: Any, dropping: bool) -> Trace:
@@ -52,6 +51,7 @@ class _Known:
             self.traces[dropping] = other
         if dropping not in self.traces:
             self.traces[dropping] = _without_channels(Trace(model, dropping, with_condition=True))
+            self.parts = Parts(model, copies=True)  # once more: layers keep the masks that a pass has asked for
         return self.traces[dropping]
 
     def holds(self, model: Any) -> bool:

@@ -88,4 +88,4 @@ def _of_the_library(kind: type) -> bool:
 
 
 def _equal(a: Any, b: Any) -> bool:
-    return a is b or bool(np.array_equal(a, b))
+    return a is b or bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
