@@ -21,7 +21,7 @@ from minipixel.models.checks import (
 )
 from minipixel.models.conditions import Conditions
 from minipixel.models.network import Network
-from minipixel.models.step import as_defined, rows, value_and_gradients
+from minipixel.models.step import Batch, as_defined, planned_log_prob, rows, value_and_gradients
 from minipixel.nn import Gradients, fitting_scales
 from minipixel.randomness import generator
 from minipixel.sampling import SAMPLERS
@@ -154,7 +154,7 @@ class Model(Network):
             return None if key is None else Draws(key, part.start)
 
         with Workers(workers) as pool:
-            return value_and_gradients(self, images, condition, weights, draws, pool)
+            return value_and_gradients(self, Batch(images, condition, weights, draws), pool)
 
     @spelled
     def log_prob_map(self, images: Any, condition: Any = None) -> np.ndarray:
@@ -164,15 +164,11 @@ class Model(Network):
 
         able = plan.ready(self, min(len(images), self.wide_shard_size), back=False) if as_defined(self) else None
 
-        def log_prob(images: np.ndarray, condition: np.ndarray | None) -> Tensor:
-            if able is None:
-                return self._log_prob(images, condition)
-            levels = self._pixels_first(images)
-            return self.head.log_prob(self._parameters(levels, condition, able=able), levels)
-
         def shard(part: slice) -> np.ndarray:
+            given = images[part], rows(condition, part)
             with no_grad():
-                return to_cpu(log_prob(images[part], rows(condition, part)).data).transpose(2, 0, 1, 3)
+                log_prob = self._log_prob(*given) if able is None else planned_log_prob(self, able, *given)[2]
+                return to_cpu(log_prob.data).transpose(2, 0, 1, 3)
 
         with Workers() as workers:
             return np.concatenate(list(workers.map(shard, len(images), self.wide_shard_size)), dtype=np.float64)
@@ -313,12 +309,10 @@ class Model(Network):
         """Checked conditions as `forward` wants them: None, (1, 1, N, K) or (H, W, N, K)."""
         return self.conditions.pixels_first(condition, self.xp, self.dtype)
 
-    def _parameters(
-        self, levels: Any, condition: np.ndarray | None, rng: Any = None, able: plan.Ready | None = None
-    ) -> Tensor:
+    def _parameters(self, levels: Any, condition: np.ndarray | None, rng: Any = None) -> Tensor:
         """What `forward` makes of integers (H, W, N, C), by the model's plan where there is one: (H, W, N, P)."""
         x, told = self.scaled(levels), self.condition_map(condition)
-        able = able or plan.ready(self, x.shape[2], back=recording(), rng=rng)
+        able = plan.ready(self, x.shape[2], back=recording(), rng=rng)
         return self.maps(x, told, rng) if able is None else able.on_tape(x, told, rng)
 
     def _log_prob(self, images: np.ndarray, condition: np.ndarray | None, rng: Any = None) -> Tensor:

@@ -1,6 +1,7 @@
 """The loss of a batch and its gradients, shard by shard: what a step of training needs, in `fit` or elsewhere."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,34 +16,39 @@ from minipixel.tensor import Tensor, gradients
 if TYPE_CHECKING:
     from minipixel.models.base import Model
 
-Draws = Callable[[slice], Any]
-"""From a shard to the `rng` of its dropout, or None; always the same for a shard."""
+
+@dataclass(frozen=True)
+class Batch:
+    """Checked images (N, H, W, C), and all that comes with them.
+
+    `weights` say what each image counts, None for all alike. `draws` gives a shard the `rng` of its dropout, or None:
+    always the same for a shard.
+    """
+
+    images: np.ndarray
+    condition: np.ndarray | None
+    weights: np.ndarray | None
+    draws: Callable[[slice], Any]
 
 
-def value_and_gradients(
-    model: "Model",
-    images: np.ndarray,
-    condition: np.ndarray | None,
-    weights: np.ndarray | None,
-    draws: Draws,
-    pool: Workers,
-) -> tuple[float, Gradients]:
-    """The mean loss of checked images (N, H, W, C), in nats per image, and its gradients: see Model.
+def value_and_gradients(model: "Model", batch: Batch, pool: Workers) -> tuple[float, Gradients]:
+    """The mean loss of a batch, in nats per image, and its gradients: see Model.
 
     The shards' gradients are added along a tree (see shards.py): the same bits for any number of workers.
     """
-    N, named, size = len(images), list(model.named_parameters()), model.shard_of_batch(len(images))
+    N, named = len(batch.images), list(model.named_parameters())
+    size = model.shard_of_batch(N)
     parameters = list(distinct(named).values())
     layout = Layout.of([parameter.data for parameter in parameters])
     able = None
     if as_defined(model):
-        able = plan.ready(model, min(N, size), back=True, rng=draws(slice(0, size)))
+        able = plan.ready(model, min(N, size), back=True, rng=batch.draws(slice(0, size)))
 
     def shard(part: slice) -> tuple[float, list[Any]]:
         if able is not None:
-            return _planned(model, able, images, condition, weights, draws(part), part)
+            return _planned(model, able, batch, part)
         share = (part.stop - part.start) / N
-        loss = shard_loss(model, images, condition, weights, draws, part)
+        loss = shard_loss(model, batch, part)
         return float(loss.data) * share, gradient_buffers(loss, parameters, layout, share)
 
     def add(a: tuple[float, list[Any]], b: tuple[float, list[Any]]) -> tuple[float, list[Any]]:
@@ -61,39 +67,32 @@ def as_defined(model: "Model") -> bool:
     return all(getattr(type(model), name) is getattr(base, name) and name not in vars(model) for name in names)
 
 
-def _planned(
-    model: "Model",
-    able: plan.Ready,
-    images: np.ndarray,
-    condition: np.ndarray | None,
-    weights: np.ndarray | None,
-    rng: Any,
-    part: slice,
-) -> tuple[float, list[Any]]:
-    """A shard's share of the loss, and of the gradients of packed weights: its graph is the head's alone."""
-    levels = model._pixels_first(images[part])
+def planned_log_prob(
+    model: "Model", able: plan.Ready, images: np.ndarray, condition: np.ndarray | None, rng: Any = None
+) -> tuple[Any, Tensor, Tensor]:
+    """A pass by a model's plan, its output as a Tensor that no op made, and log p of each sub-pixel: (H, W, N, C)."""
+    levels = model._pixels_first(images)
     x = model.scaled(levels)
-    run = able.run(x, model.condition_map(rows(condition, part)), rng)
+    run = able.run(x, model.condition_map(condition), rng)
     parameters = Tensor(run.output.reshape(*x.shape[:3], -1))
-    log_prob = model.head.log_prob(parameters, levels)
-    each = np.ones(x.shape[2], x.dtype) if weights is None else weights[part].astype(x.dtype)
-    each = each / -len(images)
+    return run, parameters, model.head.log_prob(parameters, levels)
+
+
+def _planned(model: "Model", able: plan.Ready, batch: Batch, part: slice) -> tuple[float, list[Any]]:
+    """A shard's share of the loss, and of the gradients of packed weights: its graph is the head's alone."""
+    images, condition = batch.images[part], rows(batch.condition, part)
+    run, parameters, log_prob = planned_log_prob(model, able, images, condition, batch.draws(part))
+    each = np.ones(len(images), log_prob.dtype) if batch.weights is None else batch.weights[part].astype(log_prob.dtype)
+    each = each / -len(batch.images)
     loss = float(log_prob.data.sum(axis=(0, 1, 3), dtype=np.float64) @ each)
     (g,) = gradients(log_prob, [parameters], np.broadcast_to(each[:, None], log_prob.shape))
     return loss, [run.back(g)]
 
 
-def shard_loss(
-    model: "Model",
-    images: np.ndarray,
-    condition: np.ndarray | None,
-    weights: np.ndarray | None,
-    draws: Draws,
-    part: slice,
-) -> Tensor:
+def shard_loss(model: "Model", batch: Batch, part: slice) -> Tensor:
     """The mean loss of a shard of a batch, with its own dropout: the same whenever asked."""
-    weighted: dict[str, Any] = {} if weights is None else {"weights": weights[part]}
-    return model.loss(images[part], rows(condition, part), rng=draws(part), **weighted)
+    weighted: dict[str, Any] = {} if batch.weights is None else {"weights": batch.weights[part]}
+    return model.loss(batch.images[part], rows(batch.condition, part), rng=batch.draws(part), **weighted)
 
 
 def gradient_buffers(output: Tensor, parameters: Sequence[Tensor], layout: Layout, seed: Any) -> list[Any]:

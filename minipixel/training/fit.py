@@ -19,7 +19,7 @@ from minipixel.draws import Draws
 from minipixel.files import alone_with
 from minipixel.models import Model
 from minipixel.models.checks import MANY, as_images, check_count, check_flag
-from minipixel.models.step import rows, shard_loss, value_and_gradients
+from minipixel.models.step import Batch, rows, shard_loss, value_and_gradients
 from minipixel.optim import Optimizer
 from minipixel.shards import Workers
 from minipixel.spelling import spelled
@@ -143,7 +143,7 @@ def fit(
                 loss = _step(model, batch, told, optimizer, pool, _draws(streams, key))
             except StepError as what:
                 parts = pool.parts(len(batch), model.shard_of_batch(len(batch)))
-                shard = functools.partial(shard_loss, model, batch, told, None, _draws(streams, key))
+                shard = functools.partial(shard_loss, model, Batch(batch, told, None, _draws(streams, key)))
                 again = functools.partial(map, shard, parts)
                 error = report(what, key, chosen, first_op(model, again) if anomaly else None)
                 error.history = history
@@ -231,6 +231,6 @@ def _step(
 ) -> float:
     """One optimiser step on the mean loss of a batch; returns that loss, in nats per image."""
     optimizer.belongs_to(model)
-    loss, gradients = value_and_gradients(model, batch, condition, None, draws, pool)
+    loss, gradients = value_and_gradients(model, Batch(batch, condition, None, draws), pool)
     take_step(model, optimizer, loss, gradients)
     return loss
