@@ -40,14 +40,14 @@ SHAPES = {
 def cut(R, K_in, K_out, x, w, y, times):
     blas = constants(x)
     for _ in range(times):
-        gemm(R, K_out, K_in, x, 0, False, w, 0, False, y, 0, True, blas)
+        gemm(R, K_out, K_in, x, 0, False, w, 0, y, 0, True, blas)
 
 
 @numba.njit(nogil=True)
 def in_one_call(R, K_in, K_out, x, w, y, times):
     blas = constants(x)
     for _ in range(times):
-        _gemm(R, K_out, K_in, x, 0, False, w, 0, False, y, 0, True, blas)
+        _gemm(R, K_out, K_in, x, 0, False, w, 0, y, 0, True, blas)
 
 
 @numba.njit(nogil=True)
@@ -61,7 +61,7 @@ def sum_cut(R, K_in, K_out, x, g, weight_g, times):
 def sum_in_one_call(R, K_in, K_out, x, g, weight_g, times):
     blas = constants(x)
     for _ in range(times):
-        _gemm(K_in, K_out, R, x, 0, True, g, 0, False, weight_g, 0, True, blas)
+        _gemm(K_in, K_out, R, x, 0, True, g, 0, weight_g, 0, True, blas)
 
 
 def by_torch(a, b, y):

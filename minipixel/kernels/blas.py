@@ -37,26 +37,26 @@ def constants(dtype_like):
     """What `gemm` needs at every call: the flags "as it is", "transposed", room for sizes, 0 and 1 in that dtype."""
     flags, zero_one = np.empty(2, np.int8), np.zeros(2, dtype_like.dtype)
     flags[0], flags[1], zero_one[1] = ord("N"), ord("T"), 1
-    return flags, np.zeros(5, np.int32), zero_one
+    return flags, np.zeros(4, np.int32), zero_one
 
 
 @numba.njit(nogil=True)
-def gemm(M, N, K, a, a0, a_across, b, b0, b_across, y, y0, add, blas):
+def gemm(M, N, K, a, a0, a_across, b, b0, y, y0, add, blas):
     """y = a b, or y += a b if `add`: (M, K), (K, N) -> (M, N), row after row from a0, b0, y0 on.
 
-    With `a_across` a is stored as (K, M), with `b_across` b as (N, K). All three lie in flat arrays of one dtype,
-    float32 or float64; `blas` is what `constants` gives. Larger products are cut into blocks of rows that are SMALL.
+    With `a_across` a is stored as (K, M). All three lie in flat arrays of one dtype, float32 or float64; `blas` is what
+    `constants` gives. Larger products are cut into blocks of rows that are SMALL.
     """
     block = 0 if a_across else SMALL // max(1, N * K) // 4 * 4
     if block == 0 or block >= M:
-        _gemm(M, N, K, a, a0, a_across, b, b0, b_across, y, y0, add, blas)
+        _gemm(M, N, K, a, a0, a_across, b, b0, y, y0, add, blas)
         return
     for r in range(0, M, block):
-        _gemm(min(block, M - r), N, K, a, a0 + r * K, False, b, b0, b_across, y, y0 + r * N, add, blas)
+        _gemm(min(block, M - r), N, K, a, a0 + r * K, False, b, b0, y, y0 + r * N, add, blas)
 
 
 @numba.njit(nogil=True)
-def _gemm(M, N, K, a, a0, a_across, b, b0, b_across, y, y0, add, blas):
+def _gemm(M, N, K, a, a0, a_across, b, b0, y, y0, add, blas):
     """The same in one call. BLAS wants columns first, which for it makes this y' = b' a'.
 
     Addresses are plain numbers: a slice would be counted, in and out.
@@ -65,22 +65,21 @@ def _gemm(M, N, K, a, a0, a_across, b, b0, b_across, y, y0, add, blas):
         y[y0 : y0 + (0 if add else M * N)] = 0
         return
     flags, sizes, zero_one = blas
-    sizes[0], sizes[1], sizes[2], sizes[3], sizes[4] = M, N, K, M if a_across else K, K if b_across else N
+    sizes[0], sizes[1], sizes[2], sizes[3] = M, N, K, M if a_across else K
     flag, m, zero = flags.ctypes.data, sizes.ctypes.data, zero_one.ctypes.data
-    n, k, a_row, b_row, one = m + 4, m + 8, m + 12, m + 16, zero + a.itemsize
-    of_a, of_b = flag + (1 if a_across else 0), flag + (1 if b_across else 0)
+    n, k, a_row, one, of_a = m + 4, m + 8, m + 12, zero + a.itemsize, flag + (1 if a_across else 0)
     from_a, from_b = a.ctypes.data + a0 * a.itemsize, b.ctypes.data + b0 * a.itemsize
     to_y, scale = y.ctypes.data + y0 * a.itemsize, one if add else zero
     if a.itemsize == 4:
-        _sgemm(of_b, of_a, n, m, k, one, from_b, b_row, from_a, a_row, scale, to_y, n)
+        _sgemm(flag, of_a, n, m, k, one, from_b, n, from_a, a_row, scale, to_y, n)
     else:
-        _dgemm(of_b, of_a, n, m, k, one, from_b, b_row, from_a, a_row, scale, to_y, n)
+        _dgemm(flag, of_a, n, m, k, one, from_b, n, from_a, a_row, scale, to_y, n)
 
 
 @numba.njit(nogil=True)
 def product(M, K_in, K_out, x, x0, w, w0, y, y0, add, blas):
     """y = x w, or y += x w if `add`: (M, K_in), (K_in, K_out) -> (M, K_out), as `gemm`."""
-    gemm(M, K_out, K_in, x, x0, False, w, w0, False, y, y0, add, blas)
+    gemm(M, K_out, K_in, x, x0, False, w, w0, y, y0, add, blas)
 
 
 @numba.njit(nogil=True)
@@ -93,4 +92,4 @@ def add_weight_gradient(R, K_in, K_out, x, x0, g, g0, weight_g, w0, blas):
     small = SMALL // max(1, K_in * K_out)
     block = min(block, small) if small >= LEAST_ROWS else max(1, R)
     for r in range(0, R, block):
-        gemm(K_in, K_out, min(block, R - r), x, x0 + r * K_in, True, g, g0 + r * K_out, False, weight_g, w0, True, blas)
+        gemm(K_in, K_out, min(block, R - r), x, x0 + r * K_in, True, g, g0 + r * K_out, weight_g, w0, True, blas)

@@ -64,7 +64,7 @@ def _step(p, i, r, starts, runs, at, rooms, work, weights, grads, N, draw, blas)
     R, KA, KB, w = pixels * N, p[i, code.A + 3], p[i, code.B + 3], p[i, code.W]
     a, b = _place(p, i, code.A, r, s, N), _place(p, i, code.B, r, s, N)
     if op == code.MATMUL:
-        gemm(R, KB, KA, work, a, False, weights, w, False, work, b, p[i, code.FLAG] > 0, blas)
+        gemm(R, KB, KA, work, a, False, weights, w, work, b, p[i, code.FLAG] > 0, blas)
     elif op == code.MATMUL_W:
         add_weight_gradient(R, KA, KB, work, a, work, b, grads, w, blas)
     elif op == code.TAPS or op == code.TAPS_W or op == code.TAPS_X:
@@ -137,14 +137,14 @@ def _tap(p, i, op, runs, j, rooms, work, weights, grads, N, b, blas):
         add_weight_gradient(n * N, KA, KB, work, x, work, y, grads, w, blas)
     elif op == code.TAPS:
         if out_by == 1:
-            gemm(n * N, KB, KA, work, x, False, weights, w, False, work, y, True, blas)
+            gemm(n * N, KB, KA, work, x, False, weights, w, work, y, True, blas)
         else:
-            gemm(n * N, KB, KA, work, x, False, weights, w, False, work, room_y, False, blas)
+            gemm(n * N, KB, KA, work, x, False, weights, w, work, room_y, False, blas)
             _scatter(work, room_y, y, out_by, n, N * KB)
     elif in_by == 1:
-        gemm(n * N, KA, KB, work, y, False, weights, w, False, work, x, True, blas)
+        gemm(n * N, KA, KB, work, y, False, weights, w, work, x, True, blas)
     else:
-        gemm(n * N, KA, KB, work, y, False, weights, w, False, work, room_x, False, blas)
+        gemm(n * N, KA, KB, work, y, False, weights, w, work, room_x, False, blas)
         _scatter(work, room_x, x, in_by, n, N * KA)
 
 
@@ -163,9 +163,9 @@ def _laid(p, i, r, op, runs, at, rooms, work, weights, grads, N, R, b, blas):
                 for n in range(U(N)):
                     work[t + n] = work[U(q + k) + n * U(KA)]
     if op == code.LAID:
-        gemm(R, KB, taps * KA, work, room, True, weights, w, False, work, b, True, blas)
+        gemm(R, KB, taps * KA, work, room, True, weights, w, work, b, True, blas)
     else:
-        gemm(taps * KA, KB, R, work, room, False, work, b, False, grads, w, True, blas)
+        gemm(taps * KA, KB, R, work, room, False, work, b, grads, w, True, blas)
 
 
 @jit

@@ -59,7 +59,7 @@ class Backward:
 
     # --- gradients ----------------------------------------------------------------------------------------------------
 
-    def begins(self, source: Value, reader: Value, covers: bool) -> bool:
+    def _begins(self, source: Value, reader: Value, covers: bool) -> bool:
         """Make room for the gradient of a source; whether its reader is to set it, being the first."""
         if source in self.gradient:
             return False
@@ -79,7 +79,7 @@ class Backward:
 
     def _add(self, value: Value, g: Buffer, source: Value, x: int = 0) -> None:
         """Channels `x` and further of a row of g go to the gradient of a source."""
-        sets = self.begins(source, value, True)
+        sets = self._begins(source, value, True)
         if x == 0 and g.K == source.K and not sets:
             self.code.emit("ADDROW", value.rows, g, self.gradient[source])
         else:
@@ -118,7 +118,7 @@ class Backward:
                 emit("LAID_W" if source.K < THIN else "TAPS_W", rows, x, g, W=at, RUNS=runs, T=taps)
         if source.learns:
             turned = self.leaves.put_turned(weight, at)
-            sets = self.begins(source, value, plain)
+            sets = self._begins(source, value, plain)
             if plain:
                 emit("MATMUL", rows, g, self.gradient[source], W=-1 - turned, FLAG=int(not sets))
             else:
@@ -129,7 +129,7 @@ class Backward:
         if not source.learns:
             return
         if not (is_identity(table) and source.rows is value.rows):
-            self.begins(source, value, False)
+            self._begins(source, value, False)
             runs = self.code.runs_of(source, table, value)
             self.code.emit("MOVE_X", value.rows, self.gradient[source], g, RUNS=runs)
         elif g.ring < 2 and self._may_hand_on(value, g, source) and value not in self._given:
@@ -164,7 +164,7 @@ class Backward:
             if not x.learns:
                 return
             reads = self._factors(value) if kind == "gate" else self._standing(x)
-            sets = self.begins(x, value, True)
+            sets = self._begins(x, value, True)
             target = self.gradient[x] if sets else self.code.buffer(rows, x.K, 1)
             emit(f"{kind.upper()}_X", rows, g, reads, target)
             if not sets:
