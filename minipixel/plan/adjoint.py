@@ -13,7 +13,7 @@ from minipixel.plan.code import Code
 from minipixel.plan.forward import THIN, Forward, behind_all, dropped
 from minipixel.plan.groups import Places
 from minipixel.plan.memory import Buffer
-from minipixel.plan.values import READS_X, Rows, Value, is_identity, span
+from minipixel.plan.value import READS_X, Rows, Value, is_identity, span
 
 
 class Backward:

@@ -6,7 +6,7 @@ import numpy as np
 
 from minipixel.kernels import opcodes
 from minipixel.plan.memory import Buffer
-from minipixel.plan.values import Rows, Value
+from minipixel.plan.value import Rows, Value
 from minipixel.plan.weights import Leaves
 
 OPERANDS = ("A", "B", "C", "D")

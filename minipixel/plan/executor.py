@@ -1,6 +1,8 @@
 """A table at work: one pass there, and one back, over memory that belongs to the pass alone."""
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,31 @@ class Modes:
 
 
 modes = Modes()
+
+
+@contextlib.contextmanager
+def _mode(name: str) -> Iterator[None]:
+    before = getattr(modes, name)
+    setattr(modes, name, True)
+    try:
+        yield
+    finally:
+        setattr(modes, name, before)
+
+
+def interpreted() -> Any:
+    """Within this block tables are run by the NumPy interpreter, which defines what the compiled walker computes."""
+    return _mode("interpreted")
+
+
+def poisoned() -> Any:
+    """Within this block the memory of a pass is full of NaN before it: whoever reads what nobody wrote is seen."""
+    return _mode("poisoned")
+
+
+def whole_maps() -> Any:
+    """Within this block each instruction goes over its whole map before the next: the same bits as row by row."""
+    return _mode("whole")
 
 
 class Pass:

@@ -8,7 +8,7 @@ from minipixel.draws import threshold_of
 from minipixel.plan.code import Code
 from minipixel.plan.groups import Places
 from minipixel.plan.memory import Buffer
-from minipixel.plan.values import Rows, Value, is_identity
+from minipixel.plan.value import Rows, Value, is_identity
 
 THIN = 8
 """A map of fewer channels has its taps laid side by side, for one product; of others each tap is a product."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from minipixel.plan.code import Code
 from minipixel.plan.memory import Buffer
-from minipixel.plan.values import POINTWISE, READS_X, READS_Y, Value, Values, span
+from minipixel.plan.value import POINTWISE, READS_X, READS_Y, Value, span
+from minipixel.plan.values import Values
 
 BUDGET = 2**17
 """How many numbers the weights of a group may have, so that they stay in the second cache from row to row."""

@@ -13,7 +13,7 @@ from minipixel.draws import sixteen_bits
 from minipixel.kernels import opcodes as op
 from minipixel.ops import pointwise
 from minipixel.ops.scan import lstm_cell
-from minipixel.plan.values import gate_order
+from minipixel.plan.value import gate_order
 
 NAMES = {number: name for name, number in op.OPCODES.items()}
 

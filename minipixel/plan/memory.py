@@ -8,7 +8,7 @@ live at the same time may stand in the same place. All places are given out befo
 import bisect
 from typing import Any
 
-from minipixel.plan.values import Rows
+from minipixel.plan.value import Rows
 
 LINE = 16
 """Buffers begin at a multiple of so many numbers, times the images."""

@@ -10,78 +10,14 @@ step by step. Whoever reads a map has a table (S, T): which slot of the map each
 taps, -1 for none.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 
-from minipixel.kernels.opcodes import LANES
 from minipixel.ops import OPS
 from minipixel.ops.local import START, Whole
+from minipixel.plan.value import INPUTS, OTHER_WIDTH, POINTWISE, Rows, Scan, Value, gate_order, is_identity
 from minipixel.plan.weights import Leaves, UnplannedError
-
-POINTWISE = {
-    *("dropout", "relu", "prelu", "elu", "concat_elu", "gate", "linear_gate", "tanh", "sigmoid", "exp", "log"),
-    *("power", "scale", "multiply", "concat"),
-}
-OTHER_WIDTH = {"concat_elu", "gate", "linear_gate", "concat"}
-INPUTS = {"concat": (2, 0), "multiply": (2, 0), "scale": (1, 1), "prelu": (1, 1)}
-"""How many maps, and how many arrays without pixels, a pointwise op reads, unless it is one map alone."""
-
-READS_X = {"prelu", "elu", "concat_elu", "linear_gate", "gate", "scale", "multiply", "log", "power"}
-READS_Y = {"relu", "tanh", "sigmoid", "exp"}
-"""What the way back needs of a pointwise value: what it read (READS_X), what it computed (READS_Y), or neither."""
-
-
-class Rows:
-    """How the slots of a map are cut into steps: those of step r are `start[r]` to `start[r + 1]`, the last excluded.
-
-    `columns[r]` is the column of the first; `row_of[s]` the step of slot s.
-    """
-
-    def __init__(self, start: np.ndarray, columns: np.ndarray) -> None:
-        self.start, self.columns, self.steps = start, columns, len(start) - 1
-        self.width, self.slots = int(np.diff(start).max(initial=0)), int(start[-1])
-        self.row_of = np.repeat(np.arange(self.steps), np.diff(start))
-
-
-class Value:
-    """One value; what it adds up or is a function of, and what the following files find out about it.
-
-    `products` are (source, table, weight), `maps` (source, table), `biases` weights, which are (leaf, index): see
-    weights.py. A pointwise value reads its `inputs` at its own slots; `weight` is its slope or its factor. `learns`
-    says whether the way back comes here at all.
-    """
-
-    def __init__(self, kind: str, K: int, rows: Rows, name: str = "", learns: bool = False) -> None:
-        self.kind, self.K, self.rows, self.name, self.learns = kind, K, rows, name, learns
-        self.products: list[Any] = []
-        self.maps: list[Any] = []
-        self.biases: list[Any] = []
-        self.inputs: list[Value] = []
-        self.weight: Any = None
-        self.static: dict[str, Any] = {}
-        self.rectified = self.moves = False
-        self.readers: list[tuple[Value, Any]] = []  # each with its table, None for its own slot
-        self.number = self.group = -1
-        self.own: Any = None  # of scans: how they read their own states
-
-    def sources(self) -> list[tuple["Value", Any]]:
-        """All that it reads, each with its table."""
-        return [*[(s, t) for s, t, _ in self.products], *self.maps, *[(source, None) for source in self.inputs]]
-
-    def __repr__(self) -> str:
-        return f"{self.kind}{' relu' * self.rectified}({self.K}) {self.name}"
-
-
-class Scan:
-    """How a scan reads its own states: `table` and `weight` those it multiplies, `above` the one each cell keeps.
-
-    Start states stand in slots of their own, behind all others: `start` has the weights of h and of c, None for zeros.
-    """
-
-    def __init__(self, table: np.ndarray, weight: Any, above: np.ndarray, start: list[Any]) -> None:
-        self.table, self.weight, self.above, self.start = table, weight, above, start
 
 
 class Values:
@@ -291,25 +227,3 @@ def _late(values: list[Value]) -> list[Value]:
             place = next((n for n, other in enumerate(late) if any(s is value for s, _ in other.sources())), 0)
         late.insert(place, value)
     return late
-
-
-def gate_order(K: int) -> np.ndarray:
-    """Where in [o, f, i, g] (4K,) stands what a cell keeps in each place: LANES of each gate, then the next."""
-    gates = np.arange(4 * K).reshape(4, K)
-    return np.concatenate([gates[:, k : k + LANES].ravel() for k in range(0, K, LANES)])
-
-
-def is_identity(table: Any) -> bool:
-    """Whether each slot sees its own alone."""
-    return table is None or (table.shape[1] == 1 and np.array_equal(table[:, 0], np.arange(len(table))))
-
-
-def span(source: Value, table: Any, reader: Value) -> tuple[int, int]:
-    """How many rows from its own a reader looks, at least and at most; (0, 0) where it looks at its own pixel."""
-    if table is None:
-        return 0, 0
-    if source.rows is not reader.rows:
-        return -math.inf, math.inf  # type: ignore[return-value]
-    seen = (table >= 0) & (table < source.rows.slots)
-    apart = (source.rows.row_of[np.where(seen, table, 0)] - reader.rows.row_of[:, None])[seen]
-    return (int(apart.min()), int(apart.max())) if apart.size else (0, 0)

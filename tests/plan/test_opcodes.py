@@ -15,7 +15,7 @@ from minipixel import kernels, ops
 from minipixel.draws import sixteen_bits, threshold_of
 from minipixel.kernels import opcodes
 from minipixel.plan import interpreter
-from minipixel.plan.values import READS_X, gate_order
+from minipixel.plan.value import READS_X, gate_order
 
 needs_numba = pytest.mark.skipif(not kernels.numba_enabled(), reason="Numba is missing, or switched off")
 LIMITS = {"float64": 1e-12, "float32": 1e-5}

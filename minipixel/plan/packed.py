@@ -1,0 +1,71 @@
+"""A model whose weights are packed: what a step makes once, and all its shards run."""
+
+from typing import Any
+
+import numpy as np
+
+from minipixel.clock.trace import Trace
+from minipixel.draws import Draws
+from minipixel.nn.module import Parameter
+from minipixel.plan.executor import Pass
+from minipixel.plan.table import Table
+from minipixel.tensor import Tensor, inputs_first, recording
+
+
+class Ready:
+    """A model's weights packed for one of its tables: for any number of passes, in any threads, until they change."""
+
+    def __init__(self, trace: Trace, table: Table, dtype: str) -> None:
+        self.trace, self.table = trace, table
+        constants = [
+            node.tensor for node, _, _ in table.inputs if node.tensor not in (trace.image.tensor, trace.condition)
+        ]
+        again = table.packer.tensors(constants)
+        self.leaves, self.constants = again[: -len(constants) or None], again[len(again) - len(constants) :]
+        self.weights = table.packer.pack(self.leaves, np.dtype(dtype))
+
+    def run(self, x: np.ndarray, condition: Any, rng: Any) -> Pass:
+        """A pass, as the model's `forward` makes it; its output is (H * W, N, P)."""
+        constants, N = iter(self.constants), x.shape[2]
+        inputs = []
+        for node, _, _ in self.table.inputs:
+            if node is self.trace.image:
+                inputs.append(x)
+            else:
+                inputs.append(condition if node.tensor is self.trace.condition else next(constants))
+        draw = (rng.key, rng.first) if isinstance(rng, Draws) else (np.zeros(2, np.uint32), 0)
+        return Pass(self.table, self.weights, inputs, N, draw)
+
+    def on_tape(self, x: np.ndarray, condition: Any = None, rng: Any = None) -> Tensor:
+        """The same as an op on the tape, whose inputs are the leaves: (h, w, N, P)."""
+        run = self.run(x, condition, rng)
+        y = run.output.reshape(*self.trace.size, x.shape[2], -1).copy()
+        if not recording() or not self.table.packer.trains:
+            return Tensor(y, op="plan")
+        leaves = self.tensors()
+        shut = self._shut(leaves)
+
+        def vjp(g: Any) -> list[Any]:
+            parts = self.table.packer.unpack(leaves, run.back(np.ascontiguousarray(g, y.dtype)))
+            found = [part for part, x in zip(parts, leaves, strict=True) if isinstance(x, Tensor)]
+            return [*found, *[np.zeros_like(x.data) for x in shut]]
+
+        return Tensor(y, (*[x for x in leaves if isinstance(x, Tensor)], *shut), vjp, "plan")
+
+    def _shut(self, leaves: list[Any]) -> list[Tensor]:
+        """Parameters that the model's ops are given and masks shut altogether: as it is written their gradient is 0."""
+        reached = {id(x) for leaf in leaves if isinstance(leaf, Tensor) for x in inputs_first(leaf)}
+        given = inputs_first(self.trace.tensor)
+        return [x for x in given if isinstance(x, Parameter) and id(x) not in reached]
+
+    def tensors(self) -> list[Any]:
+        """The leaves, in the order in which `Pass.back` gives their gradients."""
+        learn = [g is not None for node, _, g in self.table.inputs if not self._is_given(node)]
+        return [*self.leaves, *[c for c, learns in zip(self.constants, learn, strict=True) if learns]]
+
+    def _is_given(self, node: Any) -> bool:
+        return node is self.trace.image or node.tensor is self.trace.condition
+
+    def gradients(self, flat: np.ndarray, parameters: list[Any]) -> list[Any]:
+        """The gradients of parameters from what `Pass.back` gives, or a sum of such; None where there are none."""
+        return self.table.packer.home(self.tensors(), flat, parameters)
