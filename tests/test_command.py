@@ -69,8 +69,8 @@ def here(tmp_path, monkeypatch):
 
     def short(name, root=None):
         ds = load(name, root)
-        train, test = (Split(split.images[:10], split.labels[:10]) for split in (ds.train, ds.test))
-        return dataclasses.replace(ds, train=train, test=test)
+        splits = {name: getattr(ds, name) for name in ("train", "validation", "test")}
+        return dataclasses.replace(ds, **{name: Split(s.images[:10], s.labels[:10]) for name, s in splits.items()})
 
     monkeypatch.setattr("minipixel.datasets.load", short)
     monkeypatch.setattr("minipixel.plots.png", lambda figure: b"a picture")

@@ -116,8 +116,9 @@ def test_what_is_in_the_folder(here, capsys):
         "  blocks                    1\n",
         f"  numpy                     {np.__version__}\n",
         f"  python                    {sys.version.split()[0]}\n",
-        f"  test_bits_per_dim         {figures['test_bits_per_dim']}\n",
-        f"log       2 epochs; on the test images the best is 2, {figures['test_bits_per_dim']:.4f} bits/dim\n",
+        f"  validation_bits_per_dim   {figures['validation_bits_per_dim']}\n",
+        "log       2 epochs; on the validation images the best is 2, "
+        f"{figures['validation_bits_per_dim']:.4f} bits/dim\n",
         "files     checkpoints/, config.toml, figures.json, log.csv, loss.png, model.safetensors, samples.png, s",
         "PixelCNN: 8x8x1 images of 17 levels",
     ):

@@ -1,4 +1,4 @@
-"""From a data set and a number of levels to the images that a model of that many levels is trained and tested on."""
+"""From a data set and a number of levels to the images that a model of that many levels learns from or scores."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 def prepare(images: np.ndarray, levels: int, to: int, binarize: str) -> np.ndarray:
     """Images with `to` levels: integers (N, H, W, C) in 0..levels-1 -> uint8 in 0..to-1.
 
-    Random draws are always the same, so a test set is too: "dynamic" then means "static".
+    Random draws are always the same, so what a model is judged by is, too: "dynamic" then means "static".
     """
     if to == levels:
         return images
@@ -69,13 +69,13 @@ def batch_transform(levels: int, to: int, binarize: str) -> Transform | None:
     return draw
 
 
-def histogram_bits_per_dim(train: np.ndarray, test: np.ndarray, levels: int) -> float:
-    """Bits/dim of the test images under the histogram of the training images: what a model has to beat."""
+def histogram_bits_per_dim(train: np.ndarray, images: np.ndarray, levels: int) -> float:
+    """Bits/dim of images under the histogram of the training images: what a model has to beat."""
     counts = np.bincount(train.ravel(), minlength=levels) + 1.0
-    return float(-np.log2(counts / counts.sum())[test.ravel()].mean())
+    return float(-np.log2(counts / counts.sum())[images.ravel()].mean())
 
 
 def describe(ds: Any, levels: int) -> str:
-    """One line on a data set as it is used: "digits: 1438 train + 359 test images, 8x8x1, 17 levels"."""
+    """One line on a data set as it is used: "digits: 1295 train + ... + 359 test images, 8x8x1, 17 levels"."""
     H, W, C = ds.image_shape
-    return f"{ds.name}: {len(ds.train.images)} train + {len(ds.test.images)} test images, {H}x{W}x{C}, {levels} levels"
+    return f"{ds.name}: {ds.counts()}, {H}x{W}x{C}, {levels} levels"

@@ -106,21 +106,21 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     complete = commands.add_parser(
         "complete",
         help="keep the upper rows of pictures, and draw the rest",
-        description="Keep the upper rows of one's own pictures, else of some test images, and draw the rest several "
-        "times. The picture has a "
-        "column for each: what was kept, the completions, the real image. Only earlier pixels, in the model's order, "
-        "steer a drawn one; a kept pixel that comes later in that order stays, but nothing is drawn to suit it.",
+        description="Keep the upper rows of one's own pictures, else of some validation images, and draw the rest "
+        "several times. The picture has a column for each: what was kept, the completions, the real image. Only "
+        "earlier pixels, in the model's order, steer a drawn one; a kept pixel that comes later in that order stays, "
+        "but nothing is drawn to suit it.",
     )
     complete.add_argument("file", help="a model.safetensors")
     complete.add_argument("pictures", nargs="*", help="PNG files, or folders of them, of the size that the model draws")
     complete.add_argument("--label", type=int, help="the class of one's own pictures, for a conditional model")
     _add_data(complete)
-    complete.add_argument("-n", type=int, help="how many (default: 10 test images, or all the pictures)")
+    complete.add_argument("-n", type=int, help="how many (default: 10 validation images, or all the pictures)")
     complete.add_argument("--rows", type=int, help="how many rows to keep (default: half of them)")
     complete.add_argument("--times", type=int, default=4, help="completions of each image (default: %(default)s)")
     _add_drawing(complete)
     complete.add_argument("--out", default="completed.png", help="picture .png or numbers .npy (default: %(default)s)")
-    complete.set_defaults(command=use.complete, split="test")
+    complete.set_defaults(command=use.complete, split="validation")
 
     evaluate = commands.add_parser("evaluate", help="nats an image and bits/dim of a trained model on a data set")
     evaluate.add_argument("file", help="a model.safetensors")
@@ -129,7 +129,9 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--label", type=int, help="the class of --images, for a conditional model")
     _add_data(evaluate)
-    evaluate.add_argument("--split", choices=("train", "test"), default="test", help="default: %(default)s")
+    evaluate.add_argument(
+        "--split", choices=("train", "validation", "test"), default="test", help="default: %(default)s"
+    )
     evaluate.set_defaults(command=use.evaluate)
 
     causal = commands.add_parser(

@@ -116,7 +116,7 @@ class RunFolder(Callback):
 def made_with(ds: Dataset) -> dict[str, str]:
     """What the bits of a training depend on besides its settings: the data, versions, the kind of machine."""
     images = hashlib.sha256()
-    for split in (ds.train, ds.test):
+    for split in (ds.train, ds.validation, ds.test):
         images.update(split.images.tobytes() + split.labels.tobytes())
     return {
         **{"minipixel": minipixel.__version__, "python": platform.python_version()},
@@ -198,4 +198,4 @@ def _log(path: Path) -> list[str]:
             best, bits = row["epoch"], reached
     if bits == math.inf:
         return [f"log       {epochs} epochs"] * bool(epochs)
-    return [f"log       {epochs} epochs; on the test images the best is {visible(best)}, {bits:.4f} bits/dim"]
+    return [f"log       {epochs} epochs; on the validation images the best is {visible(best)}, {bits:.4f} bits/dim"]

@@ -37,7 +37,7 @@ MODEL = "model.safetensors"
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    """Train a PixelCNN on the bundled digits, all 17 levels, for about a minute on two cores."""
+    """Train a PixelCNN on the bundled digits, all 17 levels, for about a minute on two cores; then look at the test."""
     settings: dict[str, Any] = {
         **{"model": "pixelcnn", "data": "digits", "root": None, "levels": None, "binarize": "static", "head": None},
         "mixtures": 5,
@@ -49,6 +49,7 @@ def demo(arguments: argparse.Namespace) -> int:
             "sample_every": None,
             "tensorboard": False,
             "made_with": {},
+            "test": True,
             "default_out": "minipixel-demo",
         },
     }
@@ -67,22 +68,24 @@ def settings_file(arguments: argparse.Namespace) -> Path | None:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train any model on any data set."""
-    return _run(argparse.Namespace(**vars(arguments), default_out=f"runs/{arguments.data}-{arguments.model}"))
+    """Train any model on any data set, and say what the validation images think of it; the test ones stay unseen."""
+    return _run(
+        argparse.Namespace(**vars(arguments), test=False, default_out=f"runs/{arguments.data}-{arguments.model}")
+    )
 
 
 def _run(settings: argparse.Namespace) -> int:
     ds = datasets.load(settings.data, settings.root)
     levels = ds.levels if settings.levels is None else settings.levels
     train_images = prepare(ds.train.images, ds.levels, levels, settings.binarize)
-    test_images = prepare(ds.test.images, ds.levels, levels, settings.binarize)
+    held_out = prepare(ds.validation.images, ds.levels, levels, settings.binarize)
     transform = batch_transform(ds.levels, levels, settings.binarize)
     options = architecture.chosen(settings) | {
         "head": settings.head,
         "mixtures": settings.mixtures,
         "rng": settings.seed,
     }
-    labels, test_labels = (ds.train.labels, ds.test.labels) if settings.conditional else (None, None)
+    labels, of_held_out = (ds.train.labels, ds.validation.labels) if settings.conditional else (None, None)
     model = MODELS[settings.model](
         ds.image_shape, levels, num_classes=len(ds.classes) if settings.conditional else None, **options
     )
@@ -103,7 +106,7 @@ def _run(settings: argparse.Namespace) -> int:
                 model,
                 ds.train.images if transform else train_images,
                 labels,
-                validation=(test_images, test_labels),
+                validation=(held_out, of_held_out),
                 epochs=settings.epochs,
                 batch_size=settings.batch_size,
                 optimizer=optimizer,
@@ -124,21 +127,28 @@ def _run(settings: argparse.Namespace) -> int:
             **{"model": model.name, "data": ds.name, "levels": levels, "parameters": model.num_parameters},
             **{"epochs": history.epochs, "seconds": round(time.perf_counter() - start, 1)},
             **{"interrupted": isinstance(stop, Interrupted), "diverged": isinstance(stop, NonFiniteError)},
-            "histogram_bits_per_dim": histogram_bits_per_dim(train_images, test_images, levels),
+            "histogram_bits_per_dim": histogram_bits_per_dim(train_images, held_out, levels),
             **_last(history),
         }
         path = folder.path
         _save(model, path / MODEL)  # first, so that nothing that follows can lose it
+        if settings.test and stop is None:
+            images = prepare(ds.test.images, ds.levels, levels, settings.binarize)
+            nats = float(-model.log_prob(images, ds.test.labels if settings.conditional else None).mean())
+            figures |= {"test_bits_per_dim": model.bits(nats), "test_nats_per_image": nats}
         write_atomically(path / "figures.json", json.dumps(figures, indent=2) + "\n")
         if history.epochs:
             write_atomically(path / "loss.png", plots.png(history.plot()))
         if stop is not None:
             return _stopped(stop, path)
         print(
-            f"test    {figures['test_bits_per_dim']:.3f} bits/dim, {figures['test_nats_per_image']:.2f} nats an image "
-            f"(a histogram of the levels: {figures['histogram_bits_per_dim']:.3f}) after {figures['seconds']:.0f} s"
+            f"validation {figures['validation_bits_per_dim']:.3f} bits/dim, {figures['validation_nats_per_image']:.2f} "
+            f"nats an image (a histogram of the levels: {figures['histogram_bits_per_dim']:.3f}) after "
+            f"{figures['seconds']:.0f} s"
         )
-        _draw(model, test_images, path / "samples.png", settings.seed)
+        if settings.test:
+            print(f"test       {model.bits(nats):.3f} bits/dim, {nats:.2f} nats an image")
+        _draw(model, held_out, path / "samples.png", settings.seed)
         print(f"folder  {path}: {', '.join(files(path))}")
         print(f"repeat  {repeat_command(path / 'config.toml')}")
     return 0
@@ -197,10 +207,10 @@ def _optimizer(settings: argparse.Namespace) -> Optimizer:
 
 
 def _last(history: History) -> dict[str, Any]:
-    """The figures of the last epoch, by names that say what they are; the test set's only if it was reached."""
+    """The figures of the last epoch, by names that say what they are; those of validation only if it was reached."""
     names = {
         **{"bits_per_dim": "train_bits_per_dim", "loss": "train_nats_per_image"},
-        **{"val_bits_per_dim": "test_bits_per_dim", "val_loss": "test_nats_per_image"},
+        **{"val_bits_per_dim": "validation_bits_per_dim", "val_loss": "validation_nats_per_image"},
     }
     return {name: history.history[key][-1] for key, name in names.items() if key in history.history}
 

@@ -145,7 +145,7 @@ def _split(arguments: argparse.Namespace, model: Model) -> tuple[np.ndarray, np.
             f"--data: got {arguments.data}, whose images are {got}, wanted images of {wanted}, as {arguments.file} was "
             "trained on"
         )
-    split = ds.train if arguments.split == "train" else ds.test
+    split = getattr(ds, arguments.split)
     images = prepare(split.images, ds.levels, model.levels, arguments.binarize)
     return images, split.labels if model.conditions.num_classes else None, describe(ds, model.levels)
 
