@@ -23,18 +23,17 @@ def prepare(images: np.ndarray, levels: int, to: int, binarize: str) -> np.ndarr
     return datasets.quantize(images, levels, to)
 
 
-def read_pictures(paths: Sequence[str], image_shape: tuple[int, int, int]) -> np.ndarray:
-    """Pictures of one's own, from PNG files and folders of them, in that order: uint8 (N, H, W, C) in 0..255.
+def read_pictures(files: Sequence[Path], image_shape: tuple[int, int, int]) -> np.ndarray:
+    """Pictures of one's own, from PNG files, in that order: uint8 (N, H, W, C) in 0..255.
 
     A grey picture serves a model of colours, and one whose colours are all grey a model of greys. Raises FormatError
-    for a file that is no such picture, ValueError for one of another size or a folder without any.
+    for a file that is no such picture, ValueError for one of another size.
     """
-    files = [file for path in paths for file in _png_files(Path(path))]
     return np.stack([_fitted(file, datasets.read_png(file), image_shape) for file in files])
 
 
-def _png_files(path: Path) -> list[Path]:
-    """The file itself, or the PNG files of a folder, by name."""
+def png_files(path: Path) -> list[Path]:
+    """The file itself, or the PNG files of a folder, by name; ValueError for a folder without any."""
     if not path.is_dir():
         return [path]
     files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".png")

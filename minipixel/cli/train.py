@@ -12,17 +12,20 @@ import numpy as np
 
 from minipixel import datasets, plots
 from minipixel.cli import architecture, config
+from minipixel.cli.beginning import Beginning
 from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
 from minipixel.cli.notes import note, say
+from minipixel.cli.rates import base_rate, optimizer_of
 from minipixel.cli.run_folder import RunFolder, files, made_with, repeat_command
+from minipixel.cli.start_from import digest, take_weights
 from minipixel.errors import NonFiniteError
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
-from minipixel.optim import OPTIMIZERS, Optimizer
 from minipixel.training import (
     EMA,
     Callback,
     CSVLogger,
+    EarlyStopping,
     History,
     Interrupted,
     ModelCheckpoint,
@@ -30,6 +33,7 @@ from minipixel.training import (
     TensorBoard,
     fit,
 )
+from minipixel.training.checkpoints import in_folder
 
 DEMO_EPOCHS = 20
 SAMPLES = 30
@@ -45,6 +49,9 @@ def demo(arguments: argparse.Namespace) -> int:
         **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "ema": None},
         **{
             "resume": None,
+            "from": None,
+            "patience": None,
+            "schedule": "constant",
             "save_freq": None,
             "sample_every": None,
             "tensorboard": False,
@@ -89,16 +96,27 @@ def _run(settings: argparse.Namespace) -> int:
     model = MODELS[settings.model](
         ds.image_shape, levels, num_classes=len(ds.classes) if settings.conditional else None, **options
     )
-    optimizer = _optimizer(settings)
+    optimizer = optimizer_of(settings, len(train_images))
+    source, resumed = getattr(settings, "from"), settings.resume is not None
+    if source is not None and not (resumed and any(in_folder(Path(settings.resume) / "checkpoints"))):
+        take_weights(model, source)
     with RunFolder(settings.out, settings.default_out, settings.resume) as folder:
         now = made_with(ds)
-        folder.explain(_in_full(settings, model, optimizer), now)
+        if source is not None:
+            now["from_sha256"] = settings.made_with["from_sha256"] if resumed else digest(source)
+        folder.explain(_in_full(settings, model), now)
         watchers = _watchers(settings, folder)
+        if source is None and not resumed:
+            watchers.append(Beginning(train_images, labels))
+        stopping = None
+        if settings.patience is not None:
+            stopping = EarlyStopping(patience=settings.patience, restore_best_weights=True)
+            watchers.append(stopping)
         print(f"data    {describe(ds, levels)}")
         print(f"model   {type(model).__name__}, {model.num_parameters:,} weights, {model.head.name} head", flush=True)
         for name, then in settings.made_with.items():
-            if then != now[name]:
-                note(f"{name}: was {then} then, is {now[name]} now; the bits may differ")
+            if then != now.get(name):
+                note(f"{name}: was {then} then, is {now.get(name)} now; the bits may differ")
 
         start, stop = time.perf_counter(), None
         try:
@@ -128,7 +146,7 @@ def _run(settings: argparse.Namespace) -> int:
             **{"epochs": history.epochs, "seconds": round(time.perf_counter() - start, 1)},
             **{"interrupted": isinstance(stop, Interrupted), "diverged": isinstance(stop, NonFiniteError)},
             "histogram_bits_per_dim": histogram_bits_per_dim(train_images, held_out, levels),
-            **_last(history),
+            **_figures(history, None if stopping is None else stopping.best_epoch),
         }
         path = folder.path
         _save(model, path / MODEL)  # first, so that nothing that follows can lose it
@@ -146,6 +164,8 @@ def _run(settings: argparse.Namespace) -> int:
             f"nats an image (a histogram of the levels: {figures['histogram_bits_per_dim']:.3f}) after "
             f"{figures['seconds']:.0f} s"
         )
+        if stopping is not None:
+            print(f"best    epoch {figures['best_epoch']} of {figures['epochs']}, whose weights are kept")
         if settings.test:
             print(f"test       {model.bits(nats):.3f} bits/dim, {nats:.2f} nats an image")
         _draw(model, held_out, path / "samples.png", settings.seed)
@@ -167,10 +187,11 @@ def _stopped(stop: Interrupted | NonFiniteError, path: Path) -> int:
     return 130
 
 
-def _in_full(settings: argparse.Namespace, model: Model, optimizer: Optimizer) -> dict[str, Any]:
+def _in_full(settings: argparse.Namespace, model: Model) -> dict[str, Any]:
     """All settings by their names, those that were left out as what they came to: what config.toml holds."""
-    root = None if settings.root is None else str(Path(settings.root).resolve())  # holds wherever it is read
-    found = {"root": root, "levels": model.levels, "head": model.head.name, "learning_rate": optimizer.learning_rate}
+    paths = {name: getattr(settings, name) for name in ("root", "from")}  # made such as hold wherever they are read
+    found: dict[str, Any] = {name: None if path is None else str(Path(path).resolve()) for name, path in paths.items()}
+    found |= {"levels": model.levels, "head": model.head.name, "learning_rate": base_rate(settings)}
     layers = {key: model.config[key] for key in architecture.parameters(model.name)}
     return {**{name: getattr(settings, name) for name in config.OPTIONS}, **found, **layers}
 
@@ -201,18 +222,15 @@ def _save(model: Model, path: Path) -> None:
         raise OSError(error.errno, said, str(path)) from error
 
 
-def _optimizer(settings: argparse.Namespace) -> Optimizer:
-    options = {} if settings.learning_rate is None else {"learning_rate": settings.learning_rate}
-    return OPTIMIZERS[settings.optimizer](**options, clip_norm=settings.clip_norm)
-
-
-def _last(history: History) -> dict[str, Any]:
-    """The figures of the last epoch, by names that say what they are; those of validation only if it was reached."""
+def _figures(history: History, best: int | None) -> dict[str, Any]:
+    """The figures of the last epoch, or of the best one, by names that say what they are; of validation if reached."""
     names = {
         **{"bits_per_dim": "train_bits_per_dim", "loss": "train_nats_per_image"},
         **{"val_bits_per_dim": "validation_bits_per_dim", "val_loss": "validation_nats_per_image"},
     }
-    return {name: history.history[key][-1] for key, name in names.items() if key in history.history}
+    epoch = {} if best is None else {"best_epoch": best + 1}
+    at = -1 if best is None else best
+    return epoch | {name: history.history[key][at] for key, name in names.items() if key in history.history}
 
 
 def _draw(model: Model, real: np.ndarray, path: Path, seed: int) -> None:

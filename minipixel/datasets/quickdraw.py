@@ -71,7 +71,8 @@ def load_from(
     for label, images in enumerate(drawings):
         train, test = Split(images, np.full(len(images), label, np.int64)).without_every(TEST)
         of_classes.append((*train.without_every(VALIDATION), test))
-    return Dataset("quickdraw", *map(_in_turn, zip(*of_classes, strict=True)), levels=256, classes=classes)
+    train, validation, test = map(_in_turn, zip(*of_classes, strict=True))
+    return Dataset("quickdraw", train, validation, test, levels=256, classes=classes)
 
 
 def decode_bitmaps(name: str, content: bytes) -> NDArray[np.uint8]:
