@@ -14,9 +14,9 @@ def oddness(model: Model, images: Any, condition: Any = None) -> np.ndarray:
     """How odd each picture is to a model: integers (N, H, W, C) -> float64 (N,), the larger the odder.
 
     It is -log p(x) less the length of the picture once zlib has compressed it, in nats: what a model of *these*
-    pictures needs beyond what a compressor of any pictures needs. Raw likelihood alone finds blank pictures least odd of all;
-    this finds blank ones and busy ones, and pictures of another data set. It has no meaning by itself: compare it
-    between pictures of one model. docs/results.md has what else was tried, `benchmarks/odd_pictures.py` measures it.
+    pictures needs beyond what a compressor of any pictures needs. Likelihood alone finds blank pictures least odd of
+    all; this finds blank and busy ones, and those of another data set. It has no meaning by itself: compare it between
+    pictures of one model. docs/results.md has what else was tried, `benchmarks/odd_pictures.py` measures it.
     Raises ValueError for images or conditions that the model does not describe.
     Source: Serra et al. 2020, "Input complexity and out-of-distribution detection with likelihood-based generative
     models", arXiv:1909.11480.

@@ -5,6 +5,7 @@ are done, and none of those that wait is begun; threads and settings are put bac
 """
 
 from collections.abc import Callable
+from itertools import takewhile
 
 import numpy as np
 
@@ -15,22 +16,27 @@ from minipixel.shards import Workers
 
 def gathered(shard: Callable[[slice], np.ndarray], N: int, size: int) -> np.ndarray:
     """The arrays of all shards of N images, one after the other."""
-    done: list[np.ndarray] = []
+    done: dict[int, np.ndarray] = {}
     _gather(done, shard, N, size)
-    return np.concatenate(done)
+    return np.concatenate([done[start] for start in sorted(done)])
 
 
 def drawn(shard: Callable[[slice], np.ndarray], N: int, size: int) -> np.ndarray:
-    """The same of images that are drawn: after Ctrl-C the InterruptedDrawing has those that are done."""
-    done: list[np.ndarray] = []
+    """The same of images that are drawn: after Ctrl-C the InterruptedDrawing has the first ones, those up to a gap."""
+    done: dict[int, np.ndarray] = {}
     try:
         _gather(done, shard, N, size)
     except KeyboardInterrupt:
-        raise InterruptedDrawing(done) from None
-    return np.concatenate(done)
+        raise InterruptedDrawing([done[start] for start in takewhile(done.__contains__, range(0, N, size))]) from None
+    return np.concatenate([done[start] for start in sorted(done)])
 
 
-def _gather(done: list[np.ndarray], shard: Callable[[slice], np.ndarray], N: int, size: int) -> None:
+def _gather(done: dict[int, np.ndarray], shard: Callable[[slice], np.ndarray], N: int, size: int) -> None:
+    """Put the array of each shard into `done`, by its first image."""
+
+    def keep(part: slice) -> None:
+        done[part.start] = shard(part)
+
     with shown(N, " images") as work, Workers() as workers, work.stopped_by_interrupt():
-        for array in workers.map(shard, N, size):
-            done += [array]
+        for _ in workers.map(keep, N, size):
+            pass
