@@ -232,5 +232,7 @@ def _step(
 ) -> tuple[float, float]:
     """One optimiser step on the mean loss of a batch; that loss, in nats per image, and the norm of its gradient."""
     optimizer.belongs_to(model)
+    for parameter in model.parameters():
+        parameter.grad = None  # its memory is free for the gradients of this step
     loss, gradients = value_and_gradients(model, Batch(batch, condition, None, draws), pool)
     return loss, take_step(model, optimizer, loss, gradients)
