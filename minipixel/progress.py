@@ -6,6 +6,7 @@ the end. `fit` has a bar of its own (training/callbacks/progress.py), so within 
 
 import contextlib
 import contextvars
+import signal
 import threading
 from collections.abc import Callable, Iterator
 
@@ -22,21 +23,39 @@ class Work:
         self._move, self._lock, self._stopped = move, threading.Lock(), False
 
     def advance(self, amount: float) -> None:
-        """So much more is done. Raises KeyboardInterrupt in a thread that works on what was interrupted in another."""
+        """So much more is done. Raises KeyboardInterrupt if the work is to end."""
         if self._stopped:
             raise KeyboardInterrupt
         if self._move is not None:
             with self._lock:
                 self._move(amount)
 
+    def stop(self) -> None:
+        """End it, in every thread, when next it advances."""
+        self._stopped = True
+
     @contextlib.contextmanager
     def stopped_by_interrupt(self) -> Iterator[None]:
-        """A Ctrl-C within this block ends the work of other threads, too, when next they advance."""
+        """Within this block a first Ctrl-C stops the work, a second one interrupts at once.
+
+        So it comes where work advances, not in the midst of starting a thread, nor where Python drops what is raised (a
+        destructor). Only the main thread hears of Ctrl-C, and where somebody else listens to it, it is theirs.
+        """
+        usual, here = signal.default_int_handler, threading.current_thread() is threading.main_thread()
+        if not here or signal.getsignal(signal.SIGINT) is not usual:
+            yield
+            return
+
+        def on_interrupt(number: int, frame: object) -> None:
+            self.stop()
+            signal.signal(signal.SIGINT, usual)
+
+        signal.signal(signal.SIGINT, on_interrupt)
         try:
             yield
-        except KeyboardInterrupt:
-            self._stopped = True
-            raise
+        finally:
+            signal.signal(signal.SIGINT, usual)
+        self.advance(0)
 
 
 _work: contextvars.ContextVar[Work | None] = contextvars.ContextVar("work", default=None)

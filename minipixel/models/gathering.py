@@ -33,10 +33,15 @@ def drawn(shard: Callable[[slice], np.ndarray], N: int, size: int) -> np.ndarray
 
 def _gather(done: dict[int, np.ndarray], shard: Callable[[slice], np.ndarray], N: int, size: int) -> None:
     """Put the array of each shard into `done`, by its first image."""
+    with shown(N, " images") as work, work.stopped_by_interrupt(), Workers() as workers:
 
-    def keep(part: slice) -> None:
-        done[part.start] = shard(part)
+        def keep(part: slice) -> None:
+            work.advance(0)
+            done[part.start] = shard(part)
 
-    with shown(N, " images") as work, Workers() as workers, work.stopped_by_interrupt():
-        for _ in workers.map(keep, N, size):
-            pass
+        try:
+            for _ in workers.map(keep, N, size):
+                pass
+        except KeyboardInterrupt:  # of one thread, or by somebody else's handler
+            work.stop()
+            raise
