@@ -12,7 +12,7 @@ def kept_maps(model, N=4):
     turn = int(table.forward[-1, 1])
     buffers = {id(b): b for line in table.code for b in line.touched()}.values()
     whole = [b for b in buffers if b.K == model.features and b.ring == 0]
-    return sum(b.first < turn <= b.last for b in whole)
+    return sum(b.first < turn and b.last >= turn for b in whole)
 
 
 @pytest.mark.parametrize("model", [mp.models.PixelCNN, mp.models.RowLSTM])
