@@ -140,11 +140,9 @@ def _component(parameters, pixel, channel, m, head):
     _, Q, M, temperature = head
     C, unit = len(pixel), 2.0 / (Q - 1)
     mean = np.float64(parameters[(1 + channel) * M + m])
-    if channel == 1:
-        mean += math.tanh(parameters[7 * M + m]) * (pixel[0] * unit - 1)
-    elif channel == 2:
-        mean += math.tanh(parameters[8 * M + m]) * (pixel[0] * unit - 1)
-        mean += math.tanh(parameters[9 * M + m]) * (pixel[1] * unit - 1)
+    first = 1 + 2 * C + channel * (channel - 1) // 2  # of the rows by which this channel follows those before it
+    for earlier in range(channel):
+        mean += math.tanh(parameters[(first + earlier) * M + m]) * (pixel[earlier] * unit - 1)
     log_scale = np.float64(parameters[(1 + C + channel) * M + m])
     return mean, math.exp(-max(log_scale, -7.0)) / temperature
 

@@ -26,10 +26,10 @@ NODES = [((1 + float(t)) / 2, float(w) / 2) for t, w in zip(*np.polynomial.legen
 
 @op(compiled=True)
 def logistic_mixture_log_prob(parameters, *, images, levels):
-    """log p of each sub-pixel given those before it: (..., M * (3 or 10)), integers (..., C) -> (..., C).
+    """log p of each sub-pixel given those before it: (..., rows * M), integers (..., C) -> (..., C).
 
-    A mixture of M logistics. The parameters are laid out as in `mixture_parts`; exp of the sum over channels is the
-    joint probability of the pixel.
+    A mixture of M logistics. The parameters are laid out as in `mixture_parts`, in `rows_of(C)` rows; exp of the sum
+    over channels is the joint probability of the pixel.
     """
     return _log_prob(parameters, images, levels, logistic_log_mass)
 
@@ -40,22 +40,38 @@ def normal_mixture_log_prob(parameters, *, images, levels):
     return _log_prob(parameters, images, levels, normal_log_mass)
 
 
-def mixture_parts(parameters, images, levels):
-    """Mixture logits (..., M), and of each channel means, log-scales: (..., C, M); coefficients (..., 0 or 3, M).
+def rows_of(C):
+    """How many rows of M parameters a pixel of C channels has: 3 if it is grey, 10 in colour."""
+    return 1 + 2 * C + C * (C - 1) // 2
 
-    Parameters (..., P) are rows of M: the logits, C of means, C of log-scales, and for C = 3 the coefficients before
-    their tanh. The means come back moved by what the pixel shows of its earlier channels, x in [-1, 1]:
-    m_G += c0 x_R, m_B += c1 x_R + c2 x_G.
+
+def coupled(C):
+    """The pairs of channels that coefficients join, as two arrays (C (C-1) / 2,): the later ones, the earlier ones.
+
+    In the order (1, 0), (2, 0), (2, 1), (3, 0) ..., which is that of tfp.distributions.PixelCNN, too.
+    """
+    return np.tril_indices(C, -1)
+
+
+def mixture_parts(parameters, images, levels):
+    """Mixture logits (..., M), of each channel means, log-scales: (..., C, M); coefficients (..., C (C-1) / 2, M).
+
+    Parameters (..., P) are rows of M: the logits, C of means, C of log-scales, and the coefficients before their tanh,
+    in the order of `coupled`. The means come back moved by what the pixel shows of its earlier channels, x in [-1, 1]:
+    m_1 += c_10 x_0, m_2 += c_20 x_0 + c_21 x_1, and so on.
     """
     xp = array_module(parameters)
     C = images.shape[-1]
-    rows = parameters.reshape(*images.shape[:-1], 3 if C == 1 else 10, -1)
+    rows = parameters.reshape(*images.shape[:-1], rows_of(C), -1)
     means, log_scales = rows[..., 1 : 1 + C, :], rows[..., 1 + C : 1 + 2 * C, :]
     c = xp.tanh(rows[..., 1 + 2 * C :, :])
-    if C == 3:
-        red, green = (_scaled(images[..., k, None], levels, parameters) for k in (0, 1))
-        moved = [c[..., 0, :] * red, c[..., 1, :] * red + c[..., 2, :] * green]
-        means = means + xp.stack([xp.zeros_like(moved[0]), *moved], axis=-2)
+    if C > 1:
+        x = _scaled(images[..., None], levels, parameters)
+        moved = [xp.zeros_like(c[..., 0, :])]
+        for later in range(1, C):
+            first = later * (later - 1) // 2  # of the coefficients by which this channel follows those before it
+            moved.append((c[..., first : first + later, :] * x[..., :later, :]).sum(axis=-2))
+        means = means + xp.stack(moved, axis=-2)
     return rows[..., 0, :], means, log_scales, c
 
 
@@ -160,10 +176,10 @@ def _log_prob(parameters, images, levels, log_mass_of):
         means_g = -mass_g * by_m * precision
         log_scales_g = -mass_g * (m * by_m + by_log_d) * (log_scales > LOG_SCALE_FLOOR)
         parts = [terms_g[..., :1, :], means_g, log_scales_g]
-        if C == 3:
-            red, green = (_scaled(images[..., k, None], levels, parameters) for k in (0, 1))
-            green_g, blue_g = means_g[..., 1, :], means_g[..., 2, :]
-            parts.append(xp.stack([green_g * red, blue_g * red, blue_g * green], axis=-2) * (1 - c * c))
+        if C > 1:
+            later, earlier = coupled(C)
+            x = _scaled(images[..., None], levels, parameters)
+            parts.append(means_g[..., later, :] * x[..., earlier, :] * (1 - c * c))
         return (xp.concatenate(parts, axis=-2).reshape(parameters.shape),)
 
     return xp.concatenate(log_p, axis=-1), vjp
