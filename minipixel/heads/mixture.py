@@ -28,7 +28,7 @@ class Mixture(Head):
 
     def __init__(self, C: int, Q: int, mixtures: int) -> None:
         self.Q = Q
-        rows = [0, *range(C), *range(C), *mixture.coupled(C)[0]]
+        rows = [0, *range(C), *range(C), *np.tril_indices(C, -1)[0]]
         self.groups = np.repeat(rows, mixtures)
 
     @staticmethod

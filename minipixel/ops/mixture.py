@@ -45,20 +45,12 @@ def rows_of(C):
     return 1 + 2 * C + C * (C - 1) // 2
 
 
-def coupled(C):
-    """The pairs of channels that coefficients join, as two arrays (C (C-1) / 2,): the later ones, the earlier ones.
-
-    In the order (1, 0), (2, 0), (2, 1), (3, 0) ..., which is that of tfp.distributions.PixelCNN, too.
-    """
-    return np.tril_indices(C, -1)
-
-
 def mixture_parts(parameters, images, levels):
     """Mixture logits (..., M), of each channel means, log-scales: (..., C, M); coefficients (..., C (C-1) / 2, M).
 
     Parameters (..., P) are rows of M: the logits, C of means, C of log-scales, and the coefficients before their tanh,
-    in the order of `coupled`. The means come back moved by what the pixel shows of its earlier channels, x in [-1, 1]:
-    m_1 += c_10 x_0, m_2 += c_20 x_0 + c_21 x_1, and so on.
+    in the order c_10, c_20, c_21, c_30 ... of tfp.distributions.PixelCNN. The means come back moved by what
+    the pixel shows of its earlier channels, x in [-1, 1]: m_1 += c_10 x_0, m_2 += c_20 x_0 + c_21 x_1 ...
     """
     xp = array_module(parameters)
     C = images.shape[-1]
@@ -68,9 +60,8 @@ def mixture_parts(parameters, images, levels):
     if C > 1:
         x = _scaled(images[..., None], levels, parameters)
         moved = [xp.zeros_like(c[..., 0, :])]
-        for later in range(1, C):
-            first = later * (later - 1) // 2  # of the coefficients by which this channel follows those before it
-            moved.append((c[..., first : first + later, :] * x[..., :later, :]).sum(axis=-2))
+        for later, of_later in _followed(C):
+            moved.append((c[..., of_later, :] * x[..., :later, :]).sum(axis=-2))
         means = means + xp.stack(moved, axis=-2)
     return rows[..., 0, :], means, log_scales, c
 
@@ -176,10 +167,9 @@ def _log_prob(parameters, images, levels, log_mass_of):
         means_g = -mass_g * by_m * precision
         log_scales_g = -mass_g * (m * by_m + by_log_d) * (log_scales > LOG_SCALE_FLOOR)
         parts = [terms_g[..., :1, :], means_g, log_scales_g]
-        if C > 1:
-            later, earlier = coupled(C)
-            x = _scaled(images[..., None], levels, parameters)
-            parts.append(means_g[..., later, :] * x[..., earlier, :] * (1 - c * c))
+        x = _scaled(images[..., None], levels, parameters)
+        for later, rows in _followed(C):
+            parts.append(means_g[..., later : later + 1, :] * x[..., :later, :] * (1 - c[..., rows, :] ** 2))
         return (xp.concatenate(parts, axis=-2).reshape(parameters.shape),)
 
     return xp.concatenate(log_p, axis=-1), vjp
@@ -195,6 +185,11 @@ def _log_normalise(scores):
     scores = scores - highest
     log_total = xp.log(xp.exp(scores).sum(axis=-1, keepdims=True))
     return scores - log_total, highest + log_total
+
+
+def _followed(C):
+    """Of each channel but the first: its number, and where the coefficients stand by which it follows those before."""
+    return [(later, slice(later * (later - 1) // 2, later * (later + 1) // 2)) for later in range(1, C)]
 
 
 def _scaled(images, levels, like):
