@@ -35,7 +35,8 @@ def causality(
 ) -> Any:
     """The dependency matrix; what one output sees, a map for each channel; how much of its past each sees -> Figure.
 
-    More than MAPS channels stand in one map, side by side. `order` (H, W, C), boolean `dependencies` (rows, S) for `outputs` (rows,), places in raster order.
+    More than MAPS channels stand in one map, side by side. `order` (H, W, C), boolean `dependencies` (rows, S) for
+    `outputs` (rows,), places in raster order.
     """
     if not len(outputs):
         raise ValueError(

@@ -28,7 +28,13 @@ ROOM = 10 * BLOCK
 def logistic_mixture_log_prob(parameters, *, images, levels):
     """The override of `ops.logistic_mixture_log_prob`: 3.8 times faster (benchmarks/compiled.py)."""
     C, P, dtype = images.shape[-1], parameters.shape[-1], parameters.dtype
-    if not C or not P or P % (1 + 2 * C + C * (C - 1) // 2) or images.shape[:-1] != parameters.shape[:-1] or images.dtype.kind not in "biu":
+    if (
+        not C
+        or not P
+        or P % (1 + 2 * C + C * (C - 1) // 2)
+        or images.shape[:-1] != parameters.shape[:-1]
+        or images.dtype.kind not in "biu"
+    ):
         return None
     x = parameters.reshape(-1, P)
     q = np.ascontiguousarray(images, np.int32).reshape(-1, C)
@@ -77,10 +83,11 @@ def _compute(x, q, highest, units, first, rooms):
             _lay(x, first, (1 + c) * K + k, w, MEAN)
             _lay(x, first, (1 + C + c) * K + k, w, LOG_SCALE)
             _lay_bin(q, c, highest, units[0], first, w)
+        for i in range(len(coefficients)):
+            _lay(x, first, (1 + 2 * C + i) * K + k, coefficients[i, k], 0)
         i = 0
         for later in range(1, C):
             for earlier in range(later):
-                _lay(x, first, (1 + 2 * C + i) * K + k, coefficients[i, k], 0)
                 _move(components[later, k], coefficients[i, k], components[earlier, k])
                 i += 1
         for c in range(C):

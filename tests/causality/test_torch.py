@@ -139,7 +139,9 @@ def test_any_number_of_channels(C):
     mp.assert_causal(Colours(earlier, Q=3), (C, 4, 6))
     late = earlier.copy()
     late[0, C - 1] = 1
-    with pytest.raises(mp.CausalityError, match=rf"\(0, 0\) channel 0 depends on \(0, 0\) channel {C - 1}.*colour mask"):
+    with pytest.raises(
+        mp.CausalityError, match=rf"\(0, 0\) channel 0 depends on \(0, 0\) channel {C - 1}.*colour mask"
+    ):
         mp.assert_causal(Colours(late, Q=3), (C, 4, 6))
 
     class Flat(nn.Module):
@@ -154,7 +156,9 @@ def test_any_number_of_channels(C):
     mp.assert_causal(Flat(earlier, blocks=True), (C, 4, 6))
     mp.assert_causal(Flat(earlier, blocks=False), (C, 4, 6), groups=np.tile(np.arange(C), 4))
     assert not mp.check_causality(Flat(earlier, blocks=False), (C, 4, 6)).ok  # blocks it is not
-    with pytest.raises(ValueError, match=r"^output: got 7 channels, wanted a number that . colours share evenly; pass g"):
+    with pytest.raises(
+        ValueError, match=r"^output: got 7 channels, wanted a number that . colours share evenly; pass g"
+    ):
         mp.check_causality(nn.Conv2d(C, 7, 1), (C, 4, 6))
 
 

@@ -3,6 +3,9 @@
 The table (tests/model_table.py) tries 1 to 4 channels; here are 5, 17 and 64, and what is refused.
 """
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from model_table import SMALL, WIDE, Case, shaken
@@ -95,7 +98,10 @@ def test_no_channel_is_blind(C):
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (lambda: M.PixelCNN((4, 4, 17), 2, hidden=8), r"hidden: got 8, wanted .* for each of the 17 channels; say hidden=17"),
+        (
+            lambda: M.PixelCNN((4, 4, 17), 2, hidden=8),
+            r"hidden: got 8, wanted .* for each of the 17 channels; say hidden=17",
+        ),
         (lambda: M.PixelCNN((4, 4, 17), 2, head_width=9), r"head_width: got 9, wanted a whole number in 17\.\."),
         (lambda: M.GatedPixelCNN((4, 4, 40), 2), r"filters: got 32, wanted .*; say filters=40, or more"),
         (lambda: M.RowLSTM((4, 4, 17), 2), r"hidden: got 16, wanted"),
@@ -192,3 +198,18 @@ def test_a_wide_model_sees_all_colours(name):
     """RGBA: alpha sees red, green and blue of its own pixel."""
     report = mp.check_causality(Case(name, (2, 2, 4), 2, "bernoulli").model(**WIDE[name]))
     assert report.ok and len(report.blind) == 0, str(report)
+
+
+def test_the_page(tmp_path, monkeypatch, capsys):
+    """docs/channels.md, all blocks in turn, with the lines that it says are printed."""
+    page = Path(mp.__file__).parents[1] / "docs" / "channels.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in blocks:
+        exec(compile(block, str(page), "exec"), names)
+    said = capsys.readouterr().out
+    first, second = -names["model"].log_prob_map(names["images"]).mean(axis=(0, 1, 2))
+    assert second < 0.8 * first and (tmp_path / "phases.png").exists()
+    assert "hidden: got 16, wanted a whole number in 17..65536" in said and "say hidden=17, or more" in said
+    assert "LogisticMixture(105 parameters a pixel of 5 channels)" in said
