@@ -8,18 +8,15 @@ row by row, and there are fewer images abreast than `columns` says.
 """
 
 import io
-import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from minipixel import tiles
+
 INK, OPEN, SHUT, CENTRE = "#20262e", "#2f6f9f", "#f1efe9", "#d9822b"
-BETWEEN = 0.85
-"""The grey between the images of a mosaic."""
-CHEQUERED = 0.78, 0.97
-"""The two greys under an image with an alpha channel."""
 
 
 def figure(width: float, height: float) -> Any:
@@ -43,18 +40,18 @@ def png(figure: Any) -> bytes:
 
 def mosaic(images: np.ndarray, levels: int, *, columns: int = 10) -> np.ndarray:
     """Images row by row, a gap between them, as one: integers (N, H, W, C) in 0..Q-1 -> (height, width, 3) in 0..1."""
-    return _mosaic(_colours(images, levels), _abreast(columns, images.shape[3]))
+    return tiles.side_by_side(tiles.colours(images, levels), tiles.abreast(columns, images.shape[3]))
 
 
 def image_grid(images: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:
     """Images row by row: integers (N, H, W, C) in 0..Q-1 -> Figure."""
-    return _grids([("", _colours(images, levels))], columns, _abreast(columns, images.shape[3]), title)
+    return _grids([("", tiles.colours(images, levels))], columns, tiles.abreast(columns, images.shape[3]), title)
 
 
 def sample_grid(real: np.ndarray, generated: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:
     """Real images in the top row, generated ones below: integers (N, H, W, C) in 0..Q-1 -> Figure."""
-    abreast = _abreast(columns, real.shape[3])
-    parts = [("real", _colours(real[:abreast], levels)), ("generated", _colours(generated, levels))]
+    abreast = tiles.abreast(columns, real.shape[3])
+    parts = [("real", tiles.colours(real[:abreast], levels)), ("generated", tiles.colours(generated, levels))]
     return _grids(parts, columns, abreast, title)
 
 
@@ -68,20 +65,20 @@ def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarr
     from matplotlib.colors import to_rgb
 
     known, times, C = np.broadcast_to(known, images.shape[:3]).astype(int), len(completions), images.shape[3]
-    columns = min(_abreast(10, C), len(images))
-    real = _colours(images, levels)
-    if not _in_one_picture(C):
-        known = _group(np.broadcast_to(known[..., None], images.shape), -1)
+    columns = min(tiles.abreast(10, C), len(images))
+    real = tiles.colours(images, levels)
+    if not tiles.in_one_picture(C):
+        known = tiles.group(np.broadcast_to(known[..., None], images.shape), -1)
     given = np.where(known[..., None] == 0, to_rgb(OPEN), real)
     bands = [slice(first, first + columns) for first in range(0, len(images), columns)]
     parts, seams = [], []
     for band in bands:
         here = completions[:, band]
-        blank = np.full((-here.shape[1] % columns, *real.shape[1:]), BETWEEN)  # fills the last band's rows
-        drawn = [np.concatenate([_colours(one, levels), blank]) for one in here]
+        blank = np.full((-here.shape[1] % columns, *real.shape[1:]), tiles.BETWEEN)  # fills the last band's rows
+        drawn = [np.concatenate([tiles.colours(one, levels), blank]) for one in here]
         parts += [("known", given[band]), ("completed", np.concatenate(drawn)), ("real", real[band])]
         fills = np.zeros(blank.shape[:3], int)
-        seams.append(_seams(np.concatenate([np.concatenate([known[band], fills])] * times), columns))
+        seams.append(tiles.seams(np.concatenate([np.concatenate([known[band], fills])] * times), columns))
     fig = _grids(parts, min(10, len(images)), columns, "")
     for ax, lines in zip(fig.axes[1::3], seams, strict=True):
         ax.add_collection(LineCollection(lines, colors=OPEN, linewidths=1))
@@ -199,48 +196,9 @@ def clock(maps: Mapping[str, np.ndarray], limits: Mapping[str, np.ndarray] | Non
     return fig
 
 
-def _colours(images: np.ndarray, levels: int) -> np.ndarray:
-    """Integers (N, H, W, C) in 0..Q-1 -> colours in 0..1, (N, H, W, 3); larger where channels are shown one by one."""
-    x, C = images / (levels - 1), images.shape[3]
-    if not _in_one_picture(C):
-        x = _group(x, BETWEEN)[..., None]
-    elif C == 4:
-        square = max(1, images.shape[1] // 8)
-        r, c = np.indices(images.shape[1:3]) // square
-        under = np.where((r + c) % 2, *CHEQUERED)[..., None]
-        x = under + x[..., 3:] * (x[..., :3] - under)
-    return np.broadcast_to(x, (*x.shape[:3], 3))
-
-
-def _in_one_picture(C: int) -> bool:
-    """Whether C channels are one picture: grey, in colour, or in colour with alpha."""
-    return C in (1, 3, 4)
-
-
-def _group(channels: np.ndarray, between: Any) -> np.ndarray:
-    """The channels of each image as pictures row by row, a gap between them and around: (N, H, W, C) -> (N, h, w)."""
-    N, H, W, C = channels.shape
-    across = _across(C)
-    group = np.full((N, -(-C // across) * (H + 1) + 1, across * (W + 1) + 1), between, channels.dtype)
-    for channel in range(C):
-        r, c = channel // across * (H + 1) + 1, channel % across * (W + 1) + 1
-        group[:, r : r + H, c : c + W] = channels[..., channel]
-    return group
-
-
-def _across(C: int) -> int:
-    """How many of C channels stand side by side in the group of an image."""
-    return 1 if _in_one_picture(C) else math.ceil(math.sqrt(C))
-
-
-def _abreast(columns: int, C: int) -> int:
-    """How many images of C channels stand side by side, where there would be `columns` if each were one picture."""
-    return math.ceil(columns / math.sqrt(_across(C)))
-
-
 def _grids(parts: list[tuple[str, np.ndarray]], columns: int, abreast: int, title: str) -> Any:
     """Mosaics of colours (N, H, W, 3), each with its name at its left, one below the other, as wide as `columns`."""
-    mosaics = [(name, _mosaic(colours, abreast)) for name, colours in parts if len(colours)]
+    mosaics = [(name, tiles.side_by_side(colours, abreast)) for name, colours in parts if len(colours)]
     heights = [mosaic.shape[0] / mosaic.shape[1] for _, mosaic in mosaics]
     width = min(6.6, 1.1 * columns)
     fig = figure(width + 0.7, width * sum(heights) + 0.12 * len(parts) + (0.35 if title else 0.1))
@@ -254,32 +212,3 @@ def _grids(parts: list[tuple[str, np.ndarray]], columns: int, abreast: int, titl
     if title:
         fig.suptitle(title, fontsize=11, color=INK)
     return fig
-
-
-def _mosaic(colours: np.ndarray, columns: int) -> np.ndarray:
-    """Images side by side, a gap between them: colours in 0..1, (N, H, W, 3) -> (height, width, 3)."""
-    N, H, W, _ = colours.shape
-    bottom, right = _corner(-(-N // columns) * columns - 1, columns, H, W)
-    mosaic = np.full((bottom + H, right + W, 3), BETWEEN)
-    for n, image in enumerate(colours):
-        r, c = _corner(n, columns, H, W)
-        mosaic[r : r + H, c : c + W] = image
-    return mosaic
-
-
-def _corner(n: int, columns: int, H: int, W: int) -> tuple[int, int]:
-    """Where in a mosaic the upper left pixel of image n stands: its row and column."""
-    gap = max(1, H // 12)
-    return n // columns * (H + gap), n % columns * (W + gap)
-
-
-def _seams(known: np.ndarray, columns: int) -> list[np.ndarray]:
-    """The lines between known (1) and unknown (0) pixels of a mosaic: integers (N, H, W) -> pairs of points (x, y)."""
-    lines = []
-    for n, here in enumerate(known):
-        y, x = _corner(n, columns, *here.shape)
-        for r, c in np.argwhere(here[1:] + here[:-1] == 1):
-            lines.append(np.array([[x + c - 0.5, y + r + 0.5], [x + c + 0.5, y + r + 0.5]]))
-        for r, c in np.argwhere(here[:, 1:] + here[:, :-1] == 1):
-            lines.append(np.array([[x + c + 0.5, y + r - 0.5], [x + c + 0.5, y + r + 0.5]]))
-    return lines

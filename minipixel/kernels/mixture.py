@@ -28,13 +28,8 @@ ROOM = 10 * BLOCK
 def logistic_mixture_log_prob(parameters, *, images, levels):
     """The override of `ops.logistic_mixture_log_prob`: 3.8 times faster (benchmarks/compiled.py)."""
     C, P, dtype = images.shape[-1], parameters.shape[-1], parameters.dtype
-    if (
-        not C
-        or not P
-        or P % (1 + 2 * C + C * (C - 1) // 2)
-        or images.shape[:-1] != parameters.shape[:-1]
-        or images.dtype.kind not in "biu"
-    ):
+    rows = 1 + 2 * C + C * (C - 1) // 2
+    if not C or not P or P % rows or images.shape[:-1] != parameters.shape[:-1] or images.dtype.kind not in "biu":
         return None
     x = parameters.reshape(-1, P)
     q = np.ascontiguousarray(images, np.int32).reshape(-1, C)
