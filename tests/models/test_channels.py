@@ -158,9 +158,9 @@ def test_pictures_of_pil(mode, C):
 @pytest.mark.parametrize("C", [2, 4, 5])
 def test_fit_and_go_on_to_the_same_bits(C, tmp_path):
     """Training of images of two phases, or of codes; stopped after three epochs, and resumed."""
-    images = RNG.integers(0, 2, (160, 4, 4, C), dtype=np.uint8)
+    images = np.random.default_rng(C).integers(0, 2, (160, 4, 4, C), dtype=np.uint8)
     images[..., 1] = 1 - images[..., 0]  # what the second channel is, the first one says
-    whole, stopped, resumed = (M.GatedPixelCNN((4, 4, C), 2, filters=12, layers=2) for _ in range(3))
+    whole, stopped, resumed = (M.PixelCNN((4, 4, C), 2, hidden=16, blocks=1) for _ in range(3))
     options = {"batch_size": 8, "progress": False}
     history = mp.fit(whole, images, epochs=20, optimizer=mp.optim.Adam(0.02), **options)
     assert history.history["loss"][-1] < history.history["loss"][0]
