@@ -81,6 +81,17 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return np.asarray(_Lease(block, free, shape, dtype))
 
 
+def copied_for_now(array: np.ndarray) -> np.ndarray:
+    """A copy that is let go of soon: in the largest free block, one that was for feature maps, say."""
+    blocks: Blocks = getattr(_local, "blocks", None) or {}
+    for size in sorted(list(blocks), reverse=True):
+        if size >= array.nbytes and blocks[size]:
+            there = empty((size,), np.uint8)[: array.nbytes].view(array.dtype).reshape(array.shape)
+            there[...] = array
+            return there
+    return array.copy()
+
+
 def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """An array of zeros, from the same memory."""
     array = empty(shape, dtype)

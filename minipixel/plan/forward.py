@@ -92,7 +92,7 @@ class Forward:
         elif plain and not own:
             multiply(*products.pop(0), True)
         elif everywhere:
-            move(*everywhere, 0)
+            move(everywhere[0], everywhere[1], 0)
             maps.remove(everywhere)
         else:
             emit("ZERO", None, y)
