@@ -15,8 +15,21 @@ from minipixel.datasets.transforms import binarize, quantize
 from minipixel.spelling import did_you_mean, spelled
 
 __all__ = [
-    *("DATASETS", "Dataset", "Split", "binarize", "crop", "flip", "from_arrays", "from_folder", "in_turn", "load"),
-    *("quantize", "read_picture", "read_png", "save_pictures", "shift"),
+    "DATASETS",
+    "Dataset",
+    "Split",
+    "binarize",
+    "crop",
+    "flip",
+    "from_arrays",
+    "from_folder",
+    "in_turn",
+    "load",
+    "quantize",
+    "read_picture",
+    "read_png",
+    "save_pictures",
+    "shift",
 ]
 
 DATASETS: dict[str, Callable[..., Dataset]] = {

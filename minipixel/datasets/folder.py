@@ -93,7 +93,8 @@ def read_folder(path: Folder, preparation: Preparation, split: float, key: bytes
     """The same, of arguments that were checked, and with the key of the hash."""
     folder = Path(path).expanduser()
     bad: dict[str, str] = {}
-    found = [file for file in _progress(_walked(folder), "reading") if (file := _looked_at(file, bad, strict))]
+    looked_at = (_looked_at(file, bad, strict) for file in _progress(_walked(folder), "reading"))
+    found = [file for file in looked_at if file is not None]
     if not found and not bad:
         raise ValueError(f"{visible(folder)}: got a folder without pictures, wanted PNG, JPEG, GIF, BMP, WebP or TIFF")
     found.sort(key=lambda file: (place_of(file.digest, key), file.digest, file.name))
@@ -139,7 +140,7 @@ def _walked(folder: Path) -> Iterator[_File]:
     while waiting:
         place, name = waiting.pop()
         try:
-            status = os.stat(place)
+            status = Path(place).stat()
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
@@ -170,7 +171,7 @@ def _hidden(name: str) -> bool:
 
 def _looked_at(file: _File, bad: dict[str, str], strict: bool) -> _File | None:
     """The file with the digest of its content; None for what is no picture, or cannot be read, which is noted."""
-    claims = os.path.splitext(file.path)[1].lower() in PICTURES
+    claims = Path(file.path).suffix.lower() in PICTURES
     try:
         opened, size = open_regular(file.path, 1 << 62)
         with opened:
@@ -263,4 +264,4 @@ def _progress(things: Any, what: str) -> Any:
     quiet = not console.stderr.isatty()
     return tqdm(
         things, what, file=console.stderr, disable=quiet, leave=False, delay=1, unit=" pictures", dynamic_ncols=True
-    )  # type: ignore[arg-type]
+    )

@@ -71,12 +71,16 @@ def check_preparation(size: Any, channels: Any, levels: Any, crop: Any, backgrou
     if channels is not None and channels not in CHANNELS:
         raise ValueError(f"channels: got {short(channels)}, wanted 1 (grey), 3 (colours), 4 (with alpha), or None")
     return Preparation(
-        None if size is None else (check_count("size", sizes[0], 1, MAX_SIDE), check_count("size", sizes[1], 1, MAX_SIDE)),
+        None if size is None else (_side(sizes[0]), _side(sizes[1])),
         None if channels is None else int(channels),
         check_count("levels", levels, 2, MAX_LEVELS),
         check_choice("crop", crop, CROPS),
         None if background is None else as_colour(background),
     )  # fmt: skip
+
+
+def _side(size: Any) -> int:
+    return check_count("size", size, 1, MAX_SIDE)
 
 
 def as_colour(background: Any) -> tuple[int, int, int]:
@@ -152,8 +156,8 @@ def with_channels(pixels: Pixels, channels: int, opaque: int) -> Pixels:
 def to_levels(pixels: Pixels, levels: int) -> Pixels:
     """Of uint8 in 0..255 or uint16 in 0..65535, `levels` levels: uint8, or uint16 for more than 256 of them.
 
-    Up to 256 levels are cut evenly from 8 bits, as `quantize` does it, to which 16 bits are rounded; more are cut evenly
-    from 16 bits, to which 8 bits are stretched.
+    Up to 256 levels are cut evenly from 8 bits, as `quantize` does it, to which 16 bits are rounded; more are cut
+    evenly from 16 bits, to which 8 bits are stretched.
     """
     if levels > 256:
         wide = pixels if pixels.dtype == np.uint16 else pixels * np.uint16(257)
