@@ -42,7 +42,7 @@ show(mp.plots.sample_grid(binary_test, binary.sample(20, rng=SEED), 2, title="Th
 
 # %% [markdown]
 # ## Now all 17 levels
-# Other digits are watched on the way, the test digits at the end. Two tables of lesson 01 are the mark to beat. One knows
+# Others are watched on the way, the test digits at the end. Two tables of lesson 01 are the mark to beat. One knows
 # where a pixel is; the other also knows its left and its upper neighbour, in five bands of levels.
 
 
