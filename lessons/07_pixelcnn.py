@@ -20,8 +20,7 @@ SEED = int(os.environ.get("MINIPIXEL_SEED", "0"))  # of all that is trained and 
 EPOCHS = 2 if os.environ.get("MINIPIXEL_QUICK") == "1" else 18
 
 ds = mp.datasets.load("digits")
-train, held_out, test = ds.train.images, ds.validation.images, ds.test.images
-(H, W, C), Q = ds.image_shape, ds.levels
+train, test, (H, W, C), Q = ds.train.images, ds.test.images, ds.image_shape, ds.levels
 model = mp.models.PixelCNN((H, W, C), Q, hidden=32, blocks=5, rng=SEED)
 print(model.summary())
 
@@ -35,19 +34,16 @@ print(model.summary())
 # With two levels one logit a pixel is enough. We threshold the digits and train.
 
 # %%
-binary_train, binary_held_out, binary_test = (
-    mp.datasets.binarize(images, Q, "threshold") for images in (train, held_out, test)
-)
+binary_train, binary_test = (mp.datasets.binarize(images, Q, "threshold") for images in (train, test))
 binary = mp.models.PixelCNN((H, W, C), 2, hidden=16, blocks=4, rng=SEED)
-mp.fit(binary, binary_train, validation=binary_held_out, epochs=EPOCHS, rng=SEED)
+mp.fit(binary, binary_train, epochs=EPOCHS, rng=SEED)
 print(f"binary digits: {binary.bits_per_dim(binary_test):.3f} bits/dim; a fair coin costs 1")
 show(mp.plots.sample_grid(binary_test, binary.sample(20, rng=SEED), 2, title="Thresholded digits"), "07_binary")
 
 # %% [markdown]
 # ## Now all 17 levels
-# The validation digits are watched on the way; the test digits are looked at once, at the end. Two tables of lesson 01
-# are the mark to beat. One knows where a pixel is; the other also knows its left and its upper neighbour, in five bands
-# of levels.
+# Others are watched on the way, the test digits at the end. Two tables of lesson 01 are the mark to beat. One knows
+# where a pixel is; the other also knows its left and its upper neighbour, in five bands of levels.
 
 
 # %%
@@ -64,7 +60,7 @@ def place_left_above(images):
     return np.arange(H * W).reshape(H, W) * 25 + bands[:, 1:, :-1] * 5 + bands[:, :-1, 1:]
 
 
-history = mp.fit(model, train, validation=held_out, epochs=EPOCHS, rng=SEED)
+history = mp.fit(model, train, validation=ds.validation.images, epochs=EPOCHS, rng=SEED)
 scores = {"by position": table_bits(lambda images: place_left_above(images) // 25)}
 scores |= {"by position, left and above": table_bits(place_left_above), "PixelCNN": model.bits_per_dim(test)}
 figure = history.plot()

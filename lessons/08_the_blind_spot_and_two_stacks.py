@@ -175,9 +175,8 @@ show(figure, "08_training")
 
 # %% [markdown]
 # Not much. Ten epochs with seeds 0, 1 and 2 gave PixelCNN 1.911, 1.900, 1.879 bits/dim and the two stacks 1.895, 1.896,
-# 1.910: ahead twice of three times, by no more than a seed changes, and they took about a third longer. Among 8x8
-# pixels PixelCNN misses 6% of the pairs, and hardly needs them. On 32x32 photographs the paper has 3.14 and 3.03 (table
-# 1).
+# 1.910: ahead twice in three, by no more than a seed changes, and they took about a third longer. Among 8x8 pixels
+# PixelCNN misses 6% of the pairs, and hardly needs them. On 32x32 photographs the paper has 3.14 and 3.03 (table 1).
 #
 # ## What you should see
 

@@ -73,6 +73,8 @@ def settings_file(arguments: argparse.Namespace) -> Path | None:
     if getattr(arguments, "resume", None) is not None:
         if arguments.out is not None:
             raise ValueError("--out: got a folder with --resume, wanted none; a run goes on in its own")
+        if getattr(arguments, "from") is not None:
+            raise ValueError("--from: got a model with --resume, wanted none; a run goes on with its own weights")
         return Path(arguments.resume) / "config.toml"
     return None
 
@@ -109,8 +111,10 @@ def _run(settings: argparse.Namespace) -> int:
         take_weights(model, source)
     with RunFolder(settings.out, settings.default_out, settings.resume) as folder:
         now = made_with(ds)
-        if source is not None:
-            now["from_sha256"] = settings.made_with["from_sha256"] if resumed else digest(source)
+        if source is not None and not resumed:
+            now["from_sha256"] = digest(source)
+        elif "from_sha256" in settings.made_with:  # the file may be another one by now; it is no longer needed
+            now["from_sha256"] = settings.made_with["from_sha256"]
         folder.explain(_in_full(settings, model), now)
         watchers = _watchers(settings, folder)
         if source is None and not resumed:
