@@ -32,8 +32,8 @@ def read_npz(
 ) -> dict[str, NDArray[Any]]:
     """Read the named arrays of an npz file into memory: writable, in C order, in the machine's byte order.
 
-    Those that are `optional` are left out where there are none. Raises FormatError if the file is damaged, lacks a name, or holds more than `max_bytes`; FileNotFoundError if there
-    is no such file.
+    Those that are `optional` are left out where there are none. Raises FormatError if the file is damaged, lacks a
+    name, or holds more than `max_bytes`; FileNotFoundError if there is no such file.
     """
     return decode_npz(str(path), read_content(path, max_bytes), *names, optional=optional, max_bytes=max_bytes)
 
