@@ -100,10 +100,8 @@ def _decoded(name: str, content: bytes, kind: str) -> tuple[Pixels, int]:
             return _png_of_16_bits(png), _turns(image)
         image.load()
         _check_size(name, image.size)
-        if kind == "PNG" and image.mode == "P" and image.getextrema()[1] >= png.colours:
-            raise FormatError(
-                f"{name}: has a pixel of colour {image.getextrema()[1]}, expected 0..{png.colours - 1}, as its palette"
-            )
+        if kind == "PNG" and image.mode == "P" and (highest := int(np.asarray(image.getextrema())[1])) >= png.colours:
+            raise FormatError(f"{name}: has a pixel of colour {highest}, expected 0..{png.colours - 1}, as its palette")
         if depth == 16 and kind == "TIFF" and image.mode in _PLAIN:
             raise FormatError(f"{name}: has colours of 16 bits in TIFF, of which Pillow keeps 8, expected PNG for them")
         return _numbers(name, image, depth), _turns(image)
