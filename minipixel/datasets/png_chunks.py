@@ -47,7 +47,7 @@ class Png:
     @property
     def file(self) -> bytes:
         """A file of these chunks alone: no text, colour profiles or further frames for Pillow to read."""
-        parts = [SIGNATURE]
+        parts: list[bytes | memoryview] = [SIGNATURE]
         for kind, data in self.chunks:
             parts += [len(data).to_bytes(4, "big"), kind, data, zlib.crc32(data, zlib.crc32(kind)).to_bytes(4, "big")]
         return b"".join(parts)
