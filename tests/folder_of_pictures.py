@@ -15,7 +15,7 @@ def smooth(rng, size, shade):
 
 
 def make_folder(path, count=300, rng=0):
-    """Fill a folder with subfolders `sea`, dark, and `sky`, bright; two of its files are broken, one is a patchwork of colours."""
+    """Fill a folder with subfolders `sea`, dark, and `sky`, bright; two are broken, one is a patchwork of colours."""
     rng = np.random.default_rng(rng)
     for name in ("sea", "sky", ".hidden"):
         (path / name).mkdir(parents=True)
@@ -42,7 +42,9 @@ def make_folder(path, count=300, rng=0):
         else:
             turned = Image.Exif()
             turned[0x0112] = 6  # the camera lay on its side
-            Image.fromarray(np.ascontiguousarray(np.rot90(pixels))).save(stem.with_suffix(".JPG"), exif=turned, quality=92)
+            Image.fromarray(np.ascontiguousarray(np.rot90(pixels))).save(
+                stem.with_suffix(".JPG"), exif=turned, quality=92
+            )
     (path / "sea" / "broken.png").write_bytes((path / "sky" / "001.png").read_bytes()[:60])
     (path / "sky" / "broken.jpg").write_bytes(b"\xff\xd8\xff and no more")
     blocks = rng.choice(np.uint8([0, 255]), (4, 4, 3))
