@@ -41,6 +41,9 @@ OPTIONS: dict[str, type | tuple[str, ...]] = {
     "optimizer": tuple(OPTIMIZERS),
     "learning_rate": float,
     "clip_norm": float,
+    "weight_decay": float,
+    "trainable": list,
+    "sample_weight": str,
     "ema": float,
     "head": tuple(HEADS),
     "mixtures": int,
@@ -55,7 +58,7 @@ OPTIONS: dict[str, type | tuple[str, ...]] = {
 MADE_WITH = ("minipixel", "python", "numpy", "scipy", "numba", "kernels", "machine", "data_sha256")
 """What a run depends on besides its settings: the table [made_with] at the end of its config.toml."""
 
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", list: "a list of texts"}
 
 
 def write(settings: Mapping[str, Any], made_with: Mapping[str, str], remarks: Sequence[str]) -> str:
@@ -112,7 +115,7 @@ def _checked(path: str, name: str, value: Any) -> Any:
         raise FormatError(f"{path}: {name}: got {value!r:.60}, expected {wanted}")
     if any(isinstance(number, (int, float)) and not abs(number) < MOST for number in numbers):
         raise FormatError(f"{path}: {name}: got {value!r:.60}, expected {wanted} below 2**63")
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(value) if isinstance(value, list) and kind is not list else value
 
 
 @functools.cache
@@ -122,6 +125,8 @@ def _of_models() -> tuple[str, ...]:
 
 
 def _is(value: Any, kind: type) -> bool:
+    if kind is list:
+        return isinstance(value, list) and 0 < len(value) <= MOST_NUMBERS and all(_is(item, str) for item in value)
     return isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool)
 
 

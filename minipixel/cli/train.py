@@ -15,9 +15,11 @@ from minipixel.cli import architecture, config
 from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
 from minipixel.cli.notes import note, say
 from minipixel.cli.run_folder import RunFolder, files, made_with, repeat_command
+from minipixel.datasets.npy import read_npy
 from minipixel.errors import NonFiniteError
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
+from minipixel.models.checks import check_weights
 from minipixel.optim import OPTIMIZERS, Optimizer
 from minipixel.training import (
     EMA,
@@ -42,7 +44,8 @@ def demo(arguments: argparse.Namespace) -> int:
         **{"model": "pixelcnn", "data": "digits", "root": None, "levels": None, "binarize": "static", "head": None},
         "mixtures": 5,
         **{"hidden": 32, "blocks": 5, "conditional": False, "batch_size": 64},
-        **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "ema": None},
+        **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "weight_decay": None, "ema": None},
+        **{"trainable": None, "sample_weight": None},
         **{
             "resume": None,
             "save_freq": None,
@@ -87,6 +90,7 @@ def _run(settings: argparse.Namespace) -> int:
         ds.image_shape, levels, num_classes=len(ds.classes) if settings.conditional else None, **options
     )
     optimizer = _optimizer(settings)
+    sample_weight = _sample_weight(settings, len(train_images))
     with RunFolder(settings.out, settings.default_out, settings.resume) as folder:
         now = made_with(ds)
         folder.explain(_in_full(settings, model, optimizer), now)
@@ -108,6 +112,8 @@ def _run(settings: argparse.Namespace) -> int:
                 batch_size=settings.batch_size,
                 optimizer=optimizer,
                 transform=transform,
+                sample_weight=sample_weight,
+                trainable=settings.trainable,
                 callbacks=watchers,
                 rng=settings.seed,
                 workers=settings.workers,
@@ -160,7 +166,9 @@ def _stopped(stop: Interrupted | NonFiniteError, path: Path) -> int:
 def _in_full(settings: argparse.Namespace, model: Model, optimizer: Optimizer) -> dict[str, Any]:
     """All settings by their names, those that were left out as what they came to: what config.toml holds."""
     root = None if settings.root is None else str(Path(settings.root).resolve())  # holds wherever it is read
+    weights = None if settings.sample_weight is None else str(Path(settings.sample_weight).resolve())
     found = {"root": root, "levels": model.levels, "head": model.head.name, "learning_rate": optimizer.learning_rate}
+    found |= {"sample_weight": weights, "weight_decay": optimizer.weight_decay or settings.weight_decay}
     layers = {key: model.config[key] for key in architecture.parameters(model.name)}
     return {**{name: getattr(settings, name) for name in config.OPTIONS}, **found, **layers}
 
@@ -193,7 +201,19 @@ def _save(model: Model, path: Path) -> None:
 
 def _optimizer(settings: argparse.Namespace) -> Optimizer:
     options = {} if settings.learning_rate is None else {"learning_rate": settings.learning_rate}
+    if settings.weight_decay is not None:
+        if settings.optimizer != "adamw":
+            got = f"{settings.weight_decay:g} with {settings.optimizer}"
+            raise ValueError(f"--weight-decay: got {got}, wanted --optimizer adamw beside it, or none")
+        options["weight_decay"] = settings.weight_decay
     return OPTIMIZERS[settings.optimizer](**options, clip_norm=settings.clip_norm)
+
+
+def _sample_weight(settings: argparse.Namespace, N: int) -> np.ndarray | None:
+    """What each training image counts, from a file. Raises FormatError, ValueError and OSError."""
+    if settings.sample_weight is None:
+        return None
+    return check_weights("--sample-weight", read_npy(settings.sample_weight), N, "float32")
 
 
 def _last(history: History) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What training remembers: one number an epoch for each quantity."""
 
+import math
 from typing import Any
 
 
@@ -7,7 +8,8 @@ class History:
     """The numbers of each epoch: `history` maps a name to a list with one entry an epoch.
 
     Names: "loss" (nats an image), "bits_per_dim", "learning_rate" (that of the epoch's last step), "seconds"; with
-    validation data "val_loss", "val_bits_per_dim".
+    validation data "val_loss", "val_bits_per_dim"; and whatever a callback adds to the logs of an epoch. NaN stands for
+    an epoch that had none of a number that a later epoch has.
     That of `fit_embedding` has one entry a step instead: "loss", the triplet loss of its batch.
     """
 
@@ -16,8 +18,15 @@ class History:
 
     def append(self, logs: dict[str, float]) -> None:
         """Add the numbers of one epoch."""
-        for name, value in logs.items():
-            self.history.setdefault(name, []).append(value)
+        self.history.setdefault("loss", []).append(logs["loss"])
+        self.complete({name: value for name, value in logs.items() if name != "loss"})
+
+    def complete(self, numbers: dict[str, float]) -> None:
+        """Add more numbers to those of the last epoch."""
+        for name, value in numbers.items():
+            values = self.history.setdefault(name, [])
+            values += [math.nan] * (self.epochs - 1 - len(values))
+            values.append(value)
 
     @property
     def epochs(self) -> int:
