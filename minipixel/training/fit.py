@@ -244,6 +244,8 @@ def _draws(streams: Streams, key: tuple[int, int]) -> Callable[[slice], Draws]:
 def _step(model: Model, batch: Batch, optimizer: Optimizer, pool: Workers) -> float:
     """One optimiser step on the weighted loss of a batch; returns the plain one, in nats per image."""
     optimizer.belongs_to(model)
+    for parameter in model.parameters():
+        parameter.grad = None  # its memory is free for the gradients of this step
     losses, gradients = value_and_gradients(model, batch, pool)
     take_step(model, optimizer, losses.plain, gradients)
     return losses.plain
