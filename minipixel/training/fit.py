@@ -187,9 +187,8 @@ def fit(
             logs |= {"val_loss": nats, "val_bits_per_dim": model.bits(nats)}
         logs |= {"learning_rate": optimizer.rate, "seconds": time.perf_counter() - began}
         history.append(logs)
-        reported = set(logs)
         tell_numbers("on_epoch_end", at, logs)
-        history.complete({name: logs[name] for name in logs if name not in reported})
+        history.revise(logs)
         tell("on_evaluation_end")
 
     claims = [claim for watcher in watchers for claim in watcher.claims()]

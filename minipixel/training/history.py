@@ -18,15 +18,17 @@ class History:
 
     def append(self, logs: dict[str, float]) -> None:
         """Add the numbers of one epoch."""
-        self.history.setdefault("loss", []).append(logs["loss"])
-        self.complete({name: value for name, value in logs.items() if name != "loss"})
+        self._put(logs, self.epochs)
 
-    def complete(self, numbers: dict[str, float]) -> None:
-        """Add more numbers to those of the last epoch."""
-        for name, value in numbers.items():
+    def revise(self, logs: dict[str, float]) -> None:
+        """Put these numbers, of which some may be new, in the place of those of the last epoch."""
+        self._put(logs, self.epochs - 1)
+
+    def _put(self, logs: dict[str, float], epoch: int) -> None:
+        for name, value in logs.items():
             values = self.history.setdefault(name, [])
-            values += [math.nan] * (self.epochs - 1 - len(values))
-            values.append(value)
+            values += [math.nan] * (epoch - len(values))
+            values[epoch:] = [value]
 
     @property
     def epochs(self) -> int:

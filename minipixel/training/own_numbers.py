@@ -12,17 +12,17 @@ LONGEST, MOST = 60, 255
 
 
 def check_numbers(logs: dict[str, Any], reported: Mapping[str, float], who: object) -> None:
-    """ValueError unless a callback has left the `reported` numbers as they were, and what it added are numbers.
+    """ValueError unless a callback has left all that was `reported` in the logs, and what it put there are numbers.
 
     Those become floats. NaN is one, which no monitor takes for a best.
     """
     by = f"from {type(who).__name__}"
-    for name, value in reported.items():
-        if logs.get(name) is not value:
-            got = short(logs[name]) if name in logs else "none"
-            raise ValueError(f"logs: got {got} for {name!r} {by}, wanted {value:.6g} left alone; take another name")
-    for name in [name for name in logs if name not in reported]:
-        value = logs[name]
+    gone = next((name for name in reported if name not in logs), None)
+    if gone is not None:
+        raise ValueError(f"logs: got none {by} for {gone!r}, wanted all that training reports; add to them")
+    for name, value in list(logs.items()):
+        if value is reported.get(name):
+            continue
         fits = isinstance(name, str) and 0 < len(name) <= LONGEST and visible(name) == name and name != "epoch"
         if not fits:
             raise ValueError(f"logs: got the name {short(name)} {by}, wanted a word of its own, such as 'my_number'")

@@ -92,6 +92,15 @@ def test_epochs_without_one_are_nan_in_the_history_and_empty_in_the_log(tmp_path
     assert history.epochs == 4 and "late 3" in repr(history) and history.plot()
 
 
+def test_what_is_replaced_is_replaced_everywhere(tmp_path):
+    stopping = EarlyStopping(patience=9)
+    watchers = [stopping, CSVLogger(tmp_path / "log.csv"), Mine(val_loss=lambda epoch: [3, 1, 2, 4][epoch])]
+    history = train(small(), watchers, validation=IMAGES[:3]).history
+    assert history["val_loss"] == [3, 1, 2, 4] and stopping.best_epoch == 1
+    assert columns(tmp_path / "log.csv")["val_loss"] == ["3.0", "1.0", "2.0", "4.0"]
+    assert len(history["loss"]) == len(history["val_bits_per_dim"]) == 4
+
+
 class Kill(Callback):
     def __init__(self, step):
         self.left = step
@@ -156,7 +165,7 @@ def test_those_of_steps_are_shown_and_no_more(tmp_path):
         ({"a\nb": lambda epoch: 1}, r"logs: got the name 'a\nb' from Mine, wanted a word of its own"),
         ({"x" * 61: lambda epoch: 1}, "from Mine, wanted a word of its own"),
         ({"epoch": lambda epoch: 1}, "logs: got the name 'epoch' from Mine, wanted a word of its own"),
-        ({"loss": lambda epoch: 1.5}, "logs: got 1.5 for 'loss' from Mine, wanted "),
+        ({"loss": lambda epoch: "low"}, "logs: got 'low' for 'loss' from Mine, wanted a number"),
         ({f"n{i}": lambda epoch: 1 for i in range(300)}, "from Mine, wanted at most 255; leave some out"),
     ],
 )
@@ -176,7 +185,10 @@ def test_a_key_that_is_no_name_and_a_number_that_was_taken_away():
 
     for change, said in (
         (lambda logs: logs.update({3: 1.0}), "logs: got the name 3 from Odd, wanted a word of its own"),
-        (lambda logs: logs.clear(), "logs: got none for 'loss' from Odd, wanted "),
+        (
+            lambda logs: logs.clear(),
+            "logs: got none from Odd for 'loss', wanted all that training reports; add to them",
+        ),
     ):
         with pytest.raises(ValueError, match=re.escape(said)):
             train(small(), [Odd(change)])
