@@ -195,7 +195,9 @@ tiles = np.pad(flipped, ((0, 0), (1, 1), (1, 1))).reshape(rows, columns, L + 2, 
 middle.imshow(tiles.transpose(0, 2, 1, 3).reshape(rows * (L + 2), -1), cmap="cividis", vmin=-1, vmax=1)
 middle.set(title=f"drawn at {BETA:g}, independently")
 middle.axis("off")
-bins = np.linspace(-1, 1, 2 * min(L**2 // 2, 16) + 2)
+width = 2 * (L**2 // 72) + 1  # how many of the values of a magnetisation fall into a bar: an odd number, one bar at 0
+edges = np.arange(width, L**2 + 2 * width, 2 * width) / L**2
+bins = np.concatenate([-edges[::-1], edges])
 right.hist(magnetisation, bins, density=True, color=mp.plots.OPEN, alpha=0.6, label="the model")
 right.hist(
     magnetisation, bins, density=True, weights=of_magnet, histtype="step", color=mp.plots.INK, label="reweighted"
