@@ -21,6 +21,7 @@ from minipixel.models import Model
 from minipixel.models.checks import MANY, as_images, check_count, check_flag, check_weights
 from minipixel.models.step import Batch, rows, shard_losses, value_and_gradients
 from minipixel.optim import Optimizer
+from minipixel.progress import quiet
 from minipixel.shards import Workers
 from minipixel.spelling import spelled
 from minipixel.training.anomaly import StepError, first_op, report, take_step
@@ -159,7 +160,7 @@ def fit(
         began = time.perf_counter() - at.seconds
         for chosen, batch in batches(at.epoch, at.step):
             try:
-                loss = _step(model, batch, optimizer, pool)
+                loss, norm = _step(model, batch, optimizer, pool)
             except StepError as what:
                 parts = pool.parts(len(chosen), model.shard_of_batch(len(chosen)))
                 again = functools.partial(map, lambda part, batch=batch: shard_losses(model, batch, part)[0], parts)
@@ -169,7 +170,7 @@ def fit(
                 if not stopped():
                     raise error from None
                 return False
-            at.advance(len(chosen), loss)
+            at.advance(len(chosen), loss, norm)
             at.seconds = time.perf_counter() - began
             tell_numbers("on_batch_end", at, len(chosen), training.logs())
             stop = interrupted() or stopped()
@@ -192,7 +193,13 @@ def fit(
         tell("on_evaluation_end")
 
     claims = [claim for watcher in watchers for claim in watcher.claims()]
-    with alone_with(claims), others_are_frozen(), workers_pool as pool, finish_the_step(progress) as interrupted:
+    with (
+        alone_with(claims),
+        others_are_frozen(),
+        quiet(),
+        workers_pool as pool,
+        finish_the_step(progress) as interrupted,
+    ):
         if written(resume) != before:
             raise BlockingIOError(f"resume: {resume} was written by another training just now; run this once more")
         if saved:
@@ -240,11 +247,10 @@ def _draws(streams: Streams, key: tuple[int, int]) -> Callable[[slice], Draws]:
     return lambda part: Draws(of_step, part.start)
 
 
-def _step(model: Model, batch: Batch, optimizer: Optimizer, pool: Workers) -> float:
-    """One optimiser step on the weighted loss of a batch; returns the plain one, in nats per image."""
+def _step(model: Model, batch: Batch, optimizer: Optimizer, pool: Workers) -> tuple[float, float]:
+    """One optimiser step on the weighted loss of a batch; the plain one, in nats per image, and the gradient's norm."""
     optimizer.belongs_to(model)
     for parameter in model.parameters():
         parameter.grad = None  # its memory is free for the gradients of this step
     losses, gradients = value_and_gradients(model, batch, pool)
-    take_step(model, optimizer, losses.plain, gradients)
-    return losses.plain
+    return losses.plain, take_step(model, optimizer, losses.plain, gradients)
