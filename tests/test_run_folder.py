@@ -99,7 +99,7 @@ def test_goals_of_ones_own(here, capsys):
     os.chdir("..")
     assert_same_bits(weights("run"), weights("again"))
     settings, _ = config.read("run/config.toml")
-    assert settings["trainable"] == ["top", "blocks.0.look"] and settings["weight_decay"] == 0.3
+    assert settings["trainable"] == ("top", "blocks.0.look") and settings["weight_decay"] == 0.3
     model = mp.models.PixelCNN(ds.image_shape, ds.levels, hidden=2, blocks=1)
     optimizer = mp.optim.AdamW(weight_decay=0.3)
     given = {"sample_weight": counts, "trainable": ["top", "blocks.0.look"], "optimizer": optimizer}
