@@ -57,7 +57,7 @@ def test_a_model_is_causal_and_normalised(shape, biased):
 @pytest.mark.parametrize("biased", [True, False])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_it_trains_by_a_plan(shape, biased):
-    """A warning that it does not would be an error here."""
+    """`table_of` raises where it does not."""
     model = Attends(shape, 3, dtype="float64", biased=biased)
     table = mp.plan.table_of(model, 5).show()
     assert all(f"{name}  " in table for name in ("GELU_X", "SOFTMAX_X", "LAYER_NORM_X", "SCALE_X"))
