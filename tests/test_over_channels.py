@@ -1,4 +1,4 @@
-"""gelu, softmax and layer_norm: against PyTorch, in models that train by a plan, in the compiled sampler, with colours."""
+"""gelu, softmax and layer_norm: beside PyTorch, in models trained by a plan, in the compiled sampler, with colours."""
 
 import numpy as np
 import pytest

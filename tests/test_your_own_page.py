@@ -1,4 +1,4 @@
-"""docs/your_own.md: what it prints is what its code prints, so every snippet of it runs, and every claim it prints holds.
+"""docs/your_own.md shows what its code prints: every snippet of it runs.
 
 To write it anew: MINIPIXEL_WRITE_DOCS=1 python -m pytest tests/test_your_own_page.py
 """
