@@ -64,7 +64,7 @@ class Ready:
 
     @cached_property
     def tensors(self) -> list[Any]:
-        """The leaves on the tape, in the order in which `Pass.back` gives their gradients; made when first asked for."""
+        """The leaves on the tape, in the order of the gradients of `Pass.back`; made when first asked for."""
         leaves, constants = self._evaluated()
         learn = [g is not None for node, _, g in self.table.inputs if not self._is_given(node)]
         return [*leaves, *[c for c, learns in zip(constants, learn, strict=True) if learns]]
