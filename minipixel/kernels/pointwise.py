@@ -2,8 +2,8 @@
 
 All numbers stand in one flat array, `x`, from the places a, b and c on; a row has n of them, or R pixels of K channels
 each. What belongs to the channels stands in `w`, repeated: `length` numbers from w0 on (see rows.py); of SOFTMAX and
-LAYER_NORM `length` is the number of colours. Adjoints turn the
-gradient at a into that of what was read, in place, or write it to c where it has another width.
+LAYER_NORM `length` is the number of colours. Adjoints turn the gradient at a into that of what was read, in place, or
+write it to c where it has another width.
 """
 
 from minipixel.kernels import opcodes as code
