@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from minipixel import datasets, plots
+from minipixel import plots
 from minipixel.cli import architecture, config
 from minipixel.cli.beginning import Beginning
 from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
 from minipixel.cli.notes import note, say
+from minipixel.cli.pictures import OF_A_FOLDER, is_named, load_data, remembered, short_name
 from minipixel.cli.rates import base_rate, optimizer_of
 from minipixel.cli.run_folder import RunFolder, files, made_with, repeat_command
 from minipixel.cli.start_from import digest, take_weights
+from minipixel.datasets.augment import Transform, augmentation, in_turn
 from minipixel.errors import NonFiniteError
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
@@ -47,6 +49,7 @@ def demo(arguments: argparse.Namespace) -> int:
         "mixtures": 5,
         **{"hidden": 32, "blocks": 5, "conditional": False, "batch_size": 64},
         **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "ema": None},
+        **dict.fromkeys((*OF_A_FOLDER, "augment")),
         **{
             "resume": None,
             "from": None,
@@ -79,16 +82,19 @@ def settings_file(arguments: argparse.Namespace) -> Path | None:
 def train(arguments: argparse.Namespace) -> int:
     """Train any model on any data set, and say what the validation images think of it; the test ones stay unseen."""
     return _run(
-        argparse.Namespace(**vars(arguments), test=False, default_out=f"runs/{arguments.data}-{arguments.model}")
+        argparse.Namespace(
+            **vars(arguments), test=False, default_out=f"runs/{short_name(arguments.data)}-{arguments.model}"
+        )
     )
 
 
 def _run(settings: argparse.Namespace) -> int:
-    ds = datasets.load(settings.data, settings.root)
+    ds = load_data(settings)
     levels = ds.levels if settings.levels is None else settings.levels
     train_images = prepare(ds.train.images, ds.levels, levels, settings.binarize)
     held_out = prepare(ds.validation.images, ds.levels, levels, settings.binarize)
-    transform = batch_transform(ds.levels, levels, settings.binarize)
+    drawn = batch_transform(ds.levels, levels, settings.binarize)
+    transform = _in_turn(None if settings.augment is None else augmentation(settings.augment), drawn)
     options = architecture.chosen(settings) | {
         "head": settings.head,
         "mixtures": settings.mixtures,
@@ -98,6 +104,7 @@ def _run(settings: argparse.Namespace) -> int:
     model = MODELS[settings.model](
         ds.image_shape, levels, num_classes=len(ds.classes) if settings.conditional else None, **options
     )
+    model.pictures = remembered(ds, model, settings.binarize)
     optimizer = optimizer_of(settings, len(train_images))
     source, resumed = getattr(settings, "from"), settings.resume is not None
     if source is not None and not (resumed and any(in_folder(Path(settings.resume) / "checkpoints"))):
@@ -126,7 +133,7 @@ def _run(settings: argparse.Namespace) -> int:
         try:
             history = fit(
                 model,
-                ds.train.images if transform else train_images,
+                ds.train.images if drawn else train_images,
                 labels,
                 validation=(held_out, of_held_out),
                 epochs=settings.epochs,
@@ -178,6 +185,12 @@ def _run(settings: argparse.Namespace) -> int:
     return 0
 
 
+def _in_turn(*transforms: Transform | None) -> Transform | None:
+    """Those that there are, one after the other."""
+    given = [transform for transform in transforms if transform is not None]
+    return in_turn(*given) if given else None
+
+
 def _stopped(stop: Interrupted | NonFiniteError, path: Path) -> int:
     """The exit status of a training that ended early, after a line that says where the model is."""
     if isinstance(stop, NonFiniteError):
@@ -195,6 +208,8 @@ def _in_full(settings: argparse.Namespace, model: Model) -> dict[str, Any]:
     """All settings by their names, those that were left out as what they came to: what config.toml holds."""
     paths = {name: getattr(settings, name) for name in ("root", "from")}  # made such as hold wherever they are read
     found: dict[str, Any] = {name: None if path is None else str(Path(path).resolve()) for name, path in paths.items()}
+    if not is_named(settings.data):
+        found["data"] = str(Path(settings.data).resolve())
     found |= {"levels": model.levels, "head": model.head.name, "learning_rate": base_rate(settings)}
     layers = {key: model.config[key] for key in architecture.parameters(model.name)}
     return {**{name: getattr(settings, name) for name in config.OPTIONS}, **found, **layers}
