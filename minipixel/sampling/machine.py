@@ -15,6 +15,7 @@ from minipixel.heads import HEADS, NormalMixture
 from minipixel.heads.base import NO_DISTRIBUTION
 from minipixel.kernels import numba_enabled
 from minipixel.ops import OPS
+from minipixel.ops.channels import EPSILON
 from minipixel.ops.local import Look
 from minipixel.progress import advance
 from minipixel.sampling.canvas import Canvas
@@ -25,7 +26,7 @@ SHARD, ROWS = 8, 128
 
 
 # How many maps, and how many inputs without pixels, the loop expects of an op. Of those that are not here: one map.
-INPUTS = {"linear": (1, 2), "add": (2, 0), "concat": (2, 0), "prelu": (1, 1), "lstm_scan": (1, 3)}
+INPUTS = {"linear": (1, 2), "add": (2, 0), "concat": (2, 0), "prelu": (1, 1), "lstm_scan": (1, 3), "layer_norm": (1, 2)}
 
 
 def _compiled(name: str) -> Any:
@@ -71,6 +72,8 @@ class Tables:
         row[loop.TO] = self._place(unit.to)
         if narrowed:
             row[loop.COLUMNS] = self._place(unit.columns)
+        if node.local.kind in ("softmax", "layer_norm"):
+            row[loop.OF_COLOUR] = node.K // node.tensor.call[1].get("colours", 1)
         widths = [row[loop.COUNT]]
         row[loop.READS_B + loop.READ_T] = 0
         for at, (source, slots, picked) in zip((loop.READS_A, loop.READS_B), unit.inputs, strict=False):
@@ -129,6 +132,10 @@ class Tables:
                     row[column] = taken
                     parts.append(np.ravel(value))
                     taken += value.size
+            if unit.node.local.kind == "layer_norm":
+                row[loop.EPSILON] = taken
+                parts.append(np.array([unit.node.tensor.call[1].get("epsilon", EPSILON)]))
+                taken += 1
         return np.concatenate(parts).astype(dtype), rows
 
 
