@@ -21,6 +21,7 @@ from minipixel.models.checks import (
 )
 from minipixel.models.conditions import Conditions
 from minipixel.models.network import Network
+from minipixel.models.probabilities import accuracy, probabilities
 from minipixel.models.step import Batch, as_defined, planned_log_prob, rows, value_and_gradients
 from minipixel.nn import Gradients, fitting_scales
 from minipixel.randomness import generator
@@ -186,6 +187,23 @@ class Model(Network):
     def bits(self, nats: float) -> float:
         """Nats an image as bits a sub-pixel, that is divided by H*W*C * ln 2."""
         return float(nats / (np.prod(self.image_shape) * np.log(2)))
+
+    @spelled
+    def probabilities(self, images: Any, condition: Any = None) -> np.ndarray:
+        """p(sub-pixel = q | all earlier ones) for every level q: integers (N, H, W, C) -> float64 (N, H, W, C, Q).
+
+        Earlier in the model's `order`, and as the images have them: what `log_prob_map` says of the level that is
+        there, this says of all levels. Raises ValueError for what would take more than 1 GiB.
+        """
+        return probabilities(self, *self.checked(images, condition))
+
+    @spelled
+    def accuracy(self, images: Any, condition: Any = None) -> float:
+        """The share of sub-pixels that show their likeliest level given all earlier ones: integers (N, H, W, C) -> 0..1.
+
+        The likeliest is what `sample` takes at temperature 0: the lowest of several that tie.
+        """
+        return accuracy(self, *self.checked(images, condition))
 
     @spelled
     @computing
