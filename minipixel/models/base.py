@@ -25,7 +25,7 @@ from minipixel.models.probabilities import accuracy, probabilities
 from minipixel.models.step import Batch, as_defined, planned_log_prob, rows, value_and_gradients
 from minipixel.nn import Gradients, fitting_scales
 from minipixel.randomness import generator
-from minipixel.sampling import SAMPLERS
+from minipixel.sampling import MOST_PARTICLES, SAMPLERS, LookingAhead, Sampler
 from minipixel.shards import Workers
 from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, no_grad, recording
@@ -276,24 +276,33 @@ class Model(Network):
         rng: Any = None,
         temperature: float = 1.0,
         method: str = "auto",
+        particles: int = 1,
         return_log_prob: bool = False,
     ) -> Any:
         """Keep the known pixels of integer images (N, H, W, C) and draw all others: uint8 (N, H, W, C).
 
         `known` is boolean (H, W), or (N, H, W); what images hold at other pixels makes no difference, -1 say. Pixels
         are drawn one by one in the model's `order`, each given all before it, known or drawn: only *earlier* pixels
-        steer a drawn one. A known pixel further on is kept, but nothing was drawn to suit it. `rng`, `temperature` and
-        `method` are those of `sample`, with the same uniforms; with `return_log_prob` it returns the log-likelihoods of
+        steer a drawn one. A known pixel further on is kept, but nothing was drawn to suit it: for that, take several
+        `particles`, 64 say, up to 1024. So many pictures are drawn side by side, those that known pixels speak against
+        give way to the others, and one is left: the more, the nearer to the distribution given all known pixels, at
+        that temperature, which they meet in the limit; it takes as long as so many completions, about.
+        `rng`, `temperature` and `method` are those of `sample`, with the same uniforms if there is one particle; with `return_log_prob` it returns the log-likelihoods of
         the whole pictures, too, known pixels and drawn ones, untempered: float64 (N,) nats.
         Raises ValueError for arguments that cannot be meant.
         """
         method, temperature = check_choice("method", method, tuple(SAMPLERS)), check_temperature(temperature)
+        particles = check_count("particles", particles, 1, MOST_PARTICLES)
+        if temperature == 0 and particles > 1:
+            raise ValueError(
+                f"temperature: got 0 with particles={particles}, wanted more than 0; at 0 all particles are drawn alike"
+            )
         images = as_images(images)
         known = check_known(known, len(images) if images.ndim else 0, self.image_shape)
         if images.shape == (*known.shape, self.image_shape[2]):
             images = np.where(known[..., None], images, np.zeros((), images.dtype))
         images, condition = self.checked(images, condition)
-        drawn = self._draw(method, images.astype(np.uint8), known, condition, rng, temperature)
+        drawn = self._draw(method, images.astype(np.uint8), known, condition, rng, temperature, particles)
         return (drawn, self.log_prob(drawn, condition)) if return_log_prob else drawn
 
     @computing
@@ -305,14 +314,15 @@ class Model(Network):
         condition: np.ndarray | None,
         rng: Any,
         temperature: float,
+        particles: int = 1,
     ) -> np.ndarray:
         """Shard by shard, what is not known of N images: uint8 (N, H, W, C) -> uint8 (N, H, W, C)."""
         self.check_finite()
-        uniforms = generator(rng).random(start.shape)
-        sampler = SAMPLERS[method](self)
+        sampler: Sampler = SAMPLERS[method](self) if particles == 1 else LookingAhead(self, method, particles)
+        chances = sampler.chances(generator(rng), start.shape)
 
         def shard(part: slice) -> np.ndarray:
-            return sampler(uniforms[part], rows(condition, part), temperature, start[part], known[part])
+            return sampler(chances[part], rows(condition, part), temperature, start[part], known[part])
 
         with Workers() as workers:
             return np.concatenate(list(workers.map(shard, len(start), sampler.shard_size)))

@@ -16,11 +16,12 @@ from minipixel.heads.base import NO_DISTRIBUTION
 from minipixel.kernels import numba_enabled
 from minipixel.ops import OPS
 from minipixel.ops.local import Look
-from minipixel.sampling.canvas import Canvas
+from minipixel.sampling.canvas import Canvas, follow
 from minipixel.sampling.program import Program
+from minipixel.sampling.sampler import Sampler
 
-SHARD, ROWS = 8, 128
-"""How many images a shard has; and about how many rows of numbers, pixels times images, are computed at once."""
+SHARD, WIDE_SHARD, ROWS = 8, 256, 128
+"""How many images a shard has, and one of those that are to be drawn side by side; and about how many rows of numbers, pixels times images, are computed at once."""
 
 
 # How many maps, and how many inputs without pixels, the loop expects of an op. Of those that are not here: one map.
@@ -148,7 +149,7 @@ def _knows(node: Node) -> bool:
     )
 
 
-class Machine:
+class Machine(Sampler):
     """A program's tables with a model's weights."""
 
     def __init__(self, program: Program, model: Any) -> None:
@@ -156,18 +157,11 @@ class Machine:
         self.program, self.model, self.tables = program, model, program.tables
         self.weights, self.units = self.tables.weights(program.evaluator(model, None), model.dtype)
         self.shard_size = program.most_images(model.dtype, SHARD)
+        self.wide_shard_size = program.most_images(model.dtype, WIDE_SHARD)
 
-    def __call__(
-        self,
-        uniforms: np.ndarray,
-        condition: np.ndarray | None,
-        temperature: float,
-        start: np.ndarray,
-        known: np.ndarray,
-    ) -> np.ndarray:
-        """Draw what is not known of N images: uniforms (N, H, W, C) -> uint8 (N, H, W, C)."""
-        loop, tables, model, N = _loop(), self.tables, self.model, len(start)
-        canvas = Canvas(start, known, uniforms)
+    def paint(self, canvas: Canvas, condition: np.ndarray | None, temperature: float) -> None:
+        """Draw on a canvas what is not fixed there."""
+        loop, tables, model, N = _loop(), self.tables, self.model, canvas.levels.shape[1]
         chunk = max(1, ROWS // N)
         room = chunk * N * tables.width
         work = np.zeros(tables.size * N + 4 * room, model.dtype)
@@ -176,7 +170,7 @@ class Machine:
             *(tables.step_from, tables.steps, self.units, tables.ints, self.weights),
             *(work, N, tables.size * N + room * np.arange(4), chunk),
         )
-        if _draws(model.head):
+        if type(canvas) is Canvas and _draws(model.head):
             scaled = model.scaled(np.arange(model.levels))
             parameters = self.program.trace.output.node
             drawn = loop.play(
@@ -191,11 +185,14 @@ class Machine:
         else:
             image = self._map(work, N, self.program.trace.image)
             output = self._map(work, N, self.program.trace.output.node)
+            kept = [self._map(work, N, node) for node in tables.base if not node.constant]
+            kept += [self._map(work, N, node, kept=True) for node in tables.cells]
             for moment, (_, pixels, channel, slots) in enumerate(self.program.moments):
                 loop.walk(moment, moment + 1, *walked)
                 levels = canvas.draw(model.head, temperature, output[slots], pixels, channel)
                 image[pixels + RING, :, channel] = model.scaled(levels)
-        return canvas.images()
+                if canvas.moved is not None:
+                    follow(kept, canvas.moved)
 
     def _map(self, work: np.ndarray, N: int, node: Node, kept: bool = False) -> np.ndarray:
         """A node's map, or a scan's kept states, as it stands in `work`: (slots, N, K)."""
