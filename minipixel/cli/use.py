@@ -36,21 +36,34 @@ def sample(arguments: argparse.Namespace) -> int:
 
 
 def complete(arguments: argparse.Namespace) -> int:
-    """Keep the upper rows of pictures, draw the rest several times, and write that as a picture or an array."""
+    """Keep the upper rows of pictures, or all but a hole, draw the rest several times; a picture or an array of that."""
     out, model = output_file(arguments.out), read_model(arguments.file)
     own = arguments.pictures
     images, labels, _ = _pictures(arguments, model, own) if own else _split(arguments, model)
     n = (len(images) if own else min(10, len(images))) if arguments.n is None else arguments.n
     n, times = check_count("-n", n, 1, len(images)), check_count("--times", arguments.times, 1)
-    (H, W, C), rows = model.image_shape, arguments.rows
-    rows = H // 2 if rows is None else check_count("--rows", rows, 0, H)
+    known, kept = _kept(arguments, model.image_shape)
     images, labels = images[:n], None if labels is None else np.tile(labels[:n], times)
-    known = np.indices((H, W))[0] < rows
-    completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, **_drawing(arguments))
-    completed = completed.reshape(times, n, H, W, C)
+    drawing = _drawing(arguments) | {"particles": arguments.particles}
+    completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, **drawing)
+    completed = completed.reshape(times, n, *model.image_shape)
     _write(out, completed, lambda: plots.completion_grid(images, known, completed, model.levels))
-    print(f"{n} images, {rows} of {H} rows kept, {times} completions of each in {out}")
+    print(f"{n} images, {kept}, {times} completions of each in {out}")
     return 0
+
+
+def _kept(arguments: argparse.Namespace, image_shape: tuple[int, int, int]) -> tuple[np.ndarray, str]:
+    """Which pixels stay, boolean (H, W), and which these are in words."""
+    (H, W, _), (row, column) = image_shape, np.indices(image_shape[:2])
+    if arguments.hole is None:
+        rows = H // 2 if arguments.rows is None else check_count("--rows", arguments.rows, 0, H)
+        return row < rows, f"{rows} of {H} rows kept"
+    top, left, height, width = arguments.hole
+    top, left = check_count("--hole ROW", top, 0, H - 1), check_count("--hole COLUMN", left, 0, W - 1)
+    height = check_count("--hole HEIGHT", height, 1, H - top)
+    width = check_count("--hole WIDTH", width, 1, W - left)
+    hole = (row >= top) & (row < top + height) & (column >= left) & (column < left + width)
+    return ~hole, f"all but {height}x{width} pixels kept"
 
 
 def _drawing(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -60,6 +73,7 @@ def _drawing(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print the mean negative log-likelihood of a split, or of pictures of one's own."""
+    numbers = arguments.probabilities and output_file(arguments.probabilities, (".npy",), "--probabilities")
     model = read_model(arguments.file)
     own = bool(arguments.images)
     images, labels, data = _pictures(arguments, model, arguments.images) if own else _split(arguments, model)
@@ -69,6 +83,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
     print(f"data    {data}")
     what = "images" if own else arguments.split
     print(f"{what:7} {nats.mean():.2f} nats an image{spread}, {bits:.4f} bits/dim")
+    if arguments.accuracy:
+        print(f"        {model.accuracy(images, labels):.2%} of sub-pixels are the likeliest, given those before them")
+    if numbers:
+        _write_array(numbers, model.probabilities(images, labels))
+        print(f"        p of every level of every sub-pixel in {numbers}")
     return 0
 
 
@@ -90,12 +109,12 @@ def info(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy")) -> Path:
+def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy"), option: str = "--out") -> Path:
     """Where a picture or an array will go, checked before anything is drawn. Raises ValueError, OSError."""
     out = Path(name)
     if out.suffix not in kinds:
         wanted = " or ".join({".png": ".png (a picture)", ".npy": ".npy (the numbers)"}[kind] for kind in kinds)
-        raise ValueError(f"--out: got {name}, wanted a name ending in {wanted}")
+        raise ValueError(f"{option}: got {name}, wanted a name ending in {wanted}")
     problem = None
     if not out.parent.is_dir():
         problem = errno.ENOENT
@@ -113,8 +132,13 @@ def _write(out: Path, images: np.ndarray, picture: Callable[[], Any]) -> None:
     if out.suffix == ".png":
         write_picture(out, picture())
         return
+    _write_array(out, images)
+
+
+def _write_array(out: Path, numbers: np.ndarray) -> None:
+    """Numbers, whole or not at all."""
     content = io.BytesIO()
-    np.save(content, images)
+    np.save(content, numbers)
     write_atomically(out, content.getvalue())
 
 

@@ -76,10 +76,12 @@ class Mixture(Head):
         logits, means, log_scales, _ = mixture.mixture_parts(parameters.astype(np.float64), pixel, self.Q)
         m, d, lowest, highest, _ = mixture.bins(pixel, self.Q, means, log_scales, temperature)
         log_mass, _ = self.log_mass(m[:, :channel], d[:, :channel], lowest[:, :channel], highest[:, :channel])
-        scores = (logits - logits.max(axis=1, keepdims=True)) / temperature + log_mass.sum(axis=1)
-        highest = scores.max(axis=1, keepdims=True)
-        check_drawn_from(highest)
-        return scores - highest, means[:, channel], log_scales[:, channel]
+        scores = (logits - logits.max(axis=1, keepdims=True)) / temperature
+        for earlier in range(channel):  # one by one: of a sum of large numbers no digits would be left
+            scores = scores + log_mass[:, earlier]
+            scores = scores - scores.max(axis=1, keepdims=True)
+        check_drawn_from(scores.max(axis=1))
+        return scores, means[:, channel], log_scales[:, channel]
 
     def _fullest(self, weights: np.ndarray, means: np.ndarray, precision: np.ndarray) -> np.ndarray:
         """The bin with the most mass, the lowest of several that tie, under components that weigh: (N, M) each -> (N,).
