@@ -32,7 +32,10 @@ HOLE = np.s_[2:6, 2:6]
 
 def large_weights(seed, scale=0.8):
     """A model of 3x3 binary pictures whose pixels say much about one another."""
-    model, rng = mp.models.GatedPixelCNN((3, 3, 1), 2, filters=5, layers=2, dtype="float64"), np.random.default_rng(seed)
+    model, rng = (
+        mp.models.GatedPixelCNN((3, 3, 1), 2, filters=5, layers=2, dtype="float64"),
+        np.random.default_rng(seed),
+    )
     for parameter in model.parameters():
         parameter.data = parameter.data + scale * rng.standard_normal(parameter.data.shape)
     return model
@@ -94,7 +97,9 @@ def table():
     """The lines of both tables, printed on the way; the figure is written."""
     seeds = (1, 2, 3, 4)
     lines = [
-        "| distance to the exact conditional | " + " | ".join(f"K = {K}" for K in PARTICLES) + " | noise | 99 % below |",
+        "| distance to the exact conditional | "
+        + " | ".join(f"K = {K}" for K in PARTICLES)
+        + " | noise | 99 % below |",
         "|---" * (len(PARTICLES) + 3) + "|",
     ]
     for seed in seeds:

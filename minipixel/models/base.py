@@ -25,7 +25,7 @@ from minipixel.models.probabilities import accuracy, probabilities
 from minipixel.models.step import Batch, as_defined, planned_log_prob, rows, value_and_gradients
 from minipixel.nn import Gradients, fitting_scales
 from minipixel.randomness import generator
-from minipixel.sampling import MOST_PARTICLES, SAMPLERS, LookingAhead, Sampler
+from minipixel.sampling import MOST_PARTICLES, SAMPLERS, LookingAhead, Sampler, in_order
 from minipixel.shards import Workers
 from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, no_grad, recording
@@ -318,7 +318,9 @@ class Model(Network):
     ) -> np.ndarray:
         """Shard by shard, what is not known of N images: uint8 (N, H, W, C) -> uint8 (N, H, W, C)."""
         self.check_finite()
-        sampler: Sampler = SAMPLERS[method](self) if particles == 1 else LookingAhead(self, method, particles)
+        sampler: Sampler = (
+            SAMPLERS[method](self) if particles == 1 else LookingAhead(in_order(method)(self), self.order, particles)
+        )
         chances = sampler.chances(generator(rng), start.shape)
 
         def shard(part: slice) -> np.ndarray:

@@ -15,7 +15,17 @@ from minipixel.sampling.particles import MOST_PARTICLES, Particles
 from minipixel.sampling.program import Program, program_of
 from minipixel.sampling.sampler import Sampler
 
-__all__ = ["MOST_PARTICLES", "SAMPLERS", "Cached", "LookingAhead", "Naive", "Program", "Sampler", "program_of"]
+__all__ = [
+    "MOST_PARTICLES",
+    "SAMPLERS",
+    "Cached",
+    "LookingAhead",
+    "Naive",
+    "Program",
+    "Sampler",
+    "in_order",
+    "program_of",
+]
 
 
 DEPTH = 6
@@ -68,22 +78,26 @@ SAMPLERS: dict[str, Callable[[Any], Sampler]] = {
 }
 
 
+def in_order(method: str) -> Callable[[Any], Sampler]:
+    """The sampler of that name that takes the pixels one by one, in the model's own order, as particles do."""
+    if method == "wavefront":
+        warnings.warn(
+            "wavefront: particles are weighed pixel by pixel, in the model's own order, so they are drawn as "
+            "method='cached' does",
+            stacklevel=DEPTH,
+        )
+    return (SAMPLERS | {"auto": partial(auto, wave=False), "wavefront": cached})[method]
+
+
 class LookingAhead(Sampler):
     """Draws what is unknown of an image with an eye to all that is known, by K particles: see particles.py.
 
-    They go pixel by pixel, in the model's own order: all methods draw the same, "wavefront" as "cached".
+    `sampler` is one of those that go pixel by pixel, in the model's own `order`: all of them draw the same.
     """
 
-    def __init__(self, model: Any, method: str, K: int) -> None:
-        if method == "wavefront":
-            warnings.warn(
-                "wavefront: particles are weighed pixel by pixel, in the model's own order, so they are drawn as "
-                "method='cached' does",
-                stacklevel=DEPTH - 1,
-            )
-        by_name = SAMPLERS | {"auto": partial(auto, wave=False), "wavefront": cached}
-        self.order, self.K, self.sampler = model.order, K, by_name[method](model)
-        self.shard_size = max(1, self.sampler.wide_shard_size // K)
+    def __init__(self, sampler: Sampler, order: np.ndarray, K: int) -> None:
+        self.sampler, self.order, self.K = sampler, order, K
+        self.shard_size = max(1, sampler.wide_shard_size // K)
 
     def chances(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """The seed of each image's own generator: (N, 4)."""

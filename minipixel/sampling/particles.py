@@ -81,9 +81,7 @@ class Particles(Canvas):
             return
         self.log_weights[images] = 0
         at = (np.arange(K) + self._chances[images, place, None]) / K
-        self.moved = tuple(
-            (images[:, None] * K + which).ravel() for which in (np.arange(K), _where(shares, at))
-        )
+        self.moved = tuple((images[:, None] * K + which).ravel() for which in (np.arange(K), _where(shares, at)))
         copies, originals = self.moved
         self.levels[:, copies] = self.levels[:, originals]
 
