@@ -32,10 +32,8 @@ HOLE = np.s_[2:6, 2:6]
 
 def large_weights(seed, scale=0.8):
     """A model of 3x3 binary pictures whose pixels say much about one another."""
-    model, rng = (
-        mp.models.GatedPixelCNN((3, 3, 1), 2, filters=5, layers=2, dtype="float64"),
-        np.random.default_rng(seed),
-    )
+    model = mp.models.GatedPixelCNN((3, 3, 1), 2, filters=5, layers=2, dtype="float64")
+    rng = np.random.default_rng(seed)
     for parameter in model.parameters():
         parameter.data = parameter.data + scale * rng.standard_normal(parameter.data.shape)
     return model
@@ -64,7 +62,7 @@ def noise(p, draws, rng):
 
 
 def tiny(seed, draws=DRAWS, counts=PARTICLES, known=KNOWN):
-    """The distance for each K, and the noise, for the picture of a model that its unknown pixels fit least well."""
+    """The distance for each K, and the noise, for a picture that the model has drawn."""
     model = large_weights(seed)
     picture = model.sample(1, rng=seed)[0]
     agreeing, p = conditional(model, picture, known)

@@ -1,6 +1,7 @@
 """`complete(..., particles=K)`: drawn pixels that suit the known ones further on, the better the more particles."""
 
 import importlib.util
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ def test_the_distance_to_the_exact_conditional_falls():
 def test_the_distance_falls_until_it_is_noise(seed):
     found, (_, most) = benchmark.tiny(seed)
     assert found[-1] < 1.1 * most
-    assert all(b < max(a, most) for a, b in zip(found[:-1], found[1:], strict=True))
+    assert all(b < max(a, most) for a, b in itertools.pairwise(found))
 
 
 @pytest.mark.parametrize(

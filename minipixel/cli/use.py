@@ -36,7 +36,7 @@ def sample(arguments: argparse.Namespace) -> int:
 
 
 def complete(arguments: argparse.Namespace) -> int:
-    """Keep the upper rows of pictures, or all but a hole, draw the rest several times; a picture or an array of that."""
+    """Keep the upper rows of pictures, or all but a hole, and draw the rest several times: a picture or an array."""
     out, model = output_file(arguments.out), read_model(arguments.file)
     own = arguments.pictures
     images, labels, _ = _pictures(arguments, model, own) if own else _split(arguments, model)

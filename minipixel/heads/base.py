@@ -67,7 +67,7 @@ class Head:
         the distribution that `draw` draws from, at the same `temperature`, which here is above 0.
         """
         raise NotImplementedError(
-            f"log_prob_of: {type(self).__name__} does not say, wanted a head that does; write this method beside its draw"
+            f"log_prob_of: {type(self).__name__} has none, wanted a head that says it; write it beside its draw"
         )
 
     def __repr__(self) -> str:

@@ -199,7 +199,7 @@ class Model(Network):
 
     @spelled
     def accuracy(self, images: Any, condition: Any = None) -> float:
-        """The share of sub-pixels that show their likeliest level given all earlier ones: integers (N, H, W, C) -> 0..1.
+        """The share of sub-pixels that show their likeliest level given all earlier ones: integers (N, H, W, C).
 
         The likeliest is what `sample` takes at temperature 0: the lowest of several that tie.
         """
@@ -283,12 +283,15 @@ class Model(Network):
 
         `known` is boolean (H, W), or (N, H, W); what images hold at other pixels makes no difference, -1 say. Pixels
         are drawn one by one in the model's `order`, each given all before it, known or drawn: only *earlier* pixels
-        steer a drawn one. A known pixel further on is kept, but nothing was drawn to suit it: for that, take several
-        `particles`, 64 say, up to 1024. So many pictures are drawn side by side, those that known pixels speak against
-        give way to the others, and one is left: the more, the nearer to the distribution given all known pixels, at
-        that temperature, which they meet in the limit; it takes as long as so many completions, about.
-        `rng`, `temperature` and `method` are those of `sample`, with the same uniforms if there is one particle; with `return_log_prob` it returns the log-likelihoods of
-        the whole pictures, too, known pixels and drawn ones, untempered: float64 (N,) nats.
+        steer a drawn one. A known pixel further on is kept, but nothing was drawn to suit it, unless there are several
+        `particles`, 64 say, up to 1024. So many pictures of each image are then drawn side by side; those that known
+        pixels speak against give way to the others, and in the end one is left. What comes out is approximate. The more
+        particles, the nearer it comes to the distribution of the unknown pixels given all known ones, under the model
+        at that temperature, which has to be above 0. Time and memory grow with their number.
+
+        `rng`, `temperature` and `method` are those of `sample`, with the same uniforms if there is one particle;
+        several are drawn pixel by pixel, in the model's order, by any method. With `return_log_prob` it returns the
+        log-likelihoods of the whole pictures, too, known pixels and drawn ones, untempered: float64 (N,) nats.
         Raises ValueError for arguments that cannot be meant.
         """
         method, temperature = check_choice("method", method, tuple(SAMPLERS)), check_temperature(temperature)

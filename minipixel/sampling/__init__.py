@@ -50,7 +50,7 @@ def wavefront(model: Any) -> Sampler:
 
 
 def auto(model: Any, wave: bool = True) -> Sampler:
-    """The fastest that holds: along slanted lines where these are wanted and the proof allows some, else pixel by pixel.
+    """The fastest that holds: along slanted lines where they are wanted and the proof allows some, else in order.
 
     Naively, with a warning, where the clock cannot tell what the model reads.
     """

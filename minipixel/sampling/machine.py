@@ -21,7 +21,8 @@ from minipixel.sampling.program import Program
 from minipixel.sampling.sampler import Sampler
 
 SHARD, WIDE_SHARD, ROWS = 8, 256, 128
-"""How many images a shard has, and one of those that are to be drawn side by side; and about how many rows of numbers, pixels times images, are computed at once."""
+"""How many images a shard has, and one of images that are to be drawn side by side; and about how many rows of
+numbers, pixels times images, are computed at once."""
 
 
 # How many maps, and how many inputs without pixels, the loop expects of an op. Of those that are not here: one map.

@@ -72,7 +72,7 @@ class Particles(Canvas):
 
     def _replace(self, fixed: np.ndarray, place: int) -> None:
         """Replace the particles of images that have few which count, unless nothing is left to draw there."""
-        N, K = self.log_weights.shape
+        K = self.log_weights.shape[1]
         images = np.flatnonzero(fixed[::K] & (self._last > place))
         shares = self._shares(images)
         few = 1 / (shares**2).sum(axis=1) < FEW * K * (1 - 1e-9)  # of weights that tie, rounding is not to decide
