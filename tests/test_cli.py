@@ -350,7 +350,7 @@ def test_pictures_that_are_refused(here, trained, capsys, name, text):
         (["complete", "TRAINED", "--hole", "6", "0", "1", "1", "--rows", "2"], "argument --rows: not allowed with"),
         (
             ["evaluate", "TRAINED", "--probabilities", "p.txt"],
-            "--probabilities: got p.txt, wanted a name ending in .npy",
+            "--probabilities: got p.txt, wanted a name",
         ),
         (["complete", "TRAINED", "--rows", "9"], "--rows: got 9, wanted a whole number in 0..8"),
         (["complete", "TRAINED", "-n", "0"], "-n: got 0, wanted a whole number in 1..359"),

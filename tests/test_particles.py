@@ -88,7 +88,7 @@ def test_the_distance_to_the_exact_conditional_falls():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", benchmark.SEEDS)
 def test_the_distance_falls_until_it_is_noise(seed):
     found, (_, most) = benchmark.tiny(seed)
     assert found[-1] < 1.1 * most
