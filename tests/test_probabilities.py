@@ -13,6 +13,7 @@ from minipixel.tensor import Tensor
 
 ROWS = [((3, 4, 1), 2, "bernoulli"), ((2, 3, 3), 3, "categorical"), ((3, 3, 1), 6, "logistic_mixture")]
 ROWS += [((2, 3, 3), 2, "bernoulli"), ((2, 3, 3), 7, "logistic_mixture"), ((2, 3, 3), 9, "normal_mixture")]
+ROWS += [((2, 3, 2), 4, "normal_mixture"), ((2, 2, 4), 5, "logistic_mixture"), ((2, 2, 4), 3, "categorical")]
 ROWS += [((2, 3, 1), 256, "normal_mixture"), ((1, 3, 3), 256, "logistic_mixture"), ((2, 3, 1), 256, "categorical")]
 
 
@@ -58,7 +59,7 @@ def test_in_float32(row):
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.3, 4.0])
-@pytest.mark.parametrize("C", [1, 3])
+@pytest.mark.parametrize("C", [1, 3, 4])
 @pytest.mark.parametrize("name", HEADS)
 def test_what_a_head_says_is_what_it_draws(name, C, temperature):
     """The level changes where the uniform passes the sum of the probabilities below, at any temperature."""
@@ -76,7 +77,7 @@ def test_what_a_head_says_is_what_it_draws(name, C, temperature):
                 assert sure.any() and (drawn[sure] == wanted).all()
 
 
-@pytest.mark.parametrize("C", [1, 3])
+@pytest.mark.parametrize("C", [1, 3, 4])
 @pytest.mark.parametrize("name", HEADS)
 @pytest.mark.parametrize("seed", range(5))
 def test_parameters_of_any_size(name, C, seed):
