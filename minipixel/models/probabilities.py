@@ -1,12 +1,14 @@
 """What a model says of every level of every sub-pixel, and how often the likeliest is the true one."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minipixel.backend import to_cpu
+from minipixel.models.gathering import gathered
 from minipixel.models.step import rows
+from minipixel.progress import advance
 from minipixel.shards import Workers
 
 if TYPE_CHECKING:
@@ -31,11 +33,12 @@ def probabilities(model: "Model", images: np.ndarray, condition: np.ndarray | No
         )
     found, levels = np.empty(shape), np.arange(model.levels)[None]
 
-    def shard(part: slice) -> None:
+    def shard(part: slice) -> int:
         into = found[part].reshape(-1, *shape[3:])
         for some, parameters, pixels in _pixels(model, images[part], rows(condition, part)):
             for channel in range(shape[3]):
                 np.exp(model.head.log_prob_of(parameters, pixels, channel, levels), out=into[some, channel])
+        return into.size
 
     _each_shard(model, shard, len(images))
     return found
@@ -52,14 +55,19 @@ def accuracy(model: "Model", images: np.ndarray, condition: np.ndarray | None) -
                 right += int((likeliest == pixels[:, channel]).sum())
         return right
 
-    return sum(_each_shard(model, shard, len(images))) / images.size
+    return _each_shard(model, shard, len(images)) / images.size
 
 
-def _each_shard(model: "Model", shard: Callable[[slice], Any], N: int) -> list[Any]:
-    """What a function makes of each shard of N images, in order."""
+def _each_shard(model: "Model", shard: Callable[[slice], int], N: int) -> int:
+    """The sum of what a function counts in each shard of N images."""
     model.check_finite()
-    with Workers() as workers:
-        return list(workers.map(shard, N, model.wide_shard_size))
+
+    def counted(part: slice) -> np.ndarray:
+        count = shard(part)
+        advance(part.stop - part.start)
+        return np.array([count])
+
+    return int(gathered(counted, N, model.wide_shard_size).sum())
 
 
 def _pixels(

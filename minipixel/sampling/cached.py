@@ -12,6 +12,7 @@ from minipixel.backend import array_module, to_cpu
 from minipixel.clock.schedule import RING, START_SLOT, Unit
 from minipixel.clock.trace import Node
 from minipixel.ops.local import Whole
+from minipixel.progress import advance
 from minipixel.sampling.canvas import Canvas, follow
 from minipixel.sampling.program import Program, on
 from minipixel.sampling.sampler import Sampler
@@ -29,7 +30,7 @@ class Cached(Sampler):
     def paint(self, canvas: Canvas, condition: np.ndarray | None, temperature: float) -> None:
         """Draw on a canvas what is not fixed there."""
         program, model, xp = self.program, self.model, self.model.xp
-        maps, cells = self._maps(len(canvas.images()), condition)
+        maps, cells = self._maps(canvas.levels.shape[1], condition)
         image, output = maps[program.trace.image], maps[program.trace.output.node]
         for steps, pixels, channel, slots in program.moments:
             for unit, first, last in steps:
@@ -39,6 +40,7 @@ class Cached(Sampler):
             image[xp.asarray(pixels + RING), :, channel] = model.scaled(xp.asarray(levels))
             if canvas.moved is not None:
                 follow((*maps.values(), *cells.values()), canvas.moved)
+            advance(canvas.wanted / len(program.moments))
 
     def _maps(self, N: int, condition: np.ndarray | None) -> tuple[dict[Node, Any], dict[Node, Any]]:
         """Room for all maps, slots for pixels, (slots, N, K), and for kept states of scans; constants are filled in.

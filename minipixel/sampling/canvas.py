@@ -6,13 +6,16 @@ import numpy as np
 
 
 class Canvas:
-    """N images, pixels first: `levels` uint8 (P, N, C), `fixed` boolean (P, N), which stay; `uniforms` (P, N, C)."""
+    """N images, pixels first: `levels` uint8 (P, N, C), `fixed` boolean (P, N), which stay; `uniforms` (P, N, C).
+
+    `wanted` says how many images there will be in the end.
+    """
 
     moved: tuple[np.ndarray, np.ndarray] | None = None
     """Images that have become copies of others when a sub-pixel was drawn, and of which: see particles.py."""
 
     def __init__(self, start: np.ndarray, known: np.ndarray, uniforms: np.ndarray) -> None:
-        self.shape = start.shape
+        self.shape, self.wanted = start.shape, len(start)
         self.levels, self.fixed, self.uniforms = (_pixels_first(array) for array in (start, known, uniforms))
 
     def asks(self, pixels: np.ndarray) -> bool:

@@ -16,6 +16,7 @@ from minipixel.heads.base import NO_DISTRIBUTION
 from minipixel.kernels import numba_enabled
 from minipixel.ops import OPS
 from minipixel.ops.local import Look
+from minipixel.progress import advance
 from minipixel.sampling.canvas import Canvas, follow
 from minipixel.sampling.program import Program
 from minipixel.sampling.sampler import Sampler
@@ -183,6 +184,7 @@ class Machine(Sampler):
             )
             if not drawn:
                 raise ValueError(NO_DISTRIBUTION)
+            advance(canvas.wanted)
         else:
             image = self._map(work, N, self.program.trace.image)
             output = self._map(work, N, self.program.trace.output.node)
@@ -194,6 +196,7 @@ class Machine(Sampler):
                 image[pixels + RING, :, channel] = model.scaled(levels)
                 if canvas.moved is not None:
                     follow(kept, canvas.moved)
+                advance(canvas.wanted / len(self.program.moments))
 
     def _map(self, work: np.ndarray, N: int, node: Node, kept: bool = False) -> np.ndarray:
         """A node's map, or a scan's kept states, as it stands in `work`: (slots, N, K)."""

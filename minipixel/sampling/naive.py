@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import to_cpu
+from minipixel.progress import advance
 from minipixel.sampling.canvas import Canvas
 from minipixel.sampling.sampler import Sampler
 
@@ -24,6 +25,7 @@ class Naive(Sampler):
         model = self.model
         for place in np.argsort(model.order, axis=None):
             r, c, channel = np.unravel_index(place, model.order.shape)
+            advance(canvas.wanted / model.order.size)
             pixels = np.array([r * model.image_shape[1] + c])
             if canvas.asks(pixels):
                 parameters = to_cpu(model.predict(canvas.images(), condition)[r, c])

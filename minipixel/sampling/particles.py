@@ -36,6 +36,7 @@ class Particles(Canvas):
     ) -> None:
         uniforms = np.concatenate([rng.random((K, *order.shape)) for rng in rngs])
         super().__init__(np.repeat(start, K, axis=0), np.repeat(known, K, axis=0), uniforms)
+        self.wanted = len(start)
         self.log_weights = np.zeros((len(start), K))
         """Of the particles of each image, up to a number that they share."""
         self._chances = np.stack([rng.random(order.size + 1) for rng in rngs])
