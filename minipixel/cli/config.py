@@ -10,7 +10,7 @@ from typing import Any
 
 from minipixel.cli import architecture
 from minipixel.cli.rates import SCHEDULES
-from minipixel.datasets import DATASETS
+from minipixel.datasets.preparation import CROPS
 from minipixel.errors import FormatError, visible
 from minipixel.files import read_regular
 from minipixel.heads import HEADS
@@ -29,11 +29,17 @@ MOST, MOST_NUMBERS = 2**63, 100
 
 BINARIZE = ("static", "dynamic", "threshold")
 
+
+class Names(list[str]):
+    """What a setting is that is one text or more."""
+
+
 # The one table of what a file of settings may hold, beside any model's architecture: a kind, or the words to choose
 # from. The names are those of the options of `minipixel train`.
 OPTIONS: dict[str, type | tuple[str, ...]] = {
     "model": tuple(MODELS),
-    "data": tuple(DATASETS),
+    "data": str,
+    **{"size": list, "channels": int, "crop": CROPS, "background": str, "test_share": float, "augment": str},
     "root": str,
     "binarize": BINARIZE,
     "levels": int,
@@ -45,6 +51,9 @@ OPTIONS: dict[str, type | tuple[str, ...]] = {
     "learning_rate": float,
     "schedule": tuple(SCHEDULES),
     "clip_norm": float,
+    "weight_decay": float,
+    "trainable": Names,
+    "sample_weight": str,
     "ema": float,
     "head": tuple(HEADS),
     "mixtures": int,
@@ -59,7 +68,14 @@ OPTIONS: dict[str, type | tuple[str, ...]] = {
 MADE_WITH = ("minipixel", "python", "numpy", "scipy", "numba", "kernels", "machine", "data_sha256", "from_sha256")
 """What a run depends on besides its settings: the table [made_with] at the end of its config.toml."""
 
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    list: "one or two whole numbers",
+    Names: "a list of texts",
+}
 
 
 def write(settings: Mapping[str, Any], made_with: Mapping[str, str], remarks: Sequence[str]) -> str:
@@ -109,6 +125,8 @@ def _checked(path: str, name: str, value: Any) -> Any:
         fits, wanted = _is_architecture(value), "a number, true or false, a word, or a list of whole numbers"
     elif isinstance(kind, tuple):
         fits, wanted = value in kind, f"one of {', '.join(kind)}"
+    elif kind is list:
+        fits, wanted = _is_size(value), WORDS[kind]
     else:
         fits, wanted = _is(value, kind) or (kind is float and _is(value, int)), WORDS[kind]
     numbers = value if isinstance(value, list) else [value]
@@ -126,7 +144,13 @@ def _of_models() -> tuple[str, ...]:
 
 
 def _is(value: Any, kind: type) -> bool:
+    if kind is Names:
+        return isinstance(value, list) and 0 < len(value) <= MOST_NUMBERS and all(_is(item, str) for item in value)
     return isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool)
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, list) and len(value) in (1, 2) and all(_is(number, int) for number in value)
 
 
 def _is_architecture(value: Any) -> bool:

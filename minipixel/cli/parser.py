@@ -8,6 +8,7 @@ import minipixel
 from minipixel.cli import architecture, check, compare, config, evaluate, train, use, warmup
 from minipixel.cli.rates import SCHEDULES
 from minipixel.datasets import DATASETS
+from minipixel.datasets.preparation import CROPS
 from minipixel.heads import HEADS
 from minipixel.models import MODELS
 from minipixel.optim import OPTIMIZERS
@@ -17,6 +18,9 @@ DESCRIPTION = (
     "The PixelCNN / PixelRNN family: train, draw, score, check. The exit status is 0; 1 if check finds a leak; 2 for "
     "what cannot be done, and one line says why; 130 after Ctrl-C."
 )
+
+
+SPLITS = ("train", "validation", "test", "all")
 
 
 class Help(argparse.HelpFormatter):
@@ -69,6 +73,26 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     )
     new.add_argument("--model", choices=MODELS, default="pixelcnn", help="default: %(default)s")
     _add_data(new)
+    new.add_argument(
+        "--size",
+        type=int,
+        nargs="+",
+        metavar="PIXELS",
+        help="of a folder's pictures: a number, or H W (default: theirs)",
+    )
+    new.add_argument(
+        "--channels", type=int, choices=(1, 3, 4), help="grey, colours, with alpha (default: as many as they need)"
+    )
+    new.add_argument("--crop", choices=CROPS, help="of pictures of another shape (default: centre)")
+    new.add_argument("--background", metavar="COLOUR", help="what transparent pictures are put on, white say")
+    new.add_argument(
+        "--test-share", type=float, metavar="SHARE", help="of a folder's pictures, chosen by content (default: 0.1)"
+    )
+    new.add_argument(
+        "--augment",
+        metavar="LIST",
+        help="change each batch: flip,shift=2,crop=0.8 or some of them",
+    )
     new.add_argument("--levels", type=int, help="2 binarises, others cut the range evenly (default: all)")
     new.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
     new.add_argument(
@@ -94,6 +118,15 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         "each step, down to a hundredth (default: %(default)s)",
     )
     new.add_argument("--clip-norm", type=float, help="scale gradients down to this norm (default: never)")
+    new.add_argument("--weight-decay", type=float, help="of adamw: how fast weights shrink (default: 0.01)")
+    new.add_argument(
+        "--trainable", nargs="+", metavar="NAME", help="train these weights or layers alone, top say (default: all)"
+    )
+    new.add_argument(
+        "--sample-weight",
+        metavar="FILE",
+        help="a .npy of numbers: how much each training image counts (default: alike)",
+    )
     new.add_argument("--ema", type=float, metavar="DECAY", help="average the weights, 0.9995 say (default: do not)")
     new.add_argument(
         "--head", choices=HEADS, help="default: bernoulli for 2 levels, else categorical; pixelcnnpp: logistic_mixture"
@@ -118,7 +151,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     sample = commands.add_parser("sample", help="draw images from a trained model")
     sample.add_argument("file", help="a model.safetensors")
     sample.add_argument("-n", type=int, default=30, help="how many (default: %(default)s)")
-    sample.add_argument("--label", type=int, help="the class to draw, for a conditional model (default: all in turn)")
+    sample.add_argument("--label", help="the class to draw, its name or number (default: all in turn)")
     _add_drawing(sample)
     sample.add_argument("--out", default="samples.png", help="picture .png or numbers .npy (default: %(default)s)")
     sample.set_defaults(command=use.sample)
@@ -132,8 +165,8 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         "but nothing is drawn to suit it, unless --particles says so.",
     )
     complete.add_argument("file", help="a model.safetensors")
-    complete.add_argument("pictures", nargs="*", help="PNG files, or folders of them, of the size that the model draws")
-    complete.add_argument("--label", type=int, help="the class of one's own pictures, for a conditional model")
+    complete.add_argument("pictures", nargs="*", help="picture files, or folders of them, in place of --data")
+    complete.add_argument("--label", help="the class of these pictures, its name or number, for a conditional model")
     _add_data(complete)
     complete.add_argument("-n", type=int, help="how many (default: 10 validation images, or all the pictures)")
     kept = complete.add_mutually_exclusive_group()
@@ -159,10 +192,10 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
 
     scored = commands.add_parser("evaluate", help="nats an image and bits/dim of a trained model on a data set")
     scored.add_argument("file", help="a model.safetensors")
-    scored.add_argument("--images", nargs="+", metavar="PNG", help="PNG files, or folders of them, in place of --data")
-    scored.add_argument("--label", type=int, help="the class of --images, for a conditional model")
+    scored.add_argument("--images", nargs="+", metavar="FILE", help="pictures, or folders of them, in place of --data")
+    scored.add_argument("--label", help="the class of --images, its name or number, for a conditional model")
     _add_data(scored)
-    scored.add_argument("--split", choices=("train", "validation", "test"), default="test", help="default: %(default)s")
+    scored.add_argument("--split", choices=SPLITS, default="test", help="default: %(default)s")
     scored.add_argument(
         "--csv",
         metavar="FILE",
@@ -239,7 +272,12 @@ def _add_drawing(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", choices=DATASETS, default="digits", help="default: %(default)s")
+    parser.add_argument(
+        "--data",
+        default="digits",
+        help=f"{', '.join(DATASETS)}; or a folder of pictures, whose subfolders are classes; or images (N, H, W, C) in "
+        "a .npy or .npz file (default: %(default)s)",
+    )
     parser.add_argument("--root", help="folder with its files (default: $MINIPIXEL_DATA, then a cache)")
     parser.add_argument(
         "--binarize",

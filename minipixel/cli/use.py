@@ -13,8 +13,9 @@ import numpy as np
 
 import minipixel
 from minipixel import datasets, plots
-from minipixel.cli.data import describe, png_files, prepare, read_pictures
+from minipixel.cli.data import describe, prepare
 from minipixel.cli.notes import say
+from minipixel.cli.pictures import label_of, picture_files, read_pictures, same_again
 from minipixel.cli.run_folder import describe as describe_run
 from minipixel.cli.run_folder import installed
 from minipixel.errors import InterruptedDrawing
@@ -30,9 +31,8 @@ KINDS = {".png": "a picture", ".npy": "the numbers", ".csv": "a table"}
 def sample(arguments: argparse.Namespace) -> int:
     """Draw images and write them as a picture or as an array; after Ctrl-C the first ones, as far as they are drawn."""
     out, model = output_file(arguments.out), read_model(arguments.file)
-    condition = (
-        model.conditions.in_turn(arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
-    )
+    label = label_of(model, arguments.label)
+    condition = model.conditions.in_turn(arguments.n) if label is None else np.full(arguments.n, label)
     status = 0
     try:
         images = model.sample(arguments.n, condition, **_drawing(arguments))
@@ -169,27 +169,33 @@ def _split(arguments: argparse.Namespace, model: Model) -> Pictures:
     """A split of the data set asked for. Raises ValueError if its images are not of the model's size."""
     if arguments.label is not None:
         raise ValueError("--label: got one for a data set, which has labels, wanted none, or pictures of one's own")
-    ds = datasets.load(arguments.data, arguments.root)
+    ds = same_again(arguments, model)
     if ds.image_shape != model.image_shape:
         got, wanted = ("x".join(map(str, shape)) for shape in (ds.image_shape, model.image_shape))
         raise ValueError(
             f"--data: got {arguments.data}, whose images are {got}, wanted images of {wanted}, as {arguments.file} was "
             "trained on"
         )
-    split = getattr(ds, arguments.split)
-    images = prepare(split.images, ds.levels, model.levels, arguments.binarize)
-    names = [f"{ds.name}/{arguments.split}/{n}" for n in range(len(images))]
+    split = ds.everything() if arguments.split == "all" else getattr(ds, arguments.split)
+    if not len(split.images):
+        raise ValueError(
+            f"--data: got {arguments.data}, without {arguments.split} pictures, wanted one; say --split all"
+        )
+    binarize = (model.pictures or {}).get("binarize", arguments.binarize)
+    images = prepare(split.images, ds.levels, model.levels, binarize)
+    names = list(split.files) or [f"{ds.name}/{arguments.split}/{n}" for n in range(len(images))]
     labels = split.labels if model.conditions.num_classes else None
     return Pictures(images, labels, split.labels, names, describe(ds, model.levels))
 
 
 def _own(arguments: argparse.Namespace, model: Model, paths: Sequence[str]) -> Pictures:
     """Pictures of one's own; of what class they are has to be said, if the model is told one."""
-    files = [file for path in paths for file in png_files(Path(path))]
-    images = prepare(read_pictures(files, model.image_shape), 256, model.levels, arguments.binarize)
-    if model.conditions.num_classes and arguments.label is None:
+    files = [file for path in paths for file in picture_files(Path(path))]
+    images = read_pictures(files, model, arguments.file, arguments.binarize)
+    label = label_of(model, arguments.label)
+    if model.conditions.num_classes and label is None:
         raise ValueError("--label: got none, wanted the class of the pictures, which this model is told")
-    labels = None if arguments.label is None else np.full(len(images), arguments.label)
+    labels = None if label is None else np.full(len(images), label)
     size = "x".join(map(str, model.image_shape))
     described = f"{len(images)} picture{'s' * (len(images) != 1)} of {size}, {model.levels} levels"
     return Pictures(images, labels, labels, [str(file) for file in files], described)

@@ -7,12 +7,13 @@ every machine and for ever, and every class has its share of them.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minipixel.errors import visible
 from minipixel.spelling import did_you_mean
 
 Folder = str | os.PathLike[str]
@@ -36,10 +37,14 @@ SHOWN = 40
 # Without eq=False, == would compare arrays, which has no single answer.
 @dataclass(frozen=True, eq=False, repr=False)
 class Split:
-    """Labelled pictures: `images`, uint8 (N, H, W, C), and `labels`, int64 (N,)."""
+    """Labelled pictures: `images` (N, H, W, C), uint8, or uint16 for more than 256 levels, and `labels`, int64 (N,).
 
-    images: NDArray[np.uint8]
+    `files` are the paths that they come from, if each has one.
+    """
+
+    images: NDArray[Any]
     labels: NDArray[np.int64]
+    files: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Split({self})"
@@ -53,12 +58,18 @@ class Split:
         nth = np.arange(len(self.images)) % n == n - 1
         return Split(self.images[~nth], self.labels[~nth]), Split(self.images[nth], self.labels[nth])
 
+    def __add__(self, other: "Split") -> "Split":
+        """The pictures of both, copied."""
+        images, labels = (np.concatenate([getattr(s, name) for s in (self, other)]) for name in ("images", "labels"))
+        return Split(images, labels, self.files + other.files)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Training, validation and test pictures (H, W, C) whose sub-pixels take `levels` values, 0..Q-1.
 
     `classes` names the labels: an image with label 3 is a `classes[3]`, and `len(classes)` is how many there are.
+    `pictures` says how they were prepared, for a model file: `model.pictures = ds.pictures`.
     """
 
     name: str
@@ -67,6 +78,11 @@ class Dataset:
     test: Split
     levels: int
     classes: tuple[str, ...]
+    pictures: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.pictures:
+            object.__setattr__(self, "pictures", {"levels": self.levels, "classes": list(self.classes)})
 
     @classmethod
     def from_train_and_test(
@@ -100,7 +116,11 @@ class Dataset:
 
     def __str__(self) -> str:
         H, W, C = self.image_shape
-        return f"{self.name}: {self.counts()}, {H}x{W}x{C}, {self.levels} levels, {len(self.classes)} classes"
+        return f"{visible(self.name)}: {self.counts()}, {H}x{W}x{C}, {self.levels} levels, {len(self.classes)} classes"
+
+    def everything(self) -> Split:
+        """All pictures of the three splits, copied."""
+        return self.train + self.validation + self.test
 
     def counts(self) -> str:
         """How many images there are: "1295 train + 143 validation + 359 test images"."""
