@@ -162,14 +162,29 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         description="Keep the upper rows of one's own pictures, else of some validation images, and draw the rest "
         "several times. The picture has a column for each: what was kept, the completions, the real image. Only "
         "earlier pixels, in the model's order, steer a drawn one; a kept pixel that comes later in that order stays, "
-        "but nothing is drawn to suit it.",
+        "but nothing is drawn to suit it, unless --particles says so.",
     )
     complete.add_argument("file", help="a model.safetensors")
     complete.add_argument("pictures", nargs="*", help="picture files, or folders of them, in place of --data")
     complete.add_argument("--label", help="the class of these pictures, its name or number, for a conditional model")
     _add_data(complete)
     complete.add_argument("-n", type=int, help="how many (default: 10 validation images, or all the pictures)")
-    complete.add_argument("--rows", type=int, help="how many rows to keep (default: half of them)")
+    kept = complete.add_mutually_exclusive_group()
+    kept.add_argument("--rows", type=int, help="how many rows to keep (default: half of them)")
+    kept.add_argument(
+        "--hole",
+        type=int,
+        nargs=4,
+        metavar=("ROW", "COLUMN", "HEIGHT", "WIDTH"),
+        help="keep all but this box: its first row and column, counted from 0, and its size",
+    )
+    complete.add_argument(
+        "--particles",
+        type=int,
+        default=1,
+        help="of so many drawings side by side take one that suits what is kept further on, too: 64, say; it takes as "
+        "many times as long (default: %(default)s)",
+    )
     complete.add_argument("--times", type=int, default=4, help="completions of each image (default: %(default)s)")
     _add_drawing(complete)
     complete.add_argument("--out", default="completed.png", help="picture .png or numbers .npy (default: %(default)s)")
@@ -191,6 +206,12 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         action="store_true",
         help="find odd pictures, busy or blank: rank them by nats less the size that zlib compresses them to, and name "
         "the first; --csv has that as score",
+    )
+    scored.add_argument(
+        "--accuracy", action="store_true", help="also how many sub-pixels are the likeliest, given those before them"
+    )
+    scored.add_argument(
+        "--probabilities", metavar="NPY", help="write p of every level of every sub-pixel: float64 (N, H, W, C, Q)"
     )
     scored.set_defaults(command=evaluate.evaluate)
 

@@ -49,20 +49,33 @@ def sample(arguments: argparse.Namespace) -> int:
 
 
 def complete(arguments: argparse.Namespace) -> int:
-    """Keep the upper rows of pictures, draw the rest several times, and write that as a picture or an array."""
+    """Keep the upper rows of pictures, or all but a hole, and draw the rest several times: a picture or an array."""
     out, model = output_file(arguments.out), read_model(arguments.file)
     images, labels, *_ = pictures_for(arguments, model, arguments.pictures)
     n = (len(images) if arguments.pictures else min(10, len(images))) if arguments.n is None else arguments.n
     n, times = check_count("-n", n, 1, len(images)), check_count("--times", arguments.times, 1)
-    (H, W, C), rows = model.image_shape, arguments.rows
-    rows = H // 2 if rows is None else check_count("--rows", rows, 0, H)
+    known, kept = _kept(arguments, model.image_shape)
     images, labels = images[:n], None if labels is None else np.tile(labels[:n], times)
-    known = np.indices((H, W))[0] < rows
-    completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, **_drawing(arguments))
-    completed = completed.reshape(times, n, H, W, C)
+    drawing = _drawing(arguments) | {"particles": arguments.particles}
+    completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, **drawing)
+    completed = completed.reshape(times, n, *model.image_shape)
     _write(out, completed, lambda: plots.completion_grid(images, known, completed, model.levels))
-    print(f"{n} images, {rows} of {H} rows kept, {times} completions of each in {out}")
+    print(f"{n} images, {kept}, {times} completions of each in {out}")
     return 0
+
+
+def _kept(arguments: argparse.Namespace, image_shape: tuple[int, int, int]) -> tuple[np.ndarray, str]:
+    """Which pixels stay, boolean (H, W), and which these are in words."""
+    (H, W, _), (row, column) = image_shape, np.indices(image_shape[:2])
+    if arguments.hole is None:
+        rows = H // 2 if arguments.rows is None else check_count("--rows", arguments.rows, 0, H)
+        return row < rows, f"{rows} of {H} rows kept"
+    top, left, height, width = arguments.hole
+    top, left = check_count("--hole ROW", top, 0, H - 1), check_count("--hole COLUMN", left, 0, W - 1)
+    height = check_count("--hole HEIGHT", height, 1, H - top)
+    width = check_count("--hole WIDTH", width, 1, W - left)
+    hole = (row >= top) & (row < top + height) & (column >= left) & (column < left + width)
+    return ~hole, f"all but {height}x{width} pixels kept"
 
 
 def _drawing(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -111,8 +124,13 @@ def _write(out: Path, images: np.ndarray, picture: Callable[[], Any]) -> None:
     if out.suffix == ".png":
         write_picture(out, picture())
         return
+    write_array(out, images)
+
+
+def write_array(out: Path, numbers: np.ndarray) -> None:
+    """Numbers, whole or not at all."""
     content = io.BytesIO()
-    np.save(content, images)
+    np.save(content, numbers)
     write_atomically(out, content.getvalue())
 
 

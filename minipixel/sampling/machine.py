@@ -18,11 +18,13 @@ from minipixel.ops import OPS
 from minipixel.ops.channels import EPSILON
 from minipixel.ops.local import Look
 from minipixel.progress import advance
-from minipixel.sampling.canvas import Canvas
+from minipixel.sampling.canvas import Canvas, follow
 from minipixel.sampling.program import Program
+from minipixel.sampling.sampler import Sampler
 
-SHARD, ROWS = 8, 128
-"""How many images a shard has; and about how many rows of numbers, pixels times images, are computed at once."""
+SHARD, WIDE_SHARD, ROWS = 8, 256, 128
+"""How many images a shard has, and one of images that are to be drawn side by side; and about how many rows of
+numbers, pixels times images, are computed at once."""
 
 
 # How many maps, and how many inputs without pixels, the loop expects of an op. Of those that are not here: one map.
@@ -156,7 +158,7 @@ def _knows(node: Node) -> bool:
     )
 
 
-class Machine:
+class Machine(Sampler):
     """A program's tables with a model's weights."""
 
     def __init__(self, program: Program, model: Any) -> None:
@@ -164,18 +166,11 @@ class Machine:
         self.program, self.model, self.tables = program, model, program.tables
         self.weights, self.units = self.tables.weights(program.evaluator(model, None), model.dtype)
         self.shard_size = program.most_images(model.dtype, SHARD)
+        self.wide_shard_size = program.most_images(model.dtype, WIDE_SHARD)
 
-    def __call__(
-        self,
-        uniforms: np.ndarray,
-        condition: np.ndarray | None,
-        temperature: float,
-        start: np.ndarray,
-        known: np.ndarray,
-    ) -> np.ndarray:
-        """Draw what is not known of N images: uniforms (N, H, W, C) -> uint8 (N, H, W, C)."""
-        loop, tables, model, N = _loop(), self.tables, self.model, len(start)
-        canvas = Canvas(start, known, uniforms)
+    def paint(self, canvas: Canvas, condition: np.ndarray | None, temperature: float) -> None:
+        """Draw on a canvas what is not fixed there."""
+        loop, tables, model, N = _loop(), self.tables, self.model, canvas.levels.shape[1]
         chunk = max(1, ROWS // N)
         room = chunk * N * tables.width
         work = np.zeros(tables.size * N + 4 * room, model.dtype)
@@ -184,7 +179,7 @@ class Machine:
             *(tables.step_from, tables.steps, self.units, tables.ints, self.weights),
             *(work, N, tables.size * N + room * np.arange(4), chunk),
         )
-        if _draws(model.head):
+        if type(canvas) is Canvas and _draws(model.head):
             scaled = model.scaled(np.arange(model.levels))
             parameters = self.program.trace.output.node
             drawn = loop.play(
@@ -196,15 +191,19 @@ class Machine:
             )
             if not drawn:
                 raise ValueError(NO_DISTRIBUTION)
+            advance(canvas.wanted)
         else:
             image = self._map(work, N, self.program.trace.image)
             output = self._map(work, N, self.program.trace.output.node)
+            kept = [self._map(work, N, node) for node in tables.base if not node.constant]
+            kept += [self._map(work, N, node, kept=True) for node in tables.cells]
             for moment, (_, pixels, channel, slots) in enumerate(self.program.moments):
                 loop.walk(moment, moment + 1, *walked)
                 levels = canvas.draw(model.head, temperature, output[slots], pixels, channel)
                 image[pixels + RING, :, channel] = model.scaled(levels)
-        advance(N)
-        return canvas.images()
+                if canvas.moved is not None:
+                    follow(kept, canvas.moved)
+                advance(canvas.wanted / len(self.program.moments))
 
     def _map(self, work: np.ndarray, N: int, node: Node, kept: bool = False) -> np.ndarray:
         """A node's map, or a scan's kept states, as it stands in `work`: (slots, N, K)."""
