@@ -101,6 +101,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     sample.add_argument("--label", type=int, help="the class to draw, for a conditional model (default: all in turn)")
     _add_drawing(sample)
     sample.add_argument("--out", default="samples.png", help="picture .png or numbers .npy (default: %(default)s)")
+    _add_class(sample)
     sample.set_defaults(command=use.sample)
 
     complete = commands.add_parser(
@@ -120,6 +121,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     complete.add_argument("--times", type=int, default=4, help="completions of each image (default: %(default)s)")
     _add_drawing(complete)
     complete.add_argument("--out", default="completed.png", help="picture .png or numbers .npy (default: %(default)s)")
+    _add_class(complete)
     complete.set_defaults(command=use.complete, split="test")
 
     evaluate = commands.add_parser("evaluate", help="nats an image and bits/dim of a trained model on a data set")
@@ -130,6 +132,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     evaluate.add_argument("--label", type=int, help="the class of --images, for a conditional model")
     _add_data(evaluate)
     evaluate.add_argument("--split", choices=("train", "test"), default="test", help="default: %(default)s")
+    _add_class(evaluate)
     evaluate.set_defaults(command=use.evaluate)
 
     causal = commands.add_parser(
@@ -148,17 +151,30 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     causal.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     causal.add_argument("--out", default="causality.png", help="picture .png (default: %(default)s)")
     architecture.add_arguments(causal)
+    _add_class(causal)
     causal.set_defaults(command=check.check)
 
     info = commands.add_parser(
         "info", help="what is in a model file, in the folder of a run, or what minipixel runs on"
     )
     info.add_argument("file", nargs="?", help="a model.safetensors, or a folder that train left")
+    _add_class(info)
     info.set_defaults(command=use.info)
 
     warm = commands.add_parser("warmup", help="compile everything now, so that no first step has to wait for it")
     warm.set_defaults(command=warmup.warmup)
     return whole
+
+
+def _add_class(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--class",
+        dest="classes",
+        action="append",
+        default=[],
+        metavar="MODULE:NAME",
+        help="a model class of your own that the file may be of, mine:Squared for the class Squared in mine.py",
+    )
 
 
 def _add_drawing(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import minipixel
 from minipixel import datasets, plots
 from minipixel.cli.data import describe, prepare, read_pictures
+from minipixel.cli.own_class import import_class
 from minipixel.cli.run_folder import describe as describe_run
 from minipixel.cli.run_folder import installed
 from minipixel.files import write_atomically
@@ -25,7 +26,7 @@ from minipixel.shards import Workers
 
 def sample(arguments: argparse.Namespace) -> int:
     """Draw images and write them as a picture or as an array."""
-    out, model = output_file(arguments.out), read_model(arguments.file)
+    out, model = output_file(arguments.out), read_model(arguments)
     condition = (
         model.conditions.in_turn(arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
     )
@@ -37,7 +38,7 @@ def sample(arguments: argparse.Namespace) -> int:
 
 def complete(arguments: argparse.Namespace) -> int:
     """Keep the upper rows of pictures, draw the rest several times, and write that as a picture or an array."""
-    out, model = output_file(arguments.out), read_model(arguments.file)
+    out, model = output_file(arguments.out), read_model(arguments)
     own = arguments.pictures
     images, labels, _ = _pictures(arguments, model, own) if own else _split(arguments, model)
     n = (len(images) if own else min(10, len(images))) if arguments.n is None else arguments.n
@@ -60,7 +61,7 @@ def _drawing(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print the mean negative log-likelihood of a split, or of pictures of one's own."""
-    model = read_model(arguments.file)
+    model = read_model(arguments)
     own = bool(arguments.images)
     images, labels, data = _pictures(arguments, model, arguments.images) if own else _split(arguments, model)
     nats = -model.log_prob(images, labels)
@@ -78,7 +79,7 @@ def info(arguments: argparse.Namespace) -> int:
         print(describe_run(Path(arguments.file)))
         return 0
     if arguments.file:
-        print(load(arguments.file).summary())
+        print(_load(arguments).summary())
         return 0
     print(f"minipixel {minipixel.__version__} on Python {platform.python_version()}, {platform.machine()}")
     for name in ("numpy", "scipy", "numba", "safetensors", "matplotlib", "cupy-cuda12x", "cupy-cuda13x"):
@@ -123,12 +124,19 @@ def write_picture(out: Path, figure: Any) -> None:
     write_atomically(out, plots.png(figure))
 
 
-def read_model(path: str) -> Model:
-    """The model in a file; ValueError for an embedding network, which is no distribution over images."""
-    model = load(path)
+def read_model(arguments: argparse.Namespace) -> Model:
+    """The model in the file; ValueError for an embedding network, which is no distribution over images."""
+    model = _load(arguments)
     if not isinstance(model, Model):
-        raise ValueError(f"{path}: got an embedding network, which draws nothing and scores nothing, wanted a model")
+        raise ValueError(
+            f"{arguments.file}: got an embedding network, which draws nothing and scores nothing, wanted a model"
+        )
     return model
+
+
+def _load(arguments: argparse.Namespace) -> Any:
+    """What is in the file, of a class of the family or of those that `--class` names."""
+    return load(arguments.file, classes=[import_class(name) for name in arguments.classes])
 
 
 def _split(arguments: argparse.Namespace, model: Model) -> tuple[np.ndarray, np.ndarray | None, str]:
