@@ -11,8 +11,8 @@ def kept_maps(model, N=4):
     table = mp.plan.table_of(model, N)
     turn = int(table.forward[-1, 1])
     buffers = {id(b): b for line in table.code for b in line.touched()}.values()
-    whole = [b for b in buffers if b.K == model.features and b.ring == 0]
-    return sum(b.first < turn <= b.last for b in whole)
+    features = model.features
+    return sum(b.first < turn <= b.last for b in buffers if (b.K, b.ring) == (features, 0))
 
 
 @pytest.mark.parametrize("model", [mp.models.PixelCNN, mp.models.RowLSTM])
