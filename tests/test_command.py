@@ -28,6 +28,7 @@ SOUND = {
     "complete": ["MODEL", "-n", "1", "--times", "1"],
     "evaluate": ["MODEL"],
     "check": ["MODEL"],
+    "export": ["MODEL"],
     "info": [],
     "warmup": [],
 }

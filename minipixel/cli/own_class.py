@@ -16,7 +16,7 @@ def import_class(name: str) -> Any:
         sys.path.insert(0, here)
     try:
         imported = importlib.import_module(module)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # the latter for what is no name of a module
         raise ValueError(f"--class: got {name}, and importing {module} failed: {error}") from error
     if not hasattr(imported, attribute):
         classes = ", ".join(key for key, thing in vars(imported).items() if inspect.isclass(thing)) or "none"

@@ -154,6 +154,17 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     _add_class(causal)
     causal.set_defaults(command=check.check)
 
+    export = commands.add_parser(
+        "export",
+        help="a forward pass as an ONNX file",
+        description="Write one forward pass of a model as an ONNX file, which other programs run: integer images in, "
+        'the parameters of its head out. Needs onnx: pip install "minipixel[onnx]".',
+    )
+    export.add_argument("file", help="a model.safetensors")
+    export.add_argument("--out", default="model.onnx", help="default: %(default)s")
+    _add_class(export)
+    export.set_defaults(command=use.export)
+
     info = commands.add_parser(
         "info", help="what is in a model file, in the folder of a run, or what minipixel runs on"
     )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import minipixel
-from minipixel import datasets, plots
+from minipixel import datasets, interop, plots
 from minipixel.cli.data import describe, prepare, read_pictures
 from minipixel.cli.own_class import import_class
 from minipixel.cli.run_folder import describe as describe_run
@@ -91,11 +91,26 @@ def info(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def export(arguments: argparse.Namespace) -> int:
+    """Write one forward pass of a model as an ONNX file."""
+    out, model = output_file(arguments.out, (".onnx",)), read_model(arguments)
+    interop.to_onnx(model, out)
+    told = [name for name, takes in _CONDITIONS.items() if takes(model.conditions)]
+    P = len(model.head.groups)
+    print(f"{out}: {', '.join(['images', *told])} -> parameters (H, W, N, {P}) of a {model.head.name} head")
+    return 0
+
+
+_CONDITIONS = {"labels": lambda given: given.num_classes, "condition": lambda given: given.shape is not None}
+
+
 def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy")) -> Path:
     """Where a picture or an array will go, checked before anything is drawn. Raises ValueError, OSError."""
     out = Path(name)
     if out.suffix not in kinds:
-        wanted = " or ".join({".png": ".png (a picture)", ".npy": ".npy (the numbers)"}[kind] for kind in kinds)
+        wanted = " or ".join(
+            {".png": ".png (a picture)", ".npy": ".npy (the numbers)"}.get(kind, kind) for kind in kinds
+        )
         raise ValueError(f"--out: got {name}, wanted a name ending in {wanted}")
     problem = None
     if not out.parent.is_dir():

@@ -90,7 +90,7 @@ def _translated(node: Node, graph: Graph, evaluate: Any) -> str:
     if row is None:
         raise ValueError(
             f"to_onnx: got {node.name}, an op without a row, wanted those of mp.interop.ROWS; give it one: "
-            f"mp.interop.ROWS[{op.__name__}] = lambda graph, node, x: graph.add(...), see minipixel/interop/onnx_rows.py"
+            f"mp.interop.ROWS[{op.__name__}] = lambda graph, node, x: graph.add(...), see interop/onnx_rows.py"
         )
     reads = iter(node.reads)
     given = [

@@ -29,7 +29,7 @@ class Graph:
         """The name of what an ONNX operator makes of inputs; several names, if it has several outputs."""
         from onnx import helper
 
-        names = [self._name(kind) for _ in range(outputs)]
+        names = [self.name(kind) for _ in range(outputs)]
         self.nodes.append(helper.make_node(kind, inputs, names, name=f"{self.prefix}: {names[0]}", **attributes))
         return names[0] if outputs == 1 else names
 
@@ -40,7 +40,7 @@ class Graph:
         array = np.array(array, dtype, order="C")
         key = array.dtype.str, array.shape, array.tobytes()
         if key not in self.constants:
-            self.constants[key] = numpy_helper.from_array(array, self._name("constant"))
+            self.constants[key] = numpy_helper.from_array(array, self.name("constant"))
         return self.constants[key].name
 
     def reshape(self, x: str, *sizes: int) -> str:
@@ -75,6 +75,7 @@ class Graph:
         taps = self.add("Gather", x, self.constant(beyond, np.int64), axis=1)
         return self.reshape(taps, 0, P, T * node.K)
 
-    def _name(self, kind: str) -> str:
+    def name(self, kind: str) -> str:
+        """A name that nothing else has."""
         self._count += 1
         return f"{kind}_{self._count}"

@@ -34,7 +34,9 @@ def _each(kind: str) -> Row:
 def _along(graph: Graph, array: Any) -> str:
     """A number, or one a channel, beside a map."""
     if any(size != 1 for size in np.shape(array)[:-1]):
-        raise ValueError(f"to_onnx: got an array of shape {np.shape(array)} beside a map, wanted one along its channels")
+        raise ValueError(
+            f"to_onnx: got an array of shape {np.shape(array)} beside a map, wanted one along its channels"
+        )
     return graph.constant(np.ravel(array))
 
 
@@ -74,49 +76,52 @@ def _concat(graph: Graph, node: Node, x: str, y: str) -> str:
 
 
 def _lstm_scan(graph: Graph, node: Node, z: str, weight: Any, h0: Any, c0: Any) -> str:
-    """Scan, row after row of the map, whose states h and c are those of a row: (N, W, K) each."""
-    from onnx import TensorProto, helper
-
+    """ONNX's Scan, row after row of the map. What it carries on are the states h and c of a row, (N, W, K) each."""
     (H, W), K, static = node.local.size, node.K, node.tensor.call[1]
-    taps = static["taps"]
-    left, right = max(0, -min(taps)), max(0, *taps)
     starts = [np.zeros(K) if state is None else state for state in (h0, c0)]
     graph.starts[node] = starts[0]
     first = [graph.of_every_image(graph.constant(np.tile(state, (1, W, 1))), 1, W, K) for state in starts]
     rows = [graph.reshape(z, 0, H, W, 4 * K)]
+    if static.get("spans") is not None:
+        assert node.own is not None
+        rows.append(graph.constant(node.own.inside.reshape(H, W, 1), bool))
+    body = _one_row(graph, node, weight, starts, static["taps"], len(rows) == 2)
+    axes = {"scan_input_axes": [1, 0][: len(rows)], "scan_output_axes": [1]}
+    states = graph.add("Scan", *first, *rows, outputs=3, body=body, num_scan_inputs=len(rows), **axes)[2]
+    return graph.reshape(states, 0, H * W, K)
 
-    before, graph.nodes = graph.nodes, []
-    names = [graph._name(name) for name in ("h", "c", "z", "inside")]
-    h, c, z_of_row, inside = names
-    around = graph.add("Pad", h, graph.constant([0, left, 0, 0, right, 0], np.int64))
-    index = left + np.arange(W)[:, None] + np.array(taps)
-    told = graph.reshape(graph.add("Gather", around, graph.constant(index, np.int64), axis=1), 0, W, len(taps) * K)
-    gates = graph.add("Add", z_of_row, graph.add("MatMul", told, graph.constant(weight)))
+
+def _one_row(graph: Graph, node: Node, weight: Any, starts: Any, taps: Any, some_outside: bool) -> Any:
+    """The graph that Scan runs: h, c, a row of z and, if some lie outside, which cells lie inside -> h, c, and h."""
+    from onnx import TensorProto, helper
+
+    W, K = node.local.size[1], node.K
+    left, right = max(0, -min(taps)), max(0, *taps)
+    outer, graph.nodes = graph.nodes, []
+    h, c, z, inside = (graph.name(of) for of in ("h", "c", "z", "inside"))
+    margins = graph.add("Pad", h, graph.constant([0, left, 0, 0, right, 0], np.int64))
+    index = graph.constant(left + np.arange(W)[:, None] + np.array(taps), np.int64)
+    seen = graph.reshape(graph.add("Gather", margins, index, axis=1), 0, W, len(taps) * K)
+    gates = graph.add("Add", z, graph.add("MatMul", seen, graph.constant(weight)))
     o, f, i, g = graph.add("Split", gates, graph.constant([K] * 4, np.int64), outputs=4, axis=2)
     kept = graph.add("Mul", graph.add("Sigmoid", f), c)
     new_c = graph.add("Add", kept, graph.add("Mul", graph.add("Sigmoid", i), graph.add("Tanh", g)))
     new_h = graph.add("Mul", graph.add("Sigmoid", o), graph.add("Tanh", new_c))
-    if static.get("spans") is not None:  # what lies outside holds the start state
-        new_h, new_c = (graph.add("Where", inside, new, graph.constant(s)) for new, s in zip((new_h, new_c), starts))
-    out = graph.add("Identity", new_h)
-    body, graph.nodes = graph.nodes, before
+    if some_outside:  # those hold the start state
+        new_h, new_c = (
+            graph.add("Where", inside, new, graph.constant(start))
+            for new, start in zip((new_h, new_c), starts, strict=True)
+        )
+    made = new_h, new_c, graph.add("Identity", new_h)
+    body, graph.nodes = graph.nodes, outer
 
-    state, row = ["N", W, K], ["N", W, 4 * K]
-    real, logical = TensorProto.FLOAT, TensorProto.BOOL
-    inputs = [(h, real, state), (c, real, state), (z_of_row, real, row)]
-    if static.get("spans") is not None:
-        inputs.append((inside, logical, [W, 1]))
-        rows.append(graph.constant(node.own.inside.reshape(H, W, 1), bool))  # type: ignore[union-attr]
-    outputs = [(name, real, state) for name in (new_h, new_c, out)]
-    of_row = helper.make_graph(
-        body, f"a row of {node.name}", *[[helper.make_tensor_value_info(*of) for of in all_] for all_ in (inputs, outputs)]
-    )
-    _, _, states = graph.add(
-        *("Scan", *first, *rows),
-        **{"outputs": 3, "body": of_row, "num_scan_inputs": len(rows), "scan_output_axes": [1]},
-        scan_input_axes=[1, 0][: len(rows)],
-    )
-    return graph.reshape(states, 0, H * W, K)
+    def real(name: str, k: int) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", W, k])
+
+    inputs = [real(h, K), real(c, K), real(z, 4 * K)]
+    if some_outside:
+        inputs.append(helper.make_tensor_value_info(inside, TensorProto.BOOL, [W, 1]))
+    return helper.make_graph(body, f"a row of {node.name}", inputs, [real(name, K) for name in made])
 
 
 # The one table: of every op that may stand on the way from image to parameters. An op of one's own may be added.
