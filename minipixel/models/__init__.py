@@ -52,6 +52,7 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type[Model] | type[E
     if arguments.pop("training", None) is not None:
         tensors = checkpoint.weights(tensors)
     initialized = arguments.pop("initialized", True)
+    pictures = arguments.pop("pictures", None)
     name = arguments.get("model")
     if name not in (*family, *own):
         hint = "; of a class of your own, give the class that wrote it: mp.load(path, classes=[...])"
@@ -73,4 +74,7 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type[Model] | type[E
         raise FormatError(f"{path}: got weights of {', '.join(sorted(stored))}, expected {model.dtype}")
     if initialized is False and isinstance(model, Model):  # weights that no first batch has met yet: `fit` will do that
         model.initialized = False
+    if pictures is not None and not isinstance(pictures, dict):
+        raise FormatError(f"{path}: got pictures {pictures!r:.60}, expected how they were prepared, by name")
+    model.pictures = pictures
     return model

@@ -29,6 +29,8 @@ class Network(Module):
     name: ClassVar[str]
     features: int
     config: dict[str, Any]
+    pictures: dict[str, Any] | None = None
+    """How the pictures that it learnt from were prepared, and the names of their classes: see datasets.from_folder."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -158,6 +160,8 @@ class Network(Module):
                 stacklevel=2,
             )
         config = self.config if getattr(self, "initialized", True) else {**self.config, "initialized": False}
+        if self.pictures is not None:
+            config = {**config, "pictures": self.pictures}
         checkpoint.write(path, config, self.state_dict())
 
 
