@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import minipixel
-from minipixel.cli import architecture, check, compare, config, evaluate, train, use, warmup
+from minipixel.cli import architecture, check, compare, config, evaluate, export, train, use, warmup
 from minipixel.cli.rates import SCHEDULES
 from minipixel.datasets import DATASETS
 from minipixel.datasets.preparation import CROPS
@@ -154,6 +154,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     sample.add_argument("--label", help="the class to draw, its name or number (default: all in turn)")
     _add_drawing(sample)
     sample.add_argument("--out", default="samples.png", help="picture .png or numbers .npy (default: %(default)s)")
+    _add_class(sample)
     sample.set_defaults(command=use.sample)
 
     complete = commands.add_parser(
@@ -188,6 +189,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     complete.add_argument("--times", type=int, default=4, help="completions of each image (default: %(default)s)")
     _add_drawing(complete)
     complete.add_argument("--out", default="completed.png", help="picture .png or numbers .npy (default: %(default)s)")
+    _add_class(complete)
     complete.set_defaults(command=use.complete, split="validation")
 
     scored = commands.add_parser("evaluate", help="nats an image and bits/dim of a trained model on a data set")
@@ -213,6 +215,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     scored.add_argument(
         "--probabilities", metavar="NPY", help="write p of every level of every sub-pixel: float64 (N, H, W, C, Q)"
     )
+    _add_class(scored)
     scored.set_defaults(command=evaluate.evaluate)
 
     causal = commands.add_parser(
@@ -231,7 +234,19 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     causal.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     causal.add_argument("--out", default="causality.png", help="picture .png (default: %(default)s)")
     architecture.add_arguments(causal)
+    _add_class(causal)
     causal.set_defaults(command=check.check)
+
+    written = commands.add_parser(
+        "export",
+        help="a forward pass as an ONNX file",
+        description="Write one forward pass of a model as an ONNX file, which other programs run: integer images in, "
+        'the parameters of its head out. Needs onnx: pip install "minipixel[onnx]".',
+    )
+    written.add_argument("file", help="a model.safetensors")
+    written.add_argument("--out", default="model.onnx", help="default: %(default)s")
+    _add_class(written)
+    written.set_defaults(command=export.export)
 
     several = commands.add_parser(
         "compare",
@@ -247,11 +262,23 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         "info", help="what is in a model file, in the folder of a run, or what minipixel runs on"
     )
     info.add_argument("file", nargs="?", help="a model.safetensors, or a folder that train left")
+    _add_class(info)
     info.set_defaults(command=use.info)
 
     warm = commands.add_parser("warmup", help="compile everything now, so that no first step has to wait for it")
     warm.set_defaults(command=warmup.warmup)
     return whole
+
+
+def _add_class(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--class",
+        dest="own_classes",
+        action="append",
+        default=[],
+        metavar="MODULE:NAME",
+        help="a model class of your own that the file may be of, mine:Squared for the class Squared in mine.py",
+    )
 
 
 def _add_drawing(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ import minipixel
 from minipixel import datasets, plots
 from minipixel.cli.data import describe, prepare
 from minipixel.cli.notes import say
+from minipixel.cli.own_class import import_class
 from minipixel.cli.pictures import label_of, picture_files, read_pictures, same_again
 from minipixel.cli.run_folder import describe as describe_run
 from minipixel.cli.run_folder import installed
@@ -25,12 +26,12 @@ from minipixel.models import Model, load
 from minipixel.models.checks import check_count
 from minipixel.shards import Workers
 
-KINDS = {".png": "a picture", ".npy": "the numbers", ".csv": "a table"}
+KINDS = {".png": "a picture", ".npy": "the numbers", ".csv": "a table", ".onnx": "for other runtimes"}
 
 
 def sample(arguments: argparse.Namespace) -> int:
     """Draw images and write them as a picture or as an array; after Ctrl-C the first ones, as far as they are drawn."""
-    out, model = output_file(arguments.out), read_model(arguments.file)
+    out, model = output_file(arguments.out), read_model(arguments.file, arguments.own_classes)
     label = label_of(model, arguments.label)
     condition = model.conditions.in_turn(arguments.n) if label is None else np.full(arguments.n, label)
     status = 0
@@ -50,7 +51,7 @@ def sample(arguments: argparse.Namespace) -> int:
 
 def complete(arguments: argparse.Namespace) -> int:
     """Keep the upper rows of pictures, or all but a hole, and draw the rest several times: a picture or an array."""
-    out, model = output_file(arguments.out), read_model(arguments.file)
+    out, model = output_file(arguments.out), read_model(arguments.file, arguments.own_classes)
     images, labels, *_ = pictures_for(arguments, model, arguments.pictures)
     n = (len(images) if arguments.pictures else min(10, len(images))) if arguments.n is None else arguments.n
     n, times = check_count("-n", n, 1, len(images)), check_count("--times", arguments.times, 1)
@@ -89,7 +90,7 @@ def info(arguments: argparse.Namespace) -> int:
         print(describe_run(Path(arguments.file)))
         return 0
     if arguments.file:
-        print(load(arguments.file).summary())
+        print(_load(arguments.file, arguments.own_classes).summary())
         return 0
     print(f"minipixel {minipixel.__version__} on Python {platform.python_version()}, {platform.machine()}")
     for name in ("numpy", "scipy", "numba", "safetensors", "matplotlib", "cupy-cuda12x", "cupy-cuda13x"):
@@ -139,12 +140,17 @@ def write_picture(out: Path, figure: Any) -> None:
     write_atomically(out, plots.png(figure))
 
 
-def read_model(path: str) -> Model:
+def read_model(path: str, own_classes: Sequence[str] = ()) -> Model:
     """The model in a file; ValueError for an embedding network, which is no distribution over images."""
-    model = load(path)
+    model = _load(path, own_classes)
     if not isinstance(model, Model):
         raise ValueError(f"{path}: got an embedding network, which draws nothing and scores nothing, wanted a model")
     return model
+
+
+def _load(path: str, own_classes: Sequence[str]) -> Any:
+    """What is in a file, of a class of the family or of those that `--class` names."""
+    return load(path, classes=[import_class(name) for name in own_classes])
 
 
 class Pictures(NamedTuple):

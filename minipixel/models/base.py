@@ -1,6 +1,6 @@
 """What every model of the family is to the people who use it: likelihoods out, samples out, weights in and out."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -45,12 +45,12 @@ class Model(Network):
       (N, K) if it is (K,), on maps (N, H, W, K) if it is (H, W, K), on one number an image, (N,), if it is ();
     - `rng` for the first weights: None, int, SeedSequence or Generator; `dtype`: "float32" or "float64".
 
-    A subclass sets `name` and `features` (how many channels most of its feature maps have), passes on as `architecture`
-    what its constructor needs to build the same layers again, makes its layers with `self.init`, defines `forward`. It
-    writes these six arguments out, so that help and editors show them.
+    A subclass sets `name` (its name in files; that of the class if it has none) and `features` (how many channels most
+    of its feature maps have), passes on as `architecture` what its constructor needs to build the same layers again
+    (numbers, words, lists: what JSON has), makes its layers with `self.init`, defines `forward`. It writes these six
+    arguments out, so that help and editors show them, and so that `mp.load(path, classes=[...])` can give them.
     """
 
-    name: ClassVar[str]
     initialized: bool = True
 
     def __init__(
