@@ -46,9 +46,9 @@ READERS = {
     "Quick, Draw!": lambda path: quickdraw._read(path, "0" * 64, None),
     "PNG": read_png,
     "settings": config.read,
-    "log": run_folder._log,
+    "log": lambda path: list(run_folder.log_rows(path)),
     "log, appended to": lambda path: CSVLogger(path, append=True).on_train_begin(None, 0),
-    "figures": run_folder._figures,
+    "figures": run_folder.read_figures,
 }
 readers = pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 SECONDS = 30
