@@ -1,8 +1,10 @@
 """What every network that reads images is: its images, its weights, how many of them, and the way into a file."""
 
+import functools
 import inspect
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
@@ -23,7 +25,8 @@ class Network(Module):
 
     A subclass makes its layers with `self.init`, and sets `features` (how many channels most of its feature maps have),
     and `config`: what its constructor needs to build the same layers again, and under "model" its `name` in files,
-    which is that of the class, unless it has one of its own.
+    which is that of the class, unless it has one of its own. What the constructor was given, and `config` lacks, is put
+    into it, so that a class of one's own comes back from a file as it was.
     """
 
     name: ClassVar[str]
@@ -33,6 +36,8 @@ class Network(Module):
     """How the pictures that it learnt from were prepared, and the names of their classes: see datasets.from_folder."""
 
     def __init_subclass__(cls, **options: Any) -> None:
+        if "__init__" in vars(cls):
+            setattr(cls, "__init__", _remembering(vars(cls)["__init__"]))  # noqa: B010 - mypy: no name of a method
         super().__init_subclass__(**options)
         if "name" not in vars(cls):  # an inherited one is that of another class, which a file would be taken for
             cls.name = cls.__name__
@@ -150,19 +155,53 @@ class Network(Module):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write configuration and weights to a safetensors file, whole or not at all. Raises OSError.
 
-        `mp.load` reads it; of a class of one's own with `classes=[...]`. There is a warning if the configuration lacks
-        what its constructor takes.
+        `mp.load` reads it; of a class of one's own with `classes=[...]`. There is a warning if its constructor got what
+        a file cannot hold, a function say.
         """
         for name in unsaved(self)[:1]:
             console.warn(
-                f"save: got no {name!r} in the configuration of a {type(self).__name__}, whose constructor takes it; "
-                f"for mp.load pass it on: super().__init__(image_shape, levels, {{{name!r}: {name}}}, ...)",
+                f"save: got no {name!r} in the configuration of a {type(self).__name__}, whose constructor takes it, "
+                "and no file can hold what it got; for mp.load take a number, a word or a list in its place",
                 stacklevel=2,
             )
         config = self.config if getattr(self, "initialized", True) else {**self.config, "initialized": False}
         if self.pictures is not None:
             config = {**config, "pictures": self.pictures}
         checkpoint.write(path, config, self.state_dict())
+
+
+def _remembering(constructor: Callable[..., None]) -> Callable[..., None]:
+    """A constructor, after which `config` also has what that was given, all of it as a file gives it back."""
+    signature = inspect.signature(constructor)
+
+    @functools.wraps(constructor)
+    def call(self: Network, *arguments: Any, **options: Any) -> None:
+        constructor(self, *arguments, **options)
+        if inspect.unwrap(type(self).__init__) is not inspect.unwrap(constructor):  # that of a parent
+            return
+        bound = signature.bind(self, *arguments, **options)
+        bound.apply_defaults()
+        given: dict[str, Any] = {}
+        for option in list(signature.parameters.values())[1:]:
+            if option.kind is option.VAR_KEYWORD:
+                given |= bound.arguments[option.name]
+            elif option.kind is not option.VAR_POSITIONAL:
+                given[option.name] = bound.arguments[option.name]
+        given = {name: value for name, value in given.items() if name != "rng" and _as_in_a_file(value) is not ...}
+        self.config = given | vars(self).get("config", {})
+        for name, value in self.config.items():
+            as_in_a_file = _as_in_a_file(value)
+            self.config[name] = value if as_in_a_file is ... else as_in_a_file
+
+    return call
+
+
+def _as_in_a_file(value: Any) -> Any:
+    """A setting as a file gives it back, lists for tuples and for arrays; ... if JSON has no form for it."""
+    try:
+        return json.loads(json.dumps(value, default=lambda array: array.tolist()))
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        return ...
 
 
 def options_of(kind: type) -> tuple[dict[str, inspect.Parameter], bool]:

@@ -58,7 +58,34 @@ class Deeper(M.PixelCNN):
         return super().forward(-x, condition, rng)
 
 
+class Forgetful(Squared):
+    """It passes nothing on: what no shape shows would be lost."""
+
+    name = "forgetful"
+
+    def __init__(self, image_shape, levels, slope=1.0, *, scales=(1, 2)):
+        super().__init__(image_shape, levels)
+        self.slope, self.scales = slope, tuple(scales)
+
+    def forward(self, x, condition=None, rng=None):
+        return super().forward(x * self.slope, condition, rng)
+
+
+class Starred(M.PixelCNN):
+    """One argument of its own beside all those of its parent."""
+
+    def __init__(self, *arguments, slope=1.0, **options):
+        super().__init__(*arguments, **options)
+        self.slope = slope
+
+    def forward(self, x, condition=None, rng=None):
+        return super().forward(x * self.slope, condition, rng)
+
+
 OWN = [
+    (Squared, {"width": np.int64(6)}),
+    (Forgetful, {"slope": 0.25, "scales": (np.float64(2.5), 3)}),
+    (Starred, {"hidden": 3, "blocks": 1, "slope": np.float32(0.5)}),
     (Squared, {"width": 6, "bent": "sigmoid"}),
     (Squared, {"num_classes": 3, "head": "logistic_mixture"}),
     (Plain, {}),
@@ -75,8 +102,10 @@ def saved(tmp_path, model):
 def test_saved_and_loaded(tmp_path, kind, options):
     model = kind((4, 4, 1), 3, **options)
     labels = np.arange(8) % 3 if model.conditions.num_classes else None
-    again = mp.load(saved(tmp_path, model), classes=[Squared, Plain, Deeper])
-    assert type(again) is kind and again.config == model.config
+    again = mp.load(saved(tmp_path, model), classes=[Squared, Plain, Deeper, Forgetful, Starred])
+    assert type(again) is kind and again.config == model.config == json.loads(json.dumps(model.config))
+    for name in {"slope", "scales"} & vars(model).keys():
+        assert getattr(again, name) == getattr(model, name)
     np.testing.assert_array_equal(again.log_prob(IMAGES, labels), model.log_prob(IMAGES, labels))
     np.testing.assert_array_equal(again.sample(8, labels, rng=1), model.sample(8, labels, rng=1))
 
@@ -183,10 +212,13 @@ def test_a_class_that_has_changed(tmp_path, kind, said):
 
 
 def test_what_a_file_could_not_say_is_said_when_it_is_written(tmp_path):
-    with pytest.warns(UserWarning, match=r"^save: got no 'depth' in the configuration of a MoreToTell") as warned:
-        MoreToTell((4, 4, 1), 3, depth=2).save(tmp_path / "model")
+    with pytest.warns(UserWarning, match=r"^save: got no 'depth' in .* MoreToTell.*, and no file can hold") as warned:
+        MoreToTell((4, 4, 1), 3, depth=ops.tanh).save(tmp_path / "model")
     assert warned[0].filename == __file__
-    odd = Squared((4, 4, 1), 3, width=np.int64(6))
+    with pytest.raises(mp.FormatError, match=r"got no 'depth', which MoreToTell takes"):
+        mp.load(tmp_path / "model", classes=[MoreToTell])
+    odd = Squared((4, 4, 1), 3)
+    odd.config["bent"] = ops.tanh
     with pytest.raises(ValueError, match=r"model: got a configuration that JSON has no form for .*; say int"):
         odd.save(tmp_path / "model")
 
