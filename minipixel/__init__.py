@@ -15,6 +15,7 @@ from minipixel import (
     plots,
 )
 from minipixel.causality import assert_causal, check_causality
+from minipixel.datasets import save_pictures
 from minipixel.errors import CausalityError, FormatError, NonFiniteError
 from minipixel.gradcheck import gradcheck, gradcheck_model
 from minipixel.models import load
@@ -59,4 +60,5 @@ __all__ = [
     "ops",
     "optim",
     "plots",
+    "save_pictures",
 ]

@@ -1,12 +1,13 @@
 """What a loader gives back: two splits of labelled pictures and what their numbers mean."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minipixel.errors import visible
 from minipixel.spelling import did_you_mean
 
 Folder = str | os.PathLike[str]
@@ -27,10 +28,14 @@ SHOWN = 40
 # Without eq=False, == would compare arrays, which has no single answer.
 @dataclass(frozen=True, eq=False, repr=False)
 class Split:
-    """Labelled pictures: `images`, uint8 (N, H, W, C), and `labels`, int64 (N,)."""
+    """Labelled pictures: `images` (N, H, W, C), uint8, or uint16 for more than 256 levels, and `labels`, int64 (N,).
 
-    images: NDArray[np.uint8]
+    `files` are the paths that they come from, if each has one.
+    """
+
+    images: NDArray[Any]
     labels: NDArray[np.int64]
+    files: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Split({self})"
@@ -45,6 +50,7 @@ class Dataset:
     """A training and a test split of pictures (H, W, C) whose sub-pixels take `levels` values, 0..Q-1.
 
     `classes` names the labels: an image with label 3 is a `classes[3]`, and `len(classes)` is how many there are.
+    `pictures` says how they were prepared, for a model file: `model.pictures = ds.pictures`.
     """
 
     name: str
@@ -52,6 +58,11 @@ class Dataset:
     test: Split
     levels: int
     classes: tuple[str, ...]
+    pictures: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.pictures:
+            object.__setattr__(self, "pictures", {"levels": self.levels, "classes": list(self.classes)})
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -77,7 +88,7 @@ class Dataset:
         N, N_test = len(self.train.images), len(self.test.images)
         H, W, C = self.image_shape
         return (
-            f"{self.name}: {N} train + {N_test} test images, {H}x{W}x{C}, "
+            f"{visible(self.name)}: {N} train + {N_test} test images, {H}x{W}x{C}, "
             f"{self.levels} levels, {len(self.classes)} classes"
         )
 
