@@ -33,7 +33,7 @@ from minipixel.tensor import Tensor, no_grad, recording
 class Model(Network):
     """A distribution over images of one shape, written once: a subclass says only how features are computed.
 
-    `image_shape` is (H, W, C) with C = 1 or 3, `levels` is Q in 2..256. Images are integers in 0..Q-1, (N, H, W, C).
+    `image_shape` is (H, W, C) with C in 1..64, `levels` is Q in 2..256. Images are integers in 0..Q-1, (N, H, W, C).
     Every model takes, besides what its architecture needs:
 
     - `head`: "bernoulli", "categorical", "logistic_mixture" or "normal_mixture"; None picks Bernoulli for 2 levels,

@@ -8,15 +8,16 @@ import numpy as np
 
 from minipixel import checkpoint
 from minipixel.backend import array_module
-from minipixel.models.checks import check_choice, check_count, check_shape
+from minipixel.models.checks import check_choice, check_count, check_shape, warn_of_channels_first
 from minipixel.models.elsewhere import instead
 from minipixel.nn import Init, Module
+from minipixel.nn.init import Blank
 
 
 class Network(Module):
     """Layers for images of one shape: the likelihood models (Model), and the embedding network, are made from it.
 
-    `image_shape` is (H, W, C) with C = 1 or 3, `levels` is Q in 2..256. Images are integers in 0..Q-1, (N, H, W, C).
+    `image_shape` is (H, W, C) with C in 1..64, `levels` is Q in 2..256. Images are integers in 0..Q-1, (N, H, W, C).
     `rng` makes the first weights: None, int, SeedSequence or Generator; `dtype` is "float32" or "float64".
 
     A subclass makes its layers with `self.init`, and sets `features` (how many channels most of its feature maps have),
@@ -28,6 +29,8 @@ class Network(Module):
 
     def __init__(self, image_shape: tuple[int, int, int], levels: int, rng: Any, dtype: str) -> None:
         self.image_shape = check_shape(image_shape)
+        if not isinstance(rng, Blank):  # else it comes from a file
+            warn_of_channels_first(self.image_shape)
         self.levels = check_count("levels", levels, 2, 256)
         self.dtype = check_choice("dtype", getattr(dtype, "__name__", str(dtype)), ("float32", "float64"))
         self.init = Init(rng, self.dtype)
@@ -80,9 +83,14 @@ class Network(Module):
     def shard_of_batch(self, N: int) -> int:
         """The same in training on batches of N images: down to half as many, if there would not be eight shards.
 
-        Eight cores are to have work, and none of them little.
+        Eight cores are to have work, and none of them little. Of a wide model a single image is enough for good
+        products, and takes half the memory of two.
         """
-        return self.shard_size if self.xp is not np else min(self.shard_size, max(self._images_for(2**18), N // 8))
+        if self.xp is not np:
+            return self.shard_size
+        if self._numbers_a_map >= 2**16:
+            return 1
+        return min(self.shard_size, max(self._images_for(2**18), N // 8))
 
     def _images_for(self, numbers: int) -> int:
         """How many images make a feature map of so many numbers: a power of 2, at most 16, or 32 if they are tiny."""

@@ -54,8 +54,11 @@ class Backward:
         if value in self._again:
             return
         self._again.add(value)
-        where = {source: self._standing(source) for source in value.inputs}
-        self.forward.pointwise(value, self.places.again[value], where, self.places.ahead[value], True)
+        where = {source: self._standing(source) for source, _ in value.sources()}
+        if value.kind == "sum":
+            self.forward.sum(value, self.places.again[value], where, self.places.ahead[value])
+        else:
+            self.forward.pointwise(value, self.places.again[value], where, self.places.ahead[value], True)
 
     # --- gradients ----------------------------------------------------------------------------------------------------
 
@@ -95,7 +98,7 @@ class Backward:
             bias = self.forward.bias.get(value)
             if value.rectified:
                 sums = {"W": bias[0], "L": bias[1], "FLAG": 1} if bias else {}
-                emit("RELU_X", rows, g, self.places.at[value], **sums)
+                emit("RELU_X", rows, g, self._standing(value), **sums)
             elif bias:
                 emit("SUMS", rows, None, g, W=bias[0], L=bias[1])
             for product, at in self.forward.products[value]:
