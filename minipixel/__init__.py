@@ -19,6 +19,7 @@ from minipixel.datasets import save_pictures
 from minipixel.errors import CausalityError, FormatError, NonFiniteError
 from minipixel.gradcheck import gradcheck, gradcheck_model
 from minipixel.models import load
+from minipixel.oddness import oddness
 from minipixel.spelling import did_you_mean
 from minipixel.tensor import Tensor, no_grad, op
 from minipixel.training import History, callbacks, fit, fit_embedding
@@ -56,6 +57,7 @@ __all__ = [
     "models",
     "nn",
     "no_grad",
+    "oddness",
     "op",
     "ops",
     "optim",

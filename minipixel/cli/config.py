@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minipixel.cli import architecture
+from minipixel.cli.rates import SCHEDULES
 from minipixel.datasets import DATASETS
 from minipixel.errors import FormatError, visible
 from minipixel.files import read_regular
@@ -37,9 +38,12 @@ OPTIONS: dict[str, type | tuple[str, ...]] = {
     "binarize": BINARIZE,
     "levels": int,
     "epochs": int,
+    "patience": int,
+    "from": str,
     "batch_size": int,
     "optimizer": tuple(OPTIMIZERS),
     "learning_rate": float,
+    "schedule": tuple(SCHEDULES),
     "clip_norm": float,
     "ema": float,
     "head": tuple(HEADS),
@@ -52,7 +56,7 @@ OPTIONS: dict[str, type | tuple[str, ...]] = {
     "tensorboard": bool,
 }
 
-MADE_WITH = ("minipixel", "python", "numpy", "scipy", "numba", "kernels", "machine", "data_sha256")
+MADE_WITH = ("minipixel", "python", "numpy", "scipy", "numba", "kernels", "machine", "data_sha256", "from_sha256")
 """What a run depends on besides its settings: the table [made_with] at the end of its config.toml."""
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}

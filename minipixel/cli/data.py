@@ -1,4 +1,4 @@
-"""From a data set and a number of levels to the images that a model of that many levels is trained and tested on."""
+"""From a data set and a number of levels to the images that a model of that many levels learns from or scores."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 def prepare(images: np.ndarray, levels: int, to: int, binarize: str) -> np.ndarray:
     """Images with `to` levels: integers (N, H, W, C) in 0..levels-1 -> uint8 in 0..to-1.
 
-    Random draws are always the same, so a test set is too: "dynamic" then means "static".
+    Random draws are always the same, so what a model is judged by is, too: "dynamic" then means "static".
     """
     if to == levels:
         return images
@@ -23,18 +23,17 @@ def prepare(images: np.ndarray, levels: int, to: int, binarize: str) -> np.ndarr
     return datasets.quantize(images, levels, to)
 
 
-def read_pictures(paths: Sequence[str], image_shape: tuple[int, int, int]) -> np.ndarray:
-    """Pictures of one's own, from PNG files and folders of them, in that order: uint8 (N, H, W, C) in 0..255.
+def read_pictures(files: Sequence[Path], image_shape: tuple[int, int, int]) -> np.ndarray:
+    """Pictures of one's own, from PNG files, in that order: uint8 (N, H, W, C) in 0..255.
 
     A grey picture serves a model of colours, and one whose colours are all grey a model of greys. Raises FormatError
-    for a file that is no such picture, ValueError for one of another size or a folder without any.
+    for a file that is no such picture, ValueError for one of another size.
     """
-    files = [file for path in paths for file in _png_files(Path(path))]
     return np.stack([_fitted(file, datasets.read_png(file), image_shape) for file in files])
 
 
-def _png_files(path: Path) -> list[Path]:
-    """The file itself, or the PNG files of a folder, by name."""
+def png_files(path: Path) -> list[Path]:
+    """The file itself, or the PNG files of a folder, by name; ValueError for a folder without any."""
     if not path.is_dir():
         return [path]
     files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".png")
@@ -77,13 +76,13 @@ def batch_transform(levels: int, to: int, binarize: str) -> Transform | None:
     return draw
 
 
-def histogram_bits_per_dim(train: np.ndarray, test: np.ndarray, levels: int) -> float:
-    """Bits/dim of the test images under the histogram of the training images: what a model has to beat."""
+def histogram_bits_per_dim(train: np.ndarray, images: np.ndarray, levels: int) -> float:
+    """Bits/dim of images under the histogram of the training images: what a model has to beat."""
     counts = np.bincount(train.ravel(), minlength=levels) + 1.0
-    return float(-np.log2(counts / counts.sum())[test.ravel()].mean())
+    return float(-np.log2(counts / counts.sum())[images.ravel()].mean())
 
 
 def describe(ds: Any, levels: int) -> str:
-    """One line on a data set as it is used: "digits: 1438 train + 359 test images, 8x8x1, 17 levels"."""
+    """One line on a data set as it is used: "digits: 1295 train + ... + 359 test images, 8x8x1, 17 levels"."""
     H, W, C = ds.image_shape
-    return f"{ds.name}: {len(ds.train.images)} train + {len(ds.test.images)} test images, {H}x{W}x{C}, {levels} levels"
+    return f"{ds.name}: {ds.counts()}, {H}x{W}x{C}, {levels} levels"

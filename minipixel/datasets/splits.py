@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minipixel.datasets.dataset import Dataset, Split
+from minipixel.datasets.dataset import VALIDATION, Dataset, Split
 
 
 def dataset(
@@ -19,13 +19,22 @@ def dataset(
     files: tuple[str, ...] = (),
     pictures: dict[str, Any] | None = None,
 ) -> Dataset:
-    """A set of images (N, H, W, C) in the order of their places, in [0, 1): those below `split` are for the test."""
-    cut = int(np.searchsorted(places, split))
+    """A set of images (N, H, W, C) in the order of their places, in [0, 1): those below `split` are for the test.
+
+    Of what is left a tenth is to validate on, the next in order.
+    """
+    first, second = np.searchsorted(places, (split, split + (1 - split) / VALIDATION)).tolist()
 
     def part(which: slice) -> Split:
         return Split(images[which], labels[which], files[which])
 
     told = {**(pictures or {"levels": levels}), "classes": list(classes)}
     return Dataset(
-        name, train=part(slice(cut, None)), test=part(slice(0, cut)), levels=levels, classes=classes, pictures=told
+        name,
+        train=part(slice(second, None)),
+        validation=part(slice(first, second)),
+        test=part(slice(0, first)),
+        levels=levels,
+        classes=classes,
+        pictures=told,
     )
