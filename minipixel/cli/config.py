@@ -10,7 +10,7 @@ from typing import Any
 
 from minipixel.cli import architecture
 from minipixel.cli.rates import SCHEDULES
-from minipixel.datasets import DATASETS
+from minipixel.datasets.preparation import CROPS
 from minipixel.errors import FormatError, visible
 from minipixel.files import read_regular
 from minipixel.heads import HEADS
@@ -33,8 +33,14 @@ BINARIZE = ("static", "dynamic", "threshold")
 # from. The names are those of the options of `minipixel train`.
 OPTIONS: dict[str, type | tuple[str, ...]] = {
     "model": tuple(MODELS),
-    "data": tuple(DATASETS),
+    "data": str,
     "root": str,
+    "size": str,
+    "channels": int,
+    "crop": CROPS,
+    "background": str,
+    "test_share": float,
+    "augment": str,
     "binarize": BINARIZE,
     "levels": int,
     "epochs": int,

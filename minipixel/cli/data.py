@@ -1,12 +1,13 @@
 """From a data set and a number of levels to the images that a model of that many levels learns from or scores."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minipixel import datasets
+from minipixel.datasets.augment import augmentation
+from minipixel.errors import visible
 
 Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -23,48 +24,6 @@ def prepare(images: np.ndarray, levels: int, to: int, binarize: str) -> np.ndarr
     return datasets.quantize(images, levels, to)
 
 
-def read_pictures(files: Sequence[Path], image_shape: tuple[int, int, int]) -> np.ndarray:
-    """Pictures of one's own, from PNG files, in that order: uint8 (N, H, W, C) in 0..255.
-
-    A grey picture serves a model of colours, and one whose colours are all grey a model of greys. Raises FormatError
-    for a file that is no such picture, ValueError for one of another size.
-    """
-    return np.stack([_fitted(file, datasets.read_png(file), image_shape) for file in files])
-
-
-def png_files(path: Path) -> list[Path]:
-    """The file itself, or the PNG files of a folder, by name; ValueError for a folder without any."""
-    if not path.is_dir():
-        return [path]
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".png")
-    if not files:
-        raise ValueError(f"{path}: got a folder without PNG files, wanted at least one")
-    return files
-
-
-def _fitted(file: Path, picture: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """A picture with as many channels as the model has, if that changes no colour; else ValueError."""
-    H, W, C = image_shape
-    if picture.shape[:2] != (H, W):
-        raise ValueError(
-            f"{file}: got a picture of {picture.shape[0]}x{picture.shape[1]} pixels (height x width), wanted {H}x{W}, "
-            "as the model draws; scale it first"
-        )
-    if C == 4:  # the last of them is alpha, and a picture here is opaque
-        opaque = np.full((H, W, 1), 255, np.uint8)
-        return np.concatenate([np.broadcast_to(picture, (H, W, 3)), opaque], axis=2)
-    if C not in (1, 3):
-        got = f"{picture.shape[2]} channel{'s' * (picture.shape[2] != 1)}"
-        raise ValueError(
-            f"{file}: got a picture of {got}, wanted {C}, as the model draws; in Python, give the model an array"
-        )
-    if C == 3:
-        return np.broadcast_to(picture, image_shape)
-    if (picture != picture[..., :1]).any():
-        raise ValueError(f"{file}: got a picture with colours, wanted shades of grey, as the model draws")
-    return picture[..., :1]
-
-
 def batch_transform(levels: int, to: int, binarize: str) -> Transform | None:
     """What has to happen to every batch anew: drawing it, for dynamic binarisation; None for all else."""
     if to != 2 or to == levels or binarize != "dynamic":
@@ -76,13 +35,28 @@ def batch_transform(levels: int, to: int, binarize: str) -> Transform | None:
     return draw
 
 
+def augmented(augment: str | None, drawn: Transform | None) -> Transform | None:
+    """What is done to every batch: augmentations, by the text that asks for them, then what `batch_transform` says."""
+    first = [] if augment is None else [augmentation(augment)]
+    steps = [*first, *([] if drawn is None else [drawn])]
+    return datasets.in_turn(*steps) if len(steps) > 1 else steps[0] if steps else None
+
+
 def histogram_bits_per_dim(train: np.ndarray, images: np.ndarray, levels: int) -> float:
     """Bits/dim of images under the histogram of the training images: what a model has to beat."""
-    counts = np.bincount(train.ravel(), minlength=levels) + 1.0
-    return float(-np.log2(counts / counts.sum())[images.ravel()].mean())
+    counts = _counts(train, levels) + 1.0
+    seen = _counts(images, levels)
+    return float(-(np.log2(counts / counts.sum()) @ seen) / seen.sum())
+
+
+def _counts(images: np.ndarray, levels: int) -> np.ndarray:
+    """How often each level occurs, counted some images at a time, for counting makes eight bytes of each number."""
+    some = max(1, 2**22 // int(np.prod(images.shape[1:])))
+    parts = (images[first : first + some] for first in range(0, len(images), some))
+    return sum((np.bincount(part.ravel(), minlength=levels) for part in parts), np.zeros(levels))
 
 
 def describe(ds: Any, levels: int) -> str:
     """One line on a data set as it is used: "digits: 1295 train + ... + 359 test images, 8x8x1, 17 levels"."""
     H, W, C = ds.image_shape
-    return f"{ds.name}: {ds.counts()}, {H}x{W}x{C}, {levels} levels"
+    return f"{visible(ds.name)}: {ds.counts()}, {H}x{W}x{C}, {levels} levels"

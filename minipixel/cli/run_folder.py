@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import minipixel
 from minipixel.cli import config
 from minipixel.datasets import Dataset
@@ -117,7 +119,8 @@ def made_with(ds: Dataset) -> dict[str, str]:
     """What the bits of a training depend on besides its settings: the data, versions, the kind of machine."""
     images = hashlib.sha256()
     for split in (ds.train, ds.validation, ds.test):
-        images.update(split.images.tobytes() + split.labels.tobytes())
+        for array in (split.images, split.labels):
+            images.update(np.ascontiguousarray(array).data)  # of a memory map no copy
     return {
         **{"minipixel": minipixel.__version__, "python": platform.python_version()},
         **{name: installed(name) for name in ("numpy", "scipy", "numba")},

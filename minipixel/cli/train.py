@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from minipixel import datasets, plots
-from minipixel.cli import architecture, config
+from minipixel import plots
+from minipixel.cli import architecture, config, sources
 from minipixel.cli.beginning import Beginning
-from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
+from minipixel.cli.data import augmented, batch_transform, describe, histogram_bits_per_dim, prepare
 from minipixel.cli.notes import note, say
 from minipixel.cli.rates import base_rate, optimizer_of
 from minipixel.cli.run_folder import RunFolder, files, made_with, repeat_command
 from minipixel.cli.start_from import digest, take_weights
-from minipixel.errors import NonFiniteError
+from minipixel.errors import NonFiniteError, visible
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
 from minipixel.training import (
@@ -58,6 +58,7 @@ def demo(arguments: argparse.Namespace) -> int:
             "made_with": {},
             "test": True,
             "default_out": "minipixel-demo",
+            **dict.fromkeys((*sources.OF_FOLDERS, "augment")),
         },
     }
     return _run(argparse.Namespace(**{**vars(arguments), **settings}))
@@ -78,17 +79,20 @@ def settings_file(arguments: argparse.Namespace) -> Path | None:
 
 def train(arguments: argparse.Namespace) -> int:
     """Train any model on any data set, and say what the validation images think of it; the test ones stay unseen."""
-    return _run(
-        argparse.Namespace(**vars(arguments), test=False, default_out=f"runs/{arguments.data}-{arguments.model}")
-    )
+    data = arguments.data if sources.is_set(arguments.data) else Path(arguments.data).resolve().stem
+    return _run(argparse.Namespace(**vars(arguments), test=False, default_out=f"runs/{data}-{arguments.model}"))
 
 
 def _run(settings: argparse.Namespace) -> int:
-    ds = datasets.load(settings.data, settings.root)
+    ds = sources.load(settings)
+    for name, split in {"train": ds.train, "validation": ds.validation}.items():
+        if not len(split.images):
+            raise ValueError(f"--data: got {ds.counts()}, wanted some for {name}; a hash spreads them, so give more")
     levels = ds.levels if settings.levels is None else settings.levels
     train_images = prepare(ds.train.images, ds.levels, levels, settings.binarize)
     held_out = prepare(ds.validation.images, ds.levels, levels, settings.binarize)
-    transform = batch_transform(ds.levels, levels, settings.binarize)
+    drawn = batch_transform(ds.levels, levels, settings.binarize)
+    transform = augmented(settings.augment, drawn)
     options = architecture.chosen(settings) | {
         "head": settings.head,
         "mixtures": settings.mixtures,
@@ -98,6 +102,7 @@ def _run(settings: argparse.Namespace) -> int:
     model = MODELS[settings.model](
         ds.image_shape, levels, num_classes=len(ds.classes) if settings.conditional else None, **options
     )
+    model.pictures = {**ds.pictures, "levels": levels}
     optimizer = optimizer_of(settings, len(train_images))
     source, resumed = getattr(settings, "from"), settings.resume is not None
     if source is not None and not (resumed and any(in_folder(Path(settings.resume) / "checkpoints"))):
@@ -126,7 +131,7 @@ def _run(settings: argparse.Namespace) -> int:
         try:
             history = fit(
                 model,
-                ds.train.images if transform else train_images,
+                ds.train.images if drawn else train_images,
                 labels,
                 validation=(held_out, of_held_out),
                 epochs=settings.epochs,
@@ -195,9 +200,19 @@ def _in_full(settings: argparse.Namespace, model: Model) -> dict[str, Any]:
     """All settings by their names, those that were left out as what they came to: what config.toml holds."""
     paths = {name: getattr(settings, name) for name in ("root", "from")}  # made such as hold wherever they are read
     found: dict[str, Any] = {name: None if path is None else str(Path(path).resolve()) for name, path in paths.items()}
+    if not sources.is_set(settings.data):
+        found["data"] = _as_text("--data", Path(settings.data).resolve())
     found |= {"levels": model.levels, "head": model.head.name, "learning_rate": base_rate(settings)}
     layers = {key: model.config[key] for key in architecture.parameters(model.name)}
     return {**{name: getattr(settings, name) for name in config.OPTIONS}, **found, **layers}
+
+
+def _as_text(option: str, path: Path) -> str:
+    """A path as config.toml holds it; ValueError for one that is no text."""
+    try:
+        return path.as_posix().encode().decode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{option}: got {visible(path)}, wanted a name in UTF-8, for config.toml; rename it") from None
 
 
 def _watchers(settings: argparse.Namespace, folder: RunFolder) -> list[Callback]:

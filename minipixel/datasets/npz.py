@@ -35,11 +35,18 @@ def read_npz(path: str | os.PathLike[str], *names: str, max_bytes: int = MAX_BYT
     return decode_npz(str(path), read_content(path, max_bytes), *names, max_bytes=max_bytes)
 
 
-def decode_npz(path: str, content: bytes, *names: str, max_bytes: int = MAX_BYTES) -> dict[str, NDArray[Any]]:
-    """Read an npz file that is in memory already; `path` is what to call it in an error. See `read_npz`."""
+def decode_npz(
+    path: str, content: bytes, *names: str, max_bytes: int = MAX_BYTES, optional: tuple[str, ...] = ()
+) -> dict[str, NDArray[Any]]:
+    """Read an npz file that is in memory already; `path` is what to call it in an error. See `read_npz`.
+
+    What is `optional` is read if it is there.
+    """
     _check_end(path, content)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            listed = {entry.filename for entry in archive.infolist()}
+            names = (*names, *(name for name in optional if f"{name}.npy" in listed))
             members = [_find(archive, name) for name in names]
             total = sum(member.file_size for member in members)
             if total > max_bytes:

@@ -12,6 +12,7 @@ from minipixel.models.multiscale import MultiScale
 from minipixel.models.pixelcnn import PixelCNN
 from minipixel.models.pixelcnnpp import PixelCNNpp
 from minipixel.models.pixelrnn import DiagonalBiLSTM, RowLSTM
+from minipixel.models.remembered import check_pictures
 from minipixel.nn import Blank
 from minipixel.spelling import spelled
 
@@ -46,12 +47,14 @@ def load(path: str | os.PathLike[str]) -> Model | EmbeddingNet:
     if arguments.pop("training", None) is not None:
         tensors = checkpoint.weights(tensors)
     name, initialized = arguments.pop("model", None), arguments.pop("initialized", True)
+    pictures = arguments.pop("pictures", None)
     known: dict[str, Callable[..., Model | EmbeddingNet]] = {**MODELS, EmbeddingNet.name: EmbeddingNet}
     if name not in tuple(known):
         raise FormatError(f"{path}: got a model named {name!r:.60}, expected one of {', '.join(known)}")
     try:
         model = known[name](**arguments, rng=Blank(len(tensors)))  # no memory before the shapes are right
         model.load_state_dict(tensors)
+        model.pictures = None if pictures is None else check_pictures(pictures)
     except (TypeError, ValueError) as error:
         raise FormatError(f"{path}: its configuration does not fit: {error!s:.300}") from error
     stored = {str(tensor.dtype) for tensor in tensors.values()}

@@ -10,6 +10,7 @@ from minipixel import checkpoint
 from minipixel.backend import array_module
 from minipixel.models.checks import check_choice, check_count, check_shape, warn_of_channels_first
 from minipixel.models.elsewhere import instead
+from minipixel.models.remembered import check_pictures
 from minipixel.nn import Init, Module
 from minipixel.nn.init import Blank
 
@@ -26,6 +27,8 @@ class Network(Module):
 
     features: int
     config: dict[str, Any]
+    pictures: dict[str, Any] | None = None
+    """What its files say of the pictures it learnt from, classes and preparation: `model.pictures = ds.pictures`."""
 
     def __init__(self, image_shape: tuple[int, int, int], levels: int, rng: Any, dtype: str) -> None:
         self.image_shape = check_shape(image_shape)
@@ -139,8 +142,12 @@ class Network(Module):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write configuration and weights to a safetensors file, whole or not at all. Raises OSError."""
-        config = self.config if getattr(self, "initialized", True) else {**self.config, "initialized": False}
-        checkpoint.write(path, config, self.state_dict())
+        uninitialized = {} if getattr(self, "initialized", True) else {"initialized": False}
+        checkpoint.write(path, {**self.config, **uninitialized, **self.remembered()}, self.state_dict())
+
+    def remembered(self) -> dict[str, Any]:
+        """What a file holds beside the configuration: `pictures`, if there are any. ValueError for what is none."""
+        return {} if self.pictures is None else {"pictures": check_pictures(self.pictures)}
 
 
 def _layers(value: Any, path: str) -> Iterator[tuple[str, Any]]:
