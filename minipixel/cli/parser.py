@@ -138,7 +138,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     sample = commands.add_parser("sample", help="draw images from a trained model")
     sample.add_argument("file", help="a model.safetensors")
     sample.add_argument("-n", type=int, default=30, help="how many (default: %(default)s)")
-    sample.add_argument("--label", help="the class to draw, its name or number (default: all in turn)")
+    sample.add_argument("--label", help="the class to draw, name or number (default: all in turn)")
     _add_drawing(sample)
     sample.add_argument("--out", default="samples.png", help=OUT)
     sample.set_defaults(command=use.sample)

@@ -9,6 +9,7 @@ import io
 import os
 import struct
 import warnings
+import zlib
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,12 @@ FORMATS = tuple(SIGNATURES)
 _PLAIN = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}  # the modes of Pillow whose numbers are kept, and their channels
 _CONVERTED = {"1": "L", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB"}
 _BLOCK = 1 << 20  # pixels that are copied out of Pillow's memory at a time
+_PASSES = (
+    ((0, 0, 1, 1),),
+    ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)),
+)
+"""Of a PNG that is not interlaced, and of one that is: where each pass begins, and how far its pixels are apart."""
+
 _BITS_PER_SAMPLE = 258  # a tag of TIFF
 _ORIENTATION = 0x0112  # a tag of EXIF
 
@@ -91,6 +98,7 @@ def _decoded(name: str, content: bytes, kind: str) -> tuple[Pixels, int]:
         with Image.open(io.BytesIO(content), formats=[kind]) as image:
             _check_size(name, image.size)
             image.verify()  # of every chunk the CRC, which reading the pixels alone would pass over
+        _check_rows(name, content)
     with Image.open(io.BytesIO(content), formats=[kind]) as image:
         _check_size(name, image.size)
         depth = _depth(content, image)
@@ -197,6 +205,24 @@ def _with_clear(pixels: NDArray[np.uint16], clear: int | tuple[int, ...]) -> NDA
     """With an alpha that is 0 where pixels have one colour, and the top elsewhere."""
     seen = (pixels != clear).any(axis=2, keepdims=True)
     return np.concatenate([pixels, seen * np.uint16(65535)], axis=2)
+
+
+def _check_rows(name: str, content: bytes) -> None:
+    """Check that a PNG has all the rows that it declares: what is missing Pillow would leave black.
+
+    No more than a megabyte of it is unpacked at a time, and none beyond what it declares.
+    """
+    chunks = _chunks(content)
+    width, height, depth, kind, _, _, interlaced = struct.unpack(">2I5B", chunks[0][1])
+    stride_of = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
+    sizes = [(-(-(height - r) // down), -(-(width - c) // across)) for r, c, down, across in _PASSES[bool(interlaced)]]
+    left = sum(h * (1 + (w * stride_of + 7) // 8) for h, w in sizes if h > 0 and w > 0)
+    unpack, packed = zlib.decompressobj(), [data for kind, data in chunks if kind == b"IDAT"]
+    for data in [*packed, b""]:
+        while left >= 0 and (got := unpack.decompress(data, _BLOCK)):
+            left, data = left - len(got), unpack.unconsumed_tail
+    if left > 0:
+        raise FormatError(f"{name}: ends {left} bytes before its last row, expected {height} rows")
 
 
 def _chunks(content: bytes) -> list[tuple[bytes, bytes]]:
