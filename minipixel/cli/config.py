@@ -34,13 +34,8 @@ BINARIZE = ("static", "dynamic", "threshold")
 OPTIONS: dict[str, type | tuple[str, ...]] = {
     "model": tuple(MODELS),
     "data": str,
+    **{"size": list, "channels": int, "crop": CROPS, "background": str, "test_share": float, "augment": str},
     "root": str,
-    "size": str,
-    "channels": int,
-    "crop": CROPS,
-    "background": str,
-    "test_share": float,
-    "augment": str,
     "binarize": BINARIZE,
     "levels": int,
     "epochs": int,
@@ -65,7 +60,13 @@ OPTIONS: dict[str, type | tuple[str, ...]] = {
 MADE_WITH = ("minipixel", "python", "numpy", "scipy", "numba", "kernels", "machine", "data_sha256", "from_sha256")
 """What a run depends on besides its settings: the table [made_with] at the end of its config.toml."""
 
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    list: "one or two whole numbers",
+}
 
 
 def write(settings: Mapping[str, Any], made_with: Mapping[str, str], remarks: Sequence[str]) -> str:
@@ -115,6 +116,8 @@ def _checked(path: str, name: str, value: Any) -> Any:
         fits, wanted = _is_architecture(value), "a number, true or false, a word, or a list of whole numbers"
     elif isinstance(kind, tuple):
         fits, wanted = value in kind, f"one of {', '.join(kind)}"
+    elif kind is list:
+        fits, wanted = _is_size(value), WORDS[kind]
     else:
         fits, wanted = _is(value, kind) or (kind is float and _is(value, int)), WORDS[kind]
     numbers = value if isinstance(value, list) else [value]
@@ -133,6 +136,10 @@ def _of_models() -> tuple[str, ...]:
 
 def _is(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool)
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, list) and len(value) in (1, 2) and all(_is(number, int) for number in value)
 
 
 def _is_architecture(value: Any) -> bool:

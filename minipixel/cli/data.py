@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from minipixel import datasets
-from minipixel.datasets.augment import augmentation
 from minipixel.errors import visible
 
 Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -35,25 +34,17 @@ def batch_transform(levels: int, to: int, binarize: str) -> Transform | None:
     return draw
 
 
-def augmented(augment: str | None, drawn: Transform | None) -> Transform | None:
-    """What is done to every batch: augmentations, by the text that asks for them, then what `batch_transform` says."""
-    first = [] if augment is None else [augmentation(augment)]
-    steps = [*first, *([] if drawn is None else [drawn])]
-    return datasets.in_turn(*steps) if len(steps) > 1 else steps[0] if steps else None
-
-
 def histogram_bits_per_dim(train: np.ndarray, images: np.ndarray, levels: int) -> float:
     """Bits/dim of images under the histogram of the training images: what a model has to beat."""
-    counts = _counts(train, levels) + 1.0
-    seen = _counts(images, levels)
-    return float(-(np.log2(counts / counts.sum()) @ seen) / seen.sum())
+    counts, seen = (_counts(some, levels) for some in (train, images))
+    share = (counts + 1.0) / (counts + 1.0).sum()
+    return float(-(np.log2(share) * seen).sum() / seen.sum())
 
 
 def _counts(images: np.ndarray, levels: int) -> np.ndarray:
-    """How often each level occurs, counted some images at a time, for counting makes eight bytes of each number."""
-    some = max(1, 2**22 // int(np.prod(images.shape[1:])))
-    parts = (images[first : first + some] for first in range(0, len(images), some))
-    return sum((np.bincount(part.ravel(), minlength=levels) for part in parts), np.zeros(levels))
+    """How often each level occurs, of some images at a time, since they may be larger than memory."""
+    parts = (images[n : n + 1000].ravel() for n in range(0, len(images), 1000))
+    return np.sum([np.bincount(part, minlength=levels) for part in parts], axis=0)
 
 
 def describe(ds: Any, levels: int) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import minipixel
-from minipixel.cli import architecture, check, compare, config, evaluate, sources, train, use, warmup
+from minipixel.cli import architecture, check, compare, config, evaluate, train, use, warmup
 from minipixel.cli.rates import SCHEDULES
 from minipixel.datasets import DATASETS
-from minipixel.datasets.preparation import CHANNELS, CROPS
+from minipixel.datasets.preparation import CROPS
 from minipixel.heads import HEADS
 from minipixel.models import MODELS
 from minipixel.optim import OPTIMIZERS
@@ -19,7 +19,10 @@ DESCRIPTION = (
     "what cannot be done, and one line says why; 130 after Ctrl-C."
 )
 
-OUT = "picture .png, numbers .npy, or folder/ for a picture each (default: %(default)s)"
+
+SPLITS = ("train", "validation", "test", "all")
+
+OUT = "picture .png, numbers .npy, or a folder/ of pictures (default: %(default)s)"
 
 
 class Help(argparse.HelpFormatter):
@@ -73,21 +76,24 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     new.add_argument("--model", choices=MODELS, default="pixelcnn", help="default: %(default)s")
     _add_data(new)
     new.add_argument(
-        "--channels",
+        "--size",
         type=int,
-        choices=CHANNELS,
-        help="make pictures grey, colours, or colours and alpha (default: as needed)",
+        nargs="+",
+        metavar="PIXELS",
+        help="of a folder's pictures: a number, or H W (default: theirs)",
     )
     new.add_argument(
-        "--test-share",
-        type=float,
-        metavar="SHARE",
-        help="of pictures of one's own (default: 0.1); --split test has them",
+        "--channels", type=int, choices=(1, 3, 4), help="grey, colours, with alpha (default: as many as they need)"
+    )
+    new.add_argument("--crop", choices=CROPS, help="of pictures of another shape (default: centre)")
+    new.add_argument("--background", metavar="COLOUR", help="what transparent pictures are put on, white say")
+    new.add_argument(
+        "--test-share", type=float, metavar="SHARE", help="of a folder's pictures, chosen by content (default: 0.1)"
     )
     new.add_argument(
         "--augment",
-        metavar="HOW",
-        help="change every batch at random, flip,shift=2,crop=0.8 or some of these (default: do not)",
+        metavar="LIST",
+        help="change each batch: flip,shift=2,crop=0.8 or some of them",
     )
     new.add_argument("--levels", type=int, help="2 binarises, others cut the range evenly (default: all)")
     new.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
@@ -138,7 +144,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     sample = commands.add_parser("sample", help="draw images from a trained model")
     sample.add_argument("file", help="a model.safetensors")
     sample.add_argument("-n", type=int, default=30, help="how many (default: %(default)s)")
-    sample.add_argument("--label", help="the class to draw, name or number (default: all in turn)")
+    sample.add_argument("--label", help="the class to draw, its name or number (default: all in turn)")
     _add_drawing(sample)
     sample.add_argument("--out", default="samples.png", help=OUT)
     sample.set_defaults(command=use.sample)
@@ -152,8 +158,8 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         "but nothing is drawn to suit it.",
     )
     complete.add_argument("file", help="a model.safetensors")
-    complete.add_argument("pictures", nargs="*", help="pictures, or folders of them, all of them, in place of --data")
-    complete.add_argument("--label", help="the class of one's own pictures, for a conditional model")
+    complete.add_argument("pictures", nargs="*", help="picture files, or folders of them, in place of --data")
+    complete.add_argument("--label", help="the class of these pictures, its name or number, for a conditional model")
     _add_data(complete)
     complete.add_argument("-n", type=int, help="how many (default: 10 validation images, or all the pictures)")
     complete.add_argument("--rows", type=int, help="how many rows to keep (default: half of them)")
@@ -164,14 +170,10 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
 
     scored = commands.add_parser("evaluate", help="nats an image and bits/dim of a trained model on a data set")
     scored.add_argument("file", help="a model.safetensors")
-    scored.add_argument(
-        "--images", nargs="+", metavar="PICTURE", help="pictures, or folders of them, all of them, in place of --data"
-    )
-    scored.add_argument("--label", help="the class of --images, for a conditional model")
+    scored.add_argument("--images", nargs="+", metavar="FILE", help="pictures, or folders of them, in place of --data")
+    scored.add_argument("--label", help="the class of --images, its name or number, for a conditional model")
     _add_data(scored)
-    scored.add_argument(
-        "--split", choices=("train", "validation", "test", "all"), default="test", help="default: %(default)s"
-    )
+    scored.add_argument("--split", choices=SPLITS, default="test", help="default: %(default)s")
     scored.add_argument(
         "--csv",
         metavar="FILE",
@@ -244,30 +246,11 @@ def _add_drawing(parser: argparse.ArgumentParser) -> None:
 def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
-        type=sources.source,
         default="digits",
-        help=f"{', '.join(DATASETS)}; or a folder of pictures, whose subfolders are classes; or a .npy or .npz file of "
-        "images (default: %(default)s)",
+        help=f"{', '.join(DATASETS)}; or a folder of pictures, whose subfolders are classes; or images (N, H, W, C) in "
+        "a .npy or .npz file (default: %(default)s)",
     )
-    parser.add_argument("--root", help="folder with the files of a named set (default: $MINIPIXEL_DATA, then a cache)")
-    parser.add_argument(
-        "--size",
-        type=sources.size,
-        help="scale pictures to so many pixels, 32, or 32x48, height x width (default: as the model draws, else as they "
-        "are)",
-    )
-    parser.add_argument(
-        "--crop",
-        choices=CROPS,
-        help="pictures of another shape are cut in the centre, or at random, or stretched (default: as for the model, "
-        "else centre)",
-    )
-    parser.add_argument(
-        "--background",
-        metavar="COLOUR",
-        help="put transparent pictures on this: white, '#ff8000', or 0 to 255 (default: as for the model, else keep "
-        "alpha)",
-    )
+    parser.add_argument("--root", help="folder with its files (default: $MINIPIXEL_DATA, then a cache)")
     parser.add_argument(
         "--binarize",
         choices=config.BINARIZE,

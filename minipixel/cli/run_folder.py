@@ -119,8 +119,8 @@ def made_with(ds: Dataset) -> dict[str, str]:
     """What the bits of a training depend on besides its settings: the data, versions, the kind of machine."""
     images = hashlib.sha256()
     for split in (ds.train, ds.validation, ds.test):
-        for array in (split.images, split.labels):
-            images.update(np.ascontiguousarray(array).data)  # of a memory map no copy
+        for part in (split.images, split.labels):
+            images.update(np.ascontiguousarray(part).data)  # of a large folder, without reading it into memory at once
     return {
         **{"minipixel": minipixel.__version__, "python": platform.python_version()},
         **{name: installed(name) for name in ("numpy", "scipy", "numba")},

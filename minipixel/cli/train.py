@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 from minipixel import plots
-from minipixel.cli import architecture, config, sources
+from minipixel.cli import architecture, config
 from minipixel.cli.beginning import Beginning
-from minipixel.cli.data import augmented, batch_transform, describe, histogram_bits_per_dim, prepare
+from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
 from minipixel.cli.notes import note, say
+from minipixel.cli.pictures import OF_A_FOLDER, is_named, load_data, remembered, short_name
 from minipixel.cli.rates import base_rate, optimizer_of
 from minipixel.cli.run_folder import RunFolder, files, made_with, repeat_command
 from minipixel.cli.start_from import digest, take_weights
-from minipixel.errors import NonFiniteError, visible
+from minipixel.datasets.augment import Transform, augmentation, in_turn
+from minipixel.errors import NonFiniteError
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
 from minipixel.training import (
@@ -47,6 +49,7 @@ def demo(arguments: argparse.Namespace) -> int:
         "mixtures": 5,
         **{"hidden": 32, "blocks": 5, "conditional": False, "batch_size": 64},
         **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "ema": None},
+        **dict.fromkeys((*OF_A_FOLDER, "augment")),
         **{
             "resume": None,
             "from": None,
@@ -58,7 +61,6 @@ def demo(arguments: argparse.Namespace) -> int:
             "made_with": {},
             "test": True,
             "default_out": "minipixel-demo",
-            **dict.fromkeys((*sources.OF_FOLDERS, "augment")),
         },
     }
     return _run(argparse.Namespace(**{**vars(arguments), **settings}))
@@ -79,20 +81,20 @@ def settings_file(arguments: argparse.Namespace) -> Path | None:
 
 def train(arguments: argparse.Namespace) -> int:
     """Train any model on any data set, and say what the validation images think of it; the test ones stay unseen."""
-    data = arguments.data if sources.is_set(arguments.data) else Path(arguments.data).resolve().stem
-    return _run(argparse.Namespace(**vars(arguments), test=False, default_out=f"runs/{data}-{arguments.model}"))
+    return _run(
+        argparse.Namespace(
+            **vars(arguments), test=False, default_out=f"runs/{short_name(arguments.data)}-{arguments.model}"
+        )
+    )
 
 
 def _run(settings: argparse.Namespace) -> int:
-    ds = sources.load(settings)
-    for name, split in {"train": ds.train, "validation": ds.validation}.items():
-        if not len(split.images):
-            raise ValueError(f"--data: got {ds.counts()}, wanted some for {name}; a hash spreads them, so give more")
+    ds = load_data(settings)
     levels = ds.levels if settings.levels is None else settings.levels
     train_images = prepare(ds.train.images, ds.levels, levels, settings.binarize)
     held_out = prepare(ds.validation.images, ds.levels, levels, settings.binarize)
     drawn = batch_transform(ds.levels, levels, settings.binarize)
-    transform = augmented(settings.augment, drawn)
+    transform = _in_turn(None if settings.augment is None else augmentation(settings.augment), drawn)
     options = architecture.chosen(settings) | {
         "head": settings.head,
         "mixtures": settings.mixtures,
@@ -102,7 +104,7 @@ def _run(settings: argparse.Namespace) -> int:
     model = MODELS[settings.model](
         ds.image_shape, levels, num_classes=len(ds.classes) if settings.conditional else None, **options
     )
-    model.pictures = {**ds.pictures, "levels": levels}
+    model.pictures = remembered(ds, model, settings.binarize)
     optimizer = optimizer_of(settings, len(train_images))
     source, resumed = getattr(settings, "from"), settings.resume is not None
     if source is not None and not (resumed and any(in_folder(Path(settings.resume) / "checkpoints"))):
@@ -183,6 +185,12 @@ def _run(settings: argparse.Namespace) -> int:
     return 0
 
 
+def _in_turn(*transforms: Transform | None) -> Transform | None:
+    """Those that there are, one after the other."""
+    given = [transform for transform in transforms if transform is not None]
+    return in_turn(*given) if given else None
+
+
 def _stopped(stop: Interrupted | NonFiniteError, path: Path) -> int:
     """The exit status of a training that ended early, after a line that says where the model is."""
     if isinstance(stop, NonFiniteError):
@@ -200,19 +208,11 @@ def _in_full(settings: argparse.Namespace, model: Model) -> dict[str, Any]:
     """All settings by their names, those that were left out as what they came to: what config.toml holds."""
     paths = {name: getattr(settings, name) for name in ("root", "from")}  # made such as hold wherever they are read
     found: dict[str, Any] = {name: None if path is None else str(Path(path).resolve()) for name, path in paths.items()}
-    if not sources.is_set(settings.data):
-        found["data"] = _as_text("--data", Path(settings.data).resolve())
+    if not is_named(settings.data):
+        found["data"] = str(Path(settings.data).resolve())
     found |= {"levels": model.levels, "head": model.head.name, "learning_rate": base_rate(settings)}
     layers = {key: model.config[key] for key in architecture.parameters(model.name)}
     return {**{name: getattr(settings, name) for name in config.OPTIONS}, **found, **layers}
-
-
-def _as_text(option: str, path: Path) -> str:
-    """A path as config.toml holds it; ValueError for one that is no text."""
-    try:
-        return path.as_posix().encode().decode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{option}: got {visible(path)}, wanted a name in UTF-8, for config.toml; rename it") from None
 
 
 def _watchers(settings: argparse.Namespace, folder: RunFolder) -> list[Callback]:

@@ -13,12 +13,11 @@ import numpy as np
 
 import minipixel
 from minipixel import datasets, plots
-from minipixel.cli import sources
 from minipixel.cli.data import describe, prepare
 from minipixel.cli.notes import say
+from minipixel.cli.pictures import label_of, read_pictures, same_again
 from minipixel.cli.run_folder import describe as describe_run
 from minipixel.cli.run_folder import installed
-from minipixel.datasets import save_pictures
 from minipixel.errors import InterruptedDrawing
 from minipixel.files import write_atomically
 from minipixel.kernels import numba_enabled
@@ -26,13 +25,14 @@ from minipixel.models import Model, load
 from minipixel.models.checks import check_count
 from minipixel.shards import Workers
 
-KINDS = {".png": "a picture", ".npy": "the numbers", ".csv": "a table", "/": "a folder of pictures, one each"}
+KINDS = {".png": "a picture", ".npy": "the numbers", ".csv": "a table", "/": "a folder of pictures"}
+DRAWN = (".png", ".npy", "/")
 
 
 def sample(arguments: argparse.Namespace) -> int:
     """Draw images and write them as a picture or as an array; after Ctrl-C the first ones, as far as they are drawn."""
-    out, model = output_file(arguments.out, (".png", ".npy", "/")), read_model(arguments.file)
-    label = sources.class_of(model, arguments.label)
+    out, model = output_file(arguments.out, DRAWN), read_model(arguments.file)
+    label = label_of(model, arguments.label)
     condition = model.conditions.in_turn(arguments.n) if label is None else np.full(arguments.n, label)
     status = 0
     try:
@@ -41,7 +41,7 @@ def sample(arguments: argparse.Namespace) -> int:
         if stop.images is None:
             raise
         images, status = stop.images, 130
-    _write(out, images, lambda: plots.image_grid(images, model.levels, columns=min(10, len(images))), model.levels)
+    _write(out, images, model.levels, lambda: plots.image_grid(images, model.levels, columns=min(10, len(images))))
     if status:
         say("", f"interrupted: the first {len(images)} of {arguments.n} images are in {out}")
     else:
@@ -51,7 +51,7 @@ def sample(arguments: argparse.Namespace) -> int:
 
 def complete(arguments: argparse.Namespace) -> int:
     """Keep the upper rows of pictures, draw the rest several times, and write that as a picture or an array."""
-    out, model = output_file(arguments.out, (".png", ".npy", "/")), read_model(arguments.file)
+    out, model = output_file(arguments.out, DRAWN), read_model(arguments.file)
     images, labels, *_ = pictures_for(arguments, model, arguments.pictures)
     n = (len(images) if arguments.pictures else min(10, len(images))) if arguments.n is None else arguments.n
     n, times = check_count("-n", n, 1, len(images)), check_count("--times", arguments.times, 1)
@@ -61,7 +61,7 @@ def complete(arguments: argparse.Namespace) -> int:
     known = np.indices((H, W))[0] < rows
     completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, **_drawing(arguments))
     completed = completed.reshape(times, n, H, W, C)
-    _write(out, completed, lambda: plots.completion_grid(images, known, completed, model.levels), model.levels)
+    _write(out, completed, model.levels, lambda: plots.completion_grid(images, known, completed, model.levels))
     print(f"{n} images, {rows} of {H} rows kept, {times} completions of each in {out}")
     return 0
 
@@ -92,9 +92,8 @@ def info(arguments: argparse.Namespace) -> int:
 def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy"), option: str = "--out") -> Path:
     """Where a picture, an array or a table will go, checked before anything is drawn. Raises ValueError, OSError."""
     out = Path(name)
-    if "/" in kinds and (name.endswith(("/", os.sep)) or out.is_dir()):
-        if out.exists() and not out.is_dir():
-            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
+    if "/" in kinds and name.endswith(("/", os.sep)):
+        out.mkdir(parents=True, exist_ok=True)
         return out
     if out.suffix not in kinds:
         wanted = " or ".join(f"{kind} ({KINDS[kind]})" for kind in kinds)
@@ -111,16 +110,17 @@ def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy"), option: st
     return out
 
 
-def _write(out: Path, images: np.ndarray, picture: Callable[[], Any], levels: int) -> None:
+def _write(out: Path, images: np.ndarray, levels: int, picture: Callable[[], Any]) -> None:
     """Images as numbers, or as a picture of them all, whole or not at all; or each as a picture in a folder."""
-    if out.suffix == ".png" and not out.is_dir():
+    if out.is_dir():
+        datasets.save_pictures(images.reshape(-1, *images.shape[-3:]), out, levels)
+        return
+    if out.suffix == ".png":
         write_picture(out, picture())
-    elif out.suffix == ".npy" and not out.is_dir():
-        content = io.BytesIO()
-        np.save(content, images)
-        write_atomically(out, content.getvalue())
-    else:
-        save_pictures(images.reshape(-1, *images.shape[-3:]), out, levels)
+        return
+    content = io.BytesIO()
+    np.save(content, images)
+    write_atomically(out, content.getvalue())
 
 
 def write_picture(out: Path, figure: Any) -> None:
@@ -155,43 +155,35 @@ def pictures_for(arguments: argparse.Namespace, model: Model, paths: Sequence[st
 
 
 def _split(arguments: argparse.Namespace, model: Model) -> Pictures:
-    """A split of the data asked for, or all of it. Raises ValueError if its images are not of the model's size."""
-    ds = sources.load(arguments, model)
-    if arguments.label is not None and (sources.is_set(arguments.data) or ds.classes != (".",)):
+    """A split of the data set asked for. Raises ValueError if its images are not of the model's size."""
+    if arguments.label is not None:
         raise ValueError("--label: got one for a data set, which has labels, wanted none, or pictures of one's own")
+    ds = same_again(arguments, model)
     if ds.image_shape != model.image_shape:
         got, wanted = ("x".join(map(str, shape)) for shape in (ds.image_shape, model.image_shape))
         raise ValueError(
             f"--data: got {arguments.data}, whose images are {got}, wanted images of {wanted}, as {arguments.file} was "
             "trained on"
         )
-    splits = ("train", "validation", "test") if arguments.split == "all" else (arguments.split,)
-    parts = [getattr(ds, name) for name in splits]
-    images, numbers = (np.concatenate([getattr(part, what) for part in parts]) for what in ("images", "labels"))
-    if not len(images):
-        raise ValueError(f"--data: got {ds.counts()}, wanted some for {arguments.split}; --split all takes all of them")
-    images = prepare(images, ds.levels, model.levels, arguments.binarize)
-    names = [file for part in parts for file in part.files]
-    names = names or [
-        f"{ds.name}/{name}/{n}" for name, part in zip(splits, parts, strict=True) for n in range(len(part.images))
-    ]
-    classes = np.array(ds.classes)[numbers]
-    labels = None
-    if model.conditions.num_classes and arguments.label is not None:
-        labels = np.full(len(images), sources.class_of(model, arguments.label))
-    elif model.conditions.num_classes:
-        labels = sources.labels_for(model, ds, numbers)
-    return Pictures(images, labels, classes, names, describe(ds, model.levels))
+    split = ds.everything() if arguments.split == "all" else getattr(ds, arguments.split)
+    if not len(split.images):
+        raise ValueError(
+            f"--data: got {arguments.data}, without {arguments.split} pictures, wanted one; say --split all"
+        )
+    binarize = (model.pictures or {}).get("binarize", arguments.binarize)
+    images = prepare(split.images, ds.levels, model.levels, binarize)
+    names = list(split.files) or [f"{ds.name}/{arguments.split}/{n}" for n in range(len(images))]
+    labels = split.labels if model.conditions.num_classes else None
+    return Pictures(images, labels, split.labels, names, describe(ds, model.levels))
 
 
 def _own(arguments: argparse.Namespace, model: Model, paths: Sequence[str]) -> Pictures:
     """Pictures of one's own; of what class they are has to be said, if the model is told one."""
-    images, names, levels = sources.own(paths, arguments, model)
-    images = prepare(images, levels, model.levels, arguments.binarize)
-    if model.conditions.num_classes and arguments.label is None:
+    images, names = read_pictures(paths, model, arguments.file, arguments.binarize)
+    label = label_of(model, arguments.label)
+    if model.conditions.num_classes and label is None:
         raise ValueError("--label: got none, wanted the class of the pictures, which this model is told")
-    labels = None if arguments.label is None else np.full(len(images), sources.class_of(model, arguments.label))
-    classes = None if arguments.label is None else np.full(len(images), arguments.label)
+    labels = None if label is None else np.full(len(images), label)
     size = "x".join(map(str, model.image_shape))
     described = f"{len(images)} picture{'s' * (len(images) != 1)} of {size}, {model.levels} levels"
-    return Pictures(images, labels, classes, names, described)
+    return Pictures(images, labels, labels, names, described)

@@ -27,7 +27,7 @@ def flip() -> Transform:
 
 @spelled
 def shift(most: int = 2) -> Transform:
-    """Move each image by up to `most` pixels, down or across; the pixels at its edge fill what is left."""
+    """Move each image by up to `most` pixels, up or down and left or right; pixels at its edge fill what is left."""
     most = check_count("most", most, 0)
 
     def shifted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

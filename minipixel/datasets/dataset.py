@@ -58,6 +58,11 @@ class Split:
         nth = np.arange(len(self.images)) % n == n - 1
         return Split(self.images[~nth], self.labels[~nth]), Split(self.images[nth], self.labels[nth])
 
+    def __add__(self, other: "Split") -> "Split":
+        """The pictures of both, copied."""
+        images, labels = (np.concatenate([getattr(s, name) for s in (self, other)]) for name in ("images", "labels"))
+        return Split(images, labels, self.files + other.files)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
@@ -111,8 +116,11 @@ class Dataset:
 
     def __str__(self) -> str:
         H, W, C = self.image_shape
-        counts = f"{visible(self.name)}: {self.counts()}"
-        return f"{counts}, {H}x{W}x{C}, {self.levels} levels, {len(self.classes)} classes"
+        return f"{visible(self.name)}: {self.counts()}, {H}x{W}x{C}, {self.levels} levels, {len(self.classes)} classes"
+
+    def everything(self) -> Split:
+        """All pictures of the three splits, copied."""
+        return self.train + self.validation + self.test
 
     def counts(self) -> str:
         """How many images there are: "1295 train + 143 validation + 359 test images"."""

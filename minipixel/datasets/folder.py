@@ -102,7 +102,8 @@ def read_folder(path: Folder, preparation: Preparation, split: float, key: bytes
     """The same, of arguments that were checked, and with the key of the hash."""
     folder = Path(path).expanduser()
     bad: dict[str, str] = {}
-    found = [seen for file in _progress(_walked(folder), "reading") if (seen := _looked_at(file, bad, strict))]
+    looked_at = (_looked_at(file, bad, strict) for file in _progress(_walked(folder), "reading"))
+    found = [file for file in looked_at if file is not None]
     if not found and not bad:
         raise ValueError(_no_pictures(folder))
     found.sort(key=lambda file: (place_of(file.digest, key), file.digest, file.name))
@@ -273,5 +274,7 @@ def _progress(things: Any, what: str) -> Any:
     """A bar on a terminal, if it takes longer than a second."""
     from tqdm import tqdm
 
-    options = {"file": console.stderr, "disable": not console.stderr.isatty(), "leave": False, "delay": 1}
-    return tqdm(things, what, unit=" pictures", dynamic_ncols=True, **options)
+    quiet = not console.stderr.isatty()
+    return tqdm(
+        things, what, file=console.stderr, disable=quiet, leave=False, delay=1, unit=" pictures", dynamic_ncols=True
+    )

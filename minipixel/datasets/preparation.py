@@ -70,15 +70,17 @@ def check_preparation(size: Any, channels: Any, levels: Any, crop: Any, backgrou
         raise ValueError(f"size: got {short(size)}, wanted a whole number, or (H, W), or None")
     if channels is not None and channels not in CHANNELS:
         raise ValueError(f"channels: got {short(channels)}, wanted 1 (grey), 3 (colours), 4 (with alpha), or None")
-    if size is not None:
-        size = check_count("size", sizes[0], 1, MAX_SIDE), check_count("size", sizes[1], 1, MAX_SIDE)
     return Preparation(
-        size,
+        None if size is None else (_side(sizes[0]), _side(sizes[1])),
         None if channels is None else int(channels),
         check_count("levels", levels, 2, MAX_LEVELS),
         check_choice("crop", crop, CROPS),
         None if background is None else as_colour(background),
     )  # fmt: skip
+
+
+def _side(size: Any) -> int:
+    return check_count("size", size, 1, MAX_SIDE)
 
 
 def as_colour(background: Any) -> tuple[int, int, int]:

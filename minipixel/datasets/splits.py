@@ -19,11 +19,11 @@ def dataset(
     files: tuple[str, ...] = (),
     pictures: dict[str, Any] | None = None,
 ) -> Dataset:
-    """A set of images (N, H, W, C) in the order of their places, in [0, 1): those below `split` are for the test.
+    """A set of images (N, H, W, C) that stand in the order of their places, in [0, 1).
 
-    Of what is left a tenth is to validate on, the next in order.
+    What is below `split` is test, and a tenth of the rest, which follows, is validation.
     """
-    first, second = np.searchsorted(places, (split, split + (1 - split) / VALIDATION)).tolist()
+    cut, second = (int(cut) for cut in np.searchsorted(places, [split, split + (1 - split) / VALIDATION]))
 
     def part(which: slice) -> Split:
         return Split(images[which], labels[which], files[which])
@@ -32,8 +32,8 @@ def dataset(
     return Dataset(
         name,
         train=part(slice(second, None)),
-        validation=part(slice(first, second)),
-        test=part(slice(0, first)),
+        validation=part(slice(cut, second)),
+        test=part(slice(0, cut)),
         levels=levels,
         classes=classes,
         pictures=told,

@@ -28,7 +28,7 @@ class Network(Module):
     features: int
     config: dict[str, Any]
     pictures: dict[str, Any] | None = None
-    """What its files say of the pictures it learnt from, classes and preparation: `model.pictures = ds.pictures`."""
+    """How the pictures that it learnt from were prepared, and the names of their classes: see datasets.from_folder."""
 
     def __init__(self, image_shape: tuple[int, int, int], levels: int, rng: Any, dtype: str) -> None:
         self.image_shape = check_shape(image_shape)

@@ -30,6 +30,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "levels": lambda value: _whole(value, 2, 2**16),
     "crop": lambda value: isinstance(value, str) and bool(re.fullmatch("[a-z]{1,20}", value)),
     "background": lambda value: value is None or _wholes(value, 3, 0, 255),
+    "binarize": lambda value: isinstance(value, str) and bool(re.fullmatch("[a-z]{1,20}", value)),
     "split": lambda value: type(value) in (int, float) and 0 <= value < 1,
     "key": lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{32}", value)),
 }

@@ -4,10 +4,11 @@ import io
 import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
-from mixed_folder import png16, saved
+from picture_files import chunk, png16, saved
 from PIL import Image
 
 from minipixel.datasets import read_picture
@@ -140,10 +141,6 @@ def test_a_clear_colour_of_16_bits_and_of_2(monkeypatch):
     assert np.argwhere(alpha == 0).tolist() == [[2, 3]] and set(alpha.ravel()) == {0, 65535}
     alpha = decode_picture("a", png16(DEEP[..., :1], (b"tRNS", DEEP[2, 3, :1].astype(">u2").tobytes())))[..., 1]
     assert np.argwhere(alpha == 0).tolist() == [[2, 3]]
-    import zlib
-
-    from mixed_folder import chunk
-
     rows = b"\0\x1b" * 2  # two rows of 0, 1, 2, 3
     parts = [(b"IHDR", struct.pack(">2I5B", 4, 2, 2, 0, 0, 0, 0)), (b"tRNS", b"\0\2"), (b"IDAT", zlib.compress(rows))]
     content = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in [*parts, (b"IEND", b"")])
@@ -153,10 +150,6 @@ def test_a_clear_colour_of_16_bits_and_of_2(monkeypatch):
 
 def test_interlaced_16_bits(tmp_path):
     """As Pillow reads them, in their upper bytes; Adam7 with all of its passes, by hand."""
-    import zlib
-
-    from mixed_folder import chunk
-
     values = rng.integers(65536, size=(9, 11, 3), dtype=np.uint16)
     starts = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
     passes = [values[r::down, c::across] for r, c, down, across in starts]
@@ -191,7 +184,7 @@ BAD = {
     "floats": (saved(Image.fromarray(rng.random((3, 3)).astype(np.float32)), "TIFF"), "has floats, expected 1 to 16"),
     "32 bits": (saved(Image.fromarray(np.full((3, 3), 70000, np.int32)), "TIFF"), "whole numbers of more than 16 bits"),
     "16 bits of colour in TIFF": (tiff16(), "has colours of 16 bits in TIFF, of which Pillow keeps 8, expected PNG"),
-    "a BMP that is too large": (b"BM" + struct.pack("<IIIIiiHHIIiiII", 0, 0, 54, 40, 40000, 2000, 1, 24, 0, 0, 0, 0, 0, 0),
+    "a BMP that is too large": (b"BM" + struct.pack("<4I2i2H2I2i2I", 0, 0, 54, 40, 40000, 2000, 1, 24, *[0] * 6),
                                 "declares 40000x2000 pixels, expected at least one and at most 64000000"),
     "a GIF that is too large": (b"GIF89a" + struct.pack("<HH", 65535, 65535) + b"\0\0\0,", "a GIF file that Pillow"),
     "a WebP that is too large": (b"RIFF\x1e\0\0\0WEBPVP8X\n\0\0\0\0\0\0\0" + b"\xff\x3f\0" * 2 + bytes(8),

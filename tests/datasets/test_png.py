@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from mixed_folder import chunk, png16, saved
+from picture_files import chunk, png16, saved
 from PIL import Image, PngImagePlugin
 
 from minipixel.datasets import read_png

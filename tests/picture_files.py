@@ -1,38 +1,11 @@
-"""A folder of pictures of all kinds, made by the test: what people have lying about."""
+"""Picture files of all kinds, made by the test: what people have lying about, and what Pillow does not write."""
 
 import io
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
-
-CLASSES = ("cat", "dog", "fish")
-SIZES = ((20, 20), (24, 32), (40, 28))  # (H, W)
-BROKEN = ("cat/cut.png", "dog/page.jpg")
-ODD = "fish/odd.png"
-
-
-def mixed_folder(folder, count=300, seed=0):
-    """Fill a folder with `count` pictures in three classes, of three sizes, the kinds of KINDS in turn.
-
-    Two of them are broken, and one, ODD, is of busy noise among smooth ones. There is also what is no picture.
-    """
-    folder, rng = Path(folder), np.random.default_rng(seed)
-    for name in CLASSES:
-        (folder / name).mkdir(parents=True)
-    for n in range(count - len(BROKEN) - 1):
-        kind = list(KINDS)[n % len(KINDS)]
-        content, end = KINDS[kind](smooth(*SIZES[n // len(KINDS) % 3], rng))
-        (folder / CLASSES[n % 3] / f"{n:03}-{kind}{end}").write_bytes(content)
-    (folder / ODD).write_bytes(saved(rng.integers(256, size=(16, 16, 3), dtype=np.uint8), "PNG"))
-    (folder / BROKEN[0]).write_bytes(saved(smooth(20, 20, rng), "PNG")[:100])
-    (folder / BROKEN[1]).write_bytes(b"<html>not found</html>")
-    (folder / "notes.txt").write_text("not a picture")
-    (folder / ".DS_Store").write_bytes(b"\0\1")
-    (folder / "cat" / "._000.jpg").write_bytes(b"\0\5\x16\7")
-    return folder
 
 
 def smooth(H, W, rng):
