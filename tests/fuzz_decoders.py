@@ -8,10 +8,12 @@ import hashlib
 import io
 import json
 import tomllib
+import warnings
 import zlib
 
 import numpy as np
 import safetensors.numpy
+from PIL import Image, ImageOps
 
 
 def idx(content):
@@ -48,34 +50,73 @@ def cifar10(content):
 
 
 def png(content):
+    """As `decode_png` should have it; None for what this page of Python does not know: what is odd, but no damage."""
     place, chunks = 8, []
-    while place < len(content):
+    while not chunks or chunks[-1][0] != b"IEND":
         length = int.from_bytes(content[place : place + 4], "big")
         chunks.append((content[place + 4 : place + 8], content[place + 8 : place + 8 + length]))
-        assert zlib.crc32(b"".join(chunks[-1])).to_bytes(4, "big") == content[place + 8 + length : place + 12 + length]
+        kind, data = chunks[-1]
+        assert kind == b"IEND" or zlib.crc32(kind + data).to_bytes(4, "big") == content[place + 8 + length :][:4]
         place += 12 + length
-    header = chunks[0][1]
-    W, H, kind = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big"), header[9]
+    kinds = [kind for kind, _ in chunks]
+    header, first = chunks[0][1], kinds.index(b"IDAT")
+    together = kinds[first : first + kinds.count(b"IDAT")] == [b"IDAT"] * kinds.count(b"IDAT")
+    simple = (
+        kinds.count(b"IHDR") == 1
+        and kinds.count(b"PLTE") <= 1
+        and b"tRNS" not in kinds
+        and b"PLTE" not in kinds[first:]
+    )
+    W, H, depth, kind = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big"), header[8], header[9]
+    if not simple or not together or header[10:13] != b"\0\0\0":
+        return None
     C = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
-    packed = zlib.decompress(b"".join(data for name, data in chunks if name == b"IDAT"))
-    assert len(packed) == H * (1 + W * C)
-    rows = [[0] * (W * C)]
+    unpack = zlib.decompressobj()
+    packed = unpack.decompress(b"".join(data for name, data in chunks if name == b"IDAT"))
+    stride, near = -(-W * C * depth // 8), max(1, C * depth // 8)
+    assert len(packed) >= H * (1 + stride)
+    rows = [[0] * stride]
     for r in range(H):
-        used, *row = packed[r * (1 + W * C) : (r + 1) * (1 + W * C)]
-        for i in range(W * C):
-            left, up = row[i - C] if i >= C else 0, rows[-1][i]
-            corner = rows[-1][i - C] if i >= C else 0
-            near = min((left, up, corner), key=lambda value: abs(left + up - corner - value))
-            row[i] = (row[i] + [0, left, up, (left + up) // 2, near][used]) % 256
+        used, *row = packed[r * (1 + stride) : (r + 1) * (1 + stride)]
+        for i in range(stride):
+            left, up = row[i - near] if i >= near else 0, rows[-1][i]
+            corner = rows[-1][i - near] if i >= near else 0
+            closest = min((left, up, corner), key=lambda value: abs(left + up - corner - value))
+            row[i] = (row[i] + [0, left, up, (left + up) // 2, closest][used]) % 256
         rows.append(row)
-    pixels = np.array(rows[1:], np.uint8).reshape(H, W, C)
+    bits = "".join(f"{byte:08b}" for row in rows[1:] for byte in row)
+    numbers = [
+        [int(bits[start + i * depth :][:depth], 2) for i in range(W * C)]
+        for start in range(0, 8 * stride * H, 8 * stride)
+    ]
+    pixels = np.array(numbers).reshape(H, W, C)
     if kind == 3:
-        palette = next(data for name, data in chunks if name == b"PLTE")
-        pixels = np.array([[list(palette[3 * i : 3 * i + 3]) for i in row] for row in pixels[..., 0]], np.uint8)
-    if kind in (4, 6):
-        assert (pixels[..., -1] == 255).all()
-        pixels = pixels[..., :-1]
-    return {"": pixels}
+        palette = next((data for name, data in chunks if name == b"PLTE"), b"")
+        if len(palette) % 3 or pixels.max() >= len(palette) // 3:
+            return None
+        pixels = np.array([[list(palette[3 * i : 3 * i + 3]) for i in row] for row in pixels[..., 0].tolist()])
+    else:
+        top = 2**depth - 1
+        pixels = pixels * (255 // top) if depth <= 8 else (pixels + 128) // 257
+        if kind in (4, 6):
+            assert (np.array(numbers).reshape(H, W, C)[..., -1] == top).all()
+            pixels = pixels[..., :-1]
+    whole = pixels[..., :1] if (pixels == pixels[..., :1]).all() else pixels
+    return {"": whole.astype(np.uint8)}
+
+
+def picture(content):
+    """By Pillow alone, with its own way to turn a picture and to look up what it holds; None for 16 bits."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = Image.open(io.BytesIO(content))
+        image.load()
+        if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
+            return None
+        pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGBA"))
+    colours = pixels[..., :3]
+    colours = colours[..., :1] if (colours == colours[..., :1]).all() else colours
+    return {"": colours if (pixels[..., 3] == 255).all() else np.concatenate([colours, pixels[..., 3:]], axis=2)}
 
 
 def model(content):

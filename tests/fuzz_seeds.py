@@ -16,6 +16,7 @@ import zlib
 
 import numpy as np
 from fuzz_mutations import NUMBERS, Field, blindly, flip, overwrite
+from PIL import Image
 
 noise = np.random.default_rng(0)
 
@@ -233,6 +234,37 @@ def png_again(rng, content):
         chunks = [c for c in chunks if c[0] != b"IDAT"]
         chunks.insert(first, (b"IDAT", new))
     return png(chunks)
+
+
+def pictures(kind, **options):
+    """Small files of a format that Pillow reads: colours, grey, what is packed in another way."""
+    colours = noise.integers(256, size=(5, 6, 3), dtype=np.uint8)
+    palette, buffers = Image.fromarray(colours).quantize(9), []
+    images = [Image.fromarray(colours), Image.fromarray(colours[..., 0]), palette]
+    for image in images if kind != "JPEG" else images[:2]:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        more = {"exif": exif} if kind in ("JPEG", "TIFF") and image is images[0] else {}
+        buffers.append(io.BytesIO())
+        image.save(buffers[-1], kind, **options, **more)
+    return [buffer.getvalue() for buffer in buffers]
+
+
+PICTURES = {
+    "JPEG": pictures("JPEG") + pictures("JPEG", progressive=True)[:1],
+    "GIF": pictures("GIF"),
+    "BMP": pictures("BMP"),
+    "WebP": pictures("WEBP", lossless=True) + pictures("WEBP")[:1],
+    "TIFF": pictures("TIFF")
+    + pictures("TIFF", compression="tiff_lzw")[:1]
+    + pictures("TIFF", compression="tiff_adobe_deflate")[:1],
+}
+
+
+def picture_fields(content):
+    """Any two or four bytes near the start of a file, or near its end, may be a size, an offset or a count."""
+    places = [*range(2, min(64, len(content) - 4), 2), *range(max(2, len(content) - 160), len(content) - 4, 2)]
+    return [Field(place, size, order) for place in places for size in (2, 4) for order in ("little", "big")]
 
 
 def broken(rng: random.Random, content: bytes, fields, again) -> bytes:

@@ -23,7 +23,7 @@ from minipixel.files import open_regular
 from minipixel.models.checks import check_flag
 from minipixel.spelling import spelled
 
-VERSION = 1  # of what is in the cache: a higher one makes all of it anew
+VERSION = 2  # of what is in the cache: a higher one makes all of it anew
 NAMED = 20  # bad files that are named, before the rest is only counted
 
 # Names by which a file claims to be a picture: one of them that is none is a bad file, and any other no picture at all.

@@ -35,7 +35,7 @@ FORMATS = tuple(SIGNATURES)
 
 _PLAIN = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}  # the modes of Pillow whose numbers are kept, and their channels
 _CONVERTED = {"1": "L", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB"}
-_BLOCK = 1 << 20  # pixels that are copied out of Pillow's memory at a time
+_BLOCK = 1 << 17  # pixels that are copied out of Pillow's memory at a time, or bytes that are unpacked
 _PASSES = (
     ((0, 0, 1, 1),),
     ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)),
@@ -164,6 +164,8 @@ def _numbers(name: str, image: Any, depth: int) -> Pixels:
             image.info["transparency"] = clear * 255 // (2**depth - 1)
         image = image.convert("RGBA" if image.mode == "RGB" else "LA")
     image = image.convert(_CONVERTED[image.mode]) if image.mode in _CONVERTED else image
+    if image.mode in ("LA", "RGBA") and image.getextrema()[-1] == (255, 255):
+        image = image.convert(image.mode[:-1])  # so that alpha which says nothing is never copied
     if image.mode not in _PLAIN:
         what = {"F": "floats", "I": "whole numbers of more than 16 bits"}.get(image.mode, f"Pillow's mode {image.mode}")
         raise FormatError(f"{name}: has {what}, expected 1 to 16 bits a channel; scale it to 0..65535 and save a PNG")
@@ -210,7 +212,7 @@ def _with_clear(pixels: NDArray[np.uint16], clear: int | tuple[int, ...]) -> NDA
 def _check_rows(name: str, content: bytes) -> None:
     """Check that a PNG has all the rows that it declares: what is missing Pillow would leave black.
 
-    No more than a megabyte of it is unpacked at a time, and none beyond what it declares.
+    Little of it is unpacked at a time, and none beyond what it declares.
     """
     chunks = _chunks(content)
     width, height, depth, kind, _, _, interlaced = struct.unpack(">2I5B", chunks[0][1])

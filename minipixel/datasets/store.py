@@ -62,7 +62,8 @@ class Rows:
         form = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.count, *self.shape)}
         np.lib.format.write_array_header_1_0(header, form)
         self.file.seek(0)
-        self.file.write(header.getvalue().replace(b"\n", b" ").ljust(HEADER - 1) + b"\n")
+        assert len(header.getvalue()) == HEADER  # else it would reach into the first image, or leave a gap
+        self.file.write(header.getvalue())
         self.file.flush()
 
     def _with(self, image: NDArray[Any], channels: int) -> memoryview:
