@@ -15,7 +15,7 @@ def smooth(rng, size, shade):
 
 
 def make_folder(path, count=300, rng=0):
-    """Fill a folder: in `sea` are dark pictures, in `sky` bright ones; two files are broken, ODD is a patchwork."""
+    """Fill a folder with subfolders `sea`, dark, and `sky`, bright; two are broken, one is a patchwork of colours."""
     rng = np.random.default_rng(rng)
     for name in ("sea", "sky", ".hidden"):
         (path / name).mkdir(parents=True)
