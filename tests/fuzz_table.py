@@ -31,7 +31,7 @@ from minipixel.training.callbacks.csv_logger import read_table
 MUTATIONS = 20_000  # of each format, in the slow tests
 MEASURED_EVERY = 20  # mutation has its memory measured, which makes it slower
 SLACK = 1 << 19  # bytes: the buffers of zlib and zipfile and the text of headers, whatever the size of the file
-
+PILLOWS = 4 << 20  # the same where Pillow makes a list of palette entries, of which a BMP may declare 65,536
 
 Arrays = dict[str, np.ndarray]
 
@@ -50,6 +50,7 @@ class Format:
     fields: Callable[[bytes], Sequence[Field]]
     again: Callable[[random.Random, bytes], bytes] | None
     oracle: Callable[[bytes], Arrays | None] | None
+    slack: int = SLACK
     widest: int = 1  # so many times as large as what is read is what is decoded first: four channels that show one grey
 
 
@@ -134,7 +135,7 @@ FORMATS = [
     Format("CIFAR-10, binary", _cifar10, seeds.CIFARS, _at(*seeds.CIFAR_FIELDS), None, says.cifar10),
     Format("PNG", _png, seeds.PNGS, _at(*seeds.PNG_FIELDS), seeds.png_again, says.png, widest=4),
     *(
-        Format(name, _picture, files, seeds.picture_fields, None, says.picture, widest=4)
+        Format(name, _picture, files, seeds.picture_fields, None, says.picture, PILLOWS, widest=4)
         for name, files in seeds.PICTURES.items()
     ),
     Format("model file", _model, models.MODELS, _at(*models.MODEL_FIELDS), models.model_again, None),
