@@ -30,6 +30,7 @@ from minipixel.nn import (
     Init,
     Module,
     NormedPointwise,
+    NotLoaded,
     ShiftedConv2d,
     colour_groups,
 )
@@ -249,10 +250,11 @@ class PixelCNNpp(Model):
         u, ul = self.level(u, ul, condition, rng)
         return self.top(ul, x)
 
-    def load_state_dict(self, state: Any) -> None:
+    def load_state_dict(self, state: Any, strict: bool = True) -> NotLoaded:
         """Copy weights in, as Module does; they are then as somebody wants them, and `fit` leaves them so."""
-        super().load_state_dict(state)
+        left = super().load_state_dict(state, strict)
         self.initialized = True
+        return left
 
 
 def _check_kernel(name: str, kernel: Any, narrowest: int, odd: bool) -> list[int]:
