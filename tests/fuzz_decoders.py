@@ -3,6 +3,7 @@
 They are asked only about files that minipixel accepts, and an exception of theirs is then a failed test.
 """
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -13,7 +14,7 @@ import zlib
 
 import numpy as np
 import safetensors.numpy
-from PIL import Image, ImageOps
+from PIL import Image
 
 
 def idx(content):
@@ -50,73 +51,74 @@ def cifar10(content):
 
 
 def png(content):
-    """As `decode_png` should have it; None for what this page of Python does not know: what is odd, but no damage."""
+    """Alpha that is opaque and colours that are all grey are left out, and 16 bits rounded to 8."""
     place, chunks = 8, []
     while not chunks or chunks[-1][0] != b"IEND":
         length = int.from_bytes(content[place : place + 4], "big")
         chunks.append((content[place + 4 : place + 8], content[place + 8 : place + 8 + length]))
-        kind, data = chunks[-1]
-        assert kind == b"IEND" or zlib.crc32(kind + data).to_bytes(4, "big") == content[place + 8 + length :][:4]
+        assert zlib.crc32(b"".join(chunks[-1])).to_bytes(4, "big") == content[place + 8 + length : place + 12 + length]
         place += 12 + length
-    kinds = [kind for kind, _ in chunks]
-    header, first = chunks[0][1], kinds.index(b"IDAT")
-    together = kinds[first : first + kinds.count(b"IDAT")] == [b"IDAT"] * kinds.count(b"IDAT")
-    simple = (
-        kinds.count(b"IHDR") == 1
-        and kinds.count(b"PLTE") <= 1
-        and b"tRNS" not in kinds
-        and b"PLTE" not in kinds[first:]
-    )
-    W, H, depth, kind = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big"), header[8], header[9]
-    if not simple or not together or header[10:13] != b"\0\0\0":
-        return None
+    header = chunks[0][1]
+    W, H, bits, kind = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big"), header[8], header[9]
+    packed = zlib.decompress(b"".join(data for name, data in chunks if name == b"IDAT"))
     C = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
-    unpack = zlib.decompressobj()
-    packed = unpack.decompress(b"".join(data for name, data in chunks if name == b"IDAT"))
-    stride, near = -(-W * C * depth // 8), max(1, C * depth // 8)
-    assert len(packed) >= H * (1 + stride)
-    rows = [[0] * stride]
-    for r in range(H):
-        used, *row = packed[r * (1 + stride) : (r + 1) * (1 + stride)]
-        for i in range(stride):
-            left, up = row[i - near] if i >= near else 0, rows[-1][i]
-            corner = rows[-1][i - near] if i >= near else 0
-            closest = min((left, up, corner), key=lambda value: abs(left + up - corner - value))
-            row[i] = (row[i] + [0, left, up, (left + up) // 2, closest][used]) % 256
-        rows.append(row)
-    bits = "".join(f"{byte:08b}" for row in rows[1:] for byte in row)
-    numbers = [
-        [int(bits[start + i * depth :][:depth], 2) for i in range(W * C)]
-        for start in range(0, 8 * stride * H, 8 * stride)
-    ]
-    pixels = np.array(numbers).reshape(H, W, C)
+    samples = np.zeros((H, W, C), int)
+    steps = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+    for x, y, right, down in steps if header[12] else ((0, 0, 1, 1),):
+        part = samples[y::down, x::right]
+        stride, back = -(-part.shape[1] * C * bits // 8), max(1, C * bits // 8)
+        above = [0] * stride
+        for r in range(len(part) if part.size else 0):
+            used, *row = packed[: 1 + stride]
+            packed = packed[1 + stride :]
+            for i in range(stride):
+                left, up = row[i - back] if i >= back else 0, above[i]
+                corner = above[i - back] if i >= back else 0
+                near = min((left, up, corner), key=lambda value: abs(left + up - corner - value))
+                row[i] = (row[i] + [0, left, up, (left + up) // 2, near][used]) % 256
+            above, text = row, "".join(f"{byte:08b}" for byte in row)
+            part[r] = np.reshape([int(text[i * bits : i * bits + bits], 2) for i in range(part[r].size)], part[r].shape)
+    assert not packed, "rows are left over"
+    clear = [data for name, data in chunks if name == b"tRNS"]
+    alpha = np.ones((H, W), bool) if kind not in (4, 6) else samples[..., -1] == 2**bits - 1
     if kind == 3:
-        palette = next((data for name, data in chunks if name == b"PLTE"), b"")
-        if len(palette) % 3 or pixels.max() >= len(palette) // 3:
-            return None
-        pixels = np.array([[list(palette[3 * i : 3 * i + 3]) for i in row] for row in pixels[..., 0].tolist()])
-    else:
-        top = 2**depth - 1
-        pixels = pixels * (255 // top) if depth <= 8 else (pixels + 128) // 257
-        if kind in (4, 6):
-            assert (np.array(numbers).reshape(H, W, C)[..., -1] == top).all()
-            pixels = pixels[..., :-1]
-    whole = pixels[..., :1] if (pixels == pixels[..., :1]).all() else pixels
-    return {"": whole.astype(np.uint8)}
+        palette = next(data for name, data in chunks if name == b"PLTE")
+        alpha = [[(clear[0] if clear else b"")[i : i + 1] in (b"", b"\xff") for i in row] for row in samples[..., 0]]
+        samples = np.array([[list(palette[3 * i : 3 * i + 3]) for i in row] for row in samples[..., 0]])
+    elif clear:
+        tone = [int.from_bytes(clear[0][2 * c : 2 * c + 2], "big") for c in range(C)]
+        alpha = (samples != tone).any(axis=2)
+    assert np.all(alpha), "a transparent pixel"
+    pixels = samples[..., : 3 if samples.shape[2] > 2 else 1]
+    if kind != 3:
+        pixels = (pixels * 255 + (2**bits - 1) // 2) // (2**bits - 1)
+    colours = samples[..., : pixels.shape[2]]  # of 16 bits, before they are rounded
+    grey = bool((colours == colours[..., :1]).all())
+    exif = Image.Exif()
+
+    def noted():
+        exif.load(next(data for name, data in chunks if name == b"eXIf"))
+        return exif
+
+    return {"": turned(pixels[..., :1] if grey else pixels, noted).astype(np.uint8)}
+
+
+def turned(pixels, read_exif):
+    """As EXIF says, by Pillow's reader of it; a note that makes no sense turns nothing."""
+    with contextlib.suppress(Exception):
+        up = {2: np.fliplr, 3: lambda a: a[::-1, ::-1], 4: np.flipud, 5: lambda a: a.swapaxes(0, 1),
+              6: lambda a: np.rot90(a, -1), 7: lambda a: a[::-1, ::-1].swapaxes(0, 1), 8: np.rot90}  # fmt: skip
+        return up[read_exif()[0x0112]](pixels)
+    return pixels
 
 
 def picture(content):
-    """By Pillow alone, with its own way to turn a picture and to look up what it holds; None for 16 bits."""
+    """The picture as Pillow has it in RGBA, which is all that there is to ask about JPEG and the like."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        image = Image.open(io.BytesIO(content))
-        image.load()
-        if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
-            return None
-        pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGBA"))
-    colours = pixels[..., :3]
-    colours = colours[..., :1] if (colours == colours[..., :1]).all() else colours
-    return {"": colours if (pixels[..., 3] == 255).all() else np.concatenate([colours, pixels[..., 3:]], axis=2)}
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+            return {"": turned(np.asarray(image.convert("RGBA")), image.getexif)}
 
 
 def model(content):

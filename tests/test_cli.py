@@ -312,7 +312,6 @@ def test_pictures_for_a_model_that_is_told_a_class(here, capsys):
         ("colours.png", "colours.png: got a picture with colours, wanted shades of grey"),
         ("page.png", "page.png: starts with 3c 68 74 6d 6c 3e, expected a PNG, JPEG"),
         ("cut.png", "cut.png: got a PNG file that Pillow cannot read"),
-        ("large.bmp", "large.bmp: got a picture of 9x8 pixels"),
     ],
 )
 def test_pictures_that_are_refused(here, trained, capsys, name, text):
@@ -322,7 +321,6 @@ def test_pictures_that_are_refused(here, trained, capsys, name, text):
         "good.png": (8, 8),
         "large.png": (9, 8),
         "colours.png": (8, 8, 3),
-        "large.bmp": (9, 8),
     }.items():
         picture(file, shape=shape)
     (here / "page.png").write_bytes(b"<html>")
@@ -366,7 +364,6 @@ def test_pictures_that_are_refused(here, trained, capsys, name, text):
         (["sample", "TRAINED", "--out", "picture.jpg"], "--out: got picture.jpg, wanted a name ending in .png"),
         (["sample", "TRAINED", "--out", "no/folder.png"], "no/folder.png: No such file or directory"),
         (["evaluate", "TRAINED", "--data", "emoji"], "--data: got emoji, whose images are 16x16x3"),
-        (["train", "--data", "cats"], "--data: got 'cats', wanted one of digits, emoji"),
         (["train", "--levels", "40"], "levels"),
         (["train", "--levels", "1"], "levels"),
         (["train", "--levels", "0"], "levels"),
@@ -375,7 +372,7 @@ def test_pictures_that_are_refused(here, trained, capsys, name, text):
         (["train", "--hidden", "wide"], "hidden: got 'wide'"),
         (["train", "--model", "gated", "--blocks", "3"], "--blocks: gated does not take it, wanted one of --filters, "),
         (["train", "--head", "logistic_mixture", "--mixtures", "0"], "mixtures: got 0"),
-        (["sample", "TRAINED", "--label", "3"], "--label: got '3' for a model without classes, wanted none"),
+        (["sample", "TRAINED", "--label", "3"], "--label: got '3' for a model without classes"),
         (["train", "--learning-rate", "0"], "learning_rate: got 0.0"),
         (["train", "--clip-norm", "0"], "clip_norm: got 0.0"),
         (["train", "--ema", "1"], "decay: got 1.0"),

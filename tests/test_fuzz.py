@@ -31,7 +31,7 @@ BEGIN, END = "<!-- the table: made by tests/test_fuzz.py -->\n", "<!-- the end o
 def test_mutations(format, mutations):
     outcome = fuzz(format, mutations)
     assert outcome.refused + outcome.same + outcome.altered == mutations
-    assert outcome.memory < format.slack
+    assert outcome.memory < SLACK
     assert outcome.refused and (outcome.altered == 0 if format.oracle is None else outcome.altered)
 
 

@@ -49,5 +49,5 @@ def _check_no_root(name: str, root: Folder | None) -> None:
     if root is not None:
         raise ValueError(
             f"root: got {str(root)!r} for {name}, wanted none, since that set is bundled and reads no folder; leave it "
-            "out; pictures of your own are read by minipixel.datasets.from_folder"
+            "out; pictures of your own are read by minipixel.datasets.read_png"
         )

@@ -135,7 +135,7 @@ def test_an_option_that_a_set_does_not_have(refused):
 @pytest.mark.parametrize("root", ["my-pictures", "", Path()])
 def test_a_bundled_set_takes_no_root(refused, name, root):
     """Somebody who names a folder means the pictures in it."""
-    with refused(ValueError, f"root: got {str(root)!r} for {name}, wanted none", "bundled", "from_folder"):
+    with refused(ValueError, f"root: got {str(root)!r} for {name}, wanted none", "bundled", "read_png"):
         datasets.load(name, root)
 
 
