@@ -11,6 +11,7 @@ from minipixel import checkpoint, console
 from minipixel.backend import array_module
 from minipixel.models.checks import check_choice, check_count, check_shape, warn_of_channels_first
 from minipixel.models.elsewhere import instead
+from minipixel.models.remembered import check_pictures
 from minipixel.nn import Init, Module
 from minipixel.nn.init import Blank
 
@@ -159,10 +160,12 @@ class Network(Module):
                 f"for mp.load pass it on: super().__init__(image_shape, levels, {{{name!r}: {name}}}, ...)",
                 stacklevel=2,
             )
-        config = self.config if getattr(self, "initialized", True) else {**self.config, "initialized": False}
-        if self.pictures is not None:
-            config = {**config, "pictures": self.pictures}
-        checkpoint.write(path, config, self.state_dict())
+        uninitialized = {} if getattr(self, "initialized", True) else {"initialized": False}
+        checkpoint.write(path, {**self.config, **uninitialized, **self.remembered()}, self.state_dict())
+
+    def remembered(self) -> dict[str, Any]:
+        """What a file holds beside the configuration: `pictures`, if there are any. ValueError for what is none."""
+        return {} if self.pictures is None else {"pictures": check_pictures(self.pictures)}
 
 
 def options_of(kind: type) -> tuple[dict[str, inspect.Parameter], bool]:
