@@ -311,7 +311,7 @@ def test_pictures_for_a_model_that_is_told_a_class(here, capsys):
         ("large.png", "large.png: got a picture of 9x8 pixels (height x width), wanted 8x8, as the model draws"),
         ("colours.png", "colours.png: got a picture with colours, wanted shades of grey"),
         ("page.png", "page.png: starts with 3c 68 74 6d 6c 3e, expected a PNG, JPEG"),
-        ("cut.png", "cut.png: got a PNG file that Pillow cannot read"),
+        ("cut.png", "cut.png: chunk b'IDAT' declares"),
     ],
 )
 def test_pictures_that_are_refused(here, trained, capsys, name, text):

@@ -147,7 +147,7 @@ def test_every_reader_opens_its_file_in_one_place():
 
 
 OF_MEMORY = {"archive.open", "tarfile.open", "os.open", "Image.open"}
-"""Calls that open what is in memory already, and the one by which the command line falls silent."""
+"""Calls that open what is in memory already (Pillow is given bytes), and that by which standard output is closed."""
 
 
 # --- bombs ------------------------------------------------------------------------------------------------------------
