@@ -134,3 +134,49 @@ def test_arrays_are_trained_on(tmp_path):
     assert main(["train", "--config", str(tmp_path / "run" / "config.toml"), "--out", str(tmp_path / "again")]) == 0
     one, two = (mp.load(tmp_path / name / "model.safetensors").state_dict() for name in ("run", "again"))
     assert all(np.array_equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize(
+    ("images", "levels", "first"),
+    [
+        (np.arange(4 * 64).reshape(64, 2, 2, 1) % 17, 17, 17),  # whole numbers below --levels are what they are
+        ((np.arange(4 * 64).reshape(64, 2, 2, 1)).astype(np.uint8), 16, 16),  # bytes are cut
+        ((np.arange(4 * 64).reshape(64, 2, 2, 1)).astype(np.uint8), None, 256),
+    ],
+)
+def test_the_levels_of_an_array(tmp_path, images, levels, first):
+    """The values that the model is trained on are those of the file, or are cut evenly; `evaluate` reads them alike."""
+    np.savez(tmp_path / "a.npz", images=images, labels=np.arange(64) % 2)
+    data = ["--data", str(tmp_path / "a.npz")]
+    options = [] if levels is None else ["--levels", str(levels)]
+    small = ["--hidden", "2", "--blocks", "1", "--epochs", "1", "--conditional", "--out", str(tmp_path / "run")]
+    assert main(["train", *data, *options, *small]) == 0
+    file = tmp_path / "run" / "model.safetensors"
+    model = mp.load(file)
+    assert model.levels == first and model.pictures["classes"] == ["0", "1"]
+    assert main(["evaluate", str(file), *data, "--split", "all", "--csv", str(tmp_path / "out.csv")]) == 0
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    given = images if levels in (None, 17) else images // 16
+    nats = -model.log_prob(given, np.arange(64) % 2)
+    np.testing.assert_allclose(sorted(float(row["nats"]) for row in rows), sorted(nats), rtol=1e-5)
+
+
+def test_each_drawn_picture_in_a_file_of_its_own(run, tmp_path):
+    _, out = run
+    file = str(out / "model.safetensors")
+    assert main(["sample", file, "-n", "3", "--out", str(tmp_path / "drawn") + "/"]) == 0
+    assert main(["sample", file, "-n", "3", "--out", str(tmp_path / "drawn.npy")]) == 0
+    for n, image in enumerate(np.load(tmp_path / "drawn.npy")):
+        read = mp.datasets.read_picture(tmp_path / "drawn" / f"{n:05}.png")
+        assert np.array_equal(np.broadcast_to(read // 16, image.shape), image)
+
+
+def test_bad_files_of_a_folder_are_noted_and_one_that_is_named_stops(run, capsys):
+    folder, out = run
+    command = ["evaluate", str(out / "model.safetensors"), "--label", "sea", "--images"]
+    assert main([*command, str(folder / "sea")]) == 0
+    said = capsys.readouterr()
+    assert "broken.png: chunk b'IDAT' declares" in said.err and "left out" in said.err
+    assert f"{len(list((folder / 'sea').iterdir())) - 1} pictures of 8x8x3" in said.out
+    assert main([*command, str(folder / "sea" / "broken.png")]) == 2

@@ -22,6 +22,8 @@ DESCRIPTION = (
 
 SPLITS = ("train", "validation", "test", "all")
 
+OUT = "picture .png, numbers .npy, or a folder/ of pictures (default: %(default)s)"
+
 
 class Help(argparse.HelpFormatter):
     """Help that shows how many values an option of an architecture is meant to have."""
@@ -153,7 +155,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     sample.add_argument("-n", type=int, default=30, help="how many (default: %(default)s)")
     sample.add_argument("--label", help="the class to draw, its name or number (default: all in turn)")
     _add_drawing(sample)
-    sample.add_argument("--out", default="samples.png", help="picture .png or numbers .npy (default: %(default)s)")
+    sample.add_argument("--out", default="samples.png", help=OUT)
     _add_class(sample)
     sample.set_defaults(command=use.sample)
 
@@ -188,7 +190,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     )
     complete.add_argument("--times", type=int, default=4, help="completions of each image (default: %(default)s)")
     _add_drawing(complete)
-    complete.add_argument("--out", default="completed.png", help="picture .png or numbers .npy (default: %(default)s)")
+    complete.add_argument("--out", default="completed.png", help=OUT)
     _add_class(complete)
     complete.set_defaults(command=use.complete, split="validation")
 

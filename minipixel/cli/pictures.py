@@ -10,8 +10,9 @@ import numpy as np
 
 from minipixel import datasets
 from minipixel.cli.data import prepare
+from minipixel.cli.notes import note
 from minipixel.datasets import Dataset
-from minipixel.datasets.folder import PICTURES, read_folder
+from minipixel.datasets.folder import pictures_in, read_folder
 from minipixel.datasets.npy import read_npy
 from minipixel.datasets.npz import read_npz
 from minipixel.datasets.pictures import read_picture
@@ -20,6 +21,9 @@ from minipixel.datasets.preparation import Preparation, check_preparation
 from minipixel.errors import FormatError, visible
 from minipixel.models import Model
 from minipixel.spelling import did_you_mean
+
+MAX_BYTES = 1 << 32
+"""The largest array that is read from a file, in bytes."""
 
 OF_A_FOLDER = ("size", "channels", "crop", "background", "test_share")
 """The options that say how a folder of pictures is prepared; in config.toml by the same names."""
@@ -74,16 +78,17 @@ def _levels_of(levels: int | None) -> int:
 
 
 def _array(path: Path, levels: int | None) -> Dataset:
-    """Images (N, H, W, C) in a .npy file, or as `images` with `labels`, if it has some, in a .npz file."""
+    """Images (N, H, W, C) in a .npy file, or as `images` with `labels`, if it has some, in a .npz file.
+
+    Whole numbers that all lie below `levels` have those levels; of other bytes there are 256, to be cut.
+    """
     if path.suffix.lower() == ".npy":
-        return datasets.from_arrays(read_npy(path), levels=_stored_levels(levels))
-    arrays = read_npz(path, "images", optional=("labels",))
-    return datasets.from_arrays(arrays["images"], arrays.get("labels"), levels=_stored_levels(levels))
-
-
-def _stored_levels(levels: int | None) -> int | None:
-    """The levels of an array: those of its dtype for fewer than 256, which are cut from these."""
-    return levels if levels is not None and levels > 256 else None
+        arrays = {"images": read_npy(path, max_bytes=MAX_BYTES)}
+    else:
+        arrays = read_npz(path, "images", optional=("labels",), max_bytes=MAX_BYTES)
+    images = arrays["images"]
+    known = levels is not None and images.size > 0 and images.dtype.kind in "iu" and images.max() < levels
+    return replace(datasets.from_arrays(images, arrays.get("labels"), levels=levels if known else None), name=path.stem)
 
 
 def remembered(ds: Dataset, model: Model, binarize: str) -> dict[str, Any]:
@@ -157,37 +162,37 @@ def label_of(model: Model, text: str | None) -> int | None:
     )
 
 
-def picture_files(path: Path) -> list[Path]:
-    """The file itself, or the pictures of a folder and of those in it, by name; ValueError for one without any."""
-    if not path.is_dir():
-        return [path]
-    found = (file for file in path.rglob("*") if file.suffix.lower() in PICTURES and file.is_file())
-    files = sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts))
-    if not files:
-        raise ValueError(f"{path}: got a folder without pictures, wanted PNG, JPEG, GIF, BMP, WebP or TIFF")
-    return files
+def read_pictures(paths: Sequence[str], model: Model, name: str, binarize: str) -> tuple[np.ndarray, list[str]]:
+    """Pictures of one's own, from files and folders, as images of a model (N, H, W, C), and their names.
 
-
-def read_pictures(files: Sequence[Path], model: Model, name: str, binarize: str) -> np.ndarray:
-    """Pictures of one's own as images of a model (N, H, W, C), in that order, prepared as those that it learnt from.
-
-    Of a model that remembers nothing of pictures they have to have the size, and grey is not made of colours. Raises
-    FormatError for a file that is no picture, ValueError for one that does not fit.
+    They are prepared as those that it learnt from. Of a model that remembers nothing of pictures they have to have the
+    size, and grey is not made of colours. A bad file in a folder is noted and left out. Raises FormatError for a file
+    that was named and is no picture, ValueError for a picture that does not fit, and a folder without any.
     """
-    preparation = preparation_of(model, name)
-    known, images = _known(model), []
-    for file in files:
-        pixels = read_picture(file)
-        if "size" not in known:
-            _check_fits(file, pixels, model)
-        try:
-            images.append(preparation.of(pixels, random_of(str(file).encode("utf-8", "surrogateescape"), key_of(0))))
-        except ValueError as error:
-            raise ValueError(f"{visible(file)}: {error}") from None
-    return prepare(np.stack(images), preparation.levels, model.levels, str(known.get("binarize", binarize)))
+    preparation, known = preparation_of(model, name), _known(model)
+    images, names = [], []
+    for path in paths:
+        for file in pictures_in(path) if Path(path).is_dir() else [path]:
+            try:
+                pixels = read_picture(file)
+            except (FormatError, OSError) as error:
+                if file == path:
+                    raise
+                note(f"{error}; left out")
+                continue
+            if "size" not in known:
+                _check_fits(file, pixels, model)
+            try:
+                images.append(preparation.of(pixels, random_of(file.encode("utf-8", "surrogateescape"), key_of(0))))
+            except ValueError as error:
+                raise ValueError(f"{visible(file)}: {error}") from None
+            names.append(file)
+    if not images:
+        raise ValueError(f"{visible(paths[0])}: got no picture that can be read, wanted at least one")
+    return prepare(np.stack(images), preparation.levels, model.levels, str(known.get("binarize", binarize))), names
 
 
-def _check_fits(file: Path, pixels: np.ndarray, model: Model) -> None:
+def _check_fits(file: str, pixels: np.ndarray, model: Model) -> None:
     H, W, C = model.image_shape
     if pixels.shape[:2] != (H, W):
         raise ValueError(

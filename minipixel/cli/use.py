@@ -16,7 +16,7 @@ from minipixel import datasets, plots
 from minipixel.cli.data import describe, prepare
 from minipixel.cli.notes import say
 from minipixel.cli.own_class import import_class
-from minipixel.cli.pictures import label_of, picture_files, read_pictures, same_again
+from minipixel.cli.pictures import label_of, read_pictures, same_again
 from minipixel.cli.run_folder import describe as describe_run
 from minipixel.cli.run_folder import installed
 from minipixel.errors import InterruptedDrawing
@@ -26,12 +26,19 @@ from minipixel.models import Model, load
 from minipixel.models.checks import check_count
 from minipixel.shards import Workers
 
-KINDS = {".png": "a picture", ".npy": "the numbers", ".csv": "a table", ".onnx": "for other runtimes"}
+KINDS = {
+    ".png": "a picture",
+    ".npy": "the numbers",
+    ".csv": "a table",
+    ".onnx": "for other runtimes",
+    "/": "a folder of pictures",
+}
+DRAWN = (".png", ".npy", "/")
 
 
 def sample(arguments: argparse.Namespace) -> int:
     """Draw images and write them as a picture or as an array; after Ctrl-C the first ones, as far as they are drawn."""
-    out, model = output_file(arguments.out), read_model(arguments.file, arguments.own_classes)
+    out, model = output_file(arguments.out, DRAWN), read_model(arguments.file, arguments.own_classes)
     label = label_of(model, arguments.label)
     condition = model.conditions.in_turn(arguments.n) if label is None else np.full(arguments.n, label)
     status = 0
@@ -41,7 +48,7 @@ def sample(arguments: argparse.Namespace) -> int:
         if stop.images is None:
             raise
         images, status = stop.images, 130
-    _write(out, images, lambda: plots.image_grid(images, model.levels, columns=min(10, len(images))))
+    _write(out, images, model.levels, lambda: plots.image_grid(images, model.levels, columns=min(10, len(images))))
     if status:
         say("", f"interrupted: the first {len(images)} of {arguments.n} images are in {out}")
     else:
@@ -51,7 +58,7 @@ def sample(arguments: argparse.Namespace) -> int:
 
 def complete(arguments: argparse.Namespace) -> int:
     """Keep the upper rows of pictures, or all but a hole, and draw the rest several times: a picture or an array."""
-    out, model = output_file(arguments.out), read_model(arguments.file, arguments.own_classes)
+    out, model = output_file(arguments.out, DRAWN), read_model(arguments.file, arguments.own_classes)
     images, labels, *_ = pictures_for(arguments, model, arguments.pictures)
     n = (len(images) if arguments.pictures else min(10, len(images))) if arguments.n is None else arguments.n
     n, times = check_count("-n", n, 1, len(images)), check_count("--times", arguments.times, 1)
@@ -60,7 +67,7 @@ def complete(arguments: argparse.Namespace) -> int:
     drawing = _drawing(arguments) | {"particles": arguments.particles}
     completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, **drawing)
     completed = completed.reshape(times, n, *model.image_shape)
-    _write(out, completed, lambda: plots.completion_grid(images, known, completed, model.levels))
+    _write(out, completed, model.levels, lambda: plots.completion_grid(images, known, completed, model.levels))
     print(f"{n} images, {kept}, {times} completions of each in {out}")
     return 0
 
@@ -105,6 +112,9 @@ def info(arguments: argparse.Namespace) -> int:
 def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy"), option: str = "--out") -> Path:
     """Where a picture, an array or a table will go, checked before anything is drawn. Raises ValueError, OSError."""
     out = Path(name)
+    if "/" in kinds and name.endswith(("/", os.sep)):
+        out.mkdir(parents=True, exist_ok=True)
+        return out
     if out.suffix not in kinds:
         wanted = " or ".join(f"{kind} ({KINDS[kind]})" for kind in kinds)
         raise ValueError(f"{option}: got {name}, wanted a name ending in {wanted}")
@@ -120,8 +130,11 @@ def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy"), option: st
     return out
 
 
-def _write(out: Path, images: np.ndarray, picture: Callable[[], Any]) -> None:
-    """Images as numbers, or as a picture of them, whole or not at all."""
+def _write(out: Path, images: np.ndarray, levels: int, picture: Callable[[], Any]) -> None:
+    """Images as numbers, or as a picture of them all, whole or not at all; or each as a picture in a folder."""
+    if out.is_dir():
+        datasets.save_pictures(images.reshape(-1, *images.shape[-3:]), out, levels)
+        return
     if out.suffix == ".png":
         write_picture(out, picture())
         return
@@ -196,12 +209,11 @@ def _split(arguments: argparse.Namespace, model: Model) -> Pictures:
 
 def _own(arguments: argparse.Namespace, model: Model, paths: Sequence[str]) -> Pictures:
     """Pictures of one's own; of what class they are has to be said, if the model is told one."""
-    files = [file for path in paths for file in picture_files(Path(path))]
-    images = read_pictures(files, model, arguments.file, arguments.binarize)
+    images, names = read_pictures(paths, model, arguments.file, arguments.binarize)
     label = label_of(model, arguments.label)
     if model.conditions.num_classes and label is None:
         raise ValueError("--label: got none, wanted the class of the pictures, which this model is told")
     labels = None if label is None else np.full(len(images), label)
     size = "x".join(map(str, model.image_shape))
     described = f"{len(images)} picture{'s' * (len(images) != 1)} of {size}, {model.levels} levels"
-    return Pictures(images, labels, labels, [str(file) for file in files], described)
+    return Pictures(images, labels, labels, names, described)

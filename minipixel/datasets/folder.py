@@ -89,6 +89,15 @@ def from_folder(
     )
 
 
+def pictures_in(path: Folder) -> list[str]:
+    """The paths of all files below a folder that are pictures, or claim to be, by name; ValueError if there is none."""
+    bad: dict[str, str] = {}
+    files = [file.path for file in _walked(Path(path)) if _looked_at(file, bad, strict=False) or file.path in bad]
+    if not files:
+        raise ValueError(_no_pictures(path))
+    return files
+
+
 def read_folder(path: Folder, preparation: Preparation, split: float, key: bytes, strict: bool = False) -> Dataset:
     """The same, of arguments that were checked, and with the key of the hash."""
     folder = Path(path).expanduser()
@@ -96,7 +105,7 @@ def read_folder(path: Folder, preparation: Preparation, split: float, key: bytes
     looked_at = (_looked_at(file, bad, strict) for file in _progress(_walked(folder), "reading"))
     found = [file for file in looked_at if file is not None]
     if not found and not bad:
-        raise ValueError(f"{visible(folder)}: got a folder without pictures, wanted PNG, JPEG, GIF, BMP, WebP or TIFF")
+        raise ValueError(_no_pictures(folder))
     found.sort(key=lambda file: (place_of(file.digest, key), file.digest, file.name))
 
     def write(rows: Rows) -> Bad:
@@ -123,6 +132,10 @@ def read_folder(path: Folder, preparation: Preparation, split: float, key: bytes
         files=tuple(file.path for file in good),
         pictures={**_prepared_as(preparation, images.shape), "split": split, "key": key.hex()},
     )
+
+
+def _no_pictures(folder: Folder) -> str:
+    return f"{visible(folder)}: got a folder without pictures, wanted PNG, JPEG, GIF, BMP, WebP or TIFF"
 
 
 def _prepared_as(preparation: Preparation, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from minipixel.models.own import by_name, make
 from minipixel.models.pixelcnn import PixelCNN
 from minipixel.models.pixelcnnpp import PixelCNNpp
 from minipixel.models.pixelrnn import DiagonalBiLSTM, RowLSTM
+from minipixel.models.remembered import check_pictures
 from minipixel.nn import Blank
 from minipixel.spelling import spelled
 
@@ -65,6 +66,7 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type[Model] | type[E
             del arguments["model"]
             model = family[name](**arguments, rng=Blank(len(tensors)))  # no memory before the shapes are right
         model.load_state_dict(tensors)
+        model.pictures = None if pictures is None else check_pictures(pictures)
     except FormatError:
         raise
     except (TypeError, ValueError) as error:
@@ -74,7 +76,4 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type[Model] | type[E
         raise FormatError(f"{path}: got weights of {', '.join(sorted(stored))}, expected {model.dtype}")
     if initialized is False and isinstance(model, Model):  # weights that no first batch has met yet: `fit` will do that
         model.initialized = False
-    if pictures is not None and not isinstance(pictures, dict):
-        raise FormatError(f"{path}: got pictures {pictures!r:.60}, expected how they were prepared, by name")
-    model.pictures = pictures
     return model

@@ -13,6 +13,7 @@ from minipixel import checkpoint, console
 from minipixel.backend import array_module
 from minipixel.models.checks import check_choice, check_count, check_shape, warn_of_channels_first
 from minipixel.models.elsewhere import instead
+from minipixel.models.remembered import check_pictures
 from minipixel.nn import Init, Module
 from minipixel.nn.init import Blank
 
@@ -164,10 +165,12 @@ class Network(Module):
                 "and no file can hold what it got; for mp.load take a number, a word or a list in its place",
                 stacklevel=2,
             )
-        config = self.config if getattr(self, "initialized", True) else {**self.config, "initialized": False}
-        if self.pictures is not None:
-            config = {**config, "pictures": self.pictures}
-        checkpoint.write(path, config, self.state_dict())
+        uninitialized = {} if getattr(self, "initialized", True) else {"initialized": False}
+        checkpoint.write(path, {**self.config, **uninitialized, **self.remembered()}, self.state_dict())
+
+    def remembered(self) -> dict[str, Any]:
+        """What a file holds beside the configuration: `pictures`, if there are any. ValueError for what is none."""
+        return {} if self.pictures is None else {"pictures": check_pictures(self.pictures)}
 
 
 def _remembering(constructor: Callable[..., None]) -> Callable[..., None]:

@@ -118,6 +118,7 @@ def read(path: Path) -> Checkpoint:
     """The checkpoint in a file. Raises FormatError, naming the file and what is wrong, and OSError."""
     config, tensors = checkpoint.read(path)
     training = config.pop("training", None)
+    config.pop("pictures", None)  # of what it trains on now, a training says by itself
     if training is None:
         raise FormatError(f"{path}: got a model without a training, expected a checkpoint; minipixel.load reads it")
     try:

@@ -38,6 +38,7 @@ from minipixel.training.arguments import (
 )
 from minipixel.training.callbacks import EMA, Callback, Progress
 from minipixel.training.checkpoints import Position, find, written
+from minipixel.training.chosen import Chosen
 from minipixel.training.history import History
 from minipixel.training.interrupt import Interrupted, finish_the_step
 from minipixel.training.own_numbers import check_numbers
@@ -115,7 +116,8 @@ def fit(
         learned, kept = held_out(len(images), share, streams(VALIDATION))
         shown = images[kept] if transform is None else transform(images[kept], streams(VALIDATION, 1))
         validation = shown, rows(condition, kept)
-        images, condition, sample_weight = images[learned], rows(condition, learned), rows(sample_weight, learned)
+        images, sample_weight = Chosen(images, learned), rows(sample_weight, learned)
+        condition = rows(condition, learned)
     if validation is not None:
         validation = check_validation(model, validation)
     watchers = [*([Progress(epochs)] if progress else []), *watchers]

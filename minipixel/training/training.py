@@ -17,6 +17,7 @@ from minipixel.models import Model
 from minipixel.optim import Optimizer
 from minipixel.training.callbacks import Callback
 from minipixel.training.checkpoints import UNFIT, Checkpoint, Position
+from minipixel.training.chosen import Chosen, pieces
 from minipixel.training.history import History
 
 
@@ -27,7 +28,7 @@ class Training:
     model: Model
     optimizer: Optimizer
     callbacks: Sequence[Callback]
-    images: np.ndarray
+    images: np.ndarray | Chosen
     beside: dict[str, np.ndarray | None]
     settings: dict[str, Any]
     history: History = field(default_factory=History)
@@ -82,7 +83,11 @@ class Training:
             "callbacks": callbacks,
             "history": list(self.history.history),
         }
-        checkpoint.write(path, {**self.model.config, "training": training}, self.model.state_dict() | tensors | history)
+        checkpoint.write(
+            path,
+            {**self.model.config, **self.model.remembered(), "training": training},
+            self.model.state_dict() | tensors | history,
+        )
         self.saved = Path(path)
         return self.saved
 
@@ -147,10 +152,12 @@ def _apart(state: Mapping[str, Any], prefix: str) -> tuple[dict[str, Any], dict[
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in numbers.items()}, arrays
 
 
-def _fingerprint(array: np.ndarray) -> str:
+def _fingerprint(array: np.ndarray | Chosen) -> str:
     """Shape, dtype and a digest of the content."""
-    digest = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
-    return f"{'x'.join(map(str, array.shape))} {array.dtype}, SHA-256 {digest:.32}"
+    digest = hashlib.sha256()
+    for piece in pieces(array):
+        digest.update(piece)
+    return f"{'x'.join(map(str, array.shape))} {array.dtype}, SHA-256 {digest.hexdigest():.32}"
 
 
 def _as_now(model: Model, stored: Mapping[str, Any]) -> dict[str, Any]:
