@@ -19,6 +19,7 @@ from minipixel.causality.structure import structure
 from minipixel.causality.subjects import subject_of
 from minipixel.clock import Clock, prove
 from minipixel.errors import CausalityError
+from minipixel.heads import level_dtype
 from minipixel.models import Model
 
 METHODS = ("naive", "cached", "wavefront")
@@ -110,7 +111,7 @@ def enumeration(model: Model) -> Witness:
             f"enumeration: got images of {S} sub-pixels with {Q} levels, {Q}**{S} of them, wanted "
             f"{MOST_IMAGES:,} at the most; make the same model for smaller images, or of fewer levels"
         )
-    images = np.array(list(itertools.product(range(Q), repeat=S)), np.uint8).reshape(-1, *model.image_shape)
+    images = np.array(list(itertools.product(range(Q), repeat=S)), level_dtype(Q)).reshape(-1, *model.image_shape)
     condition = model.conditions.random(1, np.random.default_rng(0))
     told = None if condition is None else np.repeat(condition, len(images), axis=0)
     total = float(np.exp(model.log_prob(images, told)).sum())

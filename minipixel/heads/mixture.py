@@ -7,9 +7,12 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.backend import special
-from minipixel.heads.base import TIE, Head, check_drawn_from
+from minipixel.heads.base import TIE, Head, check_drawn_from, level_dtype
 from minipixel.ops import mixture
 from minipixel.tensor import Tensor
+
+MOST_BINS = 2**20
+"""How many bins, of all images together, are looked at at once for the fullest: 8 MiB an array."""
 
 
 class Mixture(Head):
@@ -18,7 +21,7 @@ class Mixture(Head):
     The parameters of a pixel are laid out as (3, M) if C = 1: logits, means, log-scales; as (10, M) if C = 3: logits,
     means of red, green, blue, their log-scales, and the coefficients c0, c1, c2 before their tanh, by which green's
     mean follows red (c0), and blue's red (c1) and green (c2). Means and scales are in units of [-1, 1]; a log-scale is
-    taken as at least -7. The logits belong to red's group, since red is drawn from them.
+    taken as at least -7, of more than 256 levels as less: see ops.mixture.log_scale_floor. The logits belong to red's group, since red is drawn from them.
     """
 
     joins_colours = True
@@ -56,24 +59,31 @@ class Mixture(Head):
             return self._fullest(weights, means[:, channel], precision[:, channel])
         target = uniforms * weights.sum(axis=1)
         level = np.zeros(len(parameters), int)
-        for step in 2 ** np.arange(7, -1, -1):  # 256 levels: the answer has 8 bits, found from the highest down
+        for step in 2 ** np.arange((self.Q - 1).bit_length() - 1, -1, -1):  # the answer's bits, from the highest down
             edge = (2 * (level + step) - 1) / (self.Q - 1) - 1  # the lower edge of the bin `step` levels up
             below = weights * self.cdf((edge[:, None] - means[:, channel]) * precision[:, channel])
             level += step * ((level + step < self.Q) & (below.sum(axis=1) <= target))
-        return level.astype(np.uint8)
+        return level.astype(level_dtype(self.Q))
 
     def _fullest(self, weights: np.ndarray, means: np.ndarray, precision: np.ndarray) -> np.ndarray:
         """The bin with the most mass, the lowest of several that tie, under components that weigh: (N, M) each -> (N,).
 
-        The fullest bin has a share of at least 1 / Q, so that nothing is lost in the difference of two CDFs.
+        The fullest bin has a share of at least 1 / Q, so that little is lost in the difference of two CDFs; of more
+        than 256 levels a little more, and so more of them tie. A few images at a time: all their bins take memory.
         """
+        size, tie = max(1, MOST_BINS // self.Q), TIE * max(1.0, self.Q / 256)
+        parts = [slice(first, first + size) for first in range(0, len(weights), size)]
+        found = [self._fullest_of(weights[part], means[part], precision[part], tie) for part in parts]
+        return np.concatenate(found).astype(level_dtype(self.Q))
+
+    def _fullest_of(self, weights: np.ndarray, means: np.ndarray, precision: np.ndarray, tie: float) -> np.ndarray:
         edges = (2 * np.arange(1, self.Q) - 1) / (self.Q - 1) - 1
         below = np.zeros((len(weights), self.Q + 1))
         below[:, -1] = weights.sum(axis=1)
         for weight, mean, inverse_scale in zip(weights.T, means.T, precision.T, strict=True):
             below[:, 1:-1] += weight[:, None] * self.cdf((edges - mean[:, None]) * inverse_scale[:, None])
         mass = np.diff(below, axis=1)
-        return (mass >= mass.max(axis=1, keepdims=True) * (1 - TIE)).argmax(axis=1).astype(np.uint8)
+        return (mass >= mass.max(axis=1, keepdims=True) * (1 - tie)).argmax(axis=1)
 
 
 class LogisticMixture(Mixture):

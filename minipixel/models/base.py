@@ -8,7 +8,7 @@ from minipixel import ops, plan
 from minipixel.backend import to_cpu
 from minipixel.computing import computing
 from minipixel.draws import Draws
-from minipixel.heads import make_head
+from minipixel.heads import level_dtype, make_head
 from minipixel.models.checks import (
     MANY,
     as_images,
@@ -30,10 +30,15 @@ from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, no_grad, recording
 
 
+MOST_BYTES = 2**30
+"""What the parameters of one image's head may take: more is refused."""
+
+
 class Model(Network):
     """A distribution over images of one shape, written once: a subclass says only how features are computed.
 
-    `image_shape` is (H, W, C) with C = 1 or 3, `levels` is Q in 2..256. Images are integers in 0..Q-1, (N, H, W, C).
+    `image_shape` is (H, W, C) with C = 1 or 3, `levels` is Q in 2..65,536. Images are integers in 0..Q-1,
+    (N, H, W, C): uint8 as they are drawn, of more than 256 levels uint16.
     Every model takes, besides what its architecture needs:
 
     - `head`: "bernoulli", "categorical", "logistic_mixture" or "normal_mixture"; None picks Bernoulli for 2 levels,
@@ -65,6 +70,7 @@ class Model(Network):
         super().__init__(image_shape, levels, rng, dtype)
         self.mixtures = check_count("mixtures", mixtures, 1, 1000)
         self.head = make_head(head, self.image_shape[2], self.levels, self.mixtures)
+        self._check_memory()
         self.conditions = Conditions(num_classes, condition_shape, self.image_shape, self.dtype)
         self.config = {
             "model": self.name,
@@ -77,6 +83,22 @@ class Model(Network):
             "dtype": self.dtype,
             **architecture,
         }
+
+    def _check_memory(self) -> None:
+        """ValueError if the head's parameters of a single image, of which several maps are wanted, take over 1 GiB."""
+        H, W, C = self.image_shape
+        size = H * W * len(self.head.groups) * np.dtype(self.dtype).itemsize
+        if size > MOST_BYTES:
+            way_out = "smaller images" if self.head.joins_colours else "smaller images, fewer levels or a mixture head"
+            raise ValueError(
+                f"levels: got {self.levels} with a {self.head.name} head for images of {H}x{W}x{C}, {size / 2**30:.1f} "
+                f"GiB of parameters an image, wanted 1 GiB at the most; take {way_out}"
+            )
+
+    @property
+    def widest(self) -> int:
+        """How many channels the widest of its maps has: features, or the parameters of its head."""
+        return max(self.features, len(self.head.groups))
 
     # --- what a subclass writes -------------------------------------------------------------------------------------
 
@@ -225,7 +247,7 @@ class Model(Network):
         method: str = "auto",
         return_log_prob: bool = False,
     ) -> Any:
-        """Draw n images: uint8 (n, H, W, C); with `return_log_prob` also their log-likelihoods, float64 (n,) nats.
+        """Draw n images: uint8, or uint16 above 256 levels, (n, H, W, C); with `return_log_prob` also their log-likelihoods, float64 (n,) nats.
 
         All randomness is one uniform a sub-pixel, drawn from `rng` (None, int, SeedSequence or Generator) beforehand,
         so the same rng gives the same images whatever the method. `temperature` divides the logits, and multiplies the
@@ -244,7 +266,8 @@ class Model(Network):
         n = check_count("n", n, 1, MANY)
         temperature = check_temperature(temperature)
         condition = self.conditions.checked(condition, n)
-        nothing, nowhere = np.zeros((n, *self.image_shape), np.uint8), np.zeros((n, *self.image_shape[:2]), bool)
+        nothing = np.zeros((n, *self.image_shape), level_dtype(self.levels))
+        nowhere = np.zeros(nothing.shape[:3], bool)
         images = self._draw(method, nothing, nowhere, condition, rng, temperature)
         return (images, self.log_prob(images, condition)) if return_log_prob else images
 
@@ -260,7 +283,7 @@ class Model(Network):
         method: str = "auto",
         return_log_prob: bool = False,
     ) -> Any:
-        """Keep the known pixels of integer images (N, H, W, C) and draw all others: uint8 (N, H, W, C).
+        """Keep the known pixels of integer images (N, H, W, C) and draw all others: uint8 or uint16 (N, H, W, C).
 
         `known` is boolean (H, W), or (N, H, W); what images hold at other pixels makes no difference, -1 say. Pixels
         are drawn one by one in the model's `order`, each given all before it, known or drawn: only *earlier* pixels
@@ -275,7 +298,7 @@ class Model(Network):
         if images.shape == (*known.shape, self.image_shape[2]):
             images = np.where(known[..., None], images, np.zeros((), images.dtype))
         images, condition = self.checked(images, condition)
-        drawn = self._draw(method, images.astype(np.uint8), known, condition, rng, temperature)
+        drawn = self._draw(method, images.astype(level_dtype(self.levels)), known, condition, rng, temperature)
         return (drawn, self.log_prob(drawn, condition)) if return_log_prob else drawn
 
     @computing
@@ -288,7 +311,7 @@ class Model(Network):
         rng: Any,
         temperature: float,
     ) -> np.ndarray:
-        """Shard by shard, what is not known of N images: uint8 (N, H, W, C) -> uint8 (N, H, W, C)."""
+        """Shard by shard, what is not known of N images: integers (N, H, W, C) -> the same kind of integers (N, H, W, C)."""
         self.check_finite()
         uniforms = generator(rng).random(start.shape)
         sampler = SAMPLERS[method](self)

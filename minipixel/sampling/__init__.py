@@ -35,7 +35,7 @@ class Sampler(Protocol):
         start: np.ndarray,
         known: np.ndarray,
     ) -> np.ndarray:
-        """Draw what is not `known`, (N, H, W), of N images `start`: uniforms (N, H, W, C) -> uint8 (N, H, W, C).
+        """Draw what is not `known`, (N, H, W), of N images `start`: uniforms (N, H, W, C) -> integers (N, H, W, C).
 
         The uniforms decide everything: the same ones give the same images in batches of any size, by any sampler.
         """

@@ -33,7 +33,7 @@ class Cached:
         start: np.ndarray,
         known: np.ndarray,
     ) -> np.ndarray:
-        """Draw what is not known of N images: uniforms (N, H, W, C) -> uint8 (N, H, W, C)."""
+        """Draw what is not known of N images: uniforms (N, H, W, C) -> integers (N, H, W, C)."""
         program, model, xp = self.program, self.model, self.model.xp
         canvas = Canvas(start, known, uniforms)
         maps, cells = self._maps(len(start), condition)

@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Canvas:
-    """N images, pixels first: `levels` uint8 (P, N, C), `fixed` boolean (P, N), which stay; `uniforms` (P, N, C)."""
+    """N images, pixels first: `levels` integers (P, N, C), of the kind that `start` has, `fixed` boolean (P, N), which stay; `uniforms` (P, N, C)."""
 
     def __init__(self, start: np.ndarray, known: np.ndarray, uniforms: np.ndarray) -> None:
         self.shape = start.shape
@@ -22,7 +22,7 @@ class Canvas:
         return self.levels[pixels, :, channel]
 
     def images(self) -> np.ndarray:
-        """The images as they are now: uint8 (N, H, W, C)."""
+        """The images as they are now: integers (N, H, W, C)."""
         N, H, W, C = self.shape
         return self.levels.reshape(H, W, N, C).transpose(2, 0, 1, 3)
 

@@ -165,7 +165,7 @@ class Machine:
         start: np.ndarray,
         known: np.ndarray,
     ) -> np.ndarray:
-        """Draw what is not known of N images: uniforms (N, H, W, C) -> uint8 (N, H, W, C)."""
+        """Draw what is not known of N images: uniforms (N, H, W, C) -> integers (N, H, W, C)."""
         loop, tables, model, N = _loop(), self.tables, self.model, len(start)
         canvas = Canvas(start, known, uniforms)
         chunk = max(1, ROWS // N)

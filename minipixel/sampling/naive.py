@@ -24,7 +24,7 @@ class Naive:
         start: np.ndarray,
         known: np.ndarray,
     ) -> np.ndarray:
-        """Draw what is not known of N images: uniforms (N, H, W, C) -> uint8 (N, H, W, C).
+        """Draw what is not known of N images: uniforms (N, H, W, C) -> integers (N, H, W, C).
 
         What `start` holds at unknown pixels is never read, since nothing depends on what is still to be drawn.
         """

@@ -19,6 +19,7 @@ from minipixel.draws import Draws
 from minipixel.files import alone_with
 from minipixel.models import Model
 from minipixel.models.checks import MANY, as_images, check_count, check_flag
+from minipixel.models.network import MOST_NUMBERS
 from minipixel.models.step import Batch, rows, shard_loss, value_and_gradients
 from minipixel.optim import Optimizer
 from minipixel.shards import Workers
@@ -180,7 +181,8 @@ def fit(
             training.restore_model(saved)
         elif not model.initialized:
             _, batch, told = next(batches(0))
-            model.initialize(batch[:ENOUGH], rows(told, slice(ENOUGH)))
+            enough = min(ENOUGH, model.most_images(4 * MOST_NUMBERS))
+            model.initialize(batch[:enough], rows(told, slice(enough)))
         if progress and resume is not None:
             print(f"resume: {saved or f'nothing in {resume} yet, starting at the beginning'}", file=console.stderr)
         at = training.position
