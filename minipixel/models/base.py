@@ -22,7 +22,7 @@ from minipixel.models.checks import (
 from minipixel.models.conditions import Conditions
 from minipixel.models.network import Network
 from minipixel.models.step import Batch, as_defined, planned_log_prob, rows, value_and_gradients
-from minipixel.nn import Gradients, fitting_scales
+from minipixel.nn import Encoding, Gradients, check_inputs, fitting_scales
 from minipixel.randomness import generator
 from minipixel.sampling import SAMPLERS
 from minipixel.shards import Workers
@@ -43,13 +43,15 @@ class Model(Network):
 
     - `head`: "bernoulli", "categorical", "logistic_mixture" or "normal_mixture"; None picks Bernoulli for 2 levels,
       categorical above; `mixtures`: the components of a mixture head, M in 1..1000;
+    - `inputs`: what it reads of a level. "scaled": a number in [-1, 1], for brightness; "one_hot", up to 4,096 levels, or
+      "embedding", `embedding_width` learned numbers: for codes, which are names;
     - `num_classes`: the model is conditioned on labels (N,) in 0..num_classes-1; or `condition_shape`: on vectors
       (N, K) if it is (K,), on maps (N, H, W, K) if it is (H, W, K), on one number an image, (N,), if it is ();
     - `rng` for the first weights: None, int, SeedSequence or Generator; `dtype`: "float32" or "float64".
 
     A subclass sets `name` and `features` (how many channels most of its feature maps have), passes on as `architecture`
     what its constructor needs to build the same layers again, makes its layers with `self.init`, defines `forward`. It
-    writes these six arguments out, so that help and editors show them.
+    writes these arguments out, so that help and editors show them.
     """
 
     name: ClassVar[str]
@@ -66,11 +68,16 @@ class Model(Network):
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
         dtype: str = "float32",
+        inputs: str = "scaled",
+        embedding_width: int = 16,
     ) -> None:
         super().__init__(image_shape, levels, rng, dtype)
+        self.inputs = check_inputs(inputs, self.levels)
+        self.embedding_width = check_count("embedding_width", embedding_width, 2, 4096)
         self.mixtures = check_count("mixtures", mixtures, 1, 1000)
         self.head = make_head(head, self.image_shape[2], self.levels, self.mixtures)
         self._check_memory()
+        self.encoding = Encoding(self.inputs, self.image_shape[2], self.levels, self.embedding_width, self.init)
         self.conditions = Conditions(num_classes, condition_shape, self.image_shape, self.dtype)
         self.config = {
             "model": self.name,
@@ -78,6 +85,8 @@ class Model(Network):
             "levels": self.levels,
             "head": self.head.name,
             "mixtures": self.mixtures,
+            "inputs": self.inputs,
+            "embedding_width": self.embedding_width,
             "num_classes": self.conditions.num_classes,
             "condition_shape": None if self.conditions.shape is None else list(self.conditions.shape),
             "dtype": self.dtype,
@@ -97,21 +106,26 @@ class Model(Network):
 
     @property
     def widest(self) -> int:
-        """How many channels the widest of its maps has: features, or the parameters of its head."""
-        return max(self.features, len(self.head.groups))
+        """How many channels the widest of its maps has: features, the parameters of its head, or what it reads.
+
+        Of one-hot levels a kernel lays several taps side by side, where it runs as it is written.
+        """
+        return max(self.features, len(self.head.groups), (8 if self.inputs == "one_hot" else 1) * len(self.encoding.groups))
 
     # --- what a subclass writes -------------------------------------------------------------------------------------
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
-        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P).
+        """The head's parameters at every pixel, from encoded images: (H, W, N, C*E) -> (H, W, N, P).
 
+        Images are encoded as `inputs` says, E numbers a sub-pixel: scaled to [-1, 1] there is one (see nn.Encoding).
         `condition` is None, (1, 1, N, K) or (H, W, N, K): see Conditions.pixels_first. Dropout is on if there is an
         `rng`, from which each layer draws in turn: in training the Draws of these images.
         """
         raise NotImplementedError
 
     def maps(self, x: Any, condition: Any = None, rng: Any = None) -> Tensor:
-        """What is traced of a network, and planned: all of `forward`."""
+        """What is traced of a network, and planned: what stands for the levels, and all of `forward`."""
+        x = self.encoding(x)
         return self.forward(x, condition) if rng is None else self.forward(x, condition, rng)
 
     # --- likelihood -------------------------------------------------------------------------------------------------
@@ -324,9 +338,14 @@ class Model(Network):
 
     def describe(self) -> str:
         """What it is, in one line."""
-        return f"{super().describe()}, {self.head.name} head"
+        read = "" if self.inputs == "scaled" else f", {self.inputs.replace('_', '-')} inputs"
+        return f"{super().describe()}, {self.head.name} head{read}"
 
     # --- the first and the last line of every pass ------------------------------------------------------------------
+
+    def as_numbers(self, levels: Any) -> Any:
+        """Integers 0..Q-1 as the numbers that `maps` is given: scaled to [-1, 1], or codes as they are."""
+        return self.scaled(levels) if self.inputs == "scaled" else levels.astype(self.dtype)
 
     def condition_map(self, condition: np.ndarray | None) -> Any:
         """Checked conditions as `forward` wants them: None, (1, 1, N, K) or (H, W, N, K)."""
@@ -334,7 +353,7 @@ class Model(Network):
 
     def _parameters(self, levels: Any, condition: np.ndarray | None, rng: Any = None) -> Tensor:
         """What `forward` makes of integers (H, W, N, C), by the model's plan where there is one: (H, W, N, P)."""
-        x, told = self.scaled(levels), self.condition_map(condition)
+        x, told = self.as_numbers(levels), self.condition_map(condition)
         able = plan.ready(self, x.shape[2], back=recording(), rng=rng)
         return self.maps(x, told, rng) if able is None else able.on_tape(x, told, rng)
 

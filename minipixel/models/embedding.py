@@ -112,7 +112,7 @@ class EmbeddingNet(Network):
     def points(self, images: np.ndarray, able: plan.Ready | None = None) -> Tensor:
         """The embeddings of checked images, with the way back to the weights: integers (N, H, W, C) -> (N, K)."""
         able = able or self.ready(len(images), recording())
-        x = self.scaled(self._pixels_first(images))
+        x = self.as_numbers(self._pixels_first(images))
         return self.forward(x) if able is None else self._points_of(able.on_tape(x))
 
     @spelled

@@ -52,6 +52,10 @@ class Network(Module):
         """Integers 0..Q-1 -> the network's dtype in [-1, 1]."""
         return levels.astype(self.dtype) * (2 / (self.levels - 1)) - 1
 
+    def as_numbers(self, levels: Any) -> Any:
+        """Integers 0..Q-1 as the numbers that `maps` is given: scaled, unless a model reads them otherwise."""
+        return self.scaled(levels)
+
     def check_finite(self) -> None:
         """ValueError, naming the first, if weights are NaN or infinite: nothing that such a model says can be right."""
         for name, parameter in self.named_parameters():

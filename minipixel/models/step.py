@@ -72,7 +72,7 @@ def planned_log_prob(
 ) -> tuple[Any, Tensor, Tensor]:
     """A pass by a model's plan, its output as a Tensor that no op made, and log p of each sub-pixel: (H, W, N, C)."""
     levels = model._pixels_first(images)
-    x = model.scaled(levels)
+    x = model.as_numbers(levels)
     run = able.run(x, model.condition_map(condition), rng)
     parameters = Tensor(run.output.reshape(*x.shape[:3], -1))
     return run, parameters, model.head.log_prob(parameters, levels)

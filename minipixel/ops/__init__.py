@@ -1,7 +1,8 @@
 """Every differentiable function, and the operators of Tensor that stand for some of them."""
 
+from minipixel.ops.codes import embedding, one_hot
 from minipixel.ops.conv import conv2d, linear, transposed_conv2d
-from minipixel.ops.embedding import flatten, triplet_loss, unit
+from minipixel.ops.triplets import flatten, triplet_loss, unit
 from minipixel.ops.likelihood import bernoulli_log_prob, categorical_log_prob
 from minipixel.ops.mixture import logistic_mixture_log_prob, normal_mixture_log_prob
 from minipixel.ops.pointwise import (
@@ -44,6 +45,7 @@ OPS = {
         *(add, multiply, power, exp, log, tanh, sigmoid, relu, prelu, gate, dropout),
         *(elu, concat_elu, linear_gate, concat),
         *(total, mean),
+        *(one_hot, embedding),
         *(linear, conv2d, transposed_conv2d, weight_norm),
         *(skew, unskew, mirror, shift_down, shift_right, add_column, drop_column, subsample, overlay),
         *(lstm_scan,),

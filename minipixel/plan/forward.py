@@ -8,7 +8,7 @@ from minipixel.draws import threshold_of
 from minipixel.plan.code import Code
 from minipixel.plan.groups import Places
 from minipixel.plan.memory import Buffer
-from minipixel.plan.value import Rows, Value, is_identity
+from minipixel.plan.value import Rows, Value, is_identity, looks_up
 
 THIN = 8
 """A map of fewer channels has its taps laid side by side, for one product; of others each tap is a product."""
@@ -81,7 +81,7 @@ class Forward:
     def is_plain(self, value: Value, product: Any) -> bool:
         """Whether a product reads each slot's own pixel, so that it is one product a row."""
         source, table, _ = product
-        return is_identity(table) and source.rows is value.rows and source.K >= THIN
+        return is_identity(table) and source.rows is value.rows and source.K >= THIN and not looks_up(product)
 
     def _map(self, value: Value, y: Buffer, source_and_table: Any, add: int) -> None:
         source, table = source_and_table
@@ -101,9 +101,20 @@ class Forward:
         if self.is_plain(value, product):
             self.code.emit("MATMUL", value.rows, x, y, W=at, FLAG=int(not sets))
             return
+        if looks_up(product):
+            self.look_up("LOOKUP", value, y, product, at)
+            return
         self.code.needs_room(value.rows, source.K, y.K, taps)
         name = "LAID" if source.K < THIN else "TAPS"
         self.code.emit(name, value.rows, x, y, W=at, RUNS=self.code.runs_of(source, table, value), T=taps)
+
+    def look_up(self, name: str, value: Value, y: Buffer, product: Any, at: int) -> None:
+        """Rows of a weight to y, or the gradient of y to these rows: a row for each code that a pixel reads."""
+        source, table, (_, index) = product
+        T, rows, width = index.shape
+        numbers = {"W": at, "T": T, "L": rows // source.K, "X": width if value.parts else 0}
+        runs = self.code.runs_of(source, table, value)
+        self.code.emit(name, value.rows, self.places.at[source], y, RUNS=runs, **numbers)
 
     # --- scans --------------------------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ class Cached:
                 self.units[unit].compute(maps, cells, slice(first, last))
             parameters = to_cpu(output[xp.asarray(slots)])
             levels = canvas.draw(model.head, temperature, parameters, pixels, channel)
-            image[xp.asarray(pixels + RING), :, channel] = model.scaled(xp.asarray(levels))
+            image[xp.asarray(pixels + RING), :, channel] = model.as_numbers(xp.asarray(levels))
         return canvas.images()
 
     def _maps(self, N: int, condition: np.ndarray | None) -> tuple[dict[Node, Any], dict[Node, Any]]:
