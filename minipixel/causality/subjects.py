@@ -111,7 +111,7 @@ class OfModel(Subject):
             return self.model.encoding.encoded(self._numbers(images))
 
     def _largest(self, gradient: np.ndarray) -> np.ndarray:
-        """Of the numbers that stand for a sub-pixel the one with the largest gradient: (N, H, W, C*E) -> (N, H, W, C)."""
+        """The largest gradient of the numbers that stand for a sub-pixel: (N, H, W, C*E) -> (N, H, W, C)."""
         C = self.image_shape[2]
         return gradient if gradient.shape[-1] == C else np.abs(gradient).reshape(*gradient.shape[:3], C, -1).max(-1)
 

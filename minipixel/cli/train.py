@@ -40,7 +40,7 @@ def demo(arguments: argparse.Namespace) -> int:
     """Train a PixelCNN on the bundled digits, all 17 levels, for about a minute on two cores."""
     settings: dict[str, Any] = {
         **{"model": "pixelcnn", "data": "digits", "root": None, "levels": None, "binarize": "static", "head": None},
-        "mixtures": 5,
+        **{"mixtures": 5, "inputs": "scaled", "embedding_width": 16},
         **{"hidden": 32, "blocks": 5, "conditional": False, "batch_size": 64},
         **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "ema": None},
         **{
@@ -80,6 +80,8 @@ def _run(settings: argparse.Namespace) -> int:
     options = architecture.chosen(settings) | {
         "head": settings.head,
         "mixtures": settings.mixtures,
+        "inputs": settings.inputs,
+        "embedding_width": settings.embedding_width,
         "rng": settings.seed,
     }
     labels, test_labels = (ds.train.labels, ds.test.labels) if settings.conditional else (None, None)

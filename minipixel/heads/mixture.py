@@ -21,7 +21,8 @@ class Mixture(Head):
     The parameters of a pixel are laid out as (3, M) if C = 1: logits, means, log-scales; as (10, M) if C = 3: logits,
     means of red, green, blue, their log-scales, and the coefficients c0, c1, c2 before their tanh, by which green's
     mean follows red (c0), and blue's red (c1) and green (c2). Means and scales are in units of [-1, 1]; a log-scale is
-    taken as at least -7, of more than 256 levels as less: see ops.mixture.log_scale_floor. The logits belong to red's group, since red is drawn from them.
+    taken as at least -7, or less above 256 levels: see ops.mixture.log_scale_floor. The logits belong to red's group,
+    since red is drawn from them.
     """
 
     joins_colours = True

@@ -91,7 +91,9 @@ def _compute(steps, s, begin, end, table, ints, weights, work, N, rooms, blas):
     elif op == LSTM:
         _lstm(table, u, begin, end, ints, weights, work, N, a, y, rooms[3], blas)
     elif op == LOOKUP or op == EMBEDDING:
-        _look_up(op, R, k, table[u, READS_A + READ_WIDTH], table[u, LEVELS], work, a, y, weights, table[u, WEIGHT], bias)
+        _look_up(
+            op, R, k, table[u, READS_A + READ_WIDTH], table[u, LEVELS], work, a, y, weights, table[u, WEIGHT], bias
+        )
     elif op == CONCAT:
         of_a, of_b = table[u, READS_A + READ_WIDTH], table[u, READS_B + READ_WIDTH]
         for r in range(R):

@@ -29,7 +29,6 @@ from minipixel.shards import Workers
 from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, no_grad, recording
 
-
 MOST_BYTES = 2**30
 """What the parameters of one image's head may take: more is refused."""
 
@@ -43,8 +42,8 @@ class Model(Network):
 
     - `head`: "bernoulli", "categorical", "logistic_mixture" or "normal_mixture"; None picks Bernoulli for 2 levels,
       categorical above; `mixtures`: the components of a mixture head, M in 1..1000;
-    - `inputs`: what it reads of a level. "scaled": a number in [-1, 1], for brightness; "one_hot", up to 4,096 levels, or
-      "embedding", `embedding_width` learned numbers: for codes, which are names;
+    - `inputs`: what it reads of a level. "scaled": a number in [-1, 1], for brightness; "one_hot", up to 4,096 levels,
+      or "embedding", `embedding_width` learned numbers: for codes, which are names;
     - `num_classes`: the model is conditioned on labels (N,) in 0..num_classes-1; or `condition_shape`: on vectors
       (N, K) if it is (K,), on maps (N, H, W, K) if it is (H, W, K), on one number an image, (N,), if it is ();
     - `rng` for the first weights: None, int, SeedSequence or Generator; `dtype`: "float32" or "float64".
@@ -64,12 +63,12 @@ class Model(Network):
         architecture: dict[str, Any],
         head: str | None = None,
         mixtures: int = 5,
+        inputs: str = "scaled",
+        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
         dtype: str = "float32",
-        inputs: str = "scaled",
-        embedding_width: int = 16,
     ) -> None:
         super().__init__(image_shape, levels, rng, dtype)
         self.inputs = check_inputs(inputs, self.levels)
@@ -110,7 +109,8 @@ class Model(Network):
 
         Of one-hot levels a kernel lays several taps side by side, where it runs as it is written.
         """
-        return max(self.features, len(self.head.groups), (8 if self.inputs == "one_hot" else 1) * len(self.encoding.groups))
+        taps = 8 if self.inputs == "one_hot" else 1
+        return max(self.features, len(self.head.groups), taps * len(self.encoding.groups))
 
     # --- what a subclass writes -------------------------------------------------------------------------------------
 
@@ -261,7 +261,9 @@ class Model(Network):
         method: str = "auto",
         return_log_prob: bool = False,
     ) -> Any:
-        """Draw n images: uint8, or uint16 above 256 levels, (n, H, W, C); with `return_log_prob` also their log-likelihoods, float64 (n,) nats.
+        """Draw n images: uint8, or uint16 above 256 levels, (n, H, W, C).
+
+        With `return_log_prob` also their log-likelihoods, float64 (n,) nats.
 
         All randomness is one uniform a sub-pixel, drawn from `rng` (None, int, SeedSequence or Generator) beforehand,
         so the same rng gives the same images whatever the method. `temperature` divides the logits, and multiplies the
@@ -325,7 +327,7 @@ class Model(Network):
         rng: Any,
         temperature: float,
     ) -> np.ndarray:
-        """Shard by shard, what is not known of N images: integers (N, H, W, C) -> the same kind of integers (N, H, W, C)."""
+        """Shard by shard, what is not known of N images: integers (N, H, W, C) -> such integers."""
         self.check_finite()
         uniforms = generator(rng).random(start.shape)
         sampler = SAMPLERS[method](self)

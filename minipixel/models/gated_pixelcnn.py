@@ -65,7 +65,7 @@ class GatedPixelCNN(Model):
             **{"filters": filters, "layers": layers, "kernel": kernel, "first_kernel": first_kernel},
             **{"dilations": spacing, "head_width": head_width},
         }
-        common = head, mixtures, num_classes, condition_shape, rng, dtype, inputs, embedding_width
+        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
         super().__init__(image_shape, levels, architecture, *common)
 
         self.features = 2 * filters

@@ -105,7 +105,7 @@ class MultiScale(Model):
             "layers": check_count("layers", layers, 1),
             "upsampled": check_count("upsampled", upsampled, 1),
         }
-        common = head, mixtures, num_classes, condition_shape, rng, dtype, inputs, embedding_width
+        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
         super().__init__(image_shape, levels, architecture, *common)
 
         self.factor = factor

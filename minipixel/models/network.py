@@ -13,7 +13,6 @@ from minipixel.models.checks import check_choice, check_count, check_shape
 from minipixel.models.elsewhere import instead
 from minipixel.nn import Init, Module
 
-
 MOST_NUMBERS = 2**24
 """How many numbers the widest map of a shard may have, unless a single image has more: 64 MiB of float32."""
 
@@ -94,7 +93,7 @@ class Network(Module):
         return self.shard_size if self.xp is not np else min(self.shard_size, max(self._images_for(2**18), N // 8))
 
     def most_images(self, numbers: int) -> int:
-        """How many images there may be, one at least, for the widest map of all to have no more than so many numbers."""
+        """How many images there may be, one at least, for the widest map to have no more than so many numbers."""
         H, W, _ = self.image_shape
         return max(1, numbers // (H * W * self.widest))
 

@@ -99,7 +99,7 @@ class PixelCNN(Model):
             "activation": check_choice("activation", activation, tuple(ACTIVATIONS)),
             "dropout": check_rate("dropout", dropout),
         }
-        common = head, mixtures, num_classes, condition_shape, rng, dtype, inputs, embedding_width
+        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
         super().__init__(image_shape, levels, architecture, *common)
 
         self.features = 2 * hidden

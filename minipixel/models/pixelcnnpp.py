@@ -225,7 +225,7 @@ class PixelCNNpp(Model):
             "weight_norm": check_flag("weight_norm", weight_norm),
         }
         head = "logistic_mixture" if head is None else head
-        common = head, mixtures, num_classes, condition_shape, rng, dtype, inputs, embedding_width
+        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
         super().__init__(image_shape, levels, architecture, *common)
 
         F, init = filters, self.init

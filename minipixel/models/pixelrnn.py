@@ -129,7 +129,7 @@ class PixelRNN(Model):
         skip, learned_state = check_flag("skip", skip), check_flag("learned_state", learned_state)
         architecture = {"hidden": hidden, "layers": layers, "head_width": head_width}
         architecture |= {"skip": skip, "learned_state": learned_state}
-        common = head, mixtures, num_classes, condition_shape, rng, dtype, inputs, embedding_width
+        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
         super().__init__(image_shape, levels, architecture, *common)
 
         self.features = 2 * hidden

@@ -9,7 +9,6 @@ import numpy as np
 from minipixel.nn.module import Parameter
 from minipixel.randomness import generator
 
-
 MOST_BYTES = 2**30
 """What a single weight may take."""
 
@@ -65,12 +64,12 @@ class Init:
         return Parameter((self.rng.uniform(-1, 1, shape) * bound).astype(self.dtype))
 
     def _check_memory(self, shape: tuple[int, ...]) -> None:
-        """ValueError for a single weight of more than 1 GiB: a typing slip, or too many levels in a wide first layer."""
+        """ValueError for a single weight of more than 1 GiB: many features, or many levels in a first layer."""
         size = math.prod(shape) * np.dtype(self.dtype).itemsize
         if size > MOST_BYTES and not self.blank:
             raise ValueError(
-                f"weight: got one of shape {tuple(shape)}, {size / 2**30:.1f} GiB, wanted 1 GiB at the most; take fewer "
-                'features, or inputs="embedding" where each of many levels has weights of its own'
+                f"weight: got one of shape {tuple(shape)}, {size / 2**30:.1f} GiB, wanted 1 GiB at the most; take "
+                'fewer features, or inputs="embedding" where each of many levels has weights of its own'
             )
 
     def weight(self, *shape: int, fan_in: int | None = None) -> Parameter:

@@ -2,7 +2,6 @@
 
 from minipixel.ops.codes import embedding, one_hot
 from minipixel.ops.conv import conv2d, linear, transposed_conv2d
-from minipixel.ops.triplets import flatten, triplet_loss, unit
 from minipixel.ops.likelihood import bernoulli_log_prob, categorical_log_prob
 from minipixel.ops.mixture import logistic_mixture_log_prob, normal_mixture_log_prob
 from minipixel.ops.pointwise import (
@@ -35,6 +34,7 @@ from minipixel.ops.spatial import (
     subsample,
     unskew,
 )
+from minipixel.ops.triplets import flatten, triplet_loss, unit
 from minipixel.ops.weights import weight_norm
 from minipixel.tensor import Tensor
 

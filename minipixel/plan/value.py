@@ -36,9 +36,9 @@ class Value:
     """One value; what it adds up or is a function of, and what the following files find out about it.
 
     `products` are (source, table, weight), `maps` (source, table), `biases` weights, which are (leaf, index): see
-    weights.py. Where the source holds codes, a product looks up rows of its weight: see looks_up. With `parts` each of
-    these rows is a part of the value alone, that of its channel. A pointwise value reads its `inputs` at its own slots; `weight` is its slope or its factor. `learns`
-    says whether the way back comes here at all.
+    weights.py. Where the source holds codes, a product looks up rows of its weight (see looks_up); with `parts` each of
+    these rows is a part of the value alone, that of the code's channel. A pointwise value reads its `inputs` at its own
+    slots; `weight` is its slope or its factor. `learns` says whether the way back comes here at all.
     """
 
     def __init__(self, kind: str, K: int, rows: Rows, name: str = "", learns: bool = False) -> None:

@@ -133,7 +133,7 @@ class Values:
         elif kind == "embedding":
             (source, _, table), ((tensor, _),) = looks[0], wholes
             self._assert_codes(node, source, table)
-            C, Q, E = tensor.shape
+            C, Q, _ = tensor.shape
             value.products.append((self.of[source], table, self.leaves.weight(tensor, Whole(), 1, C * Q)))
             value.parts = C > 1
         elif kind == "add":

@@ -6,11 +6,12 @@ import numpy as np
 
 
 class Canvas:
-    """N images, pixels first: `levels` integers (P, N, C), of the kind that `start` has, `fixed` boolean (P, N), which stay; `uniforms` (P, N, C)."""
+    """N images, pixels first: `levels` uint16 (P, N, C), `fixed` boolean (P, N), which stay; `uniforms` (P, N, C)."""
 
     def __init__(self, start: np.ndarray, known: np.ndarray, uniforms: np.ndarray) -> None:
-        self.shape = start.shape
-        self.levels, self.fixed, self.uniforms = (_pixels_first(array) for array in (start, known, uniforms))
+        self.shape, self.dtype = start.shape, start.dtype
+        levels = start.astype(np.uint16)  # of any number of levels, so that no loop is compiled twice
+        self.levels, self.fixed, self.uniforms = (_pixels_first(array) for array in (levels, known, uniforms))
 
     def draw(self, head: Any, temperature: float, parameters: np.ndarray, pixels: np.ndarray, channel: int) -> Any:
         """One channel of p pixels, (p,), drawn from (p, N, P) parameters where it is not fixed: levels (p, N)."""
@@ -22,9 +23,9 @@ class Canvas:
         return self.levels[pixels, :, channel]
 
     def images(self) -> np.ndarray:
-        """The images as they are now: integers (N, H, W, C)."""
+        """The images as they are now: integers (N, H, W, C), of the kind that they started as."""
         N, H, W, C = self.shape
-        return self.levels.reshape(H, W, N, C).transpose(2, 0, 1, 3)
+        return self.levels.reshape(H, W, N, C).transpose(2, 0, 1, 3).astype(self.dtype)
 
 
 def _pixels_first(array: np.ndarray) -> np.ndarray:

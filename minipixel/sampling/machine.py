@@ -153,8 +153,10 @@ class Tables:
 
 def suits(program: Program, model: Any) -> bool:
     """Whether the compiled loop can run: Numba is on, the weights are on the host, and it knows every op."""
-    return numba_enabled() and model.xp is np and all(
-        _knows(unit.node) and _reads_whole_codes(unit) for unit in program.schedule.units
+    return (
+        numba_enabled()
+        and model.xp is np
+        and all(_knows(unit.node) and _reads_whole_codes(unit) for unit in program.schedule.units)
     )
 
 
@@ -164,7 +166,9 @@ def _reads_whole_codes(unit: Unit) -> bool:
     for node, columns in parts:
         Q = _levels(node)
         if Q > 1 and not isinstance(columns, slice):
-            whole = len(columns) % Q == 0 and (columns.reshape(-1, Q) == _blocks(columns, Q)[:, None] * Q + np.arange(Q))
+            whole = len(columns) % Q == 0 and (
+                columns.reshape(-1, Q) == _blocks(columns, Q)[:, None] * Q + np.arange(Q)
+            )
             if not np.all(whole):
                 return False
     return unit.node.local.kind == "linear" or all(_levels(source) == 1 for source, _, _ in unit.inputs)
