@@ -11,6 +11,7 @@ from minipixel.causality import dependencies
 from minipixel.clock import Clock, Trace, prove, raster, smallest_slope
 from minipixel.clock.times import walk
 from minipixel.errors import TraceError
+from minipixel.models.base import rows
 from minipixel.ops import OPS
 from minipixel.tensor import Tensor, inputs_first
 
@@ -51,7 +52,7 @@ def what_values_depend_on(model, nodes, draws):
         images[1 + np.arange(S), np.arange(S)] = rng.uniform(-1, 1, S)
         x = Tensor(np.ascontiguousarray(images.reshape(-1, *model.image_shape).transpose(1, 2, 0, 3)))
         condition = model.conditions.random(1, rng)
-        told = None if condition is None else model.condition_map(np.repeat(condition, 1 + S, axis=0))
+        told = None if condition is None else model.condition_map(rows(condition, np.zeros(1 + S, int)))
         with kernels.as_written():
             tensors = computed(model.forward(x, told), x)
         assert [tensor.op for tensor in tensors] == [node.tensor.op for node in nodes]

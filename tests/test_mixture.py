@@ -158,7 +158,7 @@ def test_tails(name):
 
 @heads
 def test_the_floor(name):
-    """Below -7 the value stays, and the log-scale gets no gradient; the mean still does. Of more levels, further down."""
+    """Below -7 the value stays, and the log-scale gets no gradient; the mean still does. Of many levels it is lower."""
     for levels, floor in ((256, -7.0), (65536, log_scale_floor(65536))):
         check_floor(name, levels, floor)
 

@@ -45,7 +45,8 @@ class Model(Network):
     - `inputs`: what it reads of a level. "scaled": a number in [-1, 1], for brightness; "one_hot", up to 4,096 levels,
       or "embedding", `embedding_width` learned numbers: for codes, which are names;
     - `num_classes`: the model is conditioned on labels (N,) in 0..num_classes-1; or `condition_shape`: on vectors
-      (N, K) if it is (K,), on maps (N, H, W, K) if it is (H, W, K), on one number an image, (N,), if it is ();
+      (N, K) if it is (K,), on maps (N, H, W, K) if it is (H, W, K), on one number an image, (N,), if it is (); with
+      both of them a condition is a pair, (labels, maps) say;
     - `rng` for the first weights: None, int, SeedSequence or Generator; `dtype`: "float32" or "float64".
 
     A subclass sets `name` and `features` (how many channels most of its feature maps have), passes on as `architecture`
@@ -130,7 +131,7 @@ class Model(Network):
 
     # --- likelihood -------------------------------------------------------------------------------------------------
 
-    def checked(self, images: Any, condition: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    def checked(self, images: Any, condition: Any) -> tuple[np.ndarray, Any]:
         """Images and conditions as arrays, if they are ones that this model describes; else ValueError."""
         images = check_images(images, self.image_shape, self.levels)
         return images, self.conditions.checked(condition, len(images))
@@ -323,7 +324,7 @@ class Model(Network):
         method: str,
         start: np.ndarray,
         known: np.ndarray,
-        condition: np.ndarray | None,
+        condition: Any,
         rng: Any,
         temperature: float,
     ) -> np.ndarray:
@@ -349,17 +350,17 @@ class Model(Network):
         """Integers 0..Q-1 as the numbers that `maps` is given: scaled to [-1, 1], or codes as they are."""
         return self.scaled(levels) if self.inputs == "scaled" else levels.astype(self.dtype)
 
-    def condition_map(self, condition: np.ndarray | None) -> Any:
+    def condition_map(self, condition: Any) -> Any:
         """Checked conditions as `forward` wants them: None, (1, 1, N, K) or (H, W, N, K)."""
         return self.conditions.pixels_first(condition, self.xp, self.dtype)
 
-    def _parameters(self, levels: Any, condition: np.ndarray | None, rng: Any = None) -> Tensor:
+    def _parameters(self, levels: Any, condition: Any, rng: Any = None) -> Tensor:
         """What `forward` makes of integers (H, W, N, C), by the model's plan where there is one: (H, W, N, P)."""
         x, told = self.as_numbers(levels), self.condition_map(condition)
         able = plan.ready(self, x.shape[2], back=recording(), rng=rng)
         return self.maps(x, told, rng) if able is None else able.on_tape(x, told, rng)
 
-    def _log_prob(self, images: np.ndarray, condition: np.ndarray | None, rng: Any = None) -> Tensor:
+    def _log_prob(self, images: np.ndarray, condition: Any, rng: Any = None) -> Tensor:
         """log p of each sub-pixel: integers (N, H, W, C) -> (H, W, N, C)."""
         levels = self._pixels_first(images)
         return self.head.log_prob(self._parameters(levels, condition, rng), levels)

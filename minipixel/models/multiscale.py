@@ -118,7 +118,7 @@ class MultiScale(Model):
         small_shape = -(-H // factor), -(-W // factor), C
         told = self.conditions.shape
         if told is not None and len(told) == 3:  # a map
-            told = (*small_shape[:2], self.conditions.width)
+            told = (*small_shape[:2], told[2])
         of_small = shared | {"num_classes": self.conditions.num_classes, "condition_shape": told}
         self.small: Model
         if scales == 2:

@@ -26,7 +26,7 @@ class Batch:
     """
 
     images: np.ndarray
-    condition: np.ndarray | None
+    condition: Any
     weights: np.ndarray | None
     draws: Callable[[slice], Any]
 
@@ -68,7 +68,7 @@ def as_defined(model: "Model") -> bool:
 
 
 def planned_log_prob(
-    model: "Model", able: plan.Ready, images: np.ndarray, condition: np.ndarray | None, rng: Any = None
+    model: "Model", able: plan.Ready, images: np.ndarray, condition: Any, rng: Any = None
 ) -> tuple[Any, Tensor, Tensor]:
     """A pass by a model's plan, its output as a Tensor that no op made, and log p of each sub-pixel: (H, W, N, C)."""
     levels = model._pixels_first(images)
@@ -119,6 +119,8 @@ def named_gradients(named: Sequence[tuple[str, Parameter]], layout: Layout, buff
     return Gradients({name: views[id(p)] for name, p in named}, buffers[0] if layout.together else None)
 
 
-def rows(condition: np.ndarray | None, part: Any) -> np.ndarray | None:
-    """The conditions of some of the images; None stays None."""
+def rows(condition: Any, part: Any) -> Any:
+    """The conditions of some of the images; None stays None, and a pair one."""
+    if isinstance(condition, tuple):
+        return tuple(rows(each, part) for each in condition)
     return None if condition is None else condition[part]

@@ -30,7 +30,7 @@ class Sampler(Protocol):
     def __call__(
         self,
         uniforms: np.ndarray,
-        condition: np.ndarray | None,
+        condition: Any,
         temperature: float,
         start: np.ndarray,
         known: np.ndarray,

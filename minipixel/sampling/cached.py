@@ -28,7 +28,7 @@ class Cached:
     def __call__(
         self,
         uniforms: np.ndarray,
-        condition: np.ndarray | None,
+        condition: Any,
         temperature: float,
         start: np.ndarray,
         known: np.ndarray,
@@ -46,7 +46,7 @@ class Cached:
             image[xp.asarray(pixels + RING), :, channel] = model.as_numbers(xp.asarray(levels))
         return canvas.images()
 
-    def _maps(self, N: int, condition: np.ndarray | None) -> tuple[dict[Node, Any], dict[Node, Any]]:
+    def _maps(self, N: int, condition: Any) -> tuple[dict[Node, Any], dict[Node, Any]]:
         """Room for all maps, slots for pixels, (slots, N, K), and for kept states of scans; constants are filled in.
 
         What a slot holds before it is written is never read.

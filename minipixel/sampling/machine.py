@@ -34,7 +34,7 @@ def _levels(node: Node) -> int:
 
 
 def _width(node: Node) -> int:
-    """How many numbers a pixel of a node takes: its channels; of one-hot levels the codes, 0 for none, 1 for level 0."""
+    """How many numbers a pixel of a node takes: its channels, or of one-hot levels the codes, 1 for level 0."""
     return node.K // _levels(node)
 
 
@@ -166,10 +166,8 @@ def _reads_whole_codes(unit: Unit) -> bool:
     for node, columns in parts:
         Q = _levels(node)
         if Q > 1 and not isinstance(columns, slice):
-            whole = len(columns) % Q == 0 and (
-                columns.reshape(-1, Q) == _blocks(columns, Q)[:, None] * Q + np.arange(Q)
-            )
-            if not np.all(whole):
+            blocks = (_blocks(columns, Q)[:, None] * Q + np.arange(Q)).ravel()
+            if not np.array_equal(columns, blocks):
                 return False
     return unit.node.local.kind == "linear" or all(_levels(source) == 1 for source, _, _ in unit.inputs)
 
@@ -198,7 +196,7 @@ class Machine:
     def __call__(
         self,
         uniforms: np.ndarray,
-        condition: np.ndarray | None,
+        condition: Any,
         temperature: float,
         start: np.ndarray,
         known: np.ndarray,
@@ -241,7 +239,7 @@ class Machine:
         slots, K = self.tables.schedule.slots[node], _width(node)
         return work[base * N : (base + slots * K) * N].reshape(slots, N, K)
 
-    def _fill(self, work: np.ndarray, N: int, condition: np.ndarray | None) -> None:
+    def _fill(self, work: np.ndarray, N: int, condition: Any) -> None:
         """Write what is known beforehand: constants, and what scans start from."""
         evaluate = self.program.evaluator(self.model, condition)
         for node in self.tables.base:

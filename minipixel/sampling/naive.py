@@ -19,7 +19,7 @@ class Naive:
     def __call__(
         self,
         uniforms: np.ndarray,
-        condition: np.ndarray | None,
+        condition: Any,
         temperature: float,
         start: np.ndarray,
         known: np.ndarray,

@@ -27,7 +27,7 @@ class Training:
     model: Model
     optimizer: Optimizer
     callbacks: Sequence[Callback]
-    data: tuple[np.ndarray, np.ndarray | None]
+    data: tuple[np.ndarray, Any]
     settings: dict[str, Any]
     history: History = field(default_factory=History)
     position: Position = field(default_factory=Position)
@@ -144,8 +144,10 @@ def _apart(state: Mapping[str, Any], prefix: str) -> tuple[dict[str, Any], dict[
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in numbers.items()}, arrays
 
 
-def _fingerprint(array: np.ndarray) -> str:
-    """Shape, dtype and a digest of the content."""
+def _fingerprint(array: Any) -> str:
+    """Shape, dtype and a digest of the content; of a pair, both."""
+    if isinstance(array, tuple):
+        return "; ".join(_fingerprint(each) for each in array)
     digest = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
     return f"{'x'.join(map(str, array.shape))} {array.dtype}, SHA-256 {digest:.32}"
 
