@@ -116,7 +116,7 @@ class Builder:
 
     def __init__(self, model):
         self.model, self.steps, self.shapes = model, [], {}
-        H, W, C = model.image_shape
+        H, W, _ = model.image_shape
         self.values = [Value((H, W), len(model.encoding.groups))]
         conditions = model.conditions
         if conditions.width:
