@@ -4,6 +4,8 @@ Codes go through nn.Embedding; the class through one, too, for each gate. Argume
 tests/test_twins.py gives it our weights, and expects our loss and gradients.
 """
 
+import itertools
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -34,7 +36,7 @@ class CodePrior(nn.Module):
         later = [ToldLayer(filters, filters, 3, "B", num_classes) for _ in range(layers - 1)]
         self.layers = nn.ModuleList([ToldLayer(embedding_width, filters, 7, "A", num_classes), *later])
         widths = [filters, filters, filters, levels]
-        self.top = nn.ModuleList([nn.Conv2d(a, b, 1) for a, b in zip(widths[:-1], widths[1:], strict=True)])
+        self.top = nn.ModuleList([nn.Conv2d(a, b, 1) for a, b in itertools.pairwise(widths)])
 
     def forward(self, codes, labels):
         v = h = self.table(codes).permute(0, 3, 1, 2)
