@@ -1,9 +1,10 @@
-"""Memory that a worker uses over and over again.
+"""Memory that workers use over and over again.
 
 The system hands out large blocks of memory page by page, each cleared and mapped when it is first touched, and takes
-them back when they are let go of: for feature maps that costs as much time as the arithmetic on them. So a worker keeps
-what it has let go of. An array from here is an ordinary array; when nobody refers to it any more, its block is free for
-the next one of that size. Nothing is shared between threads, and all of it goes when the worker ends.
+them back when they are let go of: for feature maps that costs as much time as the arithmetic on them. So workers keep
+what they have let go of. An array from here is an ordinary array; when nobody refers to it any more, its block is free
+for the next one of that size, in any thread of the arena: sums of gradients are begun by one worker and ended by
+another. All of it goes when the workers end.
 """
 
 import contextlib
@@ -46,30 +47,49 @@ class _Lease:
         self._free.append(self._block)
 
 
-def open_arena() -> None:
-    """From now on this thread keeps what it lets go of."""
-    _local.blocks = {}
+Blocks = dict[int, list["_Block"]]
+"""The free blocks of an arena, by their size in bytes."""
+
+
+def join_arena(blocks: Blocks) -> None:
+    """From now on this thread takes memory from that arena."""
+    _local.blocks = blocks
 
 
 @contextlib.contextmanager
-def arena() -> Iterator[None]:
-    """Within this block this thread keeps what it lets go of; after it nothing is kept."""
+def arena() -> Iterator[Blocks]:
+    """Within this block this thread keeps what it lets go of, and so do those that join; after it nothing is kept."""
     before = getattr(_local, "blocks", None)
     _local.blocks = {}
     try:
-        yield
+        yield _local.blocks
     finally:
         _local.blocks = before
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """An array that holds anything, as `np.empty`; from this thread's own memory if it has opened an arena."""
+    """An array that holds anything, as `np.empty`; from the arena of this thread if it has one."""
     blocks, dtype = getattr(_local, "blocks", None), np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
     if blocks is None or size < SMALL:
         return np.empty(shape, dtype)
     free = blocks.setdefault(size, [])
-    return np.asarray(_Lease(free.pop() if free else _Block(size), free, shape, dtype))
+    try:
+        block = free.pop()  # one step, so that no other thread takes the same
+    except IndexError:
+        block = _Block(size)
+    return np.asarray(_Lease(block, free, shape, dtype))
+
+
+def copied_for_now(array: np.ndarray) -> np.ndarray:
+    """A copy that is let go of soon: in the largest free block, one that was for feature maps, say."""
+    blocks: Blocks = getattr(_local, "blocks", None) or {}
+    for size in sorted(list(blocks), reverse=True):
+        if size >= array.nbytes and blocks[size]:
+            there = empty((size,), np.uint8)[: array.nbytes].view(array.dtype).reshape(array.shape)
+            there[...] = array
+            return there
+    return array.copy()
 
 
 def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -1,6 +1,10 @@
 """Arrays in, matplotlib Figures out: nothing is shown, no global state is touched; save one with `.savefig(path)`.
 
 A notebook shows a Figure that is the value of a cell, or that is passed to `display`.
+
+Images of one channel are shown in grey, of three in colour, of four in colour over a chequerboard that shines through
+where alpha, the fourth, is low. Of any other number each channel is a grey picture: an image is then a group of these,
+row by row, and there are fewer images abreast than `columns` says.
 """
 
 import io
@@ -10,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from minipixel import tiles
+
 INK, OPEN, SHUT, CENTRE = "#20262e", "#2f6f9f", "#f1efe9", "#d9822b"
-BETWEEN = 0.85
-"""The grey between the images of a mosaic."""
 
 
 def figure(width: float, height: float) -> Any:
@@ -36,19 +40,19 @@ def png(figure: Any) -> bytes:
 
 def mosaic(images: np.ndarray, levels: int, *, columns: int = 10) -> np.ndarray:
     """Images row by row, a gap between them, as one: integers (N, H, W, C) in 0..Q-1 -> (height, width, 3) in 0..1."""
-    return _mosaic(_colours(images, levels), columns)
+    return tiles.side_by_side(tiles.colours(images, levels), tiles.abreast(columns, images.shape[3]))
 
 
 def image_grid(images: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:
     """Images row by row: integers (N, H, W, C) in 0..Q-1 -> Figure."""
-    return _grids([("", _colours(images, levels))], columns, title)
+    return _grids([("", tiles.colours(images, levels))], columns, tiles.abreast(columns, images.shape[3]), title)
 
 
 def sample_grid(real: np.ndarray, generated: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:
     """Real images in the top row, generated ones below: integers (N, H, W, C) in 0..Q-1 -> Figure."""
-    return _grids(
-        [("real", _colours(real[:columns], levels)), ("generated", _colours(generated, levels))], columns, title
-    )
+    abreast = tiles.abreast(columns, real.shape[3])
+    parts = [("real", tiles.colours(real[:abreast], levels)), ("generated", tiles.colours(generated, levels))]
+    return _grids(parts, columns, abreast, title)
 
 
 def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarray, levels: int) -> Any:
@@ -60,19 +64,22 @@ def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarr
     from matplotlib.collections import LineCollection
     from matplotlib.colors import to_rgb
 
-    known, times, columns = np.broadcast_to(known, images.shape[:3]), len(completions), min(10, len(images))
-    real = _colours(images, levels)
-    given = np.where(known[..., None], real, to_rgb(OPEN))
+    known, times, C = np.broadcast_to(known, images.shape[:3]).astype(int), len(completions), images.shape[3]
+    columns = min(tiles.abreast(10, C), len(images))
+    real = tiles.colours(images, levels)
+    if not tiles.in_one_picture(C):
+        known = tiles.group(np.broadcast_to(known[..., None], images.shape), -1)
+    given = np.where(known[..., None] == 0, to_rgb(OPEN), real)
     bands = [slice(first, first + columns) for first in range(0, len(images), columns)]
     parts, seams = [], []
     for band in bands:
         here = completions[:, band]
-        blank = np.full((-here.shape[1] % columns, *images.shape[1:3], 3), BETWEEN)  # fills the last band's rows
-        drawn = [np.concatenate([_colours(one, levels), blank]) for one in here]
+        blank = np.full((-here.shape[1] % columns, *real.shape[1:]), tiles.BETWEEN)  # fills the last band's rows
+        drawn = [np.concatenate([tiles.colours(one, levels), blank]) for one in here]
         parts += [("known", given[band]), ("completed", np.concatenate(drawn)), ("real", real[band])]
-        fills = np.zeros(blank.shape[:3], bool)
-        seams.append(_seams(np.concatenate([np.concatenate([known[band], fills])] * times), columns))
-    fig = _grids(parts, columns, "")
+        fills = np.zeros(blank.shape[:3], int)
+        seams.append(tiles.seams(np.concatenate([np.concatenate([known[band], fills])] * times), columns))
+    fig = _grids(parts, min(10, len(images)), columns, "")
     for ax, lines in zip(fig.axes[1::3], seams, strict=True):
         ax.add_collection(LineCollection(lines, colors=OPEN, linewidths=1))
     return fig
@@ -189,14 +196,9 @@ def clock(maps: Mapping[str, np.ndarray], limits: Mapping[str, np.ndarray] | Non
     return fig
 
 
-def _colours(images: np.ndarray, levels: int) -> np.ndarray:
-    """Integers (N, H, W, C) in 0..Q-1 -> colours in 0..1, (N, H, W, 3)."""
-    return np.broadcast_to(images / (levels - 1), (*images.shape[:3], 3))
-
-
-def _grids(parts: list[tuple[str, np.ndarray]], columns: int, title: str) -> Any:
-    """One mosaic of colours (N, H, W, 3) below the other, each with its name at its left."""
-    mosaics = [(name, _mosaic(colours, columns)) for name, colours in parts if len(colours)]
+def _grids(parts: list[tuple[str, np.ndarray]], columns: int, abreast: int, title: str) -> Any:
+    """Mosaics of colours (N, H, W, 3), each with its name at its left, one below the other, as wide as `columns`."""
+    mosaics = [(name, tiles.side_by_side(colours, abreast)) for name, colours in parts if len(colours)]
     heights = [mosaic.shape[0] / mosaic.shape[1] for _, mosaic in mosaics]
     width = min(6.6, 1.1 * columns)
     fig = figure(width + 0.7, width * sum(heights) + 0.12 * len(parts) + (0.35 if title else 0.1))
@@ -210,32 +212,3 @@ def _grids(parts: list[tuple[str, np.ndarray]], columns: int, title: str) -> Any
     if title:
         fig.suptitle(title, fontsize=11, color=INK)
     return fig
-
-
-def _mosaic(colours: np.ndarray, columns: int) -> np.ndarray:
-    """Images side by side, a gap between them: colours in 0..1, (N, H, W, 3) -> (height, width, 3)."""
-    N, H, W, _ = colours.shape
-    bottom, right = _corner(-(-N // columns) * columns - 1, columns, H, W)
-    mosaic = np.full((bottom + H, right + W, 3), BETWEEN)
-    for n, image in enumerate(colours):
-        r, c = _corner(n, columns, H, W)
-        mosaic[r : r + H, c : c + W] = image
-    return mosaic
-
-
-def _corner(n: int, columns: int, H: int, W: int) -> tuple[int, int]:
-    """Where in a mosaic the upper left pixel of image n stands: its row and column."""
-    gap = max(1, H // 12)
-    return n // columns * (H + gap), n % columns * (W + gap)
-
-
-def _seams(known: np.ndarray, columns: int) -> list[np.ndarray]:
-    """The lines between known and unknown pixels of a mosaic: boolean (N, H, W) -> pairs of points (x, y)."""
-    lines = []
-    for n, here in enumerate(known):
-        y, x = _corner(n, columns, *here.shape)
-        for r, c in np.argwhere(here[1:] != here[:-1]):
-            lines.append(np.array([[x + c - 0.5, y + r + 0.5], [x + c + 0.5, y + r + 0.5]]))
-        for r, c in np.argwhere(here[:, 1:] != here[:, :-1]):
-            lines.append(np.array([[x + c + 0.5, y + r - 0.5], [x + c + 0.5, y + r + 0.5]]))
-    return lines

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from minipixel.arena import arena, open_arena
+from minipixel.arena import Blocks, arena, join_arena
 from minipixel.computing import Block, computing
 from minipixel.shown import short
 
@@ -74,9 +74,9 @@ class Workers:
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._block)
             settings = contextvars.copy_context()  # NumPy keeps there what an overflow or a division by 0 is to do
-            self._pool = ThreadPoolExecutor(self.count, "minipixel", _start, (settings,))
+            blocks = stack.enter_context(arena())  # the calling thread's, too: it takes single shards itself
+            self._pool = ThreadPoolExecutor(self.count, "minipixel", _start, (settings, blocks))
             stack.callback(self._pool.shutdown, cancel_futures=True)
-            stack.enter_context(arena())  # for single shards, which the calling thread takes itself
             stack.enter_context(_workers_within(self.count))
             self._open = stack.pop_all()
         return self
@@ -107,9 +107,9 @@ class Workers:
         return [slice(start, min(start + size, N)) for start in range(0, N, size)]
 
 
-def _start(settings: contextvars.Context) -> None:
-    """What a worker thread does first: it takes over the settings of the thread that started it."""
-    open_arena()
+def _start(settings: contextvars.Context, blocks: Blocks) -> None:
+    """What a worker thread does first: it takes over the settings, and the arena, of the thread that started it."""
+    join_arena(blocks)
     _local.count = 1  # its shard is its own work: nothing within may start others
     for variable, value in settings.items():
         variable.set(value)

@@ -35,6 +35,13 @@ def short(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
 
 
+def of_channel(channel: int, C: int) -> str:
+    """Which of C channels, after a pixel in words: " green" of three, " channel 1" of another number, "" of one."""
+    if C == 1:
+        return ""
+    return (" red", " green", " blue")[channel] if C == 3 else f" channel {channel}"
+
+
 def _same(value: Any, default: Any) -> bool:
     """Whether a setting is the default: an array never is, unless it is the very one."""
     return value is default or (type(value) is type(default) and not hasattr(value, "shape") and value == default)

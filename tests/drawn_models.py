@@ -139,6 +139,7 @@ def families(draw, names=NAMES, largest=(9, 7)):
     """A model of the family, with every option drawn."""
     name, shape, levels, common = draw(st.sampled_from(names)), *draw(images(largest))
     options = {option: draw(values) for option, values in (SIZES[name] | OPTIONS[name]).items()}
+    options |= {name: max(options[name], shape[2]) for name in ("hidden", "filters", "head_width") if options.get(name)}
     if "scales" in options:
         options["scales"] = min(options["scales"], _most_scales(max(shape[:2]), options["factor"]))
     return Family(name, shape, levels, options | common)
@@ -156,7 +157,7 @@ def graphs(draw, largest=(6, 5)):
 def images(draw, largest, inputs=("scaled", "scaled", "one_hot", "embedding")):
     """An image shape, levels, and the options that every model takes."""
     H, W = (draw(st.integers(1, most)) for most in largest)
-    C, levels = draw(st.sampled_from([1, 1, 3])), draw(st.sampled_from([2, 2, 3, 5, 17, 256]))
+    C, levels = draw(st.sampled_from([1, 1, 3, 2, 4])), draw(st.sampled_from([2, 2, 3, 5, 17, 256]))
     options = {"head": draw(st.sampled_from([head for head in HEADS if HEADS[head].fits(levels)]))}
     options |= {"inputs": draw(st.sampled_from(inputs)), "embedding_width": draw(st.integers(2, 4))}
     if "mixture" in options["head"]:

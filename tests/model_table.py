@@ -1,7 +1,8 @@
 """One row a model: how to make a small one. A row buys every check in tests/models/.
 
 Proofs of causality and of likelihood are cheap, and the quick suite has them for `every_case`. What takes longer it has
-for a `diagonal` of cases; the rest of them are slow: pytest -m slow.
+for a `diagonal` of cases; the rest of them are slow: pytest -m slow. Of numbers of channels other than 1 and 3 it has
+one image a model in either.
 """
 
 import itertools
@@ -119,12 +120,20 @@ IMAGES = [
     ((1, 2, 3), 3, "logistic_mixture"),
     ((1, 2, 3), 2, "normal_mixture"),
 ]
+CHANNELS = [  # other numbers of channels; the quick suite tries each model on one of them, in the order of SMALL
+    ((1, 2, 2), 3, "logistic_mixture"),
+    ((1, 2, 4), 2, "categorical"),
+    ((2, 1, 2), 3, "categorical"),
+    ((1, 2, 4), 2, "normal_mixture"),
+    ((2, 1, 4), 2, "logistic_mixture"),
+    ((2, 2, 2), 2, "bernoulli"),
+]
 OF_VARIANTS = {  # where those two are too small to show what the option does: the smallest that do
     "of-bilstms": [((3, 3, 1), 2, "bernoulli"), ((1, 3, 3), 2, "categorical")],
     "factor-4": [((1, 5, 1), 3, "categorical")],
     "3-scales": [((3, 3, 1), 2, "bernoulli"), ((1, 3, 3), 2, "categorical")],
 }
-CASES = [Case(name, *images) for name in SMALL for images in IMAGES]
+CASES = [Case(name, *images) for name in SMALL for images in IMAGES + CHANNELS]
 CASES += [
     Case(name, *images, variant)
     for variant, (name, _) in VARIANTS.items()
@@ -135,19 +144,23 @@ CASES += [
 def on_the_diagonal(case):
     """Whether the quick suite tries everything on a case: each model with each head, on one of its images in turn.
 
-    In turn, so that each of IMAGES has its model, and each model grey and RGB images; and each variant once.
+    In turn, so that each of IMAGES has its model, and each model grey and RGB images; and each variant once. Besides,
+    each model with one of CHANNELS.
     """
+    if (case.shape, case.levels, case.head) in CHANNELS:
+        return (case.shape, case.levels, case.head) == CHANNELS[list(SMALL).index(case.name)]
     if case.variant:
         alike, turn = [c for c in CASES if c.variant == case.variant], list(VARIANTS).index(case.variant)
     else:
-        alike = [c for c in CASES if (c.name, c.head, c.variant) == (case.name, case.head, "")]
+        alike = [Case(case.name, *images) for images in IMAGES if images[2] == case.head]
         turn = list(SMALL).index(case.name) + list(HEADS).index(case.head)
     return case == alike[turn % len(alike)]
 
 
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-diagonal = pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, marks=() if on_the_diagonal(case) else pytest.mark.slow) for case in CASES],
-    ids=lambda case: case.id,
-)
+def _quick_where(quick):
+    parameters = [pytest.param(case, marks=() if quick(case) else pytest.mark.slow) for case in CASES]
+    return pytest.mark.parametrize("case", parameters, ids=lambda case: case.id)
+
+
+every_case = _quick_where(lambda case: case.shape[2] in (1, 3) or on_the_diagonal(case))
+diagonal = _quick_where(on_the_diagonal)

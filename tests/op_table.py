@@ -59,6 +59,8 @@ def mixture_rows(op, method):
     yield Row(op, ((2, 1, 2, 3),), {"images": levels((2, 1, 2, 1), 256), "levels": 256}, method, case="256-levels")
     yield Row(op, ((2, 1, 2, 20),), {"images": levels((2, 1, 2, 3), 2), "levels": 2}, method, case="rgb-2-levels")
     yield Row(op, ((1, 2, 3, 20),), {"images": levels((1, 2, 3, 3), 4), "levels": 4}, method, case="rgb")
+    yield Row(op, ((1, 2, 2, 12),), {"images": levels((1, 2, 2, 2), 5), "levels": 5}, method, case="2-channels")
+    yield Row(op, ((1, 2, 1, 21),), {"images": levels((1, 2, 1, 5), 3), "levels": 3}, method, case="5-channels")
 
 
 def scan_row(taps, case, H=4, W=3, start=True, **static):

@@ -53,10 +53,11 @@ assert SIZES.keys() == models.MODELS.keys()
 def configurations(draw):
     """A model's name, its image shape and levels, and its options."""
     name = draw(st.sampled_from(sorted(SIZES)))
-    C = draw(st.sampled_from([1, 3]))
+    C = draw(st.sampled_from([1, 3, 2, 4]))
     H, W = draw(st.integers(1, 5)), draw(st.integers(1, 5 if C == 1 else 3))
     levels = draw(st.sampled_from([2, 2, 2, 3, 4, 17, 256]))
     options = {option: draw(values) for option, values in SIZES[name].items()}
+    options |= {name: max(options[name], C) for name in ("hidden", "filters", "head_width") if options.get(name)}
     options["head"] = draw(st.sampled_from([None, *(head for head in HEADS if HEADS[head].fits(levels))]))
     options["mixtures"] = draw(st.integers(1, 3))
     options["inputs"] = draw(st.sampled_from(["scaled", "scaled", "one_hot", "embedding"]))

@@ -77,3 +77,36 @@ def test_arenas_nest():
             del outer
             assert place(arena.empty(SHAPE, np.float32)) != where  # it went back to where it came from
         assert place(arena.empty(SHAPE, np.float32)) == where
+
+
+def test_a_copy_for_now_stands_in_the_largest_block():
+    rng = np.random.default_rng(0)
+    array = rng.random((30, 1000))
+    with arena.arena():
+        large, larger = arena.empty((2 * array.size,), array.dtype), arena.empty((3 * array.size,), array.dtype)
+        start, end = place(larger), place(larger) + larger.nbytes
+        copy = arena.copied_for_now(array)
+        assert not start <= place(copy) < end  # nothing is free
+        del large, larger
+        copy = arena.copied_for_now(array)
+        assert start <= place(copy) < end and np.array_equal(copy, array) and copy.dtype == array.dtype
+        other = arena.empty((3 * array.size,), array.dtype)
+        assert place(other) != start  # the block is in use
+        del copy
+        assert place(arena.empty((3 * array.size,), array.dtype)) == start
+    assert np.array_equal(arena.copied_for_now(array), array)  # and without an arena
+
+
+def test_threads_of_one_arena_use_each_others_memory():
+    with arena.arena() as blocks:
+        where = []
+
+        def work():
+            arena.join_arena(blocks)
+            where.append(place(arena.empty(SHAPE, np.float32)))
+
+        for _ in range(2):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        assert where == [place(arena.empty(SHAPE, np.float32))] * 2

@@ -433,7 +433,7 @@ def test_check_of_a_leaky_model(here, monkeypatch, capsys):
         (["model.safetensors", "--hidden", "3"], "--hidden: got one beside model.safetensors, wanted one of the two"),
         (["model.safetensors", "--levels", "3"], "--levels: got one beside model.safetensors"),
         (["model.safetensors"], "model.safetensors: No such file"),
-        (["--model", "gated", "--shape", "4", "4", "2"], "image_shape: got (4, 4, 2), wanted (H, W, C)"),
+        (["--model", "gated", "--shape", "4", "4", "65"], "image_shape: got (4, 4, 65), wanted (H, W, C)"),
         (["--model", "gated", "--shape", "4", "4", "1", "--blocks", "2"], "--blocks: gated does not take it"),
         (["--model", "gated", "--shape", "4", "4", "1", "--levels", "0"], "levels: got 0"),
         (

@@ -17,7 +17,7 @@ from minipixel.heads import HEADS, make_head
 from minipixel.tensor import Tensor, gradients
 
 BODIES = {"as written": kernels.as_written, "compiled": contextlib.nullcontext}
-CASES = [(name, C) for name in HEADS for C in (1, 3)]
+CASES = [(name, C) for name in HEADS for C in (1, 3, 2, 4)]
 cases = pytest.mark.parametrize(("name", "C"), CASES)
 bodies = pytest.mark.parametrize("body", BODIES)
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])

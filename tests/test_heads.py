@@ -17,6 +17,11 @@ CASES = [
     ("logistic_mixture", 1, 2),
     ("logistic_mixture", 1, 256),
     ("logistic_mixture", 3, 7),
+    ("bernoulli", 17, 2),
+    ("categorical", 4, 5),
+    ("logistic_mixture", 2, 256),
+    ("logistic_mixture", 17, 3),
+    ("normal_mixture", 4, 5),
     ("normal_mixture", 1, 256),
     ("normal_mixture", 3, 2),
     ("normal_mixture", 3, 7),
@@ -102,6 +107,8 @@ def test_groups_of_a_mixture():
     np.testing.assert_array_equal(make_head("normal_mixture", 1, 2, 4).groups, np.zeros(12))
     rows = [0, 0, 1, 2, 0, 1, 2, 1, 2, 2]  # logits, means, log-scales, c0, c1, c2
     np.testing.assert_array_equal(make_head("logistic_mixture", 3, 9, 2).groups, np.repeat(rows, 2))
+    rows = [0, *range(4), *range(4), *(1, 2, 2, 3, 3, 3)]  # three coefficients by which the fourth channel follows
+    np.testing.assert_array_equal(make_head("logistic_mixture", 4, 9, 2).groups, np.repeat(rows, 2))
 
 
 @pytest.mark.parametrize("name", list(HEADS))

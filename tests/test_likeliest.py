@@ -56,7 +56,7 @@ def test_every_level_scored_gives_the_same(turn):
 def rows(head, C, *components):
     """The parameters of a mixture, one pixel: components of a logit, a mean for all colours and a log-scale."""
     logits, means, log_scales = np.array(components, float).T
-    parts = [logits, *[means] * C, *[log_scales] * C, *([0 * logits] * 3 if C == 3 else [])]
+    parts = [logits, *[means] * C, *[log_scales] * C, *[0 * logits] * (C * (C - 1) // 2)]
     return np.concatenate(parts)[None]
 
 

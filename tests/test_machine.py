@@ -32,7 +32,7 @@ def extreme_parameters(rng, shape, dtype):
 
 DRAWN = [
     (name, Q, C)
-    for name, C in [(name, C) for name in draw.HEADS for C in (1, 3) if (name, C) != ("normal_mixture", 3)]
+    for name, C in [(name, C) for name in draw.HEADS for C in (1, 3, 2, 5) if name != "normal_mixture" or C == 1]
     for Q in ((2,) if name == "bernoulli" else (2, 5, 256, 512 if name == "categorical" else 65536))
 ]  # normals of several channels the loop leaves to the head
 

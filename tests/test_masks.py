@@ -1,5 +1,7 @@
 """Masks, tap by tap."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -48,6 +50,21 @@ def test_every_weight(kh, kw, groups_in, groups_out):
             assert b[r, c, i, o] == (groups_in[i] <= groups_out[o])
         else:
             assert a[r, c, i, o] == b[r, c, i, o] == ((r, c) < centre)
+
+
+@given(C=st.integers(1, 64), more=st.integers(0, 80), data=st.data())
+def test_layers_of_any_number_of_channels_see_what_came_before_and_all_of_it(C, more, data):
+    """The centre taps of a mask A, of masks B, and of the layer of a head, one after the other, as a product.
+
+    Channel by channel the parameters of a pixel come to know exactly the earlier channels of it: none is blind, since
+    each has a feature of its own, however the features are dealt out.
+    """
+    widths = [C + more, C, data.draw(st.integers(C, 2 * C))]
+    groups = [np.arange(C), *(colour_groups(K, C) for K in widths), np.repeat(np.arange(C), 2)]
+    seen = np.eye(C, dtype=int)
+    for layer, (groups_in, groups_out) in enumerate(itertools.pairwise(groups)):
+        seen = seen @ causal_mask((1, 1), groups_in, groups_out, "B" if layer else "A")[0, 0] > 0
+    np.testing.assert_array_equal(seen, np.arange(C)[:, None] < groups[-1])
 
 
 def test_an_unknown_kind():

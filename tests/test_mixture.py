@@ -5,8 +5,10 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
-from minipixel import Tensor, ops
+from minipixel import Tensor, kernels, ops
 from minipixel.heads import make_head
 from minipixel.ops import mixture
 from minipixel.ops.mixture import log_scale_floor
@@ -58,24 +60,52 @@ def test_all_levels_sum_to_one_at_any_scale(name, log_scale, dtype):
 
 
 @heads
-@pytest.mark.parametrize("Q", [2, 3, 5])
-def test_all_colours_sum_to_one(name, Q):
-    """The joint of the pixel over its Q ** 3 colours, and each conditional over its Q levels."""
-    rng = np.random.default_rng(0)
-    values = rng.uniform(-3, 3, (60, 40))  # M = 4
-    colours = np.array(list(itertools.product(range(Q), repeat=3)))
-    images = np.broadcast_to(colours[:, None], (Q**3, 60, 3))
-    log_p = OPS[name](np.broadcast_to(values, (Q**3, *values.shape)), images=images, levels=Q)
+@settings(max_examples=25, deadline=None)
+@given(C=st.integers(1, 8), Q=st.integers(2, 6), M=st.integers(1, 4), scale=st.floats(0.1, 5), seed=st.integers(0, 999))
+def test_all_values_of_a_pixel_sum_to_one(name, C, Q, M, scale, seed):
+    """The joint over all Q ** C values of its channels, as many as there is time for, and each channel's conditional.
+
+    As written and compiled; the two agree.
+    """
+    assume(Q**C <= 1024)
+    n = 10
+    values = scale * np.random.default_rng(seed).uniform(-1, 1, (n, mixture.rows_of(C) * M))
+    pixels = np.array(list(itertools.product(range(Q), repeat=C)))
+    images = np.broadcast_to(pixels[:, None], (Q**C, n, C))
+    tiled = np.broadcast_to(values, (Q**C, *values.shape))
+    log_p = OPS[name](tiled, images=images, levels=Q)
     np.testing.assert_allclose(np.exp(log_p.sum(axis=-1)).sum(axis=0), 1, rtol=0, atol=1e-12)
-    table = np.exp(log_p).reshape(Q, Q, Q, 60, 3)  # red, green, blue
-    np.testing.assert_allclose(table[:, 0, 0, :, 0].sum(axis=0), 1, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(table[:, :, 0, :, 1].sum(axis=1), 1, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(table[..., 2].sum(axis=2), 1, rtol=0, atol=1e-12)
+    table = np.exp(log_p).reshape(*[Q] * C, n, C)
+    for channel in range(C):
+        of_channel = table[(..., *[slice(None)] * (channel + 1), *[0] * (C - 1 - channel), slice(None), channel)]
+        np.testing.assert_allclose(of_channel.sum(axis=channel), 1, rtol=0, atol=1e-12)
+    with kernels.as_written():
+        np.testing.assert_allclose(OPS[name](tiled, images=images, levels=Q), log_p, rtol=1e-11, atol=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(C=st.integers(1, 64), seed=st.integers(0, 999))
+def test_means_follow_earlier_channels_as_in_tfp(C, seed):
+    """The loop of tfp.distributions.PixelCNN, its order of coefficients; ours pass a tanh, which theirs do not."""
+    Q, M, rng = 11, 2, np.random.default_rng(seed)
+    rows = rng.standard_normal((mixture.rows_of(C), M))
+    pixel = rng.integers(0, Q, C)
+    logits, means, log_scales, coefficients = mixture.mixture_parts(rows.reshape(1, -1), pixel[None], Q)
+    x, count = pixel * 2 / (Q - 1) - 1, 0
+    wanted, theirs = rows[1 : 1 + C].copy(), np.tanh(rows[1 + 2 * C :])
+    for i in range(C):
+        for j in range(i):
+            wanted[i] += theirs[count] * x[j]
+            count += 1
+    assert count == len(theirs) == C * (C - 1) // 2 and coefficients.shape == (1, count, M)
+    np.testing.assert_allclose(means[0], wanted, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(logits[0], rows[0])
+    np.testing.assert_array_equal(log_scales[0], rows[1 + C : 1 + 2 * C])
 
 
 @heads
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("C", [1, 3])
+@pytest.mark.parametrize("C", [1, 3, 4])
 @pytest.mark.parametrize("n", [10**5, pytest.param(10**6, marks=pytest.mark.slow)])
 def test_never_nan(name, dtype, C, n):
     """n sub-pixels: means to +-100, log-scales to +-50, all levels and the edges; warnings are errors here."""
@@ -83,7 +113,7 @@ def test_never_nan(name, dtype, C, n):
     rng = np.random.default_rng(C)
     means, log_scales = (grey_parameters(n, C, (-r, r), (-r, r), seed=r)[:, -C:] for r in (100, 50))
     rows = [rng.standard_normal((n, 1)) * 100, means, log_scales]
-    rows += [rng.standard_normal((n, 3)) * 20] if C == 3 else []
+    rows += [rng.standard_normal((n, C * (C - 1) // 2)) * 20]
     images = rng.choice([0, 1, 127, 254, 255], (n, C)).astype(np.uint8)
     images[: n // 2] = rng.integers(0, 256, (n // 2, C))
     values = Tensor(np.concatenate(rows, axis=1).astype(dtype))  # M = 1
@@ -179,14 +209,14 @@ def test_many_components_that_are_the_same_are_one(name):
     np.testing.assert_allclose(OPS[name](np.repeat(one, 1000, axis=1), images=images, levels=256), wanted)
 
 
-@pytest.mark.parametrize("C", [1, 3])
+@pytest.mark.parametrize("C", [1, 2, 3, 4])
 def test_the_same_in_pytorch(C):
     """As its users write it, where a difference of sigmoids still has its digits: values and gradients to 1e-10."""
     from torch_parity import torch
 
     Q, M, n = 16, 3, 400
     rng = np.random.default_rng(0)
-    rows = {"logits": 1, "means": C, "log_scales": C, "coefficients": 3 * (C == 3)}
+    rows = {"logits": 1, "means": C, "log_scales": C, "coefficients": C * (C - 1) // 2}
     low = {"logits": -2, "means": -0.8, "log_scales": -1.2, "coefficients": -1}
     values = np.concatenate([rng.uniform(low[k], low[k] + 1.6, (n, rows[k], M)) for k in rows], axis=1)
     images = rng.integers(0, Q, (n, C))
@@ -194,11 +224,11 @@ def test_the_same_in_pytorch(C):
     parameters = torch.tensor(values, requires_grad=True)
     logits, means, log_scales, coefficients = parameters.split(list(rows.values()), dim=1)
     x = torch.tensor(images * (2 / (Q - 1)) - 1)[..., None]
-    if C == 3:
-        c = torch.tanh(coefficients)
-        green = means[:, 1] + c[:, 0] * x[:, 0]
-        blue = means[:, 2] + c[:, 1] * x[:, 0] + c[:, 2] * x[:, 1]
-        means = torch.stack([means[:, 0], green, blue], dim=1)
+    c, moved = iter(torch.tanh(coefficients).unbind(dim=1)), list(means.unbind(dim=1))
+    for later in range(C):
+        for earlier in range(later):
+            moved[later] = moved[later] + next(c) * x[:, earlier]
+    means = torch.stack(moved, dim=1)
     upper, lower = (torch.sigmoid((x + side / (Q - 1) - means) * torch.exp(-log_scales)) for side in (1, -1))
     mass = torch.where(x < -0.999, upper, torch.where(x > 0.999, 1 - lower, upper - lower))
     assert mass.min() > 1e-5
@@ -213,20 +243,22 @@ def test_the_same_in_pytorch(C):
 
 
 @heads
-def test_draws_follow_the_joint(name):
-    """Chi-square of 20,000 pixels, red then green then blue, against the probabilities of all 27 colours."""
+@pytest.mark.parametrize(("C", "Q"), [(3, 3), (2, 5), (4, 2)])
+def test_draws_follow_the_joint(name, C, Q):
+    """Chi-square of 20,000 pixels, channel after channel, against the probabilities of all values of a pixel."""
     from scipy.stats import chisquare
 
-    Q, n = 3, 20_000
-    head, rng = make_head(name, 3, Q, 2), np.random.default_rng(0)
+    n = 20_000
+    head, rng = make_head(name, C, Q, 2), np.random.default_rng(0)
     values = np.tile(rng.uniform(-1, 1, len(head.groups)), (n, 1))
-    pixel = np.zeros((n, 3), np.uint8)
-    for channel in range(3):
+    pixel = np.zeros((n, C), np.uint8)
+    for channel in range(C):
         pixel[:, channel] = head.draw(values, pixel, channel, rng.random(n), 1.0)
-    colours = np.array(list(itertools.product(range(Q), repeat=3)))
-    p = np.exp(head.log_prob(values[: Q**3], colours).sum(axis=-1))
+    pixels = np.array(list(itertools.product(range(Q), repeat=C)))
+    p = np.exp(head.log_prob(values[: Q**C], pixels).sum(axis=-1))
     assert p.min() * n > 5
-    assert chisquare(np.bincount(pixel @ [9, 3, 1], minlength=27), p * n / p.sum()).pvalue > 1e-3
+    drawn = np.bincount(pixel @ Q ** np.arange(C)[::-1], minlength=Q**C)
+    assert chisquare(drawn, p * n / p.sum()).pvalue > 1e-3
 
 
 @heads

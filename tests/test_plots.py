@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minipixel as mp
-from minipixel import plots
+from minipixel import plots, tiles
 from minipixel.nn import causal_mask, colour_groups
 
 
@@ -40,6 +40,43 @@ def test_known_above_completed_above_real(tmp_path):
     given, drawn, real = (np.asarray(ax.images[0].get_array()) for ax in axes)
     assert (given[:2, :4] == 1).all() and (given[2:, :4] != 1).any(axis=-1).all() and len(np.unique(given[2:, :4])) == 3
     assert drawn.shape == (2 * 4 + 1, 3 * 4 + 2, 3) and (drawn[:4, :4] == 0).all() and (real[:4, :4] == 1).all()
+
+
+def test_alpha_lets_a_chequerboard_through():
+    images = np.zeros((1, 8, 8, 4), np.uint8)
+    images[..., 0] = 255
+    images[:, :, :4, 3] = 255
+    picture = plots.mosaic(images, 256, columns=1)
+    assert picture.shape == (8, 8, 3)
+    assert (picture[:, :4] == [1, 0, 0]).all() and set(np.unique(picture[:, 4:])) == set(tiles.CHEQUERED)
+
+
+@pytest.mark.parametrize(("C", "group"), [(2, (1, 2)), (5, (2, 3)), (17, (4, 5)), (64, (8, 8))])
+def test_channels_that_are_no_colours_stand_side_by_side(C, group, tmp_path):
+    """In grey, row by row, with what was known of each; fewer images are abreast."""
+    H, W, (down, across) = 3, 4, group
+    images = np.zeros((7, H, W, C), np.uint8)
+    images[..., 1] = 100
+    images[2] = 100
+    figure = saved(plots.sample_grid(images, images[::-1], 101, columns=4), tmp_path)
+    picture = plots.mosaic(images[1:3], 101)
+    h, w = down * (H + 1) + 1, across * (W + 1) + 1
+    gap = max(1, h // 12)
+    assert picture.shape[0] == h and picture.shape[1] == tiles.abreast(10, C) * (w + gap) - gap
+    for channel in range(C):
+        r, c = channel // across * (H + 1) + 1, channel % across * (W + 1) + 1
+        assert (picture[r : r + H, c : c + W] == (channel == 1)).all()
+        assert (picture[r : r + H, w + gap + c : w + gap + c + W] == 1).all()
+    assert np.isin(picture, [0, 1, tiles.BETWEEN]).all()
+    abreast = tiles.abreast(4, C)
+    assert figure.axes[0].images[0].get_array().shape[1] == abreast * (w + gap) - gap and abreast < 4
+
+    known = np.indices((H, W))[0] < 1
+    axes = saved(plots.completion_grid(images[:2], known, images[None, :2], 101), tmp_path).axes
+    given = np.asarray(axes[0].images[0].get_array())
+    assert (given[1, 1 : 1 + W] == 0).all() and (given[2:4, 1 : 1 + W] == given[2, 1]).all() and given[2, 1, 2] != 0
+    (lines,) = axes[1].collections
+    assert len(lines.get_segments()) == W * C * min(2, tiles.abreast(10, C))
 
 
 def test_completions_ten_abreast_with_a_line_where_drawing_began(tmp_path):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.plots import CENTRE, INK, OPEN, SHUT, figure
+from minipixel.shown import of_channel
 
 LATER, SEEN, BLIND, ITSELF, LEAK = range(5)
 """What an input is to an output; where several share a dot of the picture, the one named last is shown."""
@@ -13,6 +14,8 @@ SHADES = (SHUT, OPEN, "#f2c14e", INK, "#c8102e")
 LEGEND = ("later, unseen", "seen", "blind: earlier, never seen", "itself", "leaked: seen, though itself or later")
 DOTS = 400
 """Up to how many dots a matrix is drawn."""
+MAPS = 4
+"""Of up to so many channels each has a map of its own."""
 RINGED = 20
 """Up to how many leaks are ringed, since one dot is easily overlooked."""
 
@@ -32,7 +35,8 @@ def causality(
 ) -> Any:
     """The dependency matrix; what one output sees, a map for each channel; how much of its past each sees -> Figure.
 
-    `order` (H, W, C), boolean `dependencies` (rows, S) for `outputs` (rows,), places in raster order.
+    More than MAPS channels stand in one map, side by side. `order` (H, W, C), boolean `dependencies` (rows, S) for
+    `outputs` (rows,), places in raster order.
     """
     if not len(outputs):
         raise ValueError(
@@ -43,15 +47,19 @@ def causality(
     row = _row(found, outputs, order.shape, output)
     panel = 3.4
     height = panel * min(max(H / W, 0.6), 1.4) + 1.0
-    fig = figure(panel * (2 + C) + 0.6, max(height, panel + 1.0))
-    axes = fig.subplots(1, 2 + C)
+    maps = C if C <= MAPS else 1
+    fig = figure(panel * (2 + maps) + 0.6, max(height, panel + 1.0))
+    axes = fig.subplots(1, 2 + maps)
     _matrix(axes[0], found, order, outputs)
-    r, c, k = np.unravel_index(outputs[row], order.shape)
-    names = {1: [""], 3: [" red", " green", " blue"]}.get(C, [f" channel {i}" for i in range(C)])
+    r, c, k = (int(i) for i in np.unravel_index(outputs[row], order.shape))
+    sees, cells = f"what ({r}, {c}){of_channel(k, C)} sees", found[row].reshape(H, W, C)
     for channel, ax in enumerate(axes[1:-1]):
-        seen = f" of{names[channel]}" if C > 1 else ""
-        _field(ax, found[row].reshape(H, W, C)[:, :, channel], (r, c))
-        ax.set_title(f"what ({r}, {c}){names[k]} sees{seen}", fontsize=10, color=INK)
+        if maps == C:
+            _field(ax, cells[:, :, channel], (r, c))
+        else:
+            _fields(ax, cells, (r, c))
+        each = f" of{of_channel(channel, C)}" if C > 1 else ""
+        ax.set_title(sees + (each if maps == C else " of each channel"), fontsize=10, color=INK)
     _share(fig, axes[-1], found, outputs, order.shape)
     _legend(fig, found)
     return fig
@@ -103,6 +111,23 @@ def _field(ax: Any, cells: np.ndarray, output: tuple[Any, Any]) -> None:
         if at < H:
             ax.axhline(at, color="white", linewidth=0.5)
     ax.add_patch(Rectangle((output[1], output[0]), 1, 1, fill=False, edgecolor=CENTRE, linewidth=2))
+
+
+def _fields(ax: Any, cells: np.ndarray, output: tuple[int, int]) -> None:
+    """What an output sees of each of C channels, row by row, each with its number: (H, W, C)."""
+    from matplotlib.patches import Rectangle
+
+    H, W, C = cells.shape
+    across = int(np.ceil(np.sqrt(C)))
+    gap = max(1, H // 6)  # room for a number
+    whole = np.full((-(-C // across) * (H + gap), across * (W + gap) - gap), np.nan)
+    size = min(8.0, 100 / len(whole) * gap)
+    for channel in range(C):
+        r, c = channel // across * (H + gap) + gap, channel % across * (W + gap)
+        whole[r : r + H, c : c + W] = cells[:, :, channel]
+        ax.add_patch(Rectangle((c + output[1], r + output[0]), 1, 1, fill=False, edgecolor=CENTRE, linewidth=1))
+        ax.text(c, r - 0.1 * gap, channel, fontsize=size, color=INK, va="bottom")
+    _paint(ax, np.ma.masked_invalid(whole), (0, whole.shape[1], whole.shape[0], 0))
 
 
 def _share(fig: Any, ax: Any, found: np.ndarray, outputs: np.ndarray, shape: tuple[int, ...]) -> None:

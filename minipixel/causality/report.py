@@ -9,8 +9,7 @@ import numpy as np
 
 from minipixel.causality.causes import BATCH, usual_cause
 from minipixel.causality.witnesses import Witness, earlier
-
-COLOURS = {1: ("",), 3: (" red", " green", " blue")}
+from minipixel.shown import of_channel
 
 
 # Without eq=False, == would compare arrays, which has no single answer.
@@ -58,8 +57,7 @@ class CausalityReport:
     def describe(self, position: Sequence[int] | np.ndarray) -> str:
         """A sub-pixel in words: "(3, 5) green"."""
         r, c, channel = (int(i) for i in position)
-        C = self.order.shape[2]
-        return f"({r}, {c}){COLOURS[C][channel] if C in COLOURS else f' channel {channel}'}"
+        return f"({r}, {c}){of_channel(channel, self.order.shape[2])}"
 
     @property
     def why(self) -> str:

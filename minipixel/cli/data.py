@@ -51,6 +51,14 @@ def _fitted(file: Path, picture: np.ndarray, image_shape: tuple[int, int, int]) 
             f"{file}: got a picture of {picture.shape[0]}x{picture.shape[1]} pixels (height x width), wanted {H}x{W}, "
             "as the model draws; scale it first"
         )
+    if C == 4:  # the last of them is alpha, and a picture here is opaque
+        opaque = np.full((H, W, 1), 255, np.uint8)
+        return np.concatenate([np.broadcast_to(picture, (H, W, 3)), opaque], axis=2)
+    if C not in (1, 3):
+        got = f"{picture.shape[2]} channel{'s' * (picture.shape[2] != 1)}"
+        raise ValueError(
+            f"{file}: got a picture of {got}, wanted {C}, as the model draws; in Python, give the model an array"
+        )
     if C == 3:
         return np.broadcast_to(picture, image_shape)
     if (picture != picture[..., :1]).any():

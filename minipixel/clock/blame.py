@@ -24,8 +24,7 @@ from minipixel.clock.suspects import Suspect, candidates, shifted
 from minipixel.clock.times import Clock
 from minipixel.clock.trace import Node
 from minipixel.errors import CausalityError
-
-COLOURS = {1: ("",), 3: (" red", " green", " blue")}
+from minipixel.shown import of_channel
 
 
 def prove(clock: Clock, name: str) -> None:
@@ -62,7 +61,7 @@ def _accusation(clock: Clock) -> str:
 def _sub_pixel(clock: Clock, place: int) -> str:
     """A sub-pixel, given by its place in raster order, in words: "(3, 5) green"."""
     C = clock.times.shape[1]
-    return f"{divmod(place // C, clock.trace.image.size[1])}{COLOURS[C][place % C]}"
+    return f"{divmod(place // C, clock.trace.image.size[1])}{of_channel(place % C, C)}"
 
 
 def suspects(clock: Clock) -> list[Suspect]:

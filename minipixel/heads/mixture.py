@@ -18,11 +18,11 @@ MOST_BINS = 2**20
 class Mixture(Head):
     """M components a pixel, each a curve a channel; the channels of a pixel share the mixture logits.
 
-    The parameters of a pixel are laid out as (3, M) if C = 1: logits, means, log-scales; as (10, M) if C = 3: logits,
-    means of red, green, blue, their log-scales, and the coefficients c0, c1, c2 before their tanh, by which green's
-    mean follows red (c0), and blue's red (c1) and green (c2). Means and scales are in units of [-1, 1]; a log-scale is
-    taken as at least -7, or less above 256 levels: see ops.mixture.log_scale_floor. The logits belong to red's group,
-    since red is drawn from them.
+    The parameters of a pixel are laid out in rows of M: logits, C of means, C of log-scales, and C (C-1) / 2 of
+    coefficients before their tanh, by which the mean of a channel follows the values of the earlier ones; so (3, M) if
+    C = 1, and (10, M) if C = 3, the last three for green after red, blue after red, blue after green. Means and scales
+    are in units of [-1, 1]; a log-scale is taken as at least -7, or less above 256 levels: see
+    ops.mixture.log_scale_floor. The logits belong to the first channel's group, since that is drawn from them.
     """
 
     joins_colours = True
@@ -31,7 +31,7 @@ class Mixture(Head):
 
     def __init__(self, C: int, Q: int, mixtures: int) -> None:
         self.Q = Q
-        rows = [0, 0, 0] if C == 1 else [0, *(0, 1, 2), *(0, 1, 2), *(1, 2, 2)]
+        rows = [0, *range(C), *range(C), *np.tril_indices(C, -1)[0]]
         self.groups = np.repeat(rows, mixtures)
 
     @staticmethod

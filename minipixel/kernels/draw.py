@@ -10,6 +10,7 @@ HEADS = ("bernoulli", "categorical", "logistic_mixture", "normal_mixture")
 BERNOULLI, CATEGORICAL, LOGISTIC, NORMAL = range(len(HEADS))
 TIE = 1e-12  # as in heads/base.py
 FLOOR = -7.0  # as LOG_SCALE_FLOOR of ops/mixture.py
+LEAST_WIDTH = 8 * 2.2250738585072014e-308  # of a bin, as in ops/mixture.py
 
 
 @jit
@@ -143,11 +144,9 @@ def _component(parameters, pixel, channel, m, head):
     _, Q, M, temperature = head
     C, unit = len(pixel), 2.0 / (Q - 1)
     mean = np.float64(parameters[(1 + channel) * M + m])
-    if channel == 1:
-        mean += math.tanh(parameters[7 * M + m]) * (pixel[0] * unit - 1)
-    elif channel == 2:
-        mean += math.tanh(parameters[8 * M + m]) * (pixel[0] * unit - 1)
-        mean += math.tanh(parameters[9 * M + m]) * (pixel[1] * unit - 1)
+    first = 1 + 2 * C + channel * (channel - 1) // 2  # of the rows by which this channel follows those before it
+    for earlier in range(channel):
+        mean += math.tanh(np.float64(parameters[(first + earlier) * M + m])) * (pixel[earlier] * unit - 1)
     log_scale = np.float64(parameters[(1 + C + channel) * M + m])
     floor = FLOOR if Q <= 256 else FLOOR - math.log((Q - 1) / 255)  # as log_scale_floor of ops/mixture.py
     return mean, math.exp(-max(log_scale, floor)) / temperature
@@ -156,7 +155,7 @@ def _component(parameters, pixel, channel, m, head):
 @jit
 def _logistic_log_mass(m, d, lowest, highest):
     """The log of the mass of a bin d wide around m, or of a tail: see ops/mixture.py."""
-    d = max(d, 2.2250738585072014e-308)
+    d = max(d, LEAST_WIDTH)
     inside = 0.0 if lowest or highest else math.log(-math.expm1(-d))
     return inside + (0.0 if highest else _log_expit(m + d / 2)) + (0.0 if lowest else _log_expit(d / 2 - m))
 

@@ -10,7 +10,7 @@ import numpy as np
 from minipixel.backend import to_cpu
 from minipixel.tensor import Tensor
 
-MODES = ("1", "L", "RGB")
+MODES = ("1", "L", "LA", "RGB", "RGBA")
 """The kinds of PIL's pictures whose numbers are what they look like: a palette's are not, nor are those of CMYK."""
 
 OF_DEVICES = ("__cuda_array_interface__", "__array_namespace__")

@@ -36,7 +36,7 @@ MOST_BYTES = 2**30
 class Model(Network):
     """A distribution over images of one shape, written once: a subclass says only how features are computed.
 
-    `image_shape` is (H, W, C) with C = 1 or 3, `levels` is Q in 2..65,536. Images are integers in 0..Q-1,
+    `image_shape` is (H, W, C) with C in 1..64, `levels` is Q in 2..65,536. Images are integers in 0..Q-1,
     (N, H, W, C): uint8 as they are drawn, of more than 256 levels uint16.
     Every model takes, besides what its architecture needs:
 

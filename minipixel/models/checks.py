@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from minipixel import console
 from minipixel.heads import level_dtype
 from minipixel.models.arrays import as_array, is_picture
 from minipixel.shown import short
@@ -11,6 +12,9 @@ from minipixel.spelling import did_you_mean
 
 MANY = 2**31 - 1
 """A bound for counts that cost no memory by themselves."""
+
+MAX_CHANNELS = 64
+"""The most channels that a pixel may have."""
 
 MAX_SUBPIXELS = 2**26
 """The largest image that is accepted, in sub-pixels: a typing slip should not take all memory."""
@@ -71,19 +75,43 @@ def check_flag(name: str, value: Any) -> bool:
 
 
 def check_shape(shape: Any) -> tuple[int, int, int]:
-    """An image shape (H, W, C) with C = 1 or 3; else ValueError."""
+    """An image shape (H, W, C) with C in 1..64; else ValueError."""
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
     whole = all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes)
-    if len(sizes) != 3 or not whole or sizes[2] not in (1, 3) or np.prod([int(size) for size in sizes]) > MAX_SUBPIXELS:
-        wanted = "(H, W, C), channels last, with C = 1 (grey) or 3 (red, green, blue)"
+    many = whole and np.prod([int(size) for size in sizes]) > MAX_SUBPIXELS
+    if len(sizes) != 3 or not whole or sizes[2] > MAX_CHANNELS or many:
+        wanted = f"(H, W, C), channels last, with C in 1..{MAX_CHANNELS}: 1 for grey, 3 for red, green, blue"
         raise ValueError(f"image_shape: got {short(shape)}, wanted {wanted}{_sizes_hint(sizes) if whole else ''}")
     return int(sizes[0]), int(sizes[1]), int(sizes[2])
+
+
+def warn_of_channels_first(image_shape: tuple[int, int, int]) -> None:
+    """Warn of a shape that is a legal one, but looks like a square picture's with channels first, (3, 32, 32)."""
+    H, W, C = image_shape
+    if H in (1, 3, 4) and W == C >= 8:
+        console.warn(
+            f"image_shape: got {image_shape}, which is {H} x {W} pixels of {C} channels; channels go last: if {H} is "
+            f"the number of channels, say {(W, C, H)}",
+            stacklevel=8,
+        )
 
 
 def _sizes_hint(sizes: tuple[int, ...]) -> str:
     """An image shape that may have been meant by others."""
     meant = {2: (*sizes, 1), 3: sizes[1:] + sizes[:1], 4: sizes[1:]}.get(len(sizes), ())
-    return f"; say {meant}" if meant and meant[2] in (1, 3) else ""
+    return f"; say {meant}" if meant and meant[2] <= MAX_CHANNELS else ""
+
+
+def check_features(name: str, value: Any, C: int) -> int:
+    """How many feature channels a masked layer has, if each of C image channels can own one; else ValueError.
+
+    A channel without one would be drawn causally all the same, but blind to some of those before it in its pixel.
+    """
+    count = check_count(name, value, 1)
+    if count < C:
+        wanted = f"wanted a whole number in {C}..{2**16}, a feature at least for each of the {C} channels"
+        raise ValueError(f"{name}: got {count}, {wanted}; say {name}={C}, or more")
+    return count
 
 
 def check_images(images: Any, image_shape: tuple[int, int, int], levels: int) -> np.ndarray:
@@ -137,7 +165,7 @@ def _shape_hint(images: str, shape: tuple[int, ...], image_shape: tuple[int, int
         (shape[1:] == (H, W, 1) and C == 3, f"repeat the grey channel: np.repeat({images}, 3, axis=-1)"),
         (shape[1:] == (H, W, 3) and C == 1, f"make them grey, or the model with image_shape=({H}, {W}, 3)"),
         (
-            len(shape) == 4 and 0 not in shape and shape[3] in (1, 3),
+            len(shape) == 4 and 0 not in shape and shape[3] <= MAX_CHANNELS,
             f"scale or crop them, or make the model with image_shape={shape[1:]}",
         ),
     ]

@@ -48,7 +48,7 @@ class EmbeddingNet(Network):
     of 2, so that it halves the map, and to twice as many features. All that is left goes into one linear layer to
     K = `dimensions` numbers, scaled to length 1. `mp.fit_embedding` trains it.
 
-    `image_shape` is (H, W, C) with C = 1 or 3, `levels` is Q in 2..65,536; `rng` makes the first weights: None, int,
+    `image_shape` is (H, W, C) with C in 1..64, `levels` is Q in 2..65,536; `rng` makes the first weights: None, int,
     SeedSequence or Generator; `dtype` is "float32" or "float64".
     """
 

@@ -18,14 +18,14 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.models.base import Model
-from minipixel.models.checks import check_count, check_kernel, check_shape
+from minipixel.models.checks import check_count, check_features, check_kernel, check_shape
 from minipixel.nn import GatedLayer, Top, colour_groups
 from minipixel.shown import short
 from minipixel.tensor import Tensor
 
 
 class GatedPixelCNN(Model):
-    """Gated PixelCNN (1606.05328, figure 2) for images (H, W, C) of Q levels, C = 1 or 3.
+    """Gated PixelCNN (1606.05328, figure 2) for images (H, W, C) of Q levels, C in 1..64.
 
     `layers` gated layers of two stacks with `filters` features each, then two 1x1 layers of `head_width` features
     (`filters` if None) on the horizontal stack, and the head. The first kernel is `first_kernel` wide and high, the
@@ -56,11 +56,11 @@ class GatedPixelCNN(Model):
         dtype: str = "float32",
     ) -> None:
         C = check_shape(image_shape)[2]
-        filters = check_count("filters", filters, C)  # each colour needs a feature of its own
+        filters = check_features("filters", filters, C)
         layers = check_count("layers", layers, 1)
         kernel, first_kernel = check_kernel("kernel", kernel), check_kernel("first_kernel", first_kernel)
         spacing = _check_dilations(dilations)
-        head_width = filters if head_width is None else check_count("head_width", head_width, C)
+        head_width = filters if head_width is None else check_features("head_width", head_width, C)
         architecture = {
             **{"filters": filters, "layers": layers, "kernel": kernel, "first_kernel": first_kernel},
             **{"dilations": spacing, "head_width": head_width},

@@ -19,7 +19,7 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.models.base import Model
-from minipixel.models.checks import check_choice, check_count, check_shape
+from minipixel.models.checks import check_choice, check_count, check_features, check_shape
 from minipixel.models.pixelcnn import PixelCNN
 from minipixel.models.pixelrnn import DiagonalBiLSTM, RowLSTM
 from minipixel.nn import Init, Module, UnmaskedConv2d
@@ -61,7 +61,7 @@ class Upsampling(Module):
 
 
 class MultiScale(Model):
-    """Multi-scale PixelRNN (1601.06759, section 3.5) for images (H, W, C) of Q levels, C = 1 or 3.
+    """Multi-scale PixelRNN (1601.06759, section 3.5) for images (H, W, C) of Q levels, C in 1..64.
 
     A model of the image's every `factor`-th row and column, and one of the whole image that is told, in every layer, a
     map of `upsampled` features made from the small one. Both are of the kind `base`: "row-lstm", "diagonal-bilstm" or
@@ -101,7 +101,7 @@ class MultiScale(Model):
             "base": check_choice("base", base, tuple(BASES)),
             "factor": factor,
             "scales": check_count("scales", scales, 2, _most_scales(max(H, W), factor)),
-            "hidden": check_count("hidden", hidden, C),  # each colour needs a feature of its own
+            "hidden": check_features("hidden", hidden, C),
             "layers": check_count("layers", layers, 1),
             "upsampled": check_count("upsampled", upsampled, 1),
         }

@@ -9,9 +9,10 @@ import numpy as np
 from minipixel import checkpoint
 from minipixel.backend import array_module
 from minipixel.heads import MOST_LEVELS
-from minipixel.models.checks import check_choice, check_count, check_shape
+from minipixel.models.checks import check_choice, check_count, check_shape, warn_of_channels_first
 from minipixel.models.elsewhere import instead
 from minipixel.nn import Init, Module
+from minipixel.nn.init import Blank
 
 MOST_NUMBERS = 2**24
 """How many numbers the widest map of a shard may have, unless a single image has more: 64 MiB of float32."""
@@ -20,7 +21,7 @@ MOST_NUMBERS = 2**24
 class Network(Module):
     """Layers for images of one shape: the likelihood models (Model), and the embedding network, are made from it.
 
-    `image_shape` is (H, W, C) with C = 1 or 3, `levels` is Q in 2..65,536. Images are integers in 0..Q-1, (N, H, W, C).
+    `image_shape` is (H, W, C) with C in 1..64, `levels` is Q in 2..65,536. Images are integers in 0..Q-1, (N, H, W, C).
     `rng` makes the first weights: None, int, SeedSequence or Generator; `dtype` is "float32" or "float64".
 
     A subclass makes its layers with `self.init`, and sets `features` (how many channels most of its feature maps have),
@@ -32,6 +33,8 @@ class Network(Module):
 
     def __init__(self, image_shape: tuple[int, int, int], levels: int, rng: Any, dtype: str) -> None:
         self.image_shape = check_shape(image_shape)
+        if not isinstance(rng, Blank):  # else it comes from a file
+            warn_of_channels_first(self.image_shape)
         self.levels = check_count("levels", levels, 2, MOST_LEVELS)
         self.dtype = check_choice("dtype", getattr(dtype, "__name__", str(dtype)), ("float32", "float64"))
         self.init = Init(rng, self.dtype)
@@ -88,9 +91,14 @@ class Network(Module):
     def shard_of_batch(self, N: int) -> int:
         """The same in training on batches of N images: down to half as many, if there would not be eight shards.
 
-        Eight cores are to have work, and none of them little.
+        Eight cores are to have work, and none of them little. Of a wide model a single image is enough for good
+        products, and takes half the memory of two.
         """
-        return self.shard_size if self.xp is not np else min(self.shard_size, max(self._images_for(2**18), N // 8))
+        if self.xp is not np:
+            return self.shard_size
+        if self._numbers_a_map >= 2**16:
+            return 1
+        return min(self.shard_size, max(self._images_for(2**18), N // 8))
 
     def most_images(self, numbers: int) -> int:
         """How many images there may be, one at least, for the widest map to have no more than so many numbers."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.models.base import Model
-from minipixel.models.checks import check_choice, check_count, check_kernel, check_rate, check_shape
+from minipixel.models.checks import check_choice, check_count, check_features, check_kernel, check_rate, check_shape
 from minipixel.nn import (
     ACTIVATIONS,
     Conditioning,
@@ -54,7 +54,7 @@ class ResidualBlock(Module):
 
 
 class PixelCNN(Model):
-    """PixelCNN (1601.06759, table 1) for images (H, W, C) of Q levels, C = 1 or 3.
+    """PixelCNN (1601.06759, table 1) for images (H, W, C) of Q levels, C in 1..64.
 
     A mask A to 2 `hidden` features, `first_kernel` wide and high, `blocks` residual blocks, with a mask B that is
     `kernel` wide and high, two 1x1 layers of `head_width` features (2 `hidden` if None; the paper's 32 for MNIST is
@@ -89,10 +89,10 @@ class PixelCNN(Model):
         dtype: str = "float32",
     ) -> None:
         C = check_shape(image_shape)[2]
-        hidden = check_count("hidden", hidden, C)  # each colour needs a feature of its own
+        hidden = check_features("hidden", hidden, C)
         blocks = check_count("blocks", blocks, 1)
         kernel, first_kernel = check_kernel("kernel", kernel), check_kernel("first_kernel", first_kernel)
-        head_width = 2 * hidden if head_width is None else check_count("head_width", head_width, C)
+        head_width = 2 * hidden if head_width is None else check_features("head_width", head_width, C)
         architecture = {
             **{"hidden": hidden, "blocks": blocks, "head_width": head_width},
             **{"kernel": kernel, "first_kernel": first_kernel},

@@ -22,7 +22,7 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.models.base import Model
-from minipixel.models.checks import check_choice, check_count, check_flag, check_rate, check_shape
+from minipixel.models.checks import check_choice, check_count, check_features, check_flag, check_rate, check_shape
 from minipixel.nn import (
     Conditioning,
     Dropout,
@@ -149,25 +149,25 @@ class PlainTop(Module):
 
 
 class ColourTop(Module):
-    """Lets each colour know the earlier ones of its pixel: the image itself joins the features, masked by colour.
+    """Lets each of C colours know the earlier ones of its pixel: the image joins the features, masked by colour.
 
     A 1x1 of the features, a 1x1 with mask A of the image, concat_elu of their sum, and a 1x1 with mask B.
     """
 
-    def __init__(self, F: int, image: np.ndarray, head_groups: np.ndarray, init: Init, normed: bool) -> None:
-        groups = colour_groups(F, 3)
+    def __init__(self, C: int, F: int, image: np.ndarray, head_groups: np.ndarray, init: Init, normed: bool) -> None:
+        groups = colour_groups(F, C)
         self.features = NormedPointwise(F, F, init, normed)
         self.colours = NormedPointwise(len(image), F, init, normed, groups=(image, groups), kind="A")
         both = np.concatenate([groups, groups])  # concat_elu doubles the channels
         self.out = NormedPointwise(2 * F, len(head_groups), init, normed, groups=(both, head_groups))
 
     def __call__(self, ul: Tensor, x: Any) -> Tensor:
-        """(H, W, N, F), the image (H, W, N, 3*E) -> (H, W, N, P)."""
+        """(H, W, N, F), the encoded image (H, W, N, C*E) -> (H, W, N, P)."""
         return self.out(ops.concat_elu(self.features(ops.elu(ul)) + self.colours(x)))
 
 
 class PixelCNNpp(Model):
-    """PixelCNN++ (1701.05517) for images (H, W, C) of Q levels, C = 1 or 3.
+    """PixelCNN++ (1701.05517) for images (H, W, C) of Q levels, C in 1..64.
 
     `hierarchies` sizes of map, each half as high and wide as the one before (rounded up), with `resnets` pairs of gated
     residual layers of `filters` features on the way in and as many, or one more, on the way back; the paper has 3, 5
@@ -215,7 +215,7 @@ class PixelCNNpp(Model):
     ) -> None:
         H, W, C = check_shape(image_shape)
         architecture = {
-            "filters": check_count("filters", filters, C),  # each colour needs a feature of its own
+            "filters": check_count("filters", filters, 1),
             "resnets": check_count("resnets", resnets, 1, 256),
             "hierarchies": check_count("hierarchies", hierarchies, 1, 16),
             "dropout": check_rate("dropout", dropout),
@@ -228,7 +228,8 @@ class PixelCNNpp(Model):
         common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
         super().__init__(image_shape, levels, architecture, *common)
 
-        F, init = filters, self.init
+        knows_colours = C == 1 or self.head.joins_colours  # else they are told apart in the top, and only there
+        F, init = filters if knows_colours else check_features("filters", filters, C), self.init
         shared = Shared(F, vertical_kernel, horizontal_kernel, activation, dropout, self.conditions.width, weight_norm)
         (_, kw), (kh, k_left) = vertical_kernel, horizontal_kernel
         self.initialized = not weight_norm
@@ -239,11 +240,10 @@ class PixelCNNpp(Model):
         self.up = ShiftedConv2d(K, F, (1, kw), "down", init, weight_norm)
         self.left = ShiftedConv2d(K, F, (kh, k_left - 1), "down-right", init, weight_norm)
         self.level = Level(shared, (H, W), resnets, hierarchies - 1, init)
-        knows_colours = C == 1 or self.head.joins_colours
         self.top: PlainTop | ColourTop = (
             PlainTop(F, len(self.head.groups), init, weight_norm)
             if knows_colours
-            else ColourTop(F, image, self.head.groups, init, weight_norm)
+            else ColourTop(C, F, image, self.head.groups, init, weight_norm)
         )
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:

@@ -17,7 +17,7 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.models.base import Model
-from minipixel.models.checks import check_count, check_flag, check_shape
+from minipixel.models.checks import check_count, check_features, check_flag, check_shape
 from minipixel.nn import Conditioning, Conv2d, Init, Module, Parameter, Pointwise, Top, colour_groups
 from minipixel.tensor import Tensor
 
@@ -123,9 +123,9 @@ class PixelRNN(Model):
         dtype: str = "float32",
     ) -> None:
         C = check_shape(image_shape)[2]
-        hidden = check_count("hidden", hidden, C)  # each colour needs a feature of its own
+        hidden = check_features("hidden", hidden, C)
         layers = check_count("layers", layers, 1)
-        head_width = 2 * hidden if head_width is None else check_count("head_width", head_width, C)
+        head_width = 2 * hidden if head_width is None else check_features("head_width", head_width, C)
         skip, learned_state = check_flag("skip", skip), check_flag("learned_state", learned_state)
         architecture = {"hidden": hidden, "layers": layers, "head_width": head_width}
         architecture |= {"skip": skip, "learned_state": learned_state}
@@ -159,7 +159,7 @@ class PixelRNN(Model):
 
 
 class RowLSTM(PixelRNN):
-    """Row LSTM (1601.06759, section 3.1) for images (H, W, C) of Q levels, C = 1 or 3.
+    """Row LSTM (1601.06759, section 3.1) for images (H, W, C) of Q levels, C in 1..64.
 
     A 7x7 mask A to 2 `hidden` features, `layers` Row LSTMs of `hidden` units, each widened by a 1x1 and added to what
     came in, and the top of PixelCNN: two 1x1 layers of `head_width` features (2 `hidden` if None), and the head.
@@ -174,7 +174,7 @@ class RowLSTM(PixelRNN):
 
 
 class DiagonalBiLSTM(PixelRNN):
-    """Diagonal BiLSTM (1601.06759, section 3.2) for images (H, W, C) of Q levels, C = 1 or 3.
+    """Diagonal BiLSTM (1601.06759, section 3.2) for images (H, W, C) of Q levels, C in 1..64.
 
     As the Row LSTM, arguments included, but its layers see the whole past of every pixel. The paper's best for MNIST.
 

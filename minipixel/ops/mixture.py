@@ -32,10 +32,10 @@ NODES = [((1 + float(t)) / 2, float(w) / 2) for t, w in zip(*np.polynomial.legen
 
 @op(compiled=True)
 def logistic_mixture_log_prob(parameters, *, images, levels):
-    """log p of each sub-pixel given those before it: (..., M * (3 or 10)), integers (..., C) -> (..., C).
+    """log p of each sub-pixel given those before it: (..., rows * M), integers (..., C) -> (..., C).
 
-    A mixture of M logistics. The parameters are laid out as in `mixture_parts`; exp of the sum over channels is the
-    joint probability of the pixel.
+    A mixture of M logistics. The parameters are laid out as in `mixture_parts`, in `rows_of(C)` rows; exp of the sum
+    over channels is the joint probability of the pixel.
     """
     return _log_prob(parameters, images, levels, logistic_log_mass)
 
@@ -46,22 +46,29 @@ def normal_mixture_log_prob(parameters, *, images, levels):
     return _log_prob(parameters, images, levels, normal_log_mass)
 
 
-def mixture_parts(parameters, images, levels):
-    """Mixture logits (..., M), and of each channel means, log-scales: (..., C, M); coefficients (..., 0 or 3, M).
+def rows_of(C):
+    """How many rows of M parameters a pixel of C channels has: 3 if it is grey, 10 in colour."""
+    return 1 + 2 * C + C * (C - 1) // 2
 
-    Parameters (..., P) are rows of M: the logits, C of means, C of log-scales, and for C = 3 the coefficients before
-    their tanh. The means come back moved by what the pixel shows of its earlier channels, x in [-1, 1]:
-    m_G += c0 x_R, m_B += c1 x_R + c2 x_G.
+
+def mixture_parts(parameters, images, levels):
+    """Mixture logits (..., M), of each channel means, log-scales: (..., C, M); coefficients (..., C (C-1) / 2, M).
+
+    Parameters (..., P) are rows of M: the logits, C of means, C of log-scales, and the coefficients before their tanh,
+    in the order c_10, c_20, c_21, c_30 ... of tfp.distributions.PixelCNN. The means come back moved by what
+    the pixel shows of its earlier channels, x in [-1, 1]: m_1 += c_10 x_0, m_2 += c_20 x_0 + c_21 x_1 ...
     """
     xp = array_module(parameters)
     C = images.shape[-1]
-    rows = parameters.reshape(*images.shape[:-1], 3 if C == 1 else 10, -1)
+    rows = parameters.reshape(*images.shape[:-1], rows_of(C), -1)
     means, log_scales = rows[..., 1 : 1 + C, :], rows[..., 1 + C : 1 + 2 * C, :]
     c = xp.tanh(rows[..., 1 + 2 * C :, :])
-    if C == 3:
-        red, green = (_scaled(images[..., k, None], levels, parameters) for k in (0, 1))
-        moved = [c[..., 0, :] * red, c[..., 1, :] * red + c[..., 2, :] * green]
-        means = means + xp.stack([xp.zeros_like(moved[0]), *moved], axis=-2)
+    if C > 1:
+        x = _scaled(images[..., None], levels, parameters)
+        moved = [xp.zeros_like(c[..., 0, :])]
+        for later, of_later in _followed(C):
+            moved.append((c[..., of_later, :] * x[..., :later, :]).sum(axis=-2))
+        means = means + xp.stack(moved, axis=-2)
     return rows[..., 0, :], means, log_scales, c
 
 
@@ -166,10 +173,9 @@ def _log_prob(parameters, images, levels, log_mass_of):
         means_g = -mass_g * by_m * precision
         log_scales_g = -mass_g * (m * by_m + by_log_d) * (log_scales > log_scale_floor(levels))
         parts = [terms_g[..., :1, :], means_g, log_scales_g]
-        if C == 3:
-            red, green = (_scaled(images[..., k, None], levels, parameters) for k in (0, 1))
-            green_g, blue_g = means_g[..., 1, :], means_g[..., 2, :]
-            parts.append(xp.stack([green_g * red, blue_g * red, blue_g * green], axis=-2) * (1 - c * c))
+        x = _scaled(images[..., None], levels, parameters)
+        for later, rows in _followed(C):
+            parts.append(means_g[..., later : later + 1, :] * x[..., :later, :] * (1 - c[..., rows, :] ** 2))
         return (xp.concatenate(parts, axis=-2).reshape(parameters.shape),)
 
     return xp.concatenate(log_p, axis=-1), vjp
@@ -185,6 +191,11 @@ def _log_normalise(scores):
     scores = scores - highest
     log_total = xp.log(xp.exp(scores).sum(axis=-1, keepdims=True))
     return scores - log_total, highest + log_total
+
+
+def _followed(C):
+    """Of each channel but the first: its number, and where the coefficients stand by which it follows those before."""
+    return [(later, slice(later * (later - 1) // 2, later * (later + 1) // 2)) for later in range(1, C)]
 
 
 def _scaled(images, levels, like):

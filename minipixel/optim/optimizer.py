@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minipixel.arena import copied_for_now
 from minipixel.backend import array_module, to_cpu
 from minipixel.computing import computing
 from minipixel.nn.flat import Layout, distinct
@@ -132,7 +133,9 @@ class Optimizer(Spelled):
         """Within this block an error leaves the optimizer as it was before the block."""
         steps, rate, buffers = self.steps, self.rate, copy.copy(self._buffers)
         state = {name: dict(own) for name, own in self.state.items()}
-        contents = [(array, array.copy()) for array in buffers.arrays()]
+        contents = [
+            (array, copied_for_now(array) if array_module(array) is np else array.copy()) for array in buffers.arrays()
+        ]
         try:
             yield
         except BaseException:

@@ -54,8 +54,11 @@ class Backward:
         if value in self._again:
             return
         self._again.add(value)
-        where = {source: self._standing(source) for source in value.inputs}
-        self.forward.pointwise(value, self.places.again[value], where, self.places.ahead[value], True)
+        where = {source: self._standing(source) for source, _ in value.sources()}
+        if value.kind == "sum":
+            self.forward.sum(value, self.places.again[value], where, self.places.ahead[value])
+        else:
+            self.forward.pointwise(value, self.places.again[value], where, self.places.ahead[value], True)
 
     # --- gradients ----------------------------------------------------------------------------------------------------
 
@@ -95,7 +98,7 @@ class Backward:
             bias = self.forward.bias.get(value)
             if value.rectified:
                 sums = {"W": bias[0], "L": bias[1], "FLAG": 1} if bias else {}
-                emit("RELU_X", rows, g, self.places.at[value], **sums)
+                emit("RELU_X", rows, g, self._standing(value), **sums)
             elif bias:
                 emit("SUMS", rows, None, g, W=bias[0], L=bias[1])
             for product, at in self.forward.products[value]:
@@ -107,10 +110,11 @@ class Backward:
 
     def _product(self, value: Value, g: Buffer, product: Any, at: int) -> None:
         source, table, weight = product
-        if looks_up(product):
-            self.forward.look_up("LOOKUP_W", value, g, product, at)
-            return
         emit, rows, taps = self.code.emit, value.rows, len(weight[1])
+        if looks_up(product):
+            if self.leaves.is_trained(weight[0]):
+                emit("LOOKUP_W", rows, self._standing(source), g, **self.forward.looking_up(value, product, at))
+            return
         x, plain = self._standing(source), self.forward.is_plain(value, product)
         runs = 0 if plain else self.code.runs_of(source, table, value)
         if self.leaves.is_trained(weight[0]):

@@ -42,79 +42,81 @@ class Forward:
     # --- sums ---------------------------------------------------------------------------------------------------------
 
     def _sum(self, value: Value) -> None:
-        emit, rows, y, K = self.code.emit, value.rows, self.places.at[value], value.K
+        y, K = self.places.at[value], value.K
         if value.kind == "scan":
             y, K = self.places.gates[value][0], 4 * K
-        self.products[value] = []
         if value.biases:
             self.bias[value] = self.leaves.put_repeated(value.biases, K)
-        bias = {"W": self.bias[value][0], "L": self.bias[value][1]} if value.biases else {}
-        products, maps = list(value.products), list(value.maps)
-        plain = bool(products) and self.is_plain(value, products[0])
+        self.products[value] = [(product, self.leaves.put(product[2])) for product in value.products]
+        self.sum(value, y, self.places.at, 0)
+        if value.kind == "scan":
+            self._cells(value)
+
+    def sum(self, value: Value, y: Buffer, where: Any, ahead: int) -> None:
+        """What adds up to a value, on the way there or once more; `where` has the places of what it reads."""
+        rows, bias = value.rows, {}
+        if value.biases:
+            bias = {"W": self.bias[value][0], "L": self.bias[value][1]}
+
+        def emit(name: str, x: Any, y: Buffer, **numbers: Any) -> None:
+            self.code.emit(name, rows, x, y, LEAD=ahead, **numbers)
+
+        def move(source: Value, table: Any, add: int) -> None:
+            if is_identity(table) and source.rows is rows:
+                emit("ADDROW" if add else "PART", where[source], y, X=0)
+            else:
+                emit("MOVE", where[source], y, RUNS=self.code.runs_of(source, table, value), FLAG=add)
+
+        def multiply(product: Any, at: int, sets: bool) -> None:
+            source, table, weight = product
+            if self.is_plain(value, product):
+                emit("MATMUL", where[source], y, W=at, FLAG=int(not sets))
+                return
+            if looks_up(product):
+                emit("LOOKUP", where[source], y, **self.looking_up(value, product, at))
+                return
+            self.code.needs_room(rows, source.K, y.K, len(weight[1]))
+            name, runs = "LAID" if source.K < THIN else "TAPS", self.code.runs_of(source, table, value)
+            emit(name, where[source], y, W=at, RUNS=runs, T=len(weight[1]))
+
+        products, maps = list(self.products[value]), list(value.maps)
+        plain = bool(products) and self.is_plain(value, products[0][0])
         if value.rectified and len(products) == 1 and not maps and plain and bias:
-            self._product(value, y, products[0], True)
-            emit("BIASRELU", rows, None, y, **bias)
+            multiply(*products[0], True)
+            emit("BIASRELU", None, y, **bias)
             return
         own = next((m for m in maps if is_identity(m[1]) and m[0].rows is rows), None)
         everywhere = next((m for m in maps if (m[1] >= 0).all()), None)
         if own and bias:
-            emit("ADDBIAS", rows, self.places.at[own[0]], y, **bias)
+            emit("ADDBIAS", where[own[0]], y, **bias)
             maps.remove(own)
         elif bias:
-            emit("FILL", rows, None, y, **bias)
+            emit("FILL", None, y, **bias)
         elif plain and not own:
-            self._product(value, y, products.pop(0), True)
+            multiply(*products.pop(0), True)
         elif everywhere:
-            self._map(value, y, everywhere, 0)
+            move(everywhere[0], everywhere[1], 0)
             maps.remove(everywhere)
         else:
-            emit("ZERO", rows, None, y)
-        for source_and_table in maps:
-            self._map(value, y, source_and_table, 1)
+            emit("ZERO", None, y)
+        for source, table in maps:
+            move(source, table, 1)
         for product in products:
-            self._product(value, y, product, False)
+            multiply(*product, False)
         if value.rectified:
-            emit("RELU", rows, y, y)
-        if value.kind == "scan":
-            self._cells(value)
+            emit("RELU", y, y)
 
     def is_plain(self, value: Value, product: Any) -> bool:
         """Whether a product reads each slot's own pixel, so that it is one product a row."""
         source, table, _ = product
         return is_identity(table) and source.rows is value.rows and source.K >= THIN and not looks_up(product)
 
-    def _map(self, value: Value, y: Buffer, source_and_table: Any, add: int) -> None:
-        source, table = source_and_table
-        if is_identity(table) and source.rows is value.rows:
-            name = "ADDROW" if add else "PART"
-            self.code.emit(name, value.rows, self.places.at[source], y, X=0)
-        else:
-            runs = self.code.runs_of(source, table, value)
-            self.code.emit("MOVE", value.rows, self.places.at[source], y, RUNS=runs, FLAG=add)
-
-    def _product(self, value: Value, y: Buffer, product: Any, sets: bool) -> None:
-        """A product added to y, or set there."""
-        source, table, weight = product
-        taps, x = len(weight[1]), self.places.at[source]
-        at = self.leaves.put(weight)
-        self.products[value].append((product, at))
-        if self.is_plain(value, product):
-            self.code.emit("MATMUL", value.rows, x, y, W=at, FLAG=int(not sets))
-            return
-        if looks_up(product):
-            self.look_up("LOOKUP", value, y, product, at)
-            return
-        self.code.needs_room(value.rows, source.K, y.K, taps)
-        name = "LAID" if source.K < THIN else "TAPS"
-        self.code.emit(name, value.rows, x, y, W=at, RUNS=self.code.runs_of(source, table, value), T=taps)
-
-    def look_up(self, name: str, value: Value, y: Buffer, product: Any, at: int) -> None:
-        """Rows of a weight to y, or the gradient of y to these rows: a row for each code that a pixel reads."""
+    def looking_up(self, value: Value, product: Any, at: int) -> dict[str, int]:
+        """The numbers of an instruction that looks up rows of a weight: a row for each code that a pixel reads."""
         source, table, (_, index) = product
         T, rows, width = index.shape
         numbers = {"W": at, "T": T, "L": rows // source.K, "X": width if value.parts else 0}
-        runs = self.code.runs_of(source, table, value)
-        self.code.emit(name, value.rows, self.places.at[source], y, RUNS=runs, **numbers)
+        return numbers | {"RUNS": self.code.runs_of(source, table, value)}
 
     # --- scans --------------------------------------------------------------------------------------------------------
 

@@ -3,14 +3,15 @@
 Neighbours with the same rows are one group as long as none reads a row below its own in another: then a row of all of
 them can be computed before the next, while what they hand on is still in the cache. What only its group reads needs no
 whole map. On the way back pointwise values are rematerialised, that is computed again from what they read, just before
-somebody needs them: that takes less time than it would to fetch them from memory.
+somebody needs them: that takes less time than it would to fetch them from memory. So are sums that take their own pixel
+alone, by few multiplications, which halves the maps that a tower of residual blocks keeps.
 """
 
 from typing import Any
 
 from minipixel.plan.code import Code
 from minipixel.plan.memory import Buffer
-from minipixel.plan.value import POINTWISE, READS_X, READS_Y, Value, looks_up, span
+from minipixel.plan.value import POINTWISE, READS_X, READS_Y, Value, is_identity, looks_up, span
 from minipixel.plan.values import Values
 
 BUDGET = 2**17
@@ -88,16 +89,23 @@ class Places:
             if value.kind == "gate" and (x := value.inputs[0]).kind == "sum" and _only(x, value):
                 self.in_place.add(value)
         asked: set[Value] = set()
-        self.computed_again = set()
+        self.computed_again: set[Value] = set()
+        overwritten = {value.inputs[0] for value in self.in_place}
+        standing: set[Value] = set()  # what sums that are computed again are computed from
         for value in reversed(values.values):
             needed = back and (value in asked or _needed(value))
             again = value.kind in POINTWISE and all(source.rows is value.rows for source in value.inputs)
+            again = needed and again and not outside[value]
+            if needed and value.kind == "sum" and value not in standing and value not in overwritten:
+                again = _is_cheap(value)
             whole = value.group < 0 or outside[value] or value.kind == "scan" or (needed and not again)
             extra = value.rows.width if value.kind == "scan" else 0
             self.at[value] = code.buffer(value.rows, value.K, 0 if whole else 1 + above[value], extra)
-            if needed and not whole:
+            if again:
                 self.computed_again.add(value)
-                asked.update(value.inputs)
+                asked.update(source for source, _ in value.sources())
+                if value.kind == "sum":
+                    standing |= _stored(value)
             if value.learns and back:
                 started = (
                     value.kind == "scan" and value.own.start[0] is not None
@@ -115,7 +123,7 @@ class Places:
                     if source in self.computed_again:
                         self.ahead[source] = max(self.ahead[source], -int(span(source, table, value)[0]))
             if value in self.computed_again:
-                for source in value.inputs:
+                for source, _ in value.sources():
                     self.ahead[source] = max(self.ahead[source], self.ahead[value])
         for value in self.computed_again:
             self.again[value] = code.buffer(value.rows, value.K, 1 + self.ahead[value])
@@ -139,6 +147,34 @@ class Places:
 
 def _only(x: Value, reader: Value) -> bool:
     return [r for r, _ in x.readers] == [reader] and x.group == reader.group
+
+
+def _is_cheap(value: Value) -> bool:
+    """Whether a sum is computed again: of its own pixel alone, from maps that are stored in any case, in its group.
+
+    With no more than K multiplications per number that takes a few per cent of a step, and saves a map.
+    """
+    own = all(is_identity(table) and source.rows is value.rows for source, table in value.sources())
+    sources = _stored(value)
+    stored = all(len(source.readers) > 1 or _needed(source) for source in sources)
+    here = all(reader.group == value.group or _only_adds(value, reader) for reader, _ in value.readers)
+    return own and stored and here and sum(source.K for source, _, _ in value.products) <= value.K
+
+
+def _only_adds(value: Value, reader: Value) -> bool:
+    """Whether a reader does without a value on the way back: it adds it up, and multiplies it by nothing."""
+    return reader.kind in ("sum", "scan") and all(source is not value for source, _, _ in reader.products)
+
+
+def _stored(value: Value) -> set[Value]:
+    """What a sum is computed from, by way of pointwise values, which need no map."""
+    found, stack = set(), [source for source, _ in value.sources()]
+    while stack:
+        source = stack.pop()
+        stack += source.inputs
+        if source.kind not in POINTWISE:
+            found.add(source)
+    return found
 
 
 def _needed(value: Value) -> bool:

@@ -1,5 +1,6 @@
 """A model whose weights are packed: what a step makes once, and all its shards run."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from minipixel.draws import Draws
 from minipixel.nn.module import Parameter
 from minipixel.plan.executor import Pass
 from minipixel.plan.table import Table
-from minipixel.tensor import Tensor, inputs_first, recording
+from minipixel.tensor import Tensor, inputs_first, no_grad, recording
 
 
 class Ready:
@@ -17,12 +18,15 @@ class Ready:
 
     def __init__(self, trace: Trace, table: Table, dtype: str) -> None:
         self.trace, self.table = trace, table
-        constants = [
-            node.tensor for node, _, _ in table.inputs if node.tensor not in (trace.image.tensor, trace.condition)
-        ]
-        again = table.packer.tensors(constants)
-        self.leaves, self.constants = again[: -len(constants) or None], again[len(again) - len(constants) :]
-        self.weights = table.packer.pack(self.leaves, np.dtype(dtype))
+        with no_grad():  # what ops make of weights, such as normalised kernels, need not wait for the way back
+            leaves, self.constants = self._evaluated()
+        self.weights = table.packer.pack(leaves, np.dtype(dtype))
+
+    def _evaluated(self) -> tuple[list[Any], list[Any]]:
+        """The leaves, and the inputs that are neither images nor conditions, made of the weights as they are now."""
+        constants = [node.tensor for node, _, _ in self.table.inputs if not self._is_given(node)]
+        again = self.table.packer.tensors(constants)
+        return again[: -len(constants) or None], again[len(again) - len(constants) :]
 
     def run(self, x: np.ndarray, condition: Any, rng: Any) -> Pass:
         """A pass, as the model's `forward` makes it; its output is (H * W, N, P)."""
@@ -42,7 +46,7 @@ class Ready:
         y = run.output.reshape(*self.trace.size, x.shape[2], -1).copy()
         if not recording() or not self.table.packer.trains:
             return Tensor(y, op="plan")
-        leaves = self.tensors()
+        leaves = self.tensors
         shut = self._shut(leaves)
 
         def vjp(g: Any) -> list[Any]:
@@ -58,14 +62,16 @@ class Ready:
         given = inputs_first(self.trace.tensor)
         return [x for x in given if isinstance(x, Parameter) and id(x) not in reached]
 
+    @cached_property
     def tensors(self) -> list[Any]:
-        """The leaves, in the order in which `Pass.back` gives their gradients."""
+        """The leaves on the tape, in the order of the gradients of `Pass.back`; made when first asked for."""
+        leaves, constants = self._evaluated()
         learn = [g is not None for node, _, g in self.table.inputs if not self._is_given(node)]
-        return [*self.leaves, *[c for c, learns in zip(self.constants, learn, strict=True) if learns]]
+        return [*leaves, *[c for c, learns in zip(constants, learn, strict=True) if learns]]
 
     def _is_given(self, node: Any) -> bool:
         return node is self.trace.image or node.tensor is self.trace.condition
 
     def gradients(self, flat: np.ndarray, parameters: list[Any]) -> list[Any]:
         """The gradients of parameters from what `Pass.back` gives, or a sum of such; None where there are none."""
-        return self.table.packer.home(self.tensors(), flat, parameters)
+        return self.table.packer.home(self.tensors, flat, parameters)

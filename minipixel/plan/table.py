@@ -58,6 +58,8 @@ class Table:
         self._lay_out(code, turn)
         self.values = [repr(value) for value in values.values]
         self.packer = Packer(values.leaves, [node.tensor for node, _, g in self.inputs if g is not None])
+        for value in values.values:
+            value.readers.clear()  # a circle of references would keep all of them until Python looks for such
         self.in_order = np.array_equal(values.out_slots, np.arange(values.out.rows.slots))
 
     def _lay_out(self, code: Code, turn: int) -> None:
@@ -119,6 +121,6 @@ def _line(instruction: Any) -> str:
     numbers = [
         f"turned W {-1 - number}" if name == "W" and number < 0 else f"{name} {number}"
         for name, number in instruction.numbers.items()
-        if not isinstance(number, Buffer)
+        if not isinstance(number, Buffer) and (name, number) != ("LEAD", 0)
     ]
     return f"{instruction.name:14}{'; '.join(operands)}{'  | ' if numbers else ''}{', '.join(numbers)}"

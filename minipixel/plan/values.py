@@ -41,6 +41,7 @@ class Values:
         self._rows: dict[Any, Rows] = {}
         self._uses: dict[Any, int] = {}
         self._codes: dict[Any, tuple[Value, np.ndarray]] = {}  # of one-hot nodes: whose codes, and where they stand
+        self._scanned = {node.size for node in trace.nodes if node.own is not None and node.own.inside.all()}
         for node in trace.nodes:
             for source, _ in node.reads:
                 self._uses[source] = self._uses.get(source, 0) + 1
@@ -74,10 +75,10 @@ class Values:
     def rows(self, node: Any) -> Rows:
         """The steps of a node's values."""
         (H, W), own = node.size, node.own
-        key = (H, W, None if own is None else own.inside.tobytes())
+        key = (H, W, None if own is None or own.inside.all() else own.inside.tobytes())
         if key not in self._rows:
-            if own is None:
-                some = W * max(1, self.together // max(1, W))
+            if key[2] is None:
+                some = W * (1 if (H, W) in self._scanned else max(1, self.together // max(1, W)))
                 start = np.array([*range(0, H * W, max(1, some)), H * W])
                 columns = np.zeros(len(start) - 1, int)
             else:

@@ -233,6 +233,8 @@ def _step(
 ) -> float:
     """One optimiser step on the mean loss of a batch; returns that loss, in nats per image."""
     optimizer.belongs_to(model)
+    for parameter in model.parameters():
+        parameter.grad = None  # its memory is free for the gradients of this step
     loss, gradients = value_and_gradients(model, Batch(batch, condition, None, draws), pool)
     take_step(model, optimizer, loss, gradients)
     return loss

@@ -21,7 +21,7 @@ def past(shape, order="raster"):
     return place[None, :] < place[:, None]
 
 
-@pytest.mark.parametrize("shape", [(3, 4, 1), (2, 3, 3), (2, 2, 2), (1, 1, 4)])
+@pytest.mark.parametrize("shape", [(3, 4, 1), (2, 3, 3), (2, 2, 2), (1, 3, 4), (1, 1, 17)])
 @pytest.mark.parametrize("order", ["raster", "rgb-planes"])
 def test_a_causal_function_and_one_that_reads_a_single_sub_pixel_too_many(shape, order):
     reads = past(shape, order)
@@ -99,6 +99,27 @@ def test_layouts_and_groups():
     assert mp.check_causality(mixed, shape, groups=np.tile(np.arange(3), 5)).ok
     grey = mp.check_causality(lambda x: sums(past((2, 3, 1)))(x)[..., 0], (2, 3, 1))  # (N, H, W)
     assert grey.ok and len(grey.blind) == 0
+
+
+@pytest.mark.parametrize("C", [2, 4])
+@pytest.mark.parametrize("Q", [3, 5])
+def test_several_parameters_a_channel(C, Q):
+    """(N, H, W, C, Q), and flat: an even split, or `groups` where they come in turn; else it leaks."""
+    shape = (2, 3, C)
+    one = sums(past(shape))
+
+    def blocks(images):
+        return np.repeat(one(images), Q, axis=-1)
+
+    def in_turn(images):
+        return np.tile(one(images), Q)
+
+    assert mp.check_causality(lambda x: blocks(x).reshape(len(x), *shape, Q), shape).ok
+    assert mp.check_causality(blocks, shape).ok
+    assert mp.check_causality(in_turn, shape, groups=np.tile(np.arange(C), Q)).ok
+    assert "(0, 0) channel 0 depends on (0, 0) channel 0" in str(mp.check_causality(in_turn, shape))
+    with pytest.raises(ValueError, match=r"^groups: got colours \[0, 1\], wanted each of \[0, 1, 2"):
+        mp.check_causality(lambda x: x, (2, 3, 4), groups=[0, 1, 0, 1])
 
 
 def test_inputs():

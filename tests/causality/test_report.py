@@ -65,6 +65,21 @@ def test_colours_have_a_map_each(tmp_path):
     assert here == [pictures.SEEN, pictures.ITSELF, pictures.LATER]
 
 
+@pytest.mark.parametrize("C", [2, 4, 17])
+def test_up_to_four_channels_have_a_map_each_and_more_share_one(C, tmp_path):
+    found = mp.check_causality(mp.models.PixelCNN((3, 4, C), 2, hidden=17, blocks=1), images=1, outputs=[5 * C + 1])
+    figure = found.plot((1, 1, 1))
+    figure.savefig(tmp_path / "figure.png")
+    titles = [ax.get_title() for ax in figure.axes[1:-2]]
+    if C <= 4:
+        assert titles == [f"what (1, 1) channel 1 sees of channel {c}" for c in range(C)]
+        return
+    assert titles == ["what (1, 1) channel 1 sees of each channel"]
+    cells = np.asarray(figure.axes[1].images[0].get_array())  # five abreast, a gap between
+    assert [cells[1 + 1, c * 5 + 1] for c in range(5)] == [pictures.SEEN, pictures.ITSELF, *[pictures.LATER] * 3]
+    assert [text.get_text() for text in figure.axes[1].texts] == [str(c) for c in range(17)]
+
+
 def test_some_outputs_alone(tmp_path):
     found = mp.check_causality(lambda x: np.zeros_like(x), (6, 5, 1), outputs=[7, 20])
     figure = found.plot()

@@ -107,18 +107,19 @@ def test_of_large_images_some_outputs_are_picked_and_a_leak_among_the_others_is_
 
 
 class Colours(nn.Module):
-    """Three colours: a stack for what came before, and what a colour sees of its own pixel; (N, Q, C, H, W)."""
+    """C colours: a stack for what came before, and what a colour sees of its own pixel; (N, Q, C, H, W)."""
 
-    def __init__(self, sees):
+    def __init__(self, sees, Q=4):
         super().__init__()
-        self.before = MaskedConv2d("A", 3, 12, 3, padding=1)
-        self.here = nn.Conv2d(3, 12, 1)
-        mask = torch.tensor(sees, dtype=torch.float32).repeat(4, 1)  # outputs are (Q, C)
+        self.Q, self.C = Q, len(sees)
+        self.before = MaskedConv2d("A", self.C, Q * self.C, 3, padding=1)
+        self.here = nn.Conv2d(self.C, Q * self.C, 1)
+        mask = torch.tensor(sees, dtype=torch.float32).repeat(Q, 1)  # outputs are (Q, C)
         self.register_buffer("mask", mask[:, :, None, None])
 
     def forward(self, x):
         here = nn.functional.conv2d(x, self.here.weight * self.mask)
-        return (self.before(x) + here).reshape(len(x), 4, 3, *x.shape[2:])
+        return (self.before(x) + here).reshape(len(x), self.Q, self.C, *x.shape[2:])
 
 
 def test_colours():
@@ -128,6 +129,37 @@ def test_colours():
         mp.assert_causal(Colours([[0, 0, 1], [1, 0, 0], [1, 1, 0]]), (3, 4, 5))
     backwards = np.arange(4 * 5 * 3).reshape(4, 5, 3)[:, :, ::-1]
     assert mp.check_causality(Colours([[0, 1, 1], [0, 0, 1], [0, 0, 0]]), (3, 4, 5), order=backwards).ok
+
+
+@pytest.mark.parametrize("C", [2, 4, 5])
+def test_any_number_of_channels(C):
+    """With an axis for the channels, and flat: then by an even split, C blocks, or by `groups`."""
+    torch.manual_seed(0)
+    earlier = np.tri(C, k=-1)
+    mp.assert_causal(Colours(earlier, Q=3), (C, 4, 6))
+    late = earlier.copy()
+    late[0, C - 1] = 1
+    with pytest.raises(
+        mp.CausalityError, match=rf"\(0, 0\) channel 0 depends on \(0, 0\) channel {C - 1}.*colour mask"
+    ):
+        mp.assert_causal(Colours(late, Q=3), (C, 4, 6))
+
+    class Flat(nn.Module):
+        def __init__(self, sees, blocks):
+            super().__init__()
+            self.net, self.blocks = Colours(sees), blocks
+
+        def forward(self, x):
+            y = self.net(x)  # (N, Q, C, H, W)
+            return (y.transpose(1, 2) if self.blocks else y).flatten(1, 2)
+
+    mp.assert_causal(Flat(earlier, blocks=True), (C, 4, 6))
+    mp.assert_causal(Flat(earlier, blocks=False), (C, 4, 6), groups=np.tile(np.arange(C), 4))
+    assert not mp.check_causality(Flat(earlier, blocks=False), (C, 4, 6)).ok  # blocks it is not
+    with pytest.raises(
+        ValueError, match=r"^output: got 7 channels, wanted a number that . colours share evenly; pass g"
+    ):
+        mp.check_causality(nn.Conv2d(C, 7, 1), (C, 4, 6))
 
 
 def test_integers_have_no_gradients():

@@ -43,7 +43,7 @@ def test_images(model, method, images, match):
     ("arguments", "options", "match"),
     [
         (((4, 3), 2), {}, r"image_shape: got \(4, 3\), wanted \(H, W, C\)"),
-        (((4, 3, 2), 2), {}, r"image_shape: got \(4, 3, 2\), wanted .* C = 1 .* or 3"),
+        (((4, 3, 65), 2), {}, r"image_shape: got \(4, 3, 65\), wanted .* with C in 1\.\.64"),
         (((0, 3, 1), 2), {}, r"image_shape: got \(0, 3, 1\)"),
         (((4.0, 3, 1), 2), {}, r"image_shape"),
         (((10**6, 10**6, 1), 2), {}, r"image_shape"),

@@ -12,7 +12,7 @@ from minipixel.heads import HEADS
 
 pytestmark = pytest.mark.slow
 
-SHAPES = [((2, 3, 1), 2), ((2, 2, 1), 3), ((1, 2, 3), 2), ((1, 2, 3), 3)]
+SHAPES = [((2, 3, 1), 2), ((2, 2, 1), 3), ((1, 2, 3), 2), ((1, 2, 3), 3), ((1, 2, 2), 3), ((1, 2, 4), 2)]
 KINDS = ("none", "class", "vector", "map")
 CASES = [
     (Case(name, shape, Q, head), kind)
@@ -54,7 +54,7 @@ def test_probabilities_sum_to_one(case, kind, tmp_path):
 TERNARY = [
     Case(name, shape, 3, head)
     for name in SMALL
-    for shape in ((2, 2, 1), (1, 1, 3))
+    for shape in ((2, 2, 1), (1, 1, 3), (1, 2, 2), (1, 1, 4))
     for head, kind_of_head in HEADS.items()
     if kind_of_head.fits(3)
 ]
