@@ -51,5 +51,5 @@ def replayed(model: Model, n: int, method: str, rng: Any = 0) -> tuple[np.ndarra
     condition = model.conditions.random(n, generator)
     nothing = np.zeros((n, *model.image_shape), level_dtype(model.levels))
     nowhere = np.zeros(nothing.shape[:3], bool)
-    images = sampler(generator.random(nothing.shape), condition, 1.0, nothing, nowhere)
+    images = sampler(generator.random((n, *model.image_shape)), condition, 1.0, nothing, nowhere)
     return recorder.log_probs, model.log_prob(images, condition)

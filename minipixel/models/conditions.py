@@ -102,7 +102,7 @@ class Conditions:
         if numbers is not None:
             axes = numbers[:, None] if numbers.ndim == 1 else numbers
             maps.append((axes[:, None, None] if axes.ndim == 2 else axes).transpose(1, 2, 0, 3))
-        if labels is not None:
+        if labels is not None and self.num_classes is not None:
             hot = (labels[:, None] == np.arange(self.num_classes))[None, None]
             size = maps[0].shape[:2] if maps else (1, 1)  # all pixels are told the label alike
             maps.insert(0, np.broadcast_to(hot, (*size, *hot.shape[2:])))

@@ -83,9 +83,9 @@ class Tables:
         source = unit.inputs[0][0]
         kind = "lookup" if node.local.kind == "linear" and _levels(source) > 1 else node.local.kind
         row[loop.OP], row[loop.BASE], row[loop.LEVELS] = loop.OPS.index(kind), self.base[node], _levels(source)
-        columns = unit.columns if isinstance(unit.columns, slice) else _blocks(unit.columns, _levels(node))
-        narrowed = not isinstance(columns, slice)
-        row[loop.K_NODE], row[loop.COUNT] = _width(node), len(columns) if narrowed else _width(node)
+        narrowed = not isinstance(unit.columns, slice)
+        columns = _blocks(unit.columns, _levels(node)) if narrowed else np.arange(_width(node))
+        row[loop.K_NODE], row[loop.COUNT] = _width(node), len(columns)
         row[loop.TO] = self._place(unit.to)
         if narrowed:
             row[loop.COLUMNS] = self._place(columns)
