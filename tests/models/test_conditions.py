@@ -10,7 +10,6 @@ from minipixel.models.base import rows
 KINDS = ("class", "vector", "map", "class and vector", "class and map")
 IMAGES = [((2, 3, 1), 2, "bernoulli"), ((1, 3, 1), 3, "categorical"), ((1, 2, 3), 2, "categorical")]
 CASES = [(Case(name, *images), kind) for name in SMALL for images in IMAGES for kind in KINDS]
-every_case = pytest.mark.parametrize(("case", "kind"), CASES, ids=[f"{case.id}-{kind}" for case, kind in CASES])
 
 
 def on_the_diagonal(case, kind):
@@ -19,13 +18,15 @@ def on_the_diagonal(case, kind):
     return (case.shape, case.levels, case.head) == IMAGES[turn % len(IMAGES)]
 
 
-diagonal = pytest.mark.parametrize(
-    ("case", "kind"),
-    [
-        pytest.param(case, kind, id=f"{case.id}-{kind}", marks=() if on_the_diagonal(case, kind) else pytest.mark.slow)
-        for case, kind in CASES
-    ],
-)
+def cases(quick):
+    """All of them, slow but for those that are quick."""
+    rows = [(case, kind, () if quick(case, kind) else pytest.mark.slow) for case, kind in CASES]
+    marked = [pytest.param(case, kind, id=f"{case.id}-{kind}", marks=marks) for case, kind, marks in rows]
+    return pytest.mark.parametrize(("case", "kind"), marked)
+
+
+diagonal = cases(on_the_diagonal)
+every_case = cases(lambda case, kind: " and " not in kind or on_the_diagonal(case, kind))
 
 
 def conditional(case, kind, **options):
