@@ -67,7 +67,7 @@ def of_train(steps, side):
 
     stamps, fit = Stamps(), train.fit
     train.fit = lambda *data, callbacks, **options: fit(*data, callbacks=[*callbacks, stamps], **options)
-    splits = [mp.datasets.Split(images(n, side), np.zeros(n, int)) for n in (steps * BATCH, BATCH)]
+    splits = [mp.datasets.Split(images(n, side), np.zeros(n, int)) for n in (steps * BATCH, BATCH, BATCH)]
     mp.datasets.DATASETS["mnist"] = lambda *ignored, **named: mp.datasets.Dataset("mnist", *splits, 2, ("noise",))
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         chosen = f"--data mnist --model pixelcnn --hidden {HIDDEN} --epochs 1 --batch-size {BATCH}".split()

@@ -36,13 +36,13 @@ print(model.summary())
 # %%
 binary_train, binary_test = (mp.datasets.binarize(images, Q, "threshold") for images in (train, test))
 binary = mp.models.PixelCNN((H, W, C), 2, hidden=16, blocks=4, rng=SEED)
-mp.fit(binary, binary_train, validation=binary_test, epochs=EPOCHS, rng=SEED)
+mp.fit(binary, binary_train, epochs=EPOCHS, rng=SEED)
 print(f"binary digits: {binary.bits_per_dim(binary_test):.3f} bits/dim; a fair coin costs 1")
 show(mp.plots.sample_grid(binary_test, binary.sample(20, rng=SEED), 2, title="Thresholded digits"), "07_binary")
 
 # %% [markdown]
 # ## Now all 17 levels
-# The test digits are only watched: nothing is chosen by them. Two tables of lesson 01 are the mark to beat. One knows
+# Others are watched on the way, the test digits at the end. Two tables of lesson 01 are the mark to beat. One knows
 # where a pixel is; the other also knows its left and its upper neighbour, in five bands of levels.
 
 
@@ -60,7 +60,7 @@ def place_left_above(images):
     return np.arange(H * W).reshape(H, W) * 25 + bands[:, 1:, :-1] * 5 + bands[:, :-1, 1:]
 
 
-history = mp.fit(model, train, validation=test, epochs=EPOCHS, rng=SEED)
+history = mp.fit(model, train, validation=ds.validation.images, epochs=EPOCHS, rng=SEED)
 scores = {"by position": table_bits(lambda images: place_left_above(images) // 25)}
 scores |= {"by position, left and above": table_bits(place_left_above), "PixelCNN": model.bits_per_dim(test)}
 figure = history.plot()
@@ -180,7 +180,7 @@ with tempfile.TemporaryDirectory() as folder:
 
 # %%
 mp.assert_causal(model)
-assert scores["by position"] < 2.41 and scores["by position, left and above"] < 2.13
+assert scores["by position"] < 2.41 and scores["by position, left and above"] < 2.14
 assert history.epochs == EPOCHS and scores["PixelCNN"] < scores["by position"]
 assert costs[0] < costs[1] < costs[2]
 assert bits[:, :, 0].mean() < 0.2 < 2 < bits[:, :, 3].mean()

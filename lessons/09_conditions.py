@@ -29,7 +29,7 @@ EPOCHS, STEPS = (1, 20) if os.environ.get("MINIPIXEL_QUICK") == "1" else (8, 150
 
 ds = mp.datasets.load("digits")
 train, test, labels, test_labels = ds.train.images, ds.test.images, ds.train.labels, ds.test.labels
-(N, H, W, C), Q, digits = test.shape, ds.levels, np.arange(10)
+(N, H, W, C), Q, digits, held_out = test.shape, ds.levels, np.arange(10), ds.validation
 
 layer = mp.nn.Conditioning(10, 24, mp.nn.Init(9, "float64"))
 told = np.array([3, 1, 4, 1, 5])  # the labels of five images
@@ -59,8 +59,8 @@ print(mp.check_causality(model))
 
 # %%
 recipe = {"epochs": EPOCHS, "batch_size": 16, "rng": SEED}
-mp.fit(plain, train, validation=test, optimizer=mp.optim.Adam(3e-3), **recipe)
-mp.fit(model, train, labels, validation=(test, test_labels), optimizer=mp.optim.Adam(3e-3), **recipe)
+mp.fit(plain, train, validation=held_out.images, optimizer=mp.optim.Adam(3e-3), **recipe)
+mp.fit(model, train, labels, validation=(held_out.images, held_out.labels), optimizer=mp.optim.Adam(3e-3), **recipe)
 log_p = np.stack([model.log_prob(test, np.full(N, label)) for label in digits], axis=1)  # (N, 10): told each class
 right = log_p[np.arange(N), test_labels]
 unknown = logsumexp(log_p, axis=1) - np.log(10)  # log of the mean of p(x | c) over the classes

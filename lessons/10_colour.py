@@ -21,7 +21,7 @@ from show import show
 import minipixel as mp
 
 SEED = int(os.environ.get("MINIPIXEL_SEED", "0"))  # of all that is trained and drawn: what holds for others, too?
-N, EPOCHS, DRAWN = (160, 1, 2) if os.environ.get("MINIPIXEL_QUICK") == "1" else (1525, 3, 8)
+N, EPOCHS, DRAWN = (160, 1, 2) if os.environ.get("MINIPIXEL_QUICK") == "1" else (1373, 3, 8)
 
 ds = mp.datasets.load("emoji")
 train, test = (mp.datasets.quantize(split.images, ds.levels, 4) for split in (ds.train, ds.test))

@@ -151,29 +151,29 @@ print("levels drawn:", *drawn[:20], "...")
 # ## Does it know its neighbours?
 # Lesson 07 took level 8 of the digits away: in training each 8 became a 7 or a 9. The softmax learnt a hole. Now both
 # heads, on the same network. And in earnest: emoji of 8x8 pixels, three colours, 256 levels: a softmax has 768 logits a
-# pixel, the mixture 10 numbers for each of 5 components. The test images are only watched.
+# pixel, the mixture 10 numbers for each of 5 components. The validation emoji are watched.
 
 # %%
 digits, emoji = mp.datasets.load("digits"), mp.datasets.load("emoji")
 images, shown = digits.train.images, digits.test.images[:100]
 without_8 = np.where(images == 8, np.random.default_rng(2).choice([7, 9], images.shape), images).astype(np.uint8)
-small_train, small_test, hole, curves = emoji.train.images[:, ::2, ::2], emoji.test.images[:, ::2, ::2], {}, {}
+(small_train, held_out), hole, curves = (s.images[:, ::2, ::2] for s in (emoji.train, emoji.validation)), {}, {}
 for name in ("categorical", "logistic_mixture"):
     model = mp.models.PixelCNN((8, 8, 1), 17, hidden=16, blocks=3, head=name, rng=SEED)
     mp.fit(model, without_8, epochs=EPOCHS, batch_size=32, rng=SEED, progress=False)
     found = model.predict(shown)[shown.transpose(1, 2, 0, 3)[..., 0] == 8]  # the parameters of pixels that are 8
     hole[name] = [np.exp(model.head.log_prob(found, np.full((len(found), 1), q))).mean() for q in range(17)]
     model = mp.models.PixelCNN((8, 8, 3), 256, hidden=24, blocks=2, head=name, rng=SEED)
-    history = mp.fit(model, small_train, validation=small_test, epochs=EPOCHS, batch_size=32, rng=SEED, progress=False)
+    history = mp.fit(model, small_train, validation=held_out, epochs=EPOCHS, batch_size=32, rng=SEED, progress=False)
     curves[name] = history.history["val_bits_per_dim"]
-    print(f"{name:18}{curves[name][-1]:6.2f} bits/dim on the test emoji, {model.num_parameters:,} weights")
+    print(f"{name:18}{curves[name][-1]:6.2f} bits/dim on the validation emoji, {model.num_parameters:,} weights")
 figure = mp.plots.figure(7.4, 2.6)
 left, middle, right = figure.subplots(1, 3)
 for ax, name, colour in zip((left, middle), hole, (BLUE, INK), strict=True):
     ax.bar(range(17), hole[name], color=np.where(np.arange(17) == 8, ORANGE, colour))
     ax.set(title=f"{name}\ntrained without 8", xlabel="level", ylim=(0, 0.13))
     right.plot(range(1, EPOCHS + 1), curves[name], color=colour, label=name)
-right.set(title="emoji 8x8, test", xlabel="epoch", ylabel="bits/dim")
+right.set(title="emoji 8x8, validation", xlabel="epoch", ylabel="bits/dim")
 right.legend(frameon=False, fontsize=7)
 show(figure, "13_neighbours")
 

@@ -24,7 +24,7 @@ import minipixel as mp
 from minipixel import ops
 
 SEED = int(os.environ.get("MINIPIXEL_SEED", "0"))  # of all that is trained and drawn: what holds for others, too?
-IMAGES, EPOCHS = (320, 1) if os.environ.get("MINIPIXEL_QUICK") == "1" else (1438, 6)
+IMAGES, EPOCHS = (320, 1) if os.environ.get("MINIPIXEL_QUICK") == "1" else (1295, 6)
 INK, BLUE, ORANGE = mp.plots.INK, mp.plots.OPEN, mp.plots.CENTRE
 
 rng = np.random.default_rng(14)

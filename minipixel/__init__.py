@@ -15,9 +15,11 @@ from minipixel import (
     plots,
 )
 from minipixel.causality import assert_causal, check_causality
+from minipixel.datasets import save_pictures
 from minipixel.errors import CausalityError, FormatError, NonFiniteError
 from minipixel.gradcheck import gradcheck, gradcheck_model
 from minipixel.models import load
+from minipixel.oddness import oddness
 from minipixel.spelling import did_you_mean
 from minipixel.tensor import Tensor, no_grad, op
 from minipixel.training import History, callbacks, fit, fit_embedding
@@ -55,8 +57,10 @@ __all__ = [
     "models",
     "nn",
     "no_grad",
+    "oddness",
     "op",
     "ops",
     "optim",
     "plots",
+    "save_pictures",
 ]

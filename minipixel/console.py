@@ -1,8 +1,9 @@
 """What is written for people to read while something works: it can be lost, and can never end or change the work."""
 
+import contextlib
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 from minipixel.errors import visible
@@ -60,6 +61,14 @@ class Guarded:
 
 stderr = Guarded(lambda: sys.stderr)
 """Where progress goes: `print(..., file=console.stderr)`."""
+
+
+@contextlib.contextmanager
+def above_bars() -> Iterator[None]:
+    """Within this block bars are off the terminal, so that a line can be printed there."""
+    tqdm = sys.modules.get("tqdm")  # where nobody has imported it, there is no bar
+    with tqdm.tqdm.external_write_mode(file=stderr) if tqdm else contextlib.nullcontext():
+        yield
 
 
 def warn(message: str, category: type[Warning] = UserWarning, stacklevel: int = 1) -> None:

@@ -1,6 +1,9 @@
 """The errors with a name of their own. Everything else that is wrong with an argument is a plain ValueError."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 
 def visible(text: object) -> str:
@@ -39,3 +42,14 @@ class NonFiniteError(FloatingPointError):
     def __init__(self, message: str, epoch: int, step: int, images: Any, first: str | None) -> None:
         super().__init__(message)
         self.epoch, self.step, self.images, self.first = epoch, step, images, first
+
+
+class InterruptedDrawing(KeyboardInterrupt):
+    """Ctrl-C while images were drawn: `images` are the first of those that were asked for, uint8 (k, H, W, C), or None.
+
+    They are what they would have become without it, since the random numbers of each were drawn beforehand.
+    """
+
+    def __init__(self, shards: Sequence[Any]) -> None:
+        super().__init__("drawing was interrupted")
+        self.images = np.concatenate(shards) if shards else None

@@ -47,13 +47,15 @@ def test_demo(here, capsys):
     files = {"config.toml", "log.csv", "samples.png", "loss.png", "model.safetensors", "figures.json"}
     assert {path.name for path in folder.iterdir()} == {*files, "checkpoints"}
     assert "minipixel-demo" in said.out and all(name in said.out for name in files)
-    assert "1438 train + 359 test images" in said.out and "epoch 1/1" in said.err
+    assert "1295 train + 143 validation + 359 test images" in said.out and "epoch 1/1" in said.err
     figures = json.loads((folder / "figures.json").read_text())
     model = mp.load(folder / "model.safetensors")
     ds = mp.datasets.load("digits")
     assert figures["parameters"] == model.num_parameters and figures["seconds"] > 0
-    assert figures["test_bits_per_dim"] == pytest.approx(model.bits_per_dim(ds.test.images), rel=1e-6)
-    assert figures["test_bits_per_dim"] < figures["histogram_bits_per_dim"]
+    for split in ("validation", "test"):  # the demo evaluates, too, once training is over
+        bits = model.bits_per_dim(getattr(ds, split).images)
+        assert figures[f"{split}_bits_per_dim"] == pytest.approx(bits, rel=1e-6) and f"{split} " in said.out
+    assert figures["validation_bits_per_dim"] < figures["histogram_bits_per_dim"]
     assert main(["demo", "--epochs", "1"]) == 0
     assert (here / "minipixel-demo-2" / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
 
@@ -68,11 +70,11 @@ def test_train_and_evaluate(here, capsys, options):
     levels = int(options[1])
     assert figures["levels"] == levels and mp.load("run/model.safetensors").levels == levels
     capsys.readouterr()
-    assert main(["evaluate", "run/model.safetensors", *options[2:]]) == 0
+    assert main(["evaluate", "run/model.safetensors", "--split", "validation", *options[2:]]) == 0
+    nats, bits = figures["validation_nats_per_image"], figures["validation_bits_per_dim"]
     said = capsys.readouterr().out
-    assert (
-        f"{figures['test_nats_per_image']:.2f} nats" in said and f"{figures['test_bits_per_dim']:.4f} bits/dim" in said
-    )
+    assert f"{nats:.2f} nats" in said and f"{bits:.4f} bits/dim" in said
+    assert not any("test" in name for name in figures)
     assert main(["evaluate", "run/model.safetensors", "--split", "train"]) == 0
 
 
@@ -97,7 +99,7 @@ def test_train_with_every_option(here):
     figures, model = json.loads((here / "run" / "figures.json").read_text()), mp.load("run/model.safetensors")
     assert model.config["dropout"] == 0.2 and model.config["activation"] == "prelu"
     ds = mp.datasets.load("digits")
-    assert figures["test_bits_per_dim"] == pytest.approx(model.bits_per_dim(ds.test.images), rel=1e-6)
+    assert figures["validation_bits_per_dim"] == pytest.approx(model.bits_per_dim(ds.validation.images), rel=1e-6)
     by_hand = mp.models.PixelCNN(ds.image_shape, ds.levels, hidden=4, blocks=1, dropout=0.2, activation="prelu")
     settings = {"optimizer": mp.optim.Nadam(clip_norm=1), "callbacks": [mp.callbacks.EMA(0.9)], "progress": False}
     mp.fit(by_hand, ds.train.images, epochs=1, **settings)
@@ -189,7 +191,7 @@ def test_complete(here, capsys, trained):
         main(["complete", str(trained), "-n", "3", "--rows", "5", "--times", "2", "--seed", "1", "--out", "c.npy"]) == 0
     )
     assert "3 images, 5 of 8 rows kept, 2 completions of each in c.npy" in capsys.readouterr().out
-    completed, real = np.load("c.npy", allow_pickle=False), mp.datasets.load("digits").test.images[:3]
+    completed, real = np.load("c.npy", allow_pickle=False), mp.datasets.load("digits").validation.images[:3]
     assert completed.shape == (2, 3, 8, 8, 1)
     for each in completed:
         np.testing.assert_array_equal(each[:, :5], real[:, :5])
@@ -319,7 +321,7 @@ def test_pictures_that_are_refused(here, trained, capsys, name, text):
         (["sample", "TRAINED", "--temperature", "-1"], "temperature: got -1.0"),
         (["complete", "TRAINED", "--temperature", "nan"], "temperature: got nan"),
         (["complete", "TRAINED", "--rows", "9"], "--rows: got 9, wanted a whole number in 0..8"),
-        (["complete", "TRAINED", "-n", "0"], "-n: got 0, wanted a whole number in 1..359"),
+        (["complete", "TRAINED", "-n", "0"], "-n: got 0, wanted a whole number in 1..143"),
         (["complete", "TRAINED", "--times", "0"], "--times: got 0"),
         (
             ["complete", "TRAINED", "--data", "emoji"],
@@ -393,7 +395,7 @@ def test_train_on_the_real_mnist(tmp_path, monkeypatch):
     root = os.environ["MINIPIXEL_DATA"]
     assert main(["train", "--data", "mnist", "--root", root, "--levels", "2", *SMALL, "--out", "run"]) == 0
     figures = json.loads((tmp_path / "run" / "figures.json").read_text())
-    assert 70 < figures["test_nats_per_image"] < 130
+    assert 70 < figures["validation_nats_per_image"] < 130
 
 
 def test_check(here, trained, capsys):

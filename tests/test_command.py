@@ -28,6 +28,7 @@ SOUND = {
     "complete": ["MODEL", "-n", "1", "--times", "1"],
     "evaluate": ["MODEL"],
     "check": ["MODEL"],
+    "compare": ["RUN"],
     "info": [],
     "warmup": [],
 }
@@ -69,14 +70,16 @@ def here(tmp_path, monkeypatch):
 
     def short(name, root=None):
         ds = load(name, root)
-        train, test = (Split(split.images[:10], split.labels[:10]) for split in (ds.train, ds.test))
-        return dataclasses.replace(ds, train=train, test=test)
+        splits = {name: getattr(ds, name) for name in ("train", "validation", "test")}
+        return dataclasses.replace(ds, **{name: Split(s.images[:10], s.labels[:10]) for name, s in splits.items()})
 
     monkeypatch.setattr("minipixel.datasets.load", short)
     monkeypatch.setattr("minipixel.plots.png", lambda figure: b"a picture")
     (tmp_path / "here" / "FILE").write_bytes(b"junk")
     (tmp_path / "here" / "FOLDER").mkdir()
     (tmp_path / "here" / "folder.png").mkdir()
+    (tmp_path / "here" / "RUN").mkdir()
+    (tmp_path / "here" / "RUN" / "config.toml").write_text('model = "pixelcnn"\n')
     return tmp_path / "here"
 
 
@@ -103,7 +106,7 @@ def refused_or_done(capsys, command):
 def test_nonsense_in_every_option(here, model, capsys, command, action, monkeypatch):
     """Numbers out of range, words, wrong kinds of file, folders in place of files, names that no file can have."""
     monkeypatch.setattr("minipixel.cli.warmup.warmup", lambda arguments: 0)
-    sound = [word for word in SOUND[command] if action.option_strings or word != "MODEL"]
+    sound = [word for word in SOUND[command] if action.option_strings or word not in ("MODEL", "RUN")]
     name = action.option_strings[-1:]
     statuses = []
     for value in [None] if action.nargs == 0 else NONSENSE:
@@ -144,6 +147,18 @@ def test_nonsense_in_every_option(here, model, capsys, command, action, monkeypa
         ["check", "--model", "pixelcnn", "--shape", "99999", "99999", "3"],
         ["check", "--model", "pixelcnn", "--shape", "a", "b", "c"],
         ["info", "FILE", "FILE"],
+        ["compare"],
+        ["compare", "RUN", "FOLDER"],
+        ["compare", "MODEL"],
+        ["evaluate", "MODEL", "--csv", "table.txt"],
+        ["evaluate", "MODEL", "--csv", "FOLDER/below/table.csv"],
+        ["train", "--from", "none.safetensors"],
+        ["train", "--from", "FILE"],
+        ["train", "--from", "MODEL", "--hidden", "2"],
+        ["train", "--from", "MODEL", "--model", "gated"],
+        ["train", "--from", "MODEL", "--data", "emoji", "--levels", "17"],
+        ["train", *SMALL, "--patience", "-1"],
+        ["train", *SMALL, "--schedule", "linear"],
         ["train", "--data", "digits", "--root", "FOLDER"],
         ["train", *SMALL, "--out", "FILE"],
         ["train", *SMALL, "--learning-rate", "1e30", "--batch-size", "1"],

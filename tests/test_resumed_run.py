@@ -82,6 +82,7 @@ def test_a_run_cut_short_goes_on(here, how):
     [
         (["--resume", "nowhere"], "nowhere/config.toml: No such file or directory"),
         (["--resume", "run", "--out", "other"], "--out: got a folder with --resume, wanted none"),
+        (["--resume", "run", "--from", "run/model.safetensors"], "--from: got a model with --resume, wanted none"),
         (["--resume", "run", "--batch-size", "7"], "batch_size"),
         (["--resume", "run", "--hidden", "5"], "hidden"),
         (["--resume", "run", "--optimizer", "sgd"], "optimizer"),

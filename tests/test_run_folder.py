@@ -106,7 +106,9 @@ def test_what_is_in_the_folder(here, capsys):
     assert {path.name for path in Path("run").iterdir()} == {*files, "checkpoints", "samples", "tensorboard"}
     assert [path.name for path in Path("run/samples").iterdir()] == ["epoch-0002.png"]
     assert len(list(Path("run/tensorboard").iterdir())) == 1
-    assert tuple(tomllib.loads(Path("run/config.toml").read_text())["made_with"]) == config.MADE_WITH
+    assert tuple(tomllib.loads(Path("run/config.toml").read_text())["made_with"]) == tuple(
+        name for name in config.MADE_WITH if name != "from_sha256"
+    )
     capsys.readouterr()
     assert main(["info", "run"]) == 0
     said = capsys.readouterr().out
@@ -116,8 +118,9 @@ def test_what_is_in_the_folder(here, capsys):
         "  blocks                    1\n",
         f"  numpy                     {np.__version__}\n",
         f"  python                    {sys.version.split()[0]}\n",
-        f"  test_bits_per_dim         {figures['test_bits_per_dim']}\n",
-        f"log       2 epochs; on the test images the best is 2, {figures['test_bits_per_dim']:.4f} bits/dim\n",
+        f"  validation_bits_per_dim   {figures['validation_bits_per_dim']}\n",
+        "log       2 epochs; on the validation images the best is 2, "
+        f"{figures['validation_bits_per_dim']:.4f} bits/dim\n",
         "files     checkpoints/, config.toml, figures.json, log.csv, loss.png, model.safetensors, samples.png, s",
         "PixelCNN: 8x8x1 images of 17 levels",
     ):

@@ -1,4 +1,4 @@
-"""The command line: `minipixel demo | train | sample | complete | evaluate | check | info | warmup`.
+"""The command line: `minipixel demo | train | sample | complete | evaluate | check | compare | info | warmup`.
 
 The exit status is 0; 1 if `check` finds a leak; 2 for what cannot be done, and one line says why; 130 after Ctrl-C.
 """
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     """The exit status, after whatever went wrong has become one line."""
     try:
-        from minipixel.cli import config, train
+        from minipixel.cli import config, start_from, train
         from minipixel.cli.parser import parser
 
         arguments = parser({}).parse_args(argv)
@@ -51,6 +51,8 @@ def _run(argv: Sequence[str] | None) -> int:
         if file is not None:
             settings, made_with = config.read(file)
             arguments = parser({**settings, "made_with": made_with}).parse_args(argv)
+        elif getattr(arguments, "from", None) is not None:
+            arguments = parser(start_from.settings_of(getattr(arguments, "from"))).parse_args(argv)
         return arguments.command(arguments)
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minipixel.cli import architecture
-from minipixel.datasets import DATASETS
+from minipixel.cli.rates import SCHEDULES
+from minipixel.datasets.preparation import CROPS
 from minipixel.errors import FormatError, visible
 from minipixel.files import read_regular
 from minipixel.heads import HEADS
@@ -33,14 +34,18 @@ BINARIZE = ("static", "dynamic", "threshold")
 # from. The names are those of the options of `minipixel train`.
 OPTIONS: dict[str, type | tuple[str, ...]] = {
     "model": tuple(MODELS),
-    "data": tuple(DATASETS),
+    "data": str,
+    **{"size": list, "channels": int, "crop": CROPS, "background": str, "test_share": float, "augment": str},
     "root": str,
     "binarize": BINARIZE,
     "levels": int,
     "epochs": int,
+    "patience": int,
+    "from": str,
     "batch_size": int,
     "optimizer": tuple(OPTIMIZERS),
     "learning_rate": float,
+    "schedule": tuple(SCHEDULES),
     "clip_norm": float,
     "ema": float,
     "head": tuple(HEADS),
@@ -55,10 +60,16 @@ OPTIONS: dict[str, type | tuple[str, ...]] = {
     "tensorboard": bool,
 }
 
-MADE_WITH = ("minipixel", "python", "numpy", "scipy", "numba", "kernels", "machine", "data_sha256")
+MADE_WITH = ("minipixel", "python", "numpy", "scipy", "numba", "kernels", "machine", "data_sha256", "from_sha256")
 """What a run depends on besides its settings: the table [made_with] at the end of its config.toml."""
 
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    list: "one or two whole numbers",
+}
 
 
 def write(settings: Mapping[str, Any], made_with: Mapping[str, str], remarks: Sequence[str]) -> str:
@@ -108,6 +119,8 @@ def _checked(path: str, name: str, value: Any) -> Any:
         fits, wanted = _is_architecture(value), "a number, true or false, a word, or a list of whole numbers"
     elif isinstance(kind, tuple):
         fits, wanted = value in kind, f"one of {', '.join(kind)}"
+    elif kind is list:
+        fits, wanted = _is_size(value), WORDS[kind]
     else:
         fits, wanted = _is(value, kind) or (kind is float and _is(value, int)), WORDS[kind]
     numbers = value if isinstance(value, list) else [value]
@@ -126,6 +139,10 @@ def _of_models() -> tuple[str, ...]:
 
 def _is(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool)
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, list) and len(value) in (1, 2) and all(_is(number, int) for number in value)
 
 
 def _is_architecture(value: Any) -> bool:

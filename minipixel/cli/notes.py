@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from minipixel.console import printable
+from minipixel.console import above_bars, printable
 
 
 def say(kind: str, text: str) -> None:
     """One line: "minipixel: KIND: TEXT"."""
-    print(f"minipixel: {f'{kind}: ' if kind else ''}{printable(text)}", file=sys.stderr, flush=True)
+    with above_bars():
+        print(f"minipixel: {f'{kind}: ' if kind else ''}{printable(text)}", file=sys.stderr, flush=True)
 
 
 def note(text: str) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import minipixel
-from minipixel.cli import architecture, check, config, train, use, warmup
+from minipixel.cli import architecture, check, compare, config, evaluate, train, use, warmup
+from minipixel.cli.rates import SCHEDULES
 from minipixel.datasets import DATASETS
+from minipixel.datasets.preparation import CROPS
 from minipixel.heads import HEADS
 from minipixel.models import MODELS
 from minipixel.nn import INPUTS
@@ -17,6 +19,9 @@ DESCRIPTION = (
     "The PixelCNN / PixelRNN family: train, draw, score, check. The exit status is 0; 1 if check finds a leak; 2 for "
     "what cannot be done, and one line says why; 130 after Ctrl-C."
 )
+
+
+SPLITS = ("train", "validation", "test", "all")
 
 
 class Help(argparse.HelpFormatter):
@@ -69,11 +74,50 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     )
     new.add_argument("--model", choices=MODELS, default="pixelcnn", help="default: %(default)s")
     _add_data(new)
+    new.add_argument(
+        "--size",
+        type=int,
+        nargs="+",
+        metavar="PIXELS",
+        help="of a folder's pictures: a number, or H W (default: theirs)",
+    )
+    new.add_argument(
+        "--channels", type=int, choices=(1, 3, 4), help="grey, colours, with alpha (default: as many as they need)"
+    )
+    new.add_argument("--crop", choices=CROPS, help="of pictures of another shape (default: centre)")
+    new.add_argument("--background", metavar="COLOUR", help="what transparent pictures are put on, white say")
+    new.add_argument(
+        "--test-share", type=float, metavar="SHARE", help="of a folder's pictures, chosen by content (default: 0.1)"
+    )
+    new.add_argument(
+        "--augment",
+        metavar="LIST",
+        help="change each batch: flip,shift=2,crop=0.8 or some of them",
+    )
     new.add_argument("--levels", type=int, help="2 binarises, others cut the range evenly (default: all)")
     new.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
+    new.add_argument(
+        "--patience",
+        type=int,
+        metavar="EPOCHS",
+        help="stop after so many epochs without a new best on the validation images, and keep the weights of the best "
+        "one (default: never, and keep the last)",
+    )
+    new.add_argument(
+        "--from",
+        metavar="MODEL",
+        help="begin with the weights of this model.safetensors, and be like it (default: do not)",
+    )
     new.add_argument("--batch-size", type=int, default=64, help="default: %(default)s")
     new.add_argument("--optimizer", choices=OPTIMIZERS, default="adam", help="default: %(default)s")
     new.add_argument("--learning-rate", type=float, help="default: the optimizer's own, 0.001 for adam")
+    new.add_argument(
+        "--schedule",
+        choices=SCHEDULES,
+        default="constant",
+        help="of the learning rate over all epochs: cosine, half a wave down to 0; exponential, by the same factor "
+        "each step, down to a hundredth (default: %(default)s)",
+    )
     new.add_argument("--clip-norm", type=float, help="scale gradients down to this norm (default: never)")
     new.add_argument("--ema", type=float, metavar="DECAY", help="average the weights, 0.9995 say (default: do not)")
     new.add_argument(
@@ -108,7 +152,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     sample = commands.add_parser("sample", help="draw images from a trained model")
     sample.add_argument("file", help="a model.safetensors")
     sample.add_argument("-n", type=int, default=30, help="how many (default: %(default)s)")
-    sample.add_argument("--label", type=int, help="the class to draw, for a conditional model (default: all in turn)")
+    sample.add_argument("--label", help="the class to draw, its name or number (default: all in turn)")
     _add_drawing(sample)
     sample.add_argument("--out", default="samples.png", help="picture .png or numbers .npy (default: %(default)s)")
     sample.set_defaults(command=use.sample)
@@ -116,31 +160,40 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     complete = commands.add_parser(
         "complete",
         help="keep the upper rows of pictures, and draw the rest",
-        description="Keep the upper rows of one's own pictures, else of some test images, and draw the rest several "
-        "times. The picture has a "
-        "column for each: what was kept, the completions, the real image. Only earlier pixels, in the model's order, "
-        "steer a drawn one; a kept pixel that comes later in that order stays, but nothing is drawn to suit it.",
+        description="Keep the upper rows of one's own pictures, else of some validation images, and draw the rest "
+        "several times. The picture has a column for each: what was kept, the completions, the real image. Only "
+        "earlier pixels, in the model's order, steer a drawn one; a kept pixel that comes later in that order stays, "
+        "but nothing is drawn to suit it.",
     )
     complete.add_argument("file", help="a model.safetensors")
-    complete.add_argument("pictures", nargs="*", help="PNG files, or folders of them, of the size that the model draws")
-    complete.add_argument("--label", type=int, help="the class of one's own pictures, for a conditional model")
+    complete.add_argument("pictures", nargs="*", help="picture files, or folders of them, in place of --data")
+    complete.add_argument("--label", help="the class of these pictures, its name or number, for a conditional model")
     _add_data(complete)
-    complete.add_argument("-n", type=int, help="how many (default: 10 test images, or all the pictures)")
+    complete.add_argument("-n", type=int, help="how many (default: 10 validation images, or all the pictures)")
     complete.add_argument("--rows", type=int, help="how many rows to keep (default: half of them)")
     complete.add_argument("--times", type=int, default=4, help="completions of each image (default: %(default)s)")
     _add_drawing(complete)
     complete.add_argument("--out", default="completed.png", help="picture .png or numbers .npy (default: %(default)s)")
-    complete.set_defaults(command=use.complete, split="test")
+    complete.set_defaults(command=use.complete, split="validation")
 
-    evaluate = commands.add_parser("evaluate", help="nats an image and bits/dim of a trained model on a data set")
-    evaluate.add_argument("file", help="a model.safetensors")
-    evaluate.add_argument(
-        "--images", nargs="+", metavar="PNG", help="PNG files, or folders of them, in place of --data"
+    scored = commands.add_parser("evaluate", help="nats an image and bits/dim of a trained model on a data set")
+    scored.add_argument("file", help="a model.safetensors")
+    scored.add_argument("--images", nargs="+", metavar="FILE", help="pictures, or folders of them, in place of --data")
+    scored.add_argument("--label", help="the class of --images, its name or number, for a conditional model")
+    _add_data(scored)
+    scored.add_argument("--split", choices=SPLITS, default="test", help="default: %(default)s")
+    scored.add_argument(
+        "--csv",
+        metavar="FILE",
+        help="also write a table .csv, a line a picture, the most surprising first: file, label, nats, bits/dim, rank",
     )
-    evaluate.add_argument("--label", type=int, help="the class of --images, for a conditional model")
-    _add_data(evaluate)
-    evaluate.add_argument("--split", choices=("train", "test"), default="test", help="default: %(default)s")
-    evaluate.set_defaults(command=use.evaluate)
+    scored.add_argument(
+        "--score",
+        action="store_true",
+        help="find odd pictures, busy or blank: rank them by nats less the size that zlib compresses them to, and name "
+        "the first; --csv has that as score",
+    )
+    scored.set_defaults(command=evaluate.evaluate)
 
     causal = commands.add_parser(
         "check",
@@ -161,6 +214,16 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     causal.add_argument("--out", default="causality.png", help="picture .png (default: %(default)s)")
     architecture.add_arguments(causal)
     causal.set_defaults(command=check.check)
+
+    several = commands.add_parser(
+        "compare",
+        help="several runs side by side: a table, and one figure",
+        description="Runs of train side by side, the best on the validation images first: what differs in their "
+        "settings, and the best epoch of each; and a figure of their validation curves.",
+    )
+    several.add_argument("runs", nargs="+", metavar="RUN", help="a folder that train left")
+    several.add_argument("--out", default="compare.png", help="picture .png (default: %(default)s)")
+    several.set_defaults(command=compare.compare)
 
     info = commands.add_parser(
         "info", help="what is in a model file, in the folder of a run, or what minipixel runs on"
@@ -191,7 +254,12 @@ def _add_drawing(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", choices=DATASETS, default="digits", help="default: %(default)s")
+    parser.add_argument(
+        "--data",
+        default="digits",
+        help=f"{', '.join(DATASETS)}; or a folder of pictures, whose subfolders are classes; or images (N, H, W, C) in "
+        "a .npy or .npz file (default: %(default)s)",
+    )
     parser.add_argument("--root", help="folder with its files (default: $MINIPIXEL_DATA, then a cache)")
     parser.add_argument(
         "--binarize",

@@ -6,10 +6,12 @@ import json
 import math
 import platform
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import minipixel
 from minipixel.cli import config
@@ -116,8 +118,9 @@ class RunFolder(Callback):
 def made_with(ds: Dataset) -> dict[str, str]:
     """What the bits of a training depend on besides its settings: the data, versions, the kind of machine."""
     images = hashlib.sha256()
-    for split in (ds.train, ds.test):
-        images.update(split.images.tobytes() + split.labels.tobytes())
+    for split in (ds.train, ds.validation, ds.test):
+        for part in (split.images, split.labels):
+            images.update(np.ascontiguousarray(part).data)  # of a large folder, without reading it into memory at once
     return {
         **{"minipixel": minipixel.__version__, "python": platform.python_version()},
         **{name: installed(name) for name in ("numpy", "scipy", "numba")},
@@ -145,7 +148,7 @@ def describe(folder: Path) -> str:
     settings, versions = config.read(path)
     lines = [f"run       {folder}", f"repeat    {repeat_command(path)}"]
     lines += [*_table("settings", settings), *_table("made with", versions)]
-    lines += [*_table("figures", _figures(folder / "figures.json")), *_log(folder / "log.csv")]
+    lines += [*_table("figures", read_figures(folder / "figures.json")), *_log(folder / "log.csv")]
     lines += ["files     " + ", ".join(files(folder))]
     if (folder / "model.safetensors").is_file():
         lines.append(load(folder / "model.safetensors").summary())
@@ -169,7 +172,13 @@ def _table(title: str, values: Mapping[str, Any]) -> list[str]:
     return [title] * bool(values) + [f"  {visible(name):25} {visible(value)}" for name, value in values.items()]
 
 
-def _figures(path: Path) -> dict[str, Any]:
+def log_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a run's log, one by one; none if there is no such file yet."""
+    if path.exists():
+        yield from csv_logger.read_table(read_regular(path, csv_logger.MAX_BYTES), path)
+
+
+def read_figures(path: Path) -> dict[str, Any]:
     """The figures of a run: names, and numbers or words; none if there is no such file yet."""
     if not path.exists():
         return {}
@@ -190,12 +199,11 @@ def decode_figures(path: str, content: bytes) -> dict[str, Any]:
 def _log(path: Path) -> list[str]:
     """How many epochs there were, and which was the best in validation; of a long log a row at a time is in memory."""
     epochs, best, bits = 0, "", math.inf
-    rows = csv_logger.read_table(read_regular(path, csv_logger.MAX_BYTES), path) if path.exists() else ()
-    for row in rows:
+    for row in log_rows(path):
         epochs += 1
         reached = float(row.get("val_bits_per_dim") or math.inf)
         if reached < bits:
             best, bits = row["epoch"], reached
     if bits == math.inf:
         return [f"log       {epochs} epochs"] * bool(epochs)
-    return [f"log       {epochs} epochs; on the test images the best is {visible(best)}, {bits:.4f} bits/dim"]
+    return [f"log       {epochs} epochs; on the validation images the best is {visible(best)}, {bits:.4f} bits/dim"]

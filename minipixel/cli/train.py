@@ -10,19 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from minipixel import datasets, plots
+from minipixel import plots
 from minipixel.cli import architecture, config
+from minipixel.cli.beginning import Beginning
 from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
 from minipixel.cli.notes import note, say
+from minipixel.cli.pictures import OF_A_FOLDER, is_named, load_data, remembered, short_name
+from minipixel.cli.rates import base_rate, optimizer_of
 from minipixel.cli.run_folder import RunFolder, files, made_with, repeat_command
+from minipixel.cli.start_from import digest, take_weights
+from minipixel.datasets.augment import Transform, augmentation, in_turn
 from minipixel.errors import NonFiniteError
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
-from minipixel.optim import OPTIMIZERS, Optimizer
 from minipixel.training import (
     EMA,
     Callback,
     CSVLogger,
+    EarlyStopping,
     History,
     Interrupted,
     ModelCheckpoint,
@@ -30,6 +35,7 @@ from minipixel.training import (
     TensorBoard,
     fit,
 )
+from minipixel.training.checkpoints import in_folder
 
 DEMO_EPOCHS = 20
 SAMPLES = 30
@@ -37,18 +43,23 @@ MODEL = "model.safetensors"
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    """Train a PixelCNN on the bundled digits, all 17 levels, for about a minute on two cores."""
+    """Train a PixelCNN on the bundled digits, all 17 levels, for about a minute on two cores; then look at the test."""
     settings: dict[str, Any] = {
         **{"model": "pixelcnn", "data": "digits", "root": None, "levels": None, "binarize": "static", "head": None},
         **{"mixtures": 5, "inputs": "scaled", "embedding_width": 16},
         **{"hidden": 32, "blocks": 5, "conditional": False, "batch_size": 64},
         **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "ema": None},
+        **dict.fromkeys((*OF_A_FOLDER, "augment")),
         **{
             "resume": None,
+            "from": None,
+            "patience": None,
+            "schedule": "constant",
             "save_freq": None,
             "sample_every": None,
             "tensorboard": False,
             "made_with": {},
+            "test": True,
             "default_out": "minipixel-demo",
         },
     }
@@ -62,21 +73,28 @@ def settings_file(arguments: argparse.Namespace) -> Path | None:
     if getattr(arguments, "resume", None) is not None:
         if arguments.out is not None:
             raise ValueError("--out: got a folder with --resume, wanted none; a run goes on in its own")
+        if getattr(arguments, "from") is not None:
+            raise ValueError("--from: got a model with --resume, wanted none; a run goes on with its own weights")
         return Path(arguments.resume) / "config.toml"
     return None
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train any model on any data set."""
-    return _run(argparse.Namespace(**vars(arguments), default_out=f"runs/{arguments.data}-{arguments.model}"))
+    """Train any model on any data set, and say what the validation images think of it; the test ones stay unseen."""
+    return _run(
+        argparse.Namespace(
+            **vars(arguments), test=False, default_out=f"runs/{short_name(arguments.data)}-{arguments.model}"
+        )
+    )
 
 
 def _run(settings: argparse.Namespace) -> int:
-    ds = datasets.load(settings.data, settings.root)
+    ds = load_data(settings)
     levels = ds.levels if settings.levels is None else settings.levels
     train_images = prepare(ds.train.images, ds.levels, levels, settings.binarize)
-    test_images = prepare(ds.test.images, ds.levels, levels, settings.binarize)
-    transform = batch_transform(ds.levels, levels, settings.binarize)
+    held_out = prepare(ds.validation.images, ds.levels, levels, settings.binarize)
+    drawn = batch_transform(ds.levels, levels, settings.binarize)
+    transform = _in_turn(None if settings.augment is None else augmentation(settings.augment), drawn)
     options = architecture.chosen(settings) | {
         "head": settings.head,
         "mixtures": settings.mixtures,
@@ -84,28 +102,42 @@ def _run(settings: argparse.Namespace) -> int:
         "embedding_width": settings.embedding_width,
         "rng": settings.seed,
     }
-    labels, test_labels = (ds.train.labels, ds.test.labels) if settings.conditional else (None, None)
+    labels, of_held_out = (ds.train.labels, ds.validation.labels) if settings.conditional else (None, None)
     model = MODELS[settings.model](
         ds.image_shape, levels, num_classes=len(ds.classes) if settings.conditional else None, **options
     )
-    optimizer = _optimizer(settings)
+    model.pictures = remembered(ds, model, settings.binarize)
+    optimizer = optimizer_of(settings, len(train_images))
+    source, resumed = getattr(settings, "from"), settings.resume is not None
+    if source is not None and not (resumed and any(in_folder(Path(settings.resume) / "checkpoints"))):
+        take_weights(model, source)
     with RunFolder(settings.out, settings.default_out, settings.resume) as folder:
         now = made_with(ds)
-        folder.explain(_in_full(settings, model, optimizer), now)
+        if source is not None and not resumed:
+            now["from_sha256"] = digest(source)
+        elif "from_sha256" in settings.made_with:  # the file may be another one by now; it is no longer needed
+            now["from_sha256"] = settings.made_with["from_sha256"]
+        folder.explain(_in_full(settings, model), now)
         watchers = _watchers(settings, folder)
+        if source is None and not resumed:
+            watchers.append(Beginning(train_images, labels))
+        stopping = None
+        if settings.patience is not None:
+            stopping = EarlyStopping(patience=settings.patience, restore_best_weights=True)
+            watchers.append(stopping)
         print(f"data    {describe(ds, levels)}")
         print(f"model   {type(model).__name__}, {model.num_parameters:,} weights, {model.head.name} head", flush=True)
         for name, then in settings.made_with.items():
-            if then != now[name]:
-                note(f"{name}: was {then} then, is {now[name]} now; the bits may differ")
+            if then != now.get(name):
+                note(f"{name}: was {then} then, is {now.get(name)} now; the bits may differ")
 
         start, stop = time.perf_counter(), None
         try:
             history = fit(
                 model,
-                ds.train.images if transform else train_images,
+                ds.train.images if drawn else train_images,
                 labels,
-                validation=(test_images, test_labels),
+                validation=(held_out, of_held_out),
                 epochs=settings.epochs,
                 batch_size=settings.batch_size,
                 optimizer=optimizer,
@@ -126,24 +158,39 @@ def _run(settings: argparse.Namespace) -> int:
             **{"model": model.name, "data": ds.name, "levels": levels, "parameters": model.num_parameters},
             **{"epochs": history.epochs, "seconds": round(time.perf_counter() - start, 1)},
             **{"interrupted": isinstance(stop, Interrupted), "diverged": isinstance(stop, NonFiniteError)},
-            "histogram_bits_per_dim": histogram_bits_per_dim(train_images, test_images, levels),
-            **_last(history),
+            "histogram_bits_per_dim": histogram_bits_per_dim(train_images, held_out, levels),
+            **_figures(history, None if stopping is None else stopping.best_epoch),
         }
         path = folder.path
         _save(model, path / MODEL)  # first, so that nothing that follows can lose it
+        if settings.test and stop is None:
+            images = prepare(ds.test.images, ds.levels, levels, settings.binarize)
+            nats = float(-model.log_prob(images, ds.test.labels if settings.conditional else None).mean())
+            figures |= {"test_bits_per_dim": model.bits(nats), "test_nats_per_image": nats}
         write_atomically(path / "figures.json", json.dumps(figures, indent=2) + "\n")
         if history.epochs:
             write_atomically(path / "loss.png", plots.png(history.plot()))
         if stop is not None:
             return _stopped(stop, path)
         print(
-            f"test    {figures['test_bits_per_dim']:.3f} bits/dim, {figures['test_nats_per_image']:.2f} nats an image "
-            f"(a histogram of the levels: {figures['histogram_bits_per_dim']:.3f}) after {figures['seconds']:.0f} s"
+            f"validation {figures['validation_bits_per_dim']:.3f} bits/dim, {figures['validation_nats_per_image']:.2f} "
+            f"nats an image (a histogram of the levels: {figures['histogram_bits_per_dim']:.3f}) after "
+            f"{figures['seconds']:.0f} s"
         )
-        _draw(model, test_images, path / "samples.png", settings.seed)
+        if stopping is not None:
+            print(f"best    epoch {figures['best_epoch']} of {figures['epochs']}, whose weights are kept")
+        if settings.test:
+            print(f"test       {model.bits(nats):.3f} bits/dim, {nats:.2f} nats an image")
+        _draw(model, held_out, path / "samples.png", settings.seed)
         print(f"folder  {path}: {', '.join(files(path))}")
         print(f"repeat  {repeat_command(path / 'config.toml')}")
     return 0
+
+
+def _in_turn(*transforms: Transform | None) -> Transform | None:
+    """Those that there are, one after the other."""
+    given = [transform for transform in transforms if transform is not None]
+    return in_turn(*given) if given else None
 
 
 def _stopped(stop: Interrupted | NonFiniteError, path: Path) -> int:
@@ -159,10 +206,13 @@ def _stopped(stop: Interrupted | NonFiniteError, path: Path) -> int:
     return 130
 
 
-def _in_full(settings: argparse.Namespace, model: Model, optimizer: Optimizer) -> dict[str, Any]:
+def _in_full(settings: argparse.Namespace, model: Model) -> dict[str, Any]:
     """All settings by their names, those that were left out as what they came to: what config.toml holds."""
-    root = None if settings.root is None else str(Path(settings.root).resolve())  # holds wherever it is read
-    found = {"root": root, "levels": model.levels, "head": model.head.name, "learning_rate": optimizer.learning_rate}
+    paths = {name: getattr(settings, name) for name in ("root", "from")}  # made such as hold wherever they are read
+    found: dict[str, Any] = {name: None if path is None else str(Path(path).resolve()) for name, path in paths.items()}
+    if not is_named(settings.data):
+        found["data"] = str(Path(settings.data).resolve())
+    found |= {"levels": model.levels, "head": model.head.name, "learning_rate": base_rate(settings)}
     layers = {key: model.config[key] for key in architecture.parameters(model.name)}
     return {**{name: getattr(settings, name) for name in config.OPTIONS}, **found, **layers}
 
@@ -193,18 +243,15 @@ def _save(model: Model, path: Path) -> None:
         raise OSError(error.errno, said, str(path)) from error
 
 
-def _optimizer(settings: argparse.Namespace) -> Optimizer:
-    options = {} if settings.learning_rate is None else {"learning_rate": settings.learning_rate}
-    return OPTIMIZERS[settings.optimizer](**options, clip_norm=settings.clip_norm)
-
-
-def _last(history: History) -> dict[str, Any]:
-    """The figures of the last epoch, by names that say what they are; the test set's only if it was reached."""
+def _figures(history: History, best: int | None) -> dict[str, Any]:
+    """The figures of the last epoch, or of the best one, by names that say what they are; of validation if reached."""
     names = {
         **{"bits_per_dim": "train_bits_per_dim", "loss": "train_nats_per_image"},
-        **{"val_bits_per_dim": "test_bits_per_dim", "val_loss": "test_nats_per_image"},
+        **{"val_bits_per_dim": "validation_bits_per_dim", "val_loss": "validation_nats_per_image"},
     }
-    return {name: history.history[key][-1] for key, name in names.items() if key in history.history}
+    epoch = {} if best is None else {"best_epoch": best + 1}
+    at = -1 if best is None else best
+    return epoch | {name: history.history[key][at] for key, name in names.items() if key in history.history}
 
 
 def _draw(model: Model, real: np.ndarray, path: Path, seed: int) -> None:

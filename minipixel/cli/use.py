@@ -1,4 +1,4 @@
-"""`minipixel sample`, `complete`, `evaluate` and `info`: what can be done with a trained model."""
+"""`minipixel sample`, `complete` and `info`, and what others need that use a trained model."""
 
 import argparse
 import errno
@@ -7,40 +7,52 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import minipixel
 from minipixel import datasets, plots
-from minipixel.cli.data import describe, prepare, read_pictures
+from minipixel.cli.data import describe, prepare
+from minipixel.cli.notes import say
+from minipixel.cli.pictures import label_of, picture_files, read_pictures, same_again
 from minipixel.cli.run_folder import describe as describe_run
 from minipixel.cli.run_folder import installed
+from minipixel.errors import InterruptedDrawing
 from minipixel.files import write_atomically
 from minipixel.kernels import numba_enabled
 from minipixel.models import Model, load
 from minipixel.models.checks import check_count
 from minipixel.shards import Workers
 
+KINDS = {".png": "a picture", ".npy": "the numbers", ".csv": "a table"}
+
 
 def sample(arguments: argparse.Namespace) -> int:
-    """Draw images and write them as a picture or as an array."""
+    """Draw images and write them as a picture or as an array; after Ctrl-C the first ones, as far as they are drawn."""
     out, model = output_file(arguments.out), read_model(arguments.file)
-    condition = (
-        model.conditions.in_turn(arguments.n) if arguments.label is None else np.full(arguments.n, arguments.label)
-    )
-    images = model.sample(arguments.n, condition, **_drawing(arguments))
-    _write(out, images, lambda: plots.image_grid(images, model.levels, columns=min(10, arguments.n)))
-    print(f"{arguments.n} images in {out}")
-    return 0
+    label = label_of(model, arguments.label)
+    condition = model.conditions.in_turn(arguments.n) if label is None else np.full(arguments.n, label)
+    status = 0
+    try:
+        images = model.sample(arguments.n, condition, **_drawing(arguments))
+    except InterruptedDrawing as stop:
+        if stop.images is None:
+            raise
+        images, status = stop.images, 130
+    _write(out, images, lambda: plots.image_grid(images, model.levels, columns=min(10, len(images))))
+    if status:
+        say("", f"interrupted: the first {len(images)} of {arguments.n} images are in {out}")
+    else:
+        print(f"{arguments.n} images in {out}")
+    return status
 
 
 def complete(arguments: argparse.Namespace) -> int:
     """Keep the upper rows of pictures, draw the rest several times, and write that as a picture or an array."""
     out, model = output_file(arguments.out), read_model(arguments.file)
-    own = arguments.pictures
-    images, labels, _ = _pictures(arguments, model, own) if own else _split(arguments, model)
-    n = (len(images) if own else min(10, len(images))) if arguments.n is None else arguments.n
+    images, labels, *_ = pictures_for(arguments, model, arguments.pictures)
+    n = (len(images) if arguments.pictures else min(10, len(images))) if arguments.n is None else arguments.n
     n, times = check_count("-n", n, 1, len(images)), check_count("--times", arguments.times, 1)
     (H, W, C), rows = model.image_shape, arguments.rows
     rows = H // 2 if rows is None else check_count("--rows", rows, 0, H)
@@ -56,20 +68,6 @@ def complete(arguments: argparse.Namespace) -> int:
 def _drawing(arguments: argparse.Namespace) -> dict[str, Any]:
     """How to draw, as `sample` and `complete` are told it."""
     return {"rng": arguments.seed, "temperature": arguments.temperature, "method": arguments.method}
-
-
-def evaluate(arguments: argparse.Namespace) -> int:
-    """Print the mean negative log-likelihood of a split, or of pictures of one's own."""
-    model = read_model(arguments.file)
-    own = bool(arguments.images)
-    images, labels, data = _pictures(arguments, model, arguments.images) if own else _split(arguments, model)
-    nats = -model.log_prob(images, labels)
-    bits = model.bits(nats.mean())
-    spread = f" (standard error {nats.std() / np.sqrt(len(nats)):.2f})" if len(nats) > 1 else ""
-    print(f"data    {data}")
-    what = "images" if own else arguments.split
-    print(f"{what:7} {nats.mean():.2f} nats an image{spread}, {bits:.4f} bits/dim")
-    return 0
 
 
 def info(arguments: argparse.Namespace) -> int:
@@ -90,12 +88,12 @@ def info(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy")) -> Path:
-    """Where a picture or an array will go, checked before anything is drawn. Raises ValueError, OSError."""
+def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy"), option: str = "--out") -> Path:
+    """Where a picture, an array or a table will go, checked before anything is drawn. Raises ValueError, OSError."""
     out = Path(name)
     if out.suffix not in kinds:
-        wanted = " or ".join({".png": ".png (a picture)", ".npy": ".npy (the numbers)"}[kind] for kind in kinds)
-        raise ValueError(f"--out: got {name}, wanted a name ending in {wanted}")
+        wanted = " or ".join(f"{kind} ({KINDS[kind]})" for kind in kinds)
+        raise ValueError(f"{option}: got {name}, wanted a name ending in {wanted}")
     problem = None
     if not out.parent.is_dir():
         problem = errno.ENOENT
@@ -131,32 +129,55 @@ def read_model(path: str) -> Model:
     return model
 
 
-def _split(arguments: argparse.Namespace, model: Model) -> tuple[np.ndarray, np.ndarray | None, str]:
-    """A split of the data set asked for, as the model is told it: images, labels or None, a line that describes it.
+class Pictures(NamedTuple):
+    """What a model is to score or to complete: images (N, H, W, C) of its levels, and of each what is known.
 
-    Raises ValueError if its images are not of the model's size.
+    `labels` (N,) are those that the model is told, None if it is told none; `classes` are those of the pictures.
     """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    classes: np.ndarray | None
+    names: list[str]
+    described: str
+
+
+def pictures_for(arguments: argparse.Namespace, model: Model, paths: Sequence[str] | None) -> Pictures:
+    """Pictures of one's own, if paths are given, else a split of the data set that was asked for."""
+    return _own(arguments, model, paths) if paths else _split(arguments, model)
+
+
+def _split(arguments: argparse.Namespace, model: Model) -> Pictures:
+    """A split of the data set asked for. Raises ValueError if its images are not of the model's size."""
     if arguments.label is not None:
         raise ValueError("--label: got one for a data set, which has labels, wanted none, or pictures of one's own")
-    ds = datasets.load(arguments.data, arguments.root)
+    ds = same_again(arguments, model)
     if ds.image_shape != model.image_shape:
         got, wanted = ("x".join(map(str, shape)) for shape in (ds.image_shape, model.image_shape))
         raise ValueError(
             f"--data: got {arguments.data}, whose images are {got}, wanted images of {wanted}, as {arguments.file} was "
             "trained on"
         )
-    split = ds.train if arguments.split == "train" else ds.test
-    images = prepare(split.images, ds.levels, model.levels, arguments.binarize)
-    return images, split.labels if model.conditions.num_classes else None, describe(ds, model.levels)
+    split = ds.everything() if arguments.split == "all" else getattr(ds, arguments.split)
+    if not len(split.images):
+        raise ValueError(
+            f"--data: got {arguments.data}, without {arguments.split} pictures, wanted one; say --split all"
+        )
+    binarize = (model.pictures or {}).get("binarize", arguments.binarize)
+    images = prepare(split.images, ds.levels, model.levels, binarize)
+    names = list(split.files) or [f"{ds.name}/{arguments.split}/{n}" for n in range(len(images))]
+    labels = split.labels if model.conditions.num_classes else None
+    return Pictures(images, labels, split.labels, names, describe(ds, model.levels))
 
 
-def _pictures(
-    arguments: argparse.Namespace, model: Model, paths: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray | None, str]:
-    """The same of pictures of one's own; of what class they are has to be said, if the model is told one."""
-    images = prepare(read_pictures(paths, model.image_shape), 256, model.levels, arguments.binarize)
-    if model.conditions.num_classes and arguments.label is None:
+def _own(arguments: argparse.Namespace, model: Model, paths: Sequence[str]) -> Pictures:
+    """Pictures of one's own; of what class they are has to be said, if the model is told one."""
+    files = [file for path in paths for file in picture_files(Path(path))]
+    images = read_pictures(files, model, arguments.file, arguments.binarize)
+    label = label_of(model, arguments.label)
+    if model.conditions.num_classes and label is None:
         raise ValueError("--label: got none, wanted the class of the pictures, which this model is told")
-    labels = None if arguments.label is None else np.full(len(images), arguments.label)
+    labels = None if label is None else np.full(len(images), label)
     size = "x".join(map(str, model.image_shape))
-    return images, labels, f"{len(images)} picture{'s' * (len(images) != 1)} of {size}, {model.levels} levels"
+    described = f"{len(images)} picture{'s' * (len(images) != 1)} of {size}, {model.levels} levels"
+    return Pictures(images, labels, labels, [str(file) for file in files], described)

@@ -3,13 +3,34 @@
 from collections.abc import Callable, Sequence
 
 from minipixel.datasets import bundled, cifar10, fashion_mnist, mnist, quickdraw
+from minipixel.datasets.arrays import from_arrays
+from minipixel.datasets.augment import crop, flip, in_turn, shift
 from minipixel.datasets.dataset import Dataset, Folder, Split
+from minipixel.datasets.folder import from_folder
+from minipixel.datasets.pictures import read_picture
 from minipixel.datasets.png import read_png
 from minipixel.datasets.quickdraw import PER_CLASS
+from minipixel.datasets.saving import save_pictures
 from minipixel.datasets.transforms import binarize, quantize
 from minipixel.spelling import did_you_mean, spelled
 
-__all__ = ["DATASETS", "Dataset", "Split", "binarize", "load", "quantize", "read_png"]
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "Split",
+    "binarize",
+    "crop",
+    "flip",
+    "from_arrays",
+    "from_folder",
+    "in_turn",
+    "load",
+    "quantize",
+    "read_picture",
+    "read_png",
+    "save_pictures",
+    "shift",
+]
 
 DATASETS: dict[str, Callable[..., Dataset]] = {
     "digits": bundled.load_digits,
@@ -40,7 +61,9 @@ def load(
     """
     if not isinstance(name, str) or name not in DATASETS:
         wanted = f"{', '.join(map(repr, DATASETS))}{did_you_mean(name, DATASETS)}"
-        raise ValueError(f"load: unknown data set {name!r:.100}, wanted one of {wanted}")
+        raise ValueError(
+            f"load: unknown data set {name!r:.100}, wanted one of {wanted}; from_folder(path) reads one's own pictures"
+        )
     if name == "quickdraw":
         return quickdraw.load(root, classes=quickdraw.DEFAULT if classes is None else classes, per_class=per_class)
     for option, other in (("classes", classes is not None), ("per_class", per_class != PER_CLASS)):

@@ -42,7 +42,9 @@ MAX_ARCHIVE = 1 << 28  # the original has 170 MB
 
 
 def load(root: Folder | None = None) -> Dataset:
-    """Load CIFAR-10: 50,000 pictures of ten kinds of things to train on and 10,000 to test, (32, 32, 3), 256 levels.
+    """Load CIFAR-10: ten kinds of things, 45,000 to train on, 5,000 to validate, 10,000 to test, (32, 32, 3).
+
+    There are 256 levels. Every tenth of the original's 50,000 training images (index % 10 == 9) is one to validate on.
 
     Either the archive, cifar-10-binary.tar.gz, or the six files that are in it, data_batch_1.bin and so on, as they are
     or in their folder cifar-10-batches-bin. They are looked for in `root`/cifar10 and `root`; if no `root` is given, in
@@ -67,7 +69,7 @@ def load_from(root: Folder | None, digests: Mapping[str, str], urls: Sequence[st
         parts = {batch: read_cifar10(place / batch, sha256=digests[batch]) for batch in BATCHES}
     *train, test = (Split(images, labels) for images, labels in parts.values())
     joined = Split(np.concatenate([part.images for part in train]), np.concatenate([part.labels for part in train]))
-    return Dataset("cifar10", joined, test, levels=256, classes=CLASSES)
+    return Dataset.from_train_and_test("cifar10", joined, test, levels=256, classes=CLASSES)
 
 
 def read_cifar10(

@@ -1,12 +1,19 @@
-"""What a loader gives back: two splits of labelled pictures and what their numbers mean."""
+"""What a loader gives back: three splits of labelled pictures and what their numbers mean.
+
+Each split has one use: `train` is learnt from, `validation` says when to stop and which of several models is best, and
+`test` is looked at once, when all of that is settled. A loader takes the validation images from those that its set
+calls training images: **every tenth of them** (index % 10 == 9). It needs no seed, so these are the same images on
+every machine and for ever, and every class has its share of them.
+"""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minipixel.errors import visible
 from minipixel.spelling import did_you_mean
 
 Folder = str | os.PathLike[str]
@@ -15,10 +22,13 @@ Folder = str | os.PathLike[str]
 INSTEAD = {
     **dict.fromkeys(("images", "data", "x"), "ds.train.images and ds.test.images are its images"),
     **dict.fromkeys(("labels", "targets", "target", "y"), "ds.train.labels and ds.test.labels are its labels"),
-    **dict.fromkeys(("validation", "val"), "fit(..., validation=0.1) holds out a share of the training images"),
+    **dict.fromkeys(("val", "valid", "dev"), "ds.validation.images are those to validate on"),
     "shape": "ds.image_shape is that of one image",
     "num_classes": "len(ds.classes) is how many there are",
 }
+
+TEST, VALIDATION = 5, 10
+"""Of a set that comes without a split, one image in so many is for the test; of all others, one to validate on."""
 
 SHOWN = 40
 """How many pictures of a data set a notebook shows."""
@@ -27,10 +37,14 @@ SHOWN = 40
 # Without eq=False, == would compare arrays, which has no single answer.
 @dataclass(frozen=True, eq=False, repr=False)
 class Split:
-    """Labelled pictures: `images`, uint8 (N, H, W, C), and `labels`, int64 (N,)."""
+    """Labelled pictures: `images` (N, H, W, C), uint8, or uint16 for more than 256 levels, and `labels`, int64 (N,).
 
-    images: NDArray[np.uint8]
+    `files` are the paths that they come from, if each has one.
+    """
+
+    images: NDArray[Any]
     labels: NDArray[np.int64]
+    files: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Split({self})"
@@ -39,19 +53,44 @@ class Split:
         N, H, W, C = self.images.shape
         return f"{N} images, {H}x{W}x{C}"
 
+    def without_every(self, n: int) -> "tuple[Split, Split]":
+        """All others, and every n-th: those at indices n-1, 2n-1, ..."""
+        nth = np.arange(len(self.images)) % n == n - 1
+        return Split(self.images[~nth], self.labels[~nth]), Split(self.images[nth], self.labels[nth])
+
+    def __add__(self, other: "Split") -> "Split":
+        """The pictures of both, copied."""
+        images, labels = (np.concatenate([getattr(s, name) for s in (self, other)]) for name in ("images", "labels"))
+        return Split(images, labels, self.files + other.files)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """A training and a test split of pictures (H, W, C) whose sub-pixels take `levels` values, 0..Q-1.
+    """Training, validation and test pictures (H, W, C) whose sub-pixels take `levels` values, 0..Q-1.
 
     `classes` names the labels: an image with label 3 is a `classes[3]`, and `len(classes)` is how many there are.
+    `pictures` says how they were prepared, for a model file: `model.pictures = ds.pictures`.
     """
 
     name: str
     train: Split
+    validation: Split
     test: Split
     levels: int
     classes: tuple[str, ...]
+    pictures: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.pictures:
+            object.__setattr__(self, "pictures", {"levels": self.levels, "classes": list(self.classes)})
+
+    @classmethod
+    def from_train_and_test(
+        cls, name: str, train: Split, test: Split, *, levels: int, classes: tuple[str, ...]
+    ) -> "Dataset":
+        """The set made of two splits: every tenth of the training images becomes one to validate on."""
+        train, validation = train.without_every(VALIDATION)
+        return cls(name, train, validation, test, levels, classes)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -68,18 +107,25 @@ class Dataset:
 
         def __iter__(self) -> NoReturn:
             """A set is not unpacked: TypeError."""
-            raise TypeError("Dataset is not unpacked; ds.train and ds.test have .images and .labels each")
+            raise TypeError(
+                "Dataset is not unpacked; ds.train, ds.validation and ds.test have .images and .labels each"
+            )
 
     def __repr__(self) -> str:
         return f"Dataset({self})"
 
     def __str__(self) -> str:
-        N, N_test = len(self.train.images), len(self.test.images)
         H, W, C = self.image_shape
-        return (
-            f"{self.name}: {N} train + {N_test} test images, {H}x{W}x{C}, "
-            f"{self.levels} levels, {len(self.classes)} classes"
-        )
+        return f"{visible(self.name)}: {self.counts()}, {H}x{W}x{C}, {self.levels} levels, {len(self.classes)} classes"
+
+    def everything(self) -> Split:
+        """All pictures of the three splits, copied."""
+        return self.train + self.validation + self.test
+
+    def counts(self) -> str:
+        """How many images there are: "1295 train + 143 validation + 359 test images"."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        return " + ".join(f"{len(split.images)} {name}" for name, split in splits.items()) + " images"
 
     def _repr_png_(self) -> bytes | None:
         """What a notebook shows: some of the training images, spread over all of them."""

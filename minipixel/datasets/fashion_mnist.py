@@ -32,7 +32,9 @@ MAX_BYTES = 1 << 25  # of a packed file; the largest has 26 MB
 
 
 def load(root: Folder | None = None) -> Dataset:
-    """Load Fashion-MNIST: 60,000 pictures of clothes to train on and 10,000 to test, (28, 28, 1) with 256 levels.
+    """Load Fashion-MNIST: clothes, 54,000 to train on, 6,000 to validate, 10,000 to test, (28, 28, 1), 256 levels.
+
+    Every tenth of the original's 60,000 training images (index % 10 == 9) is one to validate on.
 
     The four files are those of MNIST by name, always with `.gz`, because the published digests are of the packed files.
     They are looked for in `root`/fashion_mnist, `root`/FashionMNIST/raw (torchvision's) and `root`; if no `root` is
@@ -58,4 +60,4 @@ def load_from(root: Folder | None, digests: Mapping[str, str], mirrors: Sequence
             lambda path: decode_idx(str(path), read_content(path, MAX_BYTES, digests[file]), dims),
         )
 
-    return Dataset("fashion_mnist", *splits(array), levels=256, classes=CLASSES)
+    return Dataset.from_train_and_test("fashion_mnist", *splits(array), levels=256, classes=CLASSES)

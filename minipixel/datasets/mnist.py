@@ -27,7 +27,9 @@ MIRRORS = (
 
 
 def load(root: Folder | None = None) -> Dataset:
-    """Load MNIST: 60,000 handwritten digits to train on and 10,000 to test, (28, 28, 1) with 256 levels.
+    """Load MNIST: handwritten digits, 54,000 to train on, 6,000 to validate, 10,000 to test, (28, 28, 1), 256 levels.
+
+    Every tenth of the original's 60,000 training images (index % 10 == 9) is one to validate on.
 
     The files, `train-images-idx3-ubyte` and so on, or `train-images.idx3-ubyte`, plain or with `.gz`, are looked for in
     `root`/mnist, `root`/MNIST/raw (torchvision's) and `root`; if no `root` is given, in `$MINIPIXEL_DATA`, its mnist/
@@ -47,7 +49,7 @@ def load_from(root: Folder | None, digests: Mapping[str, str], mirrors: Sequence
         names = [f"{spelt}{end}" for spelt in spellings(name) for end in ("", ".gz")]
         return fetch(names, "mnist", root, urls, lambda path: read_idx(path, dims, sha256=digests[name]))
 
-    return Dataset("mnist", *splits(array), levels=256, classes=tuple("0123456789"))
+    return Dataset.from_train_and_test("mnist", *splits(array), levels=256, classes=tuple("0123456789"))
 
 
 def spellings(name: str) -> tuple[str, str]:
@@ -56,7 +58,7 @@ def spellings(name: str) -> tuple[str, str]:
 
 
 def splits(array: Callable[[str, int], NDArray[np.uint8]]) -> tuple[Split, Split]:
-    """Put together the training and the test split of a set that has MNIST's four files: `array` of (name, dims)."""
+    """Put together all training and all test images of a set that has MNIST's four files: `array` of (name, dims)."""
     train, test = (
         Split(array(f"{part}-images-idx3-ubyte", 3)[..., None], array(f"{part}-labels-idx1-ubyte", 1).astype(np.int64))
         for part in ("train", "t10k")

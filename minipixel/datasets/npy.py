@@ -8,6 +8,7 @@ Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 import ast
 import io
 import math
+import mmap
 import os
 import re
 import struct
@@ -20,8 +21,10 @@ from numpy.typing import NDArray
 
 from minipixel.datasets.content import read_content
 from minipixel.errors import FormatError
+from minipixel.files import open_regular
 
 MAX_BYTES = 1 << 28  # of a file; the largest of Quick, Draw! has 267 MB
+MAX_MAPPED = 1 << 46  # of a file that is mapped: 64 TB
 MAX_HEADER = 1024  # NumPy writes 118 bytes for a plain array
 
 _NUMBERS_OR_TEXT = re.compile(r"[<>|][iufU][1-9][0-9]{0,3}")  # '|u1', '<f8', '<U17'; no objects, no records
@@ -34,6 +37,20 @@ def read_npy(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> NDA
     than `max_bytes`; FileNotFoundError if there is no such file.
     """
     return decode_npy(str(path), read_content(path, max_bytes))
+
+
+def map_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """The array of an npy file of any size, left on the disk and read from it where it is used: read-only.
+
+    It has to be in C order, of numbers in the machine's byte order; errors are those of `read_npy`.
+    """
+    file, length = open_regular(path, MAX_MAPPED)
+    with file:
+        dtype, fortran_order, shape, start = _read_header(f"{path}: the file", file)
+        if start + math.prod(shape) * dtype.itemsize != length or fortran_order or not dtype.isnative:
+            raise FormatError(f"{path}: the file is of {length} bytes, expected those of {dtype} of shape {shape}")
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return np.frombuffer(mapped, dtype, offset=start).reshape(shape)
 
 
 def decode_npy(name: str, content: bytes) -> NDArray[Any]:

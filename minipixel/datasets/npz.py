@@ -8,6 +8,7 @@ import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -26,20 +27,26 @@ _END = struct.Struct("<4s4H2LH")  # the record at the end: magic, disks, entries
 _NONSENSE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError)
 
 
-def read_npz(path: str | os.PathLike[str], *names: str, max_bytes: int = MAX_BYTES) -> dict[str, NDArray[Any]]:
+def read_npz(
+    path: str | os.PathLike[str], *names: str, optional: Sequence[str] = (), max_bytes: int = MAX_BYTES
+) -> dict[str, NDArray[Any]]:
     """Read the named arrays of an npz file into memory: writable, in C order, in the machine's byte order.
 
-    Raises FormatError if the file is damaged, lacks a name, or holds more than `max_bytes`; FileNotFoundError if there
-    is no such file.
+    Those that are `optional` are left out where there are none. Raises FormatError if the file is damaged, lacks a
+    name, or holds more than `max_bytes`; FileNotFoundError if there is no such file.
     """
-    return decode_npz(str(path), read_content(path, max_bytes), *names, max_bytes=max_bytes)
+    return decode_npz(str(path), read_content(path, max_bytes), *names, optional=optional, max_bytes=max_bytes)
 
 
-def decode_npz(path: str, content: bytes, *names: str, max_bytes: int = MAX_BYTES) -> dict[str, NDArray[Any]]:
+def decode_npz(
+    path: str, content: bytes, *names: str, optional: Sequence[str] = (), max_bytes: int = MAX_BYTES
+) -> dict[str, NDArray[Any]]:
     """Read an npz file that is in memory already; `path` is what to call it in an error. See `read_npz`."""
     _check_end(path, content)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            inside = {entry.filename for entry in archive.infolist()}
+            names += tuple(name for name in optional if f"{name}.npy" in inside)
             members = [_find(archive, name) for name in names]
             total = sum(member.file_size for member in members)
             if total > max_bytes:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minipixel.datasets.content import read_content
-from minipixel.datasets.dataset import Dataset, Folder, Split
+from minipixel.datasets.dataset import TEST, VALIDATION, Dataset, Folder, Split
 from minipixel.datasets.fetch import fetch
 from minipixel.datasets.npy import MAX_BYTES, decode_npy
 from minipixel.errors import FormatError
@@ -18,6 +18,7 @@ from minipixel.errors import FormatError
 URL = "https://storage.googleapis.com/quickdraw_dataset/full/numpy_bitmap/"
 DEFAULT = ("apple", "cat", "fish")  # 315 MB to download
 PER_CLASS = 10_000
+FEWEST = 12  # of which at least one is to validate on
 H, W = 28, 28
 
 _TABLE = Path(__file__).parent / "data" / "quickdraw.txt"
@@ -35,7 +36,8 @@ def load(root: Folder | None = None, *, classes: Sequence[str] = DEFAULT, per_cl
 
     `classes` names any of the 345, "cat" or "The Eiffel Tower", which become labels 0, 1, ... in that order. The first
     `per_class` drawings of each file are taken, all of them (113,613 to 340,029) for None. The set comes without a
-    split: every fifth drawing of a class (index % 5 == 4) is a test image. The classes take turns while they last.
+    split: every fifth drawing of a class (index % 5 == 4) is a test image, every tenth of the others one to validate
+    on. The classes take turns while they last.
 
     The files, cat.npy and so on, about 100 MB each, are looked for in `root`/quickdraw and `root`; if no `root` is
     given, in `$MINIPIXEL_DATA`, its quickdraw/ first, then in the user's cache, to which missing ones are downloaded.
@@ -51,8 +53,10 @@ def load_from(
 ) -> Dataset:
     """Load the classes whose files have these digests, downloading them from below this URL; `load` says the rest."""
     classes = _check_classes(classes, digests)
-    if per_class is not None and (type(per_class) is not int or per_class < 5):
-        raise ValueError(f"quickdraw: per_class is {per_class!r}, wanted a whole number from 5 up, or None for all")
+    if per_class is not None and (type(per_class) is not int or per_class < FEWEST):
+        raise ValueError(
+            f"quickdraw: per_class is {per_class!r}, wanted a whole number from {FEWEST} up, or None for all"
+        )
     drawings = [
         fetch(
             (f"full_numpy_bitmap_{name}.npy", f"{name}.npy"),  # the first as browsers save it
@@ -63,10 +67,12 @@ def load_from(
         )
         for name in classes
     ]
-    is_test = [np.arange(len(images)) % 5 == 4 for images in drawings]
-    train = _in_turn([images[~test] for images, test in zip(drawings, is_test, strict=True)])
-    test = _in_turn([images[test] for images, test in zip(drawings, is_test, strict=True)])
-    return Dataset("quickdraw", train, test, levels=256, classes=classes)
+    of_classes = []  # each by itself, so that it has its share of every split
+    for label, images in enumerate(drawings):
+        train, test = Split(images, np.full(len(images), label, np.int64)).without_every(TEST)
+        of_classes.append((*train.without_every(VALIDATION), test))
+    train, validation, test = map(_in_turn, zip(*of_classes, strict=True))
+    return Dataset("quickdraw", train, validation, test, levels=256, classes=classes)
 
 
 def decode_bitmaps(name: str, content: bytes) -> NDArray[np.uint8]:
@@ -81,12 +87,12 @@ def _read(path: Path, sha256: str, per_class: int | None) -> NDArray[np.uint8]:
     return decode_bitmaps(str(path), read_content(path, MAX_BYTES, sha256))[:per_class].copy()
 
 
-def _in_turn(drawings: list[NDArray[np.uint8]]) -> Split:
+def _in_turn(classes: Sequence[Split]) -> Split:
     """The first drawing of each class, then the second of each, and so on."""
-    labels = np.concatenate([np.full(len(images), label) for label, images in enumerate(drawings)])
-    place = np.concatenate([np.arange(len(images)) for images in drawings])
+    images, labels = (np.concatenate([getattr(one, part) for one in classes]) for part in ("images", "labels"))
+    place = np.concatenate([np.arange(len(one.images)) for one in classes])
     order = np.lexsort((labels, place))
-    return Split(np.concatenate(drawings)[order], labels[order].astype(np.int64))
+    return Split(images[order], labels[order])
 
 
 def _check_classes(classes: Sequence[str], known: Mapping[str, str]) -> tuple[str, ...]:

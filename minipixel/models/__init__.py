@@ -46,6 +46,7 @@ def load(path: str | os.PathLike[str]) -> Model | EmbeddingNet:
     if arguments.pop("training", None) is not None:
         tensors = checkpoint.weights(tensors)
     name, initialized = arguments.pop("model", None), arguments.pop("initialized", True)
+    pictures = arguments.pop("pictures", None)
     known: dict[str, Callable[..., Model | EmbeddingNet]] = {**MODELS, EmbeddingNet.name: EmbeddingNet}
     if name not in tuple(known):
         raise FormatError(f"{path}: got a model named {name!r:.60}, expected one of {', '.join(known)}")
@@ -59,4 +60,7 @@ def load(path: str | os.PathLike[str]) -> Model | EmbeddingNet:
         raise FormatError(f"{path}: got weights of {', '.join(sorted(stored))}, expected {model.dtype}")
     if initialized is False and isinstance(model, Model):  # weights that no first batch has met yet: `fit` will do that
         model.initialized = False
+    if pictures is not None and not isinstance(pictures, dict):
+        raise FormatError(f"{path}: got pictures {pictures!r:.60}, expected how they were prepared, by name")
+    model.pictures = pictures
     return model

@@ -20,9 +20,11 @@ from minipixel.models.checks import (
     check_weights,
 )
 from minipixel.models.conditions import Conditions
+from minipixel.models.gathering import drawn, gathered
 from minipixel.models.network import Network
 from minipixel.models.step import Batch, as_defined, planned_log_prob, rows, value_and_gradients
 from minipixel.nn import Encoding, Gradients, check_inputs, fitting_scales
+from minipixel.progress import advance
 from minipixel.randomness import generator
 from minipixel.sampling import SAMPLERS
 from minipixel.shards import Workers
@@ -205,10 +207,10 @@ class Model(Network):
             given = images[part], rows(condition, part)
             with no_grad():
                 log_prob = self._log_prob(*given) if able is None else planned_log_prob(self, able, *given)[2]
+                advance(part.stop - part.start)
                 return to_cpu(log_prob.data).transpose(2, 0, 1, 3)
 
-        with Workers() as workers:
-            return np.concatenate(list(workers.map(shard, len(images), self.wide_shard_size)), dtype=np.float64)
+        return gathered(shard, len(images), self.wide_shard_size).astype(np.float64, copy=False)
 
     @spelled
     def log_prob(self, images: Any, condition: Any = None) -> np.ndarray:
@@ -278,6 +280,9 @@ class Model(Network):
         tell what a model reads (an op that does not say, a number read off the tape), "auto" warns and draws naively,
         and the other two raise TraceError. Memory: a few rows of each map, a few hundred KB an image for images of
         28x28; batches are cut so that no shard takes more than 256 MiB.
+
+        After two seconds a terminal shows a bar. Ctrl-C ends it within about a shard, by a KeyboardInterrupt whose
+        `images` are those that were drawn until then, the first ones, or None.
         """
         method = check_choice("method", method, tuple(SAMPLERS))
         n = check_count("n", n, 1, MANY)
@@ -315,8 +320,9 @@ class Model(Network):
         if images.shape == (*known.shape, self.image_shape[2]):
             images = np.where(known[..., None], images, np.zeros((), images.dtype))
         images, condition = self.checked(images, condition)
-        drawn = self._draw(method, images.astype(level_dtype(self.levels)), known, condition, rng, temperature)
-        return (drawn, self.log_prob(drawn, condition)) if return_log_prob else drawn
+        start = images.astype(level_dtype(self.levels))
+        completed = self._draw(method, start, known, condition, rng, temperature)
+        return (completed, self.log_prob(completed, condition)) if return_log_prob else completed
 
     @computing
     def _draw(
@@ -336,8 +342,7 @@ class Model(Network):
         def shard(part: slice) -> np.ndarray:
             return sampler(uniforms[part], rows(condition, part), temperature, start[part], known[part])
 
-        with Workers() as workers:
-            return np.concatenate(list(workers.map(shard, len(start), sampler.shard_size)))
+        return drawn(shard, len(start), sampler.shard_size)
 
     def describe(self) -> str:
         """What it is, in one line."""

@@ -30,6 +30,8 @@ class Network(Module):
 
     features: int
     config: dict[str, Any]
+    pictures: dict[str, Any] | None = None
+    """How the pictures that it learnt from were prepared, and the names of their classes: see datasets.from_folder."""
 
     def __init__(self, image_shape: tuple[int, int, int], levels: int, rng: Any, dtype: str) -> None:
         self.image_shape = check_shape(image_shape)
@@ -158,6 +160,8 @@ class Network(Module):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write configuration and weights to a safetensors file, whole or not at all. Raises OSError."""
         config = self.config if getattr(self, "initialized", True) else {**self.config, "initialized": False}
+        if self.pictures is not None:
+            config = {**config, "pictures": self.pictures}
         checkpoint.write(path, config, self.state_dict())
 
 

@@ -41,9 +41,12 @@ def cut(values: list[Value]) -> list[list[Value]]:
 
 
 def _taken_along(value: Value, group: list[Value]) -> list[Value]:
-    """Pointwise values that a value is the first to read leave the last group with it: no map of them is stored."""
+    """Pointwise values that a value is the first to read leave the last group with it: no map of them is stored.
+
+    Not those of which it reads a row below its own.
+    """
     taken: list[Value] = []
-    stack = [source for source, _ in value.sources()]
+    stack = [source for source, table in value.sources() if span(source, table, value)[1] <= 0]
     while stack:
         source = stack.pop()
         alone = source.kind in POINTWISE and source.rows is value.rows and source in group and source not in taken

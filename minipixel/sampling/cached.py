@@ -12,6 +12,7 @@ from minipixel.backend import array_module, to_cpu
 from minipixel.clock.schedule import RING, START_SLOT, Unit
 from minipixel.clock.trace import Node
 from minipixel.ops.local import Whole
+from minipixel.progress import advance
 from minipixel.sampling.canvas import Canvas
 from minipixel.sampling.program import Program, on
 
@@ -44,6 +45,7 @@ class Cached:
             parameters = to_cpu(output[xp.asarray(slots)])
             levels = canvas.draw(model.head, temperature, parameters, pixels, channel)
             image[xp.asarray(pixels + RING), :, channel] = model.as_numbers(xp.asarray(levels))
+            advance(len(start) / len(program.moments))
         return canvas.images()
 
     def _maps(self, N: int, condition: Any) -> tuple[dict[Node, Any], dict[Node, Any]]:

@@ -16,6 +16,7 @@ from minipixel.heads.base import NO_DISTRIBUTION
 from minipixel.kernels import numba_enabled
 from minipixel.ops import OPS
 from minipixel.ops.local import Look
+from minipixel.progress import advance
 from minipixel.sampling.canvas import Canvas
 from minipixel.sampling.program import Program
 
@@ -231,6 +232,7 @@ class Machine:
                 loop.walk(moment, moment + 1, *walked)
                 levels = canvas.draw(model.head, temperature, output[slots], pixels, channel)
                 image[pixels + RING, :, channel] = model.as_numbers(levels)
+        advance(N)
         return canvas.images()
 
     def _map(self, work: np.ndarray, N: int, node: Node, kept: bool = False) -> np.ndarray:

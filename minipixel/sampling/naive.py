@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import to_cpu
+from minipixel.progress import advance
 
 
 class Naive:
@@ -31,6 +32,7 @@ class Naive:
         model, images = self.model, start.copy()
         for place in np.argsort(model.order, axis=None):
             r, c, channel = np.unravel_index(place, model.order.shape)
+            advance(len(images) / model.order.size)
             unknown = ~known[:, r, c]
             if not unknown.any():
                 continue

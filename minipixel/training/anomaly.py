@@ -4,6 +4,7 @@ Looked for once it has happened: random streams are functions of their keys, so 
 same bits, and training that goes well pays nothing but a look at the loss and the gradients of each step.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -25,16 +26,20 @@ class StepError(Exception):
     """What is not finite about a step, in words."""
 
 
-def check_step(loss: float, gradients: Gradients, clipped: bool) -> None:
-    """Raise StepError unless the loss of a step and all of its gradients are finite, and not too large to square.
+def check_step(loss: float, gradients: Gradients, clipped: bool) -> float:
+    """The norm of all gradients of a step together; StepError unless they, their squares, and its loss are finite.
 
     Optimisers square them: infinity there would stop a weight for good. Those that are to be `clipped` may be larger.
     """
     if not np.isfinite(loss):
         raise StepError(f"loss: got {loss}")
     arrays = gradients.values() if gradients.flat is None else (gradients.flat,)
-    if not all(_finite(g if clipped else array_module(g).vdot(g, g)) for g in arrays):
+    squares = [float(array_module(g).vdot(g, g)) for g in arrays]
+    if clipped and not all(map(math.isfinite, squares)) and all(map(_finite, arrays)):
+        squares = [float((g.astype("float64") ** 2).sum()) for g in arrays]
+    if not all(map(math.isfinite, squares)):
         raise StepError(f"gradient: got NaN, infinity or squares beyond its dtype, of a loss of {loss:.6g},")
+    return math.sqrt(sum(squares))
 
 
 @contextmanager
@@ -56,19 +61,20 @@ def kept_finite(parameters: Sequence[Tensor], optimizer: Optimizer) -> Iterator[
         raise
 
 
-def take_step(model: Any, optimizer: Optimizer, loss: float, gradients: Gradients) -> None:
-    """Let an optimizer change the weights along these gradients, which each `.grad` then holds.
+def take_step(model: Any, optimizer: Optimizer, loss: float, gradients: Gradients) -> float:
+    """Let an optimizer change the weights along these gradients, which each `.grad` then holds; returns their norm.
 
     The optimizer reads them there: one of somebody's own may have a `step` that takes a model and no more.
 
     Raises StepError if something about it is not finite; weights and optimizer are then as they were before.
     """
-    check_step(loss, gradients, optimizer.clip_norm is not None)
+    norm = check_step(loss, gradients, optimizer.clip_norm is not None)
     parameters = distinct(model.named_parameters())
     for name, parameter in parameters.items():
         parameter.grad = gradients[name]
     with kept_finite(list(parameters.values()), optimizer):
         optimizer.step(model)
+    return norm
 
 
 def report(what: StepError, key: tuple[int, int], images: np.ndarray, first: str | None) -> NonFiniteError:

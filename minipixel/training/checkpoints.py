@@ -29,19 +29,24 @@ UNFIT = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueEr
 
 @dataclass
 class Position:
-    """How far training is: `epoch` epochs, and `step` batches of the next, with `seen` images, of `nats` in all."""
+    """How far training is: `epoch` epochs, and `step` batches of the next, with `seen` images, of `nats` in all.
+
+    `norms` are those of the gradients of these steps, added up.
+    """
 
     epoch: int = 0
     step: int = 0
     seen: int = 0
     nats: float = 0.0
     seconds: float = 0.0
+    norms: float = 0.0
 
-    def advance(self, images: int, loss: float) -> None:
-        """One batch further, of that mean loss."""
+    def advance(self, images: int, loss: float, norm: float) -> None:
+        """One batch further, of that mean loss, with a gradient of that norm."""
         self.step += 1
         self.seen += images
         self.nats += images * loss
+        self.norms += norm
 
     def __str__(self) -> str:
         return f"{self.epoch} epochs and {self.step} steps of the next"
@@ -121,7 +126,8 @@ def read(path: Path) -> Checkpoint:
             path,
             config,
             Position(
-                *(whole(at[name]) for name in ("epoch", "step", "seen")), *map(finite, (at["nats"], at["seconds"]))
+                *(whole(at[name]) for name in ("epoch", "step", "seen")),
+                *map(finite, (at["nats"], at["seconds"], at.get("norms", 0.0))),
             ),
             dict(training["same"]),
             optimizer | {"steps": whole(optimizer["steps"])} | _below(tensors, "optimizer/"),

@@ -22,6 +22,7 @@ from minipixel.models.checks import MANY, as_images, check_count, check_flag
 from minipixel.models.network import MOST_NUMBERS
 from minipixel.models.step import Batch, rows, shard_loss, value_and_gradients
 from minipixel.optim import Optimizer
+from minipixel.progress import quiet
 from minipixel.shards import Workers
 from minipixel.spelling import spelled
 from minipixel.training.anomaly import StepError, first_op, report, take_step
@@ -141,7 +142,7 @@ def fit(
         for chosen, batch, told in batches(at.epoch, at.step):
             key = at.epoch, at.step
             try:
-                loss = _step(model, batch, told, optimizer, pool, _draws(streams, key))
+                loss, norm = _step(model, batch, told, optimizer, pool, _draws(streams, key))
             except StepError as what:
                 parts = pool.parts(len(batch), model.shard_of_batch(len(batch)))
                 shard = functools.partial(shard_loss, model, Batch(batch, told, None, _draws(streams, key)))
@@ -152,7 +153,7 @@ def fit(
                 if not stopped():
                     raise error from None
                 return False
-            at.advance(len(batch), loss)
+            at.advance(len(batch), loss, norm)
             at.seconds = time.perf_counter() - began
             tell("on_batch_end", at.epoch, len(batch), training.logs())
             stop = interrupted() or stopped()
@@ -174,7 +175,7 @@ def fit(
         tell("on_evaluation_end")
 
     claims = [claim for watcher in watchers for claim in watcher.claims()]
-    with alone_with(claims), workers_pool as pool, finish_the_step(progress) as interrupted:
+    with alone_with(claims), quiet(), workers_pool as pool, finish_the_step(progress) as interrupted:
         if written(resume) != before:
             raise BlockingIOError(f"resume: {resume} was written by another training just now; run this once more")
         if saved:
@@ -230,11 +231,10 @@ def _step(
     optimizer: Optimizer,
     pool: Workers,
     draws: Callable[[slice], Draws],
-) -> float:
-    """One optimiser step on the mean loss of a batch; returns that loss, in nats per image."""
+) -> tuple[float, float]:
+    """One optimiser step on the mean loss of a batch; that loss, in nats per image, and the norm of its gradient."""
     optimizer.belongs_to(model)
     for parameter in model.parameters():
         parameter.grad = None  # its memory is free for the gradients of this step
     loss, gradients = value_and_gradients(model, Batch(batch, condition, None, draws), pool)
-    take_step(model, optimizer, loss, gradients)
-    return loss
+    return loss, take_step(model, optimizer, loss, gradients)

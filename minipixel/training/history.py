@@ -6,8 +6,9 @@ from typing import Any
 class History:
     """The numbers of each epoch: `history` maps a name to a list with one entry an epoch.
 
-    Names: "loss" (nats an image), "bits_per_dim", "learning_rate" (that of the epoch's last step), "seconds"; with
-    validation data "val_loss", "val_bits_per_dim".
+    Names: "loss" (nats an image), "bits_per_dim", "gradient_norm" (that of all weights together, before any clipping,
+    the mean over the epoch's steps), "learning_rate" (that of the epoch's last step), "seconds"; with validation data
+    "val_loss", "val_bits_per_dim".
     That of `fit_embedding` has one entry a step instead: "loss", the triplet loss of its batch.
     """
 

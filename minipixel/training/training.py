@@ -52,8 +52,9 @@ class Training:
 
     def logs(self) -> dict[str, float]:
         """The means over the epoch so far."""
-        loss = self.position.nats / self.position.seen
-        return {"loss": loss, "bits_per_dim": self.model.bits(loss)}
+        at = self.position
+        loss = at.nats / at.seen
+        return {"loss": loss, "bits_per_dim": self.model.bits(loss), "gradient_norm": at.norms / at.step}
 
     @cached_property
     def same(self) -> dict[str, Any]:

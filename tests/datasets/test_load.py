@@ -10,16 +10,16 @@ from minipixel.datasets import Dataset, Split, bundled
 
 
 @pytest.mark.parametrize(
-    ("name", "N", "N_test", "shape", "levels", "classes"),
-    [("digits", 1438, 359, (8, 8, 1), 17, 10), ("emoji", 1525, 381, (16, 16, 3), 256, 9)],
+    ("name", "counts", "shape", "levels", "classes"),
+    [("digits", (1295, 143, 359), (8, 8, 1), 17, 10), ("emoji", (1373, 152, 381), (16, 16, 3), 256, 9)],
 )
-def test_a_bundled_set(name, N, N_test, shape, levels, classes):
+def test_a_bundled_set(name, counts, shape, levels, classes):
     ds = datasets.load(name)
     assert ds.name == name
     assert ds.image_shape == shape
     assert ds.levels == levels
     assert len(ds.classes) == len(set(ds.classes)) == classes
-    for split, count in ((ds.train, N), (ds.test, N_test)):
+    for split, count in zip((ds.train, ds.validation, ds.test), counts, strict=True):
         assert split.images.shape == (count, *shape)
         assert split.images.dtype == np.uint8
         assert split.images.min() == 0
@@ -30,22 +30,23 @@ def test_a_bundled_set(name, N, N_test, shape, levels, classes):
 
 
 @pytest.mark.parametrize("name", ["digits", "emoji"])
-def test_every_fifth_image_is_a_test_image_and_none_is_lost(name):
+def test_every_fifth_image_is_for_the_test_every_tenth_other_to_validate_on_and_none_is_lost(name):
     ds = datasets.load(name)
     with np.load(bundled.DATA / ("digits8.npz" if name == "digits" else "emoji16.npz")) as file:
         images, labels = file["images"], file["labels"]
-    train = np.arange(len(images)) % 5 != 4
-    assert np.array_equal(ds.test.images, images[4::5])
-    assert np.array_equal(ds.test.labels, labels[4::5])
-    assert np.array_equal(ds.train.images, images[train])
-    assert np.array_equal(ds.train.labels, labels[train])
+    others = np.flatnonzero(np.arange(len(images)) % 5 != 4)
+    train = np.arange(len(others)) % 10 != 9
+    for split, places in ((ds.test, slice(4, None, 5)), (ds.validation, others[9::10]), (ds.train, others[train])):
+        assert np.array_equal(split.images, images[places]) and np.array_equal(split.labels, labels[places])
 
 
-@pytest.mark.parametrize(("name", "shared"), [("digits", 0), ("emoji", 6)])
-def test_how_many_test_images_are_also_in_training(name, shared):
+@pytest.mark.parametrize(("name", "shared"), [("digits", (0, 0, 0)), ("emoji", (4, 2, 0))])
+def test_how_many_images_are_in_two_splits(name, shared):
+    """Of the test in training, of the test in validation, of validation in training."""
     ds = datasets.load(name)
-    seen = {image.tobytes() for image in ds.train.images}
-    assert sum(image.tobytes() in seen for image in ds.test.images) == shared
+    train, validation = ({image.tobytes() for image in split.images} for split in (ds.train, ds.validation))
+    pairs = ((ds.test, train), (ds.test, validation), (ds.validation, train))
+    assert tuple(sum(image.tobytes() in seen for image in split.images) for split, seen in pairs) == shared
 
 
 def test_class_names():
@@ -67,7 +68,7 @@ def test_arrays_are_fresh_and_writable():
 
 def test_a_dataset_prints_as_one_short_line():
     ds = datasets.load("digits")
-    assert str(ds) == "digits: 1438 train + 359 test images, 8x8x1, 17 levels, 10 classes"
+    assert str(ds) == "digits: 1295 train + 143 validation + 359 test images, 8x8x1, 17 levels, 10 classes"
     assert repr(ds) == f"Dataset({ds})"
     assert str(ds.test) == "359 images, 8x8x1" and repr(ds.test) == "Split(359 images, 8x8x1)"
 
@@ -140,4 +141,4 @@ def test_a_bundled_set_takes_no_root(refused, name, root):
 
 def test_a_bundled_set_is_found_whatever_the_environment_says(monkeypatch):
     monkeypatch.setenv("MINIPIXEL_DATA", "nowhere")
-    assert len(datasets.load("digits").train.images) == 1438
+    assert len(datasets.load("digits").train.images) == 1295

@@ -40,7 +40,7 @@ def put(folder: Path, *, packed=False, content=None):
 
 
 def check(ds):
-    assert str(ds) == "mnist: 5 train + 3 test images, 4x4x1, 256 levels, 10 classes"
+    assert str(ds) == "mnist: 5 train + 0 validation + 3 test images, 4x4x1, 256 levels, 10 classes"
     assert ds.classes == tuple("0123456789")
     for split, prefix in ((ds.train, "train"), (ds.test, "t10k")):
         assert np.array_equal(split.images[..., 0], ARRAYS[f"{prefix}-images-idx3-ubyte"])
@@ -228,8 +228,10 @@ def test_the_real_mnist():
     if not any((place / f"{FIRST}{end}").is_file() for place in places for end in ("", ".gz")):
         pytest.skip("$MINIPIXEL_DATA holds no MNIST")
     ds = datasets.load("mnist")
-    assert str(ds) == "mnist: 60000 train + 10000 test images, 28x28x1, 256 levels, 10 classes"
+    assert str(ds) == "mnist: 54000 train + 6000 validation + 10000 test images, 28x28x1, 256 levels, 10 classes"
     assert ds.train.labels[:5].tolist() == [5, 0, 4, 1, 9]
     assert ds.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
-    assert np.bincount(ds.train.labels).min() == 5421
-    assert abs(ds.train.images.mean() / 255 - 0.1307) < 1e-4  # the mean every MNIST recipe subtracts
+    learnt = np.concatenate([ds.train.labels, ds.validation.labels])
+    assert np.bincount(learnt).min() == 5421 and np.bincount(ds.validation.labels).min() == 559
+    total = int(ds.train.images.sum(dtype=np.int64) + ds.validation.images.sum(dtype=np.int64))
+    assert abs(total / 255 / 60_000 / 784 - 0.1307) < 1e-4  # the mean every MNIST recipe subtracts

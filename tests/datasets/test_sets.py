@@ -45,7 +45,7 @@ CLOTHES_DIGESTS = {name: sha256(content) for name, content in CLOTHES_FILES.item
 
 
 def check_clothes(ds):
-    assert str(ds) == "fashion_mnist: 5 train + 3 test images, 4x4x1, 256 levels, 10 classes"
+    assert str(ds) == "fashion_mnist: 5 train + 0 validation + 3 test images, 4x4x1, 256 levels, 10 classes"
     assert ds.classes[0] == "T-shirt/top" and ds.classes[9] == "Ankle boot"
     for split, part in ((ds.train, "train"), (ds.test, "t10k")):
         assert np.array_equal(split.images[..., 0], CLOTHES[f"{part}-images-idx3-ubyte.gz"])
@@ -110,9 +110,10 @@ CIFAR_DIGESTS = {cifar10.ARCHIVE: sha256(TAR), **{name: sha256(content) for name
 
 
 def check_things(ds):
-    assert str(ds) == "cifar10: 10 train + 2 test images, 32x32x3, 256 levels, 10 classes"
-    assert np.array_equal(ds.train.images, IMAGES[:10]) and np.array_equal(ds.test.images, IMAGES[10:])
-    assert np.array_equal(ds.train.labels, LABELS[:10]) and np.array_equal(ds.test.labels, LABELS[10:])
+    assert str(ds) == "cifar10: 9 train + 1 validation + 2 test images, 32x32x3, 256 levels, 10 classes"
+    assert np.array_equal(ds.train.images, IMAGES[:9]) and np.array_equal(ds.test.images, IMAGES[10:])
+    assert np.array_equal(ds.train.labels, LABELS[:9]) and np.array_equal(ds.test.labels, LABELS[10:])
+    assert np.array_equal(ds.validation.images, IMAGES[9:10]) and np.array_equal(ds.validation.labels, LABELS[9:10])
     assert ds.classes[3] == "cat" and ds.train.images.dtype == np.uint8 and ds.train.labels.dtype == np.int64
     assert ds.train.images.flags.writeable and ds.test.images.flags.c_contiguous
 
@@ -191,21 +192,24 @@ def npy(array):
 
 
 DRAWINGS = {
-    name: rng.integers(256, size=(N, 784), dtype=np.uint8) for name, N in (("cat", 11), ("ice cream", 7), ("bat", 5))
+    name: rng.integers(256, size=(N, 784), dtype=np.uint8) for name, N in (("cat", 14), ("ice cream", 7), ("bat", 12))
 }
 DRAWING_FILES = {f"{name}.npy": npy(array) for name, array in DRAWINGS.items()}
 DRAWING_DIGESTS = {name: sha256(DRAWING_FILES[f"{name}.npy"]) for name in DRAWINGS}
 
 
 def check_drawings(ds):
-    """Classes in turn: cat, ice cream, cat, ...; indices 4, 9, ... of each for the test."""
-    assert str(ds) == "quickdraw: 15 train + 3 test images, 28x28x1, 256 levels, 2 classes"
+    """Classes in turn: cat, ice cream, cat, ...; of each the fifths for the test, the tenth other to validate on."""
+    assert str(ds) == "quickdraw: 17 train + 1 validation + 3 test images, 28x28x1, 256 levels, 2 classes"
     assert ds.classes == ("cat", "ice cream")
-    assert ds.train.labels.tolist() == [0, 1] * 6 + [0] * 3 and ds.test.labels.tolist() == [0, 1, 0]
+    assert ds.train.labels.tolist() == [0, 1] * 6 + [0] * 5 and ds.test.labels.tolist() == [0, 1, 0]
+    assert ds.validation.labels.tolist() == [0] and np.array_equal(ds.validation.images[0].ravel(), DRAWINGS["cat"][11])
     for label, name in enumerate(ds.classes):
         images = DRAWINGS[name].reshape(-1, 28, 28, 1)
         is_test = np.arange(len(images)) % 5 == 4
-        assert np.array_equal(ds.train.images[ds.train.labels == label], images[~is_test])
+        learnt = np.flatnonzero(~is_test)
+        learnt = learnt[np.arange(len(learnt)) % 10 != 9]
+        assert np.array_equal(ds.train.images[ds.train.labels == label], images[learnt])
         assert np.array_equal(ds.test.images[ds.test.labels == label], images[is_test])
     assert ds.train.images.dtype == np.uint8 and ds.train.labels.dtype == np.int64
 
@@ -220,10 +224,11 @@ def test_drawings_in_a_folder(tmp_path, caches, no_download, monkeypatch, place)
 
 def test_the_first_drawings_of_each(tmp_path, caches, no_download):
     put(tmp_path, DRAWING_FILES)
-    ds = quickdraw.load_from(tmp_path, DRAWING_DIGESTS, "", ("bat", "cat"), 5)
-    assert len(ds.train.images) == 8 and len(ds.test.images) == 2
+    ds = quickdraw.load_from(tmp_path, DRAWING_DIGESTS, "", ("bat", "cat"), 12)
+    assert ds.train.labels.tolist() == [0, 1] * 9 and ds.validation.labels.tolist() == [0, 1]
+    assert ds.test.labels.tolist() == [0, 1] * 2
     assert np.array_equal(ds.test.images[1].ravel(), DRAWINGS["cat"][4])
-    assert quickdraw.load_from(tmp_path, DRAWING_DIGESTS, "", "cat", 5).classes == ("cat",)
+    assert quickdraw.load_from(tmp_path, DRAWING_DIGESTS, "", "cat", 12).classes == ("cat",)
 
 
 def test_drawings_from_the_network(tmp_path, caches, server):
@@ -262,7 +267,7 @@ def test_other_drawings(tmp_path, caches, no_download, refused):
         ({"classes": ("#!",)}, ["unknown class '#!'", "quickdraw.txt"]),
         ({"classes": ()}, ["classes are ()", "at least one"]),
         ({"classes": ("cat", "cat")}, ["classes are ('cat', 'cat')", "each once"]),
-        ({"per_class": 4}, ["per_class is 4", "from 5 up"]),
+        ({"per_class": 11}, ["per_class is 11", "from 12 up"]),
         ({"per_class": 7.0}, ["per_class is 7.0"]),
     ],
 )

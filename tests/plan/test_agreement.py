@@ -34,6 +34,7 @@ import minipixel as mp
 from minipixel import nn, ops
 from minipixel.errors import TraceError
 from minipixel.nn.flat import distinct
+from minipixel.plan import engine
 from minipixel.tensor import inputs_first, no_grad
 
 CALM = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
@@ -60,11 +61,36 @@ def test_models_of_ones_own_agree(drawn):
     assert_agree(drawn)
 
 
+@pytest.mark.parametrize("kind", [families, graphs])
+def test_models_agree_one_row_of_pixels_at_a_time(kind, monkeypatch):
+    monkeypatch.setattr(engine, "STEP", 1)  # images as small as these would go through their table in one step
+
+    @few(15, number=2)
+    @given(drawn_models(kind()))
+    def agree(drawn):
+        assert_agree(drawn)
+
+    agree()
+
+
 @pytest.mark.slow
 @few(1000, number=1)
 @given(drawn_models(families()))
 def test_1000_models_of_the_family_agree(drawn):
     assert_agree(drawn)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [families, graphs])
+def test_1000_models_agree_one_row_of_pixels_at_a_time(kind, monkeypatch):
+    monkeypatch.setattr(engine, "STEP", 1)
+
+    @few(1000, number=3)
+    @given(drawn_models(kind()))
+    def agree(drawn):
+        assert_agree(drawn)
+
+    agree()
 
 
 @pytest.mark.slow

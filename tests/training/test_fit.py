@@ -43,7 +43,8 @@ def test_bit_identical_for_any_number_of_workers(dtype, monkeypatch):
     runs = [train(small(dtype=dtype), workers=workers, transform=flip, rng=7) for workers in (1, 2, 3)]
     for model, history in runs[1:]:
         assert_same_bits(runs[0][0], model)
-        assert history.history["loss"] == runs[0][1].history["loss"]
+        for name in ("loss", "gradient_norm"):
+            assert history.history[name] == runs[0][1].history[name]
 
 
 def test_bit_identical_for_the_same_rng_and_not_for_another():
@@ -73,7 +74,9 @@ def test_history_and_loss():
     before = -model.log_prob(IMAGES).mean()
     model, history = train(model, epochs=4, validation=IMAGES[:10], optimizer=mp.optim.Adam(5e-3))
     numbers = history.history
-    assert set(numbers) == {"loss", "bits_per_dim", "val_loss", "val_bits_per_dim", "learning_rate", "seconds"}
+    assert set(numbers) == {
+        *("loss", "bits_per_dim", "gradient_norm", "val_loss", "val_bits_per_dim", "learning_rate", "seconds")
+    }
     assert all(len(values) == 4 for values in numbers.values()) and history.epochs == 4
     assert numbers["loss"][-1] < before
     assert numbers["val_loss"][-1] == pytest.approx(-model.log_prob(IMAGES[:10]).mean(), rel=1e-6)
@@ -169,11 +172,11 @@ def test_callbacks_hear_everything():
             heard.append(("end",))
 
     train(epochs=1, callbacks=[Listener()])
-    batches = [("batch", 0, n, ["bits_per_dim", "loss"]) for n in (24, 24, 2)]
+    batches = [("batch", 0, n, ["bits_per_dim", "gradient_norm", "loss"]) for n in (24, 24, 2)]
     begin = [("begin", 50), ("epoch begins", 0, mp.optim.Adam)]
     end = [
         ("evaluation",),
-        ("epoch", 0, ["bits_per_dim", "learning_rate", "loss", "seconds"]),
+        ("epoch", 0, ["bits_per_dim", "gradient_norm", "learning_rate", "loss", "seconds"]),
         ("evaluated",),
         ("end",),
     ]
@@ -251,3 +254,15 @@ def test_blas_threads_are_restored():
         assert max(before) > 1
         train(epochs=1)
         assert numbers() == before
+
+
+@pytest.mark.parametrize("clip_norm", [None, 1e-3])
+def test_the_norm_of_the_gradient_is_the_mean_over_an_epochs_steps_before_clipping(clip_norm):
+    """With a rate that moves no weight, every batch's gradient can be computed again."""
+    model, optimizer = small(), mp.optim.SGD(1e-30, clip_norm=clip_norm)
+    history = mp.fit(model, IMAGES, epochs=2, batch_size=24, optimizer=optimizer, progress=False)
+    for epoch in range(2):
+        order = Streams(0)(SHUFFLE, epoch).permutation(len(IMAGES))
+        gradients = [model.value_and_gradients(IMAGES[order[i : i + 24]])[1] for i in range(0, len(IMAGES), 24)]
+        norms = [np.linalg.norm(g.flat.astype(float)) for g in gradients]
+        assert history.history["gradient_norm"][epoch] == pytest.approx(np.mean(norms), rel=1e-5)

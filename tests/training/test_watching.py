@@ -427,7 +427,7 @@ def test_tensorboard_is_read_back(tmp_path):
 def test_tensorboard_by_default_is_once_an_epoch(tmp_path):
     train(small(num_classes=2), TensorBoard(tmp_path, every=None), condition=np.arange(50) % 2)
     (path,) = tmp_path.iterdir()
-    assert set(scalars(events(path))) == {"loss", "bits_per_dim", "learning_rate", "seconds"}
+    assert set(scalars(events(path))) == {"loss", "bits_per_dim", "gradient_norm", "learning_rate", "seconds"}
     train(small(), TensorBoard(tmp_path), epochs=1)
     assert len(list(tmp_path.iterdir())) == 2  # two trainings in one second, and none overwrites the other
 
@@ -493,11 +493,11 @@ def test_tensorboard_that_is_not_installed(monkeypatch, tmp_path):
         (lambda here: EarlyStopping(restore_best_weights=1), "restore_best_weights: got 1"),
         (
             lambda here: train(small(), EarlyStopping("val_los"), validation=IMAGES),
-            "monitor: got 'val_los', wanted one of loss, bits_per_dim, val_loss, val_bits_per_dim, learning_rate, sec",
+            "monitor: got 'val_los', wanted one of loss, bits_per_dim, gradient_norm, val_loss, val_bits_per_dim, le",
         ),
         (
             lambda here: train(small(), EarlyStopping()),
-            "monitor: got 'val_loss', wanted one of loss, bits_per_dim, learning_rate, seconds; val_ numbers need",
+            "monitor: got 'val_loss', wanted one of loss, bits_per_dim, gradient_norm, learning_rate, seconds; val_ ",
         ),
         (lambda here: SampleImages(here, every=0), "every: got 0"),
         (lambda here: SampleImages(here, n=0), "n: got 0"),

@@ -7,7 +7,7 @@ from minipixel import console
 from minipixel.kernels import compiling
 from minipixel.training.callbacks.callback import Callback
 
-QUIET = ("learning_rate", "seconds")
+QUIET = ("gradient_norm", "learning_rate", "seconds")
 """What is in the History, but not in a line."""
 
 
@@ -37,7 +37,8 @@ class Progress(Callback):
         self._images += images
         self._leave_out_compiling()
         self._bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
-        self._bar.set_postfix({name: f"{value:.4g}" for name, value in logs.items()}, refresh=False)
+        shown = {name: f"{value:.4g}" for name, value in logs.items() if name not in QUIET}
+        self._bar.set_postfix(shown, refresh=False)
         self._bar.update(images)
         if self._bar.disable and self._due():
             self._line(epoch, logs)

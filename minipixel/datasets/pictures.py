@@ -1,0 +1,221 @@
+"""Reading one picture, of any of the usual formats, from a file that a stranger may have made: Pillow does the work.
+
+Pillow is told the format that the first bytes show, so no other of its thirty readers is ever tried; it says how large
+a picture is before any of it is decoded, and what is too large goes no further. Whatever it raises becomes one line.
+Of colours with 16 bits a channel Pillow keeps 8; those of a PNG are unpacked here from rows that Pillow filters back.
+"""
+
+import io
+import os
+import struct
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minipixel.datasets.content import read_content
+from minipixel.errors import FormatError, visible
+
+MAX_PIXELS = 64_000_000
+MAX_SIDE = (1 << 16) - 1  # in pixels
+MAX_BYTES = 1 << 28  # of a file: 64 Mpx in colour and with alpha, not compressed at all
+
+# How the files of each format begin, by Pillow's names for them.
+SIGNATURES = {
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "JPEG": (b"\xff\xd8\xff",),
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "BMP": (b"BM",),
+    "WEBP": (b"RIFF",),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+}
+FORMATS = tuple(SIGNATURES)
+
+_PLAIN = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}  # the modes of Pillow whose numbers are kept, and their channels
+_CONVERTED = {"1": "L", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB"}
+_BLOCK = 1 << 20  # pixels that are copied out of Pillow's memory at a time
+_BITS_PER_SAMPLE = 258  # a tag of TIFF
+_ORIENTATION = 0x0112  # a tag of EXIF
+
+Pixels = NDArray[Any]
+"""uint8 or uint16, (H, W, C)."""
+
+
+def read_picture(path: str | os.PathLike[str]) -> Pixels:
+    """Read a PNG, JPEG, GIF, BMP, WebP or TIFF picture: (H, W, C), uint8 in 0..255 or, of 16 bits, uint16 in 0..65535.
+
+    C is 1 for shades of grey, 3 for colours; one more if any pixel lets something shine through: the last is alpha,
+    from 0, which is clear, up. Colours that are all grey, and alpha that nowhere is below its top, are left out.
+    Palettes are looked up, 1, 2 and 4 bits stretched to 8, CMYK made colours, pictures turned as EXIF says; of several
+    frames or pages it is the first. At most 64 Mpx, 65,535 on a side, in 256 MB.
+    Raises FormatError if the file is damaged, cut off, too large, or none of these (floats, say); FileNotFoundError if
+    there is no such file.
+    """
+    return decode_picture(str(path), read_content(path, MAX_BYTES))
+
+
+def format_of(content: bytes) -> str | None:
+    """The format that the first bytes of a file show, by Pillow's name for it; None for what is none of ours."""
+    found = (kind for kind, starts in SIGNATURES.items() if content.startswith(starts))
+    kind = next(found, None)
+    return None if kind == "WEBP" and content[8:12] != b"WEBP" else kind
+
+
+def decode_picture(name: str, content: bytes, formats: tuple[str, ...] = FORMATS) -> Pixels:
+    """Read a picture that is in memory already; `name` is what to call it in an error. See `read_picture`."""
+    kind = format_of(content)
+    if kind not in formats:
+        wanted = f"{', '.join(formats[:-1])} or {formats[-1]}" if len(formats) > 1 else formats[0]
+        raise FormatError(f"{name}: starts with {content[:8].hex(' ') or 'nothing'}, expected a {wanted} file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, about notes in the file
+            pixels = _turned(*_decoded(name, content, kind))
+    except (FormatError, MemoryError):
+        raise
+    except Exception as error:  # of bytes that make no sense Pillow raises whatever comes of it
+        said = visible(error)[:120] or type(error).__name__
+        said = "its header makes no sense" if said.startswith("cannot identify") else said
+        raise FormatError(f"{name}: got a {kind} file that Pillow cannot read ({said}), expected a sound one") from None
+    return _plainest(pixels)
+
+
+def _decoded(name: str, content: bytes, kind: str) -> tuple[Pixels, int]:
+    """The pixels as the file has them, and how EXIF says that they are turned."""
+    from PIL import Image
+
+    if kind == "WEBP":
+        _check_webp(name, content)
+    if kind == "PNG":
+        with Image.open(io.BytesIO(content), formats=[kind]) as image:
+            _check_size(name, image.size)
+            image.verify()  # of every chunk the CRC, which reading the pixels alone would pass over
+    with Image.open(io.BytesIO(content), formats=[kind]) as image:
+        _check_size(name, image.size)
+        depth = _depth(content, image)
+        if depth == 16 and kind == "PNG" and image.mode != "I;16":
+            return _png_of_16_bits(content, image), _turns(image)
+        image.load()
+        _check_size(name, image.size)
+        if depth == 16 and kind == "TIFF" and image.mode in _PLAIN:
+            raise FormatError(f"{name}: has colours of 16 bits in TIFF, of which Pillow keeps 8, expected PNG for them")
+        return _numbers(name, image, depth), _turns(image)
+
+
+def _check_size(name: str, size: tuple[int, int]) -> None:
+    width, height = size
+    if not 0 < width * height <= MAX_PIXELS or max(size) > MAX_SIDE:
+        raise FormatError(
+            f"{name}: declares {width}x{height} pixels, expected at least one and at most {MAX_PIXELS}, "
+            f"no more than {MAX_SIDE} on a side"
+        )
+
+
+def _check_webp(name: str, content: bytes) -> None:
+    """Check the canvas that an extended WebP declares: Pillow takes memory for it when it opens the file."""
+    if content[12:16] == b"VP8X" and len(content) >= 30:
+        _check_size(name, (int.from_bytes(content[24:27], "little") + 1, int.from_bytes(content[27:30], "little") + 1))
+
+
+def _depth(content: bytes, image: Any) -> int:
+    """Bits a channel, of formats that may have more than 8, and of a PNG that may have fewer; else 8."""
+    if image.format == "PNG":
+        return content[24]  # of IHDR, which comes first, or Pillow would not have opened it
+    bits = image.tag_v2.get(_BITS_PER_SAMPLE, (8,)) if image.format == "TIFF" else (8,)
+    return max(bits)
+
+
+def _turns(image: Any) -> int:
+    """The orientation that EXIF, or XMP, gives a loaded picture, 1..8; 1, upright, where it makes no sense."""
+    try:
+        turned = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # a note that is broken is no reason to refuse the picture
+        return 1
+    return turned if turned in range(1, 9) else 1
+
+
+def _turned(pixels: Pixels, orientation: int) -> Pixels:
+    """Pixels (H, W, C) turned and mirrored so that they stand upright, given EXIF's orientation 1..8."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    down, across = {1: (0, 0), 2: (0, 1), 3: (1, 1), 4: (1, 0), 5: (0, 0), 6: (0, 1), 7: (1, 1), 8: (1, 0)}[orientation]
+    return pixels[:: -1 if down else 1, :: -1 if across else 1]
+
+
+def _numbers(name: str, image: Any, depth: int) -> Pixels:
+    """The numbers of a loaded picture, palettes looked up and a transparent colour made alpha: (H, W, C)."""
+    clear = image.info.get("transparency")
+    if image.mode.startswith("I") and image.mode != "I":  # I;16, I;16B, I;16L, I;16N
+        grey = np.asarray(image).astype(np.uint16)[..., None]
+        return grey if clear is None else _with_clear(grey, clear)
+    if image.mode == "P":
+        image = image.convert("RGB" if clear is None and image.palette.mode == "RGB" else "RGBA")
+    elif clear is not None and image.mode in ("1", "L", "RGB"):
+        if image.mode == "L" and depth < 8:  # Pillow stretches the pixels to 8 bits, but not this one
+            image.info["transparency"] = clear * 255 // (2**depth - 1)
+        image = image.convert("RGBA" if image.mode == "RGB" else "LA")
+    image = image.convert(_CONVERTED[image.mode]) if image.mode in _CONVERTED else image
+    if image.mode not in _PLAIN:
+        what = {"F": "floats", "I": "whole numbers of more than 16 bits"}.get(image.mode, f"Pillow's mode {image.mode}")
+        raise FormatError(f"{name}: has {what}, expected 1 to 16 bits a channel; scale it to 0..65535 and save a PNG")
+    return _copied(image, _PLAIN[image.mode])
+
+
+def _copied(image: Any, channels: int) -> NDArray[np.uint8]:
+    """A picture's numbers, some rows at a time, so that they are not held three times: (H, W, C)."""
+    width, height = image.size
+    pixels, rows = np.empty((height, width, channels), np.uint8), max(1, _BLOCK // width)
+    for top in range(0, height, rows):
+        part = image.crop((0, top, width, min(top + rows, height)))
+        pixels[top : top + rows] = np.asarray(part).reshape(-1, width, channels)
+    return pixels
+
+
+def _png_of_16_bits(content: bytes, image: Any) -> NDArray[np.uint16]:
+    """The numbers of a PNG with 16 bits a channel and more than one of them, once its CRCs are known to be right.
+
+    Pillow unpacks a colour to its upper bytes, or, told that they come last, to its lower ones: once each way.
+    """
+    from PIL import Image
+
+    packed = b"".join(data for kind, data in _chunks(content) if kind == b"IDAT")
+    interlaced = content[28]
+    if content[25] == 4:  # grey and alpha: four bytes a pixel, as RGBA
+        bytes_of = np.asarray(Image.frombytes("RGBA", image.size, packed, "zip", "RGBA", interlaced))
+        return bytes_of.view(">u2").astype(np.uint16)
+    mode = "RGBA" if content[25] == 6 else "RGB"
+    high, low = (
+        np.asarray(Image.frombytes(mode, image.size, packed, "zip", f"{mode};16{order}", interlaced)) for order in "BL"
+    )
+    pixels = high.astype(np.uint16) << 8 | low
+    clear = next((struct.unpack(">3H", data[:6]) for kind, data in _chunks(content) if kind == b"tRNS"), None)
+    return pixels if clear is None or mode == "RGBA" else _with_clear(pixels, clear)
+
+
+def _with_clear(pixels: NDArray[np.uint16], clear: int | tuple[int, ...]) -> NDArray[np.uint16]:
+    """With an alpha that is 0 where pixels have one colour, and the top elsewhere."""
+    seen = (pixels != clear).any(axis=2, keepdims=True)
+    return np.concatenate([pixels, seen * np.uint16(65535)], axis=2)
+
+
+def _chunks(content: bytes) -> list[tuple[bytes, bytes]]:
+    """Cut a sound PNG file into its chunks: (name, data)."""
+    place, chunks = 8, []
+    while place < len(content):
+        length = int.from_bytes(content[place : place + 4], "big")
+        chunks.append((content[place + 4 : place + 8], content[place + 8 : place + 8 + length]))
+        place += 12 + length
+    return chunks
+
+
+def _plainest(pixels: Pixels) -> Pixels:
+    """Without alpha that is nowhere below its top, and with one channel for colours that are all grey."""
+    C, top = pixels.shape[2], np.iinfo(pixels.dtype).max
+    opaque = C in (2, 4) and bool((pixels[..., -1] == top).all())
+    colours = pixels[..., : 3 if C > 2 else 1]
+    if C > 2 and (colours[..., 0] == colours[..., 1]).all() and (colours[..., 0] == colours[..., 2]).all():
+        colours = colours[..., :1]
+    if C in (1, 3) or opaque:
+        return np.ascontiguousarray(colours)
+    return np.concatenate([colours, pixels[..., -1:]], axis=2)
