@@ -25,7 +25,7 @@ def twins():
         patch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
         import torch_training
 
-        return torch_training
+        yield torch_training
 
 
 @pytest.mark.parametrize(
