@@ -27,7 +27,8 @@ def test_there_is_a_file_of_everything():
     conditioned = {(c["model"], c["num_classes"] is not None or c["condition_shape"] is not None) for c in configs}
     assert conditioned == {(name, told) for name in mp.models.MODELS for told in (False, True)}
     assert {config["image_shape"][2] for config in configs} == {1, 3}
-    assert {type(optimizer()) for _, optimizer, _ in make.TRAININGS.values()} == set(mp.optim.OPTIMIZERS.values())
+    optimizers = set(mp.optim.OPTIMIZERS.values()) - {mp.optim.AdamW}  # is younger
+    assert {type(optimizer()) for _, optimizer, _ in make.TRAININGS.values()} == optimizers
 
 
 @pytest.mark.parametrize("file", FILES)

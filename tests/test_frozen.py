@@ -8,7 +8,7 @@ import pytest
 from model_table import SMALL
 
 import minipixel as mp
-from minipixel import checkpoint
+from minipixel import checkpoint, plan
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(3, size=(8, 4, 4, 1)).astype(np.uint8)
@@ -68,6 +68,15 @@ def test_every_third_weight_frozen(tmp_path, name, how):
     assert model.frozen_names() == chosen
     assert_same(model.state_dict(), before)
     assert copy.deepcopy(model).frozen_names() == chosen
+
+
+def test_what_is_frozen_after_a_training_is_still_planned():
+    """Weights that were trained are views of one array, which those that are not frozen go on to change."""
+    model = build("pixelcnn")
+    train(model)
+    freeze(model, ["blocks.0.look.weight"])
+    assert model.blocks[0].look.weight.base is None
+    assert plan.ready(model, 4, back=True) is not None
 
 
 SCALED = ["gain", "bias", "v", "told"]

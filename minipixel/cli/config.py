@@ -30,6 +30,11 @@ MOST, MOST_NUMBERS = 2**63, 100
 
 BINARIZE = ("static", "dynamic", "threshold")
 
+
+class Names(list[str]):
+    """What a setting is that is one text or more."""
+
+
 # The one table of what a file of settings may hold, beside any model's architecture: a kind, or the words to choose
 # from. The names are those of the options of `minipixel train`.
 OPTIONS: dict[str, type | tuple[str, ...]] = {
@@ -47,6 +52,9 @@ OPTIONS: dict[str, type | tuple[str, ...]] = {
     "learning_rate": float,
     "schedule": tuple(SCHEDULES),
     "clip_norm": float,
+    "weight_decay": float,
+    "trainable": Names,
+    "sample_weight": str,
     "ema": float,
     "head": tuple(HEADS),
     "mixtures": int,
@@ -69,6 +77,7 @@ WORDS = {
     bool: "true or false",
     str: "a text",
     list: "one or two whole numbers",
+    Names: "a list of texts",
 }
 
 
@@ -138,6 +147,8 @@ def _of_models() -> tuple[str, ...]:
 
 
 def _is(value: Any, kind: type) -> bool:
+    if kind is Names:
+        return isinstance(value, list) and 0 < len(value) <= MOST_NUMBERS and all(_is(item, str) for item in value)
     return isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool)
 
 

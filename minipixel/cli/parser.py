@@ -119,6 +119,15 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         "each step, down to a hundredth (default: %(default)s)",
     )
     new.add_argument("--clip-norm", type=float, help="scale gradients down to this norm (default: never)")
+    new.add_argument("--weight-decay", type=float, help="of adamw: how fast weights shrink (default: 0.01)")
+    new.add_argument(
+        "--trainable", nargs="+", metavar="NAME", help="train these weights or layers alone, top say (default: all)"
+    )
+    new.add_argument(
+        "--sample-weight",
+        metavar="FILE",
+        help="a .npy of numbers: how much each training image counts (default: alike)",
+    )
     new.add_argument("--ema", type=float, metavar="DECAY", help="average the weights, 0.9995 say (default: do not)")
     new.add_argument(
         "--head", choices=HEADS, help="default: bernoulli for 2 levels, else categorical; pixelcnnpp: logistic_mixture"

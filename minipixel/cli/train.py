@@ -16,13 +16,15 @@ from minipixel.cli.beginning import Beginning
 from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
 from minipixel.cli.notes import note, say
 from minipixel.cli.pictures import OF_A_FOLDER, is_named, load_data, remembered, short_name
-from minipixel.cli.rates import base_rate, optimizer_of
+from minipixel.cli.rates import base_rate, decay_of, optimizer_of
 from minipixel.cli.run_folder import RunFolder, files, made_with, repeat_command
 from minipixel.cli.start_from import digest, take_weights
 from minipixel.datasets.augment import Transform, augmentation, in_turn
+from minipixel.datasets.npy import read_npy
 from minipixel.errors import NonFiniteError
 from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
+from minipixel.models.checks import check_weights
 from minipixel.training import (
     EMA,
     Callback,
@@ -48,8 +50,8 @@ def demo(arguments: argparse.Namespace) -> int:
         **{"model": "pixelcnn", "data": "digits", "root": None, "levels": None, "binarize": "static", "head": None},
         **{"mixtures": 5, "inputs": "scaled", "embedding_width": 16},
         **{"hidden": 32, "blocks": 5, "conditional": False, "batch_size": 64},
-        **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "ema": None},
-        **dict.fromkeys((*OF_A_FOLDER, "augment")),
+        **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "weight_decay": None, "ema": None},
+        **dict.fromkeys((*OF_A_FOLDER, "augment", "trainable", "sample_weight")),
         **{
             "resume": None,
             "from": None,
@@ -106,6 +108,7 @@ def _run(settings: argparse.Namespace) -> int:
     model = MODELS[settings.model](
         ds.image_shape, levels, num_classes=len(ds.classes) if settings.conditional else None, **options
     )
+    sample_weight = _sample_weight(settings, len(train_images))
     model.pictures = remembered(ds, model, settings.binarize)
     optimizer = optimizer_of(settings, len(train_images))
     source, resumed = getattr(settings, "from"), settings.resume is not None
@@ -142,6 +145,8 @@ def _run(settings: argparse.Namespace) -> int:
                 batch_size=settings.batch_size,
                 optimizer=optimizer,
                 transform=transform,
+                sample_weight=sample_weight,
+                trainable=settings.trainable,
                 callbacks=watchers,
                 rng=settings.seed,
                 workers=settings.workers,
@@ -208,11 +213,12 @@ def _stopped(stop: Interrupted | NonFiniteError, path: Path) -> int:
 
 def _in_full(settings: argparse.Namespace, model: Model) -> dict[str, Any]:
     """All settings by their names, those that were left out as what they came to: what config.toml holds."""
-    paths = {name: getattr(settings, name) for name in ("root", "from")}  # made such as hold wherever they are read
+    paths = {name: getattr(settings, name) for name in ("root", "from", "sample_weight")}  # hold wherever they are read
     found: dict[str, Any] = {name: None if path is None else str(Path(path).resolve()) for name, path in paths.items()}
     if not is_named(settings.data):
         found["data"] = str(Path(settings.data).resolve())
     found |= {"levels": model.levels, "head": model.head.name, "learning_rate": base_rate(settings)}
+    found |= {"weight_decay": decay_of(settings)}
     layers = {key: model.config[key] for key in architecture.parameters(model.name)}
     return {**{name: getattr(settings, name) for name in config.OPTIONS}, **found, **layers}
 
@@ -241,6 +247,13 @@ def _save(model: Model, path: Path) -> None:
         model.save(elsewhere)
         said = f"{error.strerror or error}; the model is in {elsewhere} instead"
         raise OSError(error.errno, said, str(path)) from error
+
+
+def _sample_weight(settings: argparse.Namespace, N: int) -> np.ndarray | None:
+    """What each training image counts, from a file. Raises FormatError, ValueError and OSError."""
+    if settings.sample_weight is None:
+        return None
+    return check_weights("--sample-weight", read_npy(settings.sample_weight), N, "float32")
 
 
 def _figures(history: History, best: int | None) -> dict[str, Any]:

@@ -158,7 +158,7 @@ class Model(Network):
         Raises ValueError for images of another shape, dtype or range, and for weights that are not N finite numbers.
         """
         images, condition = self.checked(images, condition)
-        weights = check_weights(weights, len(images), self.dtype)
+        weights = check_weights("weights", weights, len(images), self.dtype)
         check_choice("reduction", reduction, ("mean", "none"))
         log_prob = self._log_prob(images, condition, None if rng is None else Draws.of(generator(rng)))
         if weights is None and reduction == "mean":
@@ -186,14 +186,15 @@ class Model(Network):
         Raises ValueError for arguments that cannot be meant.
         """
         images, condition = self.checked(images, condition)
-        weights = check_weights(weights, len(images), self.dtype)
+        weights = check_weights("weights", weights, len(images), self.dtype)
         key = None if rng is None else Draws.of(generator(rng)).key
 
         def draws(part: slice) -> Draws | None:
             return None if key is None else Draws(key, part.start)
 
         with Workers(workers) as pool:
-            return value_and_gradients(self, Batch(images, condition, weights, draws), pool)
+            losses, gradients = value_and_gradients(self, Batch(images, condition, weights, draws), pool)
+        return losses.weighted, gradients
 
     @spelled
     def log_prob_map(self, images: Any, condition: Any = None) -> np.ndarray:

@@ -234,23 +234,23 @@ def check_labels(labels: Any, N: int, name: str = "labels", wanted: str = "") ->
     return labels
 
 
-def check_weights(weights: Any, N: int, dtype: str) -> np.ndarray | None:
+def check_weights(name: str, weights: Any, N: int, dtype: str) -> np.ndarray | None:
     """How much each of N images counts: numbers (N,), finite in the model's dtype, or None; else ValueError.
 
     They may be 0, and below.
     """
     if weights is None:
         return None
-    weights = as_array("weights", weights)
+    weights = as_array(name, weights)
     if weights.shape != (N,) or weights.dtype.kind not in "biuf":
-        hint = "; take the axis away: weights[:, 0]" if weights.shape == (N, 1) else ""
+        hint = f"; take the axis away: {name}[:, 0]" if weights.shape == (N, 1) else ""
         got = f"{weights.dtype} of shape {weights.shape}"
-        raise ValueError(f"weights: got {got}, wanted {N} numbers, one for each image{hint}")
+        raise ValueError(f"{name}: got {got}, wanted {N} numbers, one for each image{hint}")
     with np.errstate(over="ignore"):
         numbers = weights.astype(dtype)
     if not np.isfinite(numbers).all():
         odd = weights[~np.isfinite(numbers)][0]
-        raise ValueError(f"weights: got {odd}, wanted finite numbers, in {dtype} too, as the model has them")
+        raise ValueError(f"{name}: got {odd}, wanted finite numbers, in {dtype} too, as the model has them")
     return numbers
 
 

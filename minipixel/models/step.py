@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minipixel import plan
+from minipixel import ops, plan
 from minipixel.backend import array_module
 from minipixel.nn import Gradients, Parameter
 from minipixel.nn.flat import Layout, distinct
@@ -31,8 +31,18 @@ class Batch:
     draws: Callable[[slice], Any]
 
 
-def value_and_gradients(model: "Model", batch: Batch, pool: Workers) -> tuple[float, Gradients]:
-    """The mean loss of a batch, in nats per image, and its gradients: see Model.
+class Losses(NamedTuple):
+    """What a batch costs, in nats per image: `weighted` is what the gradients are of, `plain` counts all images alike.
+
+    Without weights they are one number.
+    """
+
+    weighted: float
+    plain: float
+
+
+def value_and_gradients(model: "Model", batch: Batch, pool: Workers) -> tuple[Losses, Gradients]:
+    """The losses of a batch, and the gradients of the weighted one: see Model.
 
     The shards' gradients are added along a tree (see shards.py): the same bits for any number of workers.
     """
@@ -44,20 +54,20 @@ def value_and_gradients(model: "Model", batch: Batch, pool: Workers) -> tuple[fl
     if as_defined(model):
         able = plan.ready(model, min(N, size), back=True, rng=batch.draws(slice(0, size)))
 
-    def shard(part: slice) -> tuple[float, list[Any]]:
+    def shard(part: slice) -> tuple[np.ndarray, list[Any]]:
         if able is not None:
             return _planned(model, able, batch, part)
         share = (part.stop - part.start) / N
-        loss = shard_loss(model, batch, part)
-        return float(loss.data) * share, gradient_buffers(loss, parameters, layout, share)
+        loss, plain = shard_losses(model, batch, part)
+        return np.array([float(loss.data), plain]) * share, gradient_buffers(loss, parameters, layout, share)
 
-    def add(a: tuple[float, list[Any]], b: tuple[float, list[Any]]) -> tuple[float, list[Any]]:
+    def add(a: tuple[np.ndarray, list[Any]], b: tuple[np.ndarray, list[Any]]) -> tuple[np.ndarray, list[Any]]:
         return a[0] + b[0], added_buffers(a[1], b[1])
 
-    loss, buffers = pool.sum(shard, N, size, add)
+    losses, buffers = pool.sum(shard, N, size, add)
     if able is not None:
         buffers = layout.gather(_or_zeros(able.gradients(buffers[0], parameters), parameters))
-    return loss, named_gradients(named, layout, buffers)
+    return Losses(*map(float, losses)), named_gradients(named, layout, buffers)
 
 
 def as_defined(model: "Model") -> bool:
@@ -78,21 +88,26 @@ def planned_log_prob(
     return run, parameters, model.head.log_prob(parameters, levels)
 
 
-def _planned(model: "Model", able: plan.Ready, batch: Batch, part: slice) -> tuple[float, list[Any]]:
-    """A shard's share of the loss, and of the gradients of packed weights: its graph is the head's alone."""
+def _planned(model: "Model", able: plan.Ready, batch: Batch, part: slice) -> tuple[np.ndarray, list[Any]]:
+    """A shard's share of the losses, and of the gradients of packed weights: its graph is the head's alone."""
     images, condition = batch.images[part], rows(batch.condition, part)
     run, parameters, log_prob = planned_log_prob(model, able, images, condition, batch.draws(part))
-    each = np.ones(len(images), log_prob.dtype) if batch.weights is None else batch.weights[part].astype(log_prob.dtype)
-    each = each / -len(batch.images)
-    loss = float(log_prob.data.sum(axis=(0, 1, 3), dtype=np.float64) @ each)
+    alike = np.ones(len(images), log_prob.dtype) / -len(batch.images)
+    each = alike if batch.weights is None else batch.weights[part].astype(log_prob.dtype) / -len(batch.images)
+    of_image = log_prob.data.sum(axis=(0, 1, 3), dtype=np.float64)
     (g,) = gradients(log_prob, [parameters], np.broadcast_to(each[:, None], log_prob.shape))
-    return loss, [run.back(g)]
+    return np.array([of_image @ each, of_image @ alike]), [run.back(g)]
 
 
-def shard_loss(model: "Model", batch: Batch, part: slice) -> Tensor:
-    """The mean loss of a shard of a batch, with its own dropout: the same whenever asked."""
-    weighted: dict[str, Any] = {} if batch.weights is None else {"weights": batch.weights[part]}
-    return model.loss(batch.images[part], rows(batch.condition, part), rng=batch.draws(part), **weighted)
+def shard_losses(model: "Model", batch: Batch, part: slice) -> tuple[Tensor, float]:
+    """The mean loss of a shard of a batch, weighted and plain, with its own dropout: the same whenever asked."""
+    given = batch.images[part], rows(batch.condition, part)
+    if batch.weights is None:
+        loss = model.loss(*given, rng=batch.draws(part))
+        return loss, float(loss.data)
+    each = model.loss(*given, rng=batch.draws(part), reduction="none")
+    weights = array_module(each.data).asarray(batch.weights[part])
+    return ops.total(each * weights) / each.shape[0], float(each.data.mean())
 
 
 def gradient_buffers(output: Tensor, parameters: Sequence[Tensor], layout: Layout, seed: Any) -> list[Any]:

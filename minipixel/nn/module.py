@@ -76,6 +76,8 @@ class Module(Spelled, metaclass=ModuleClass):
         weight = value if isinstance(value, Parameter) else vars(self).get(name)
         if isinstance(weight, Parameter):  # whatever stands here later is a weight, too
             vars(self).setdefault("_kinds", {})[name] = tuple(weight.shape), str(weight.dtype)
+            if isinstance(value, np.ndarray) and value.base is not None:
+                value = value.copy()  # after training it is a view of the memory of all weights: those will go on
         super().__setattr__(name, value)
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:

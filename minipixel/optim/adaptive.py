@@ -6,7 +6,8 @@ In all of them `epsilon` is what keeps a weight that never had a gradient, under
 from typing import Any
 
 from minipixel.backend import array_module
-from minipixel.optim.optimizer import LearningRate, Optimizer, check_above_0, check_fraction
+from minipixel.optim.optimizer import LearningRate, Optimizer, check_above_0, check_fraction, check_from_0
+from minipixel.shown import short
 
 LEAST_EPSILON = 2.0**-126
 """Float32's smallest number that is not denormal: anything less counts as zero (computing.py), and 0 / 0 is NaN."""
@@ -88,6 +89,36 @@ class Adam(_WithMoments):
         corrected = mean / (1 - self.beta1**self.steps)
         spread = array_module(g).sqrt(square / (1 - self.beta2**self.steps))
         return -self.rate * corrected / (spread + self.epsilon)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2).
+
+    Before each step of Adam, w *= 1 - rate * weight_decay: no part of the gradient, and so not measured against those
+    before it. All weights decay, biases too, as in torch.optim.AdamW, but for those whose dotted name ends in one of
+    `exclude`: ("bias",) spares biases, ("top.out.weight",) a single weight. Where a layer is weight-normalised, `gain`
+    decides how large its weights are, and the decay of `v`, whose length has no influence, only lets it turn faster.
+    """
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 1e-2,
+        exclude: tuple[str, ...] = (),
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, beta1, beta2, epsilon, clip_norm)
+        self.weight_decay = check_from_0("weight_decay", weight_decay, "0.01")
+        if isinstance(exclude, str) or not all(isinstance(name, str) and name for name in exclude):
+            raise ValueError(f"exclude: got {short(exclude)}, wanted a list of names of weights, such as ('bias',)")
+        self.exclude = tuple(exclude)
+
+    def decays(self, name: str) -> bool:
+        """Whether a weight of that dotted name gets smaller."""
+        return not f".{name}".endswith(tuple(f".{end}" for end in self.exclude))
 
 
 class Adamax(_WithMoments):

@@ -48,6 +48,8 @@ class Optimizer(Spelled):
 
     memories: tuple[str, ...]
     elementwise: ClassVar[bool] = False
+    weight_decay: float = 0.0
+    """Of every weight that `decays`, rate * weight_decay of it is taken away before each step."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -105,10 +107,23 @@ class Optimizer(Spelled):
         memories = self._buffers.of(self.state, self.memories, dict(zip(parameters, weights, strict=True)), layout)
         moved = [
             self._moved(weight, g if scale == 1 else g * scale, own)
-            for weight, g, own in zip(layout.gather(weights), buffers, memories, strict=True)
+            for weight, g, own in zip(self._decayed(list(parameters), weights, layout), buffers, memories, strict=True)
         ]
         for parameter, array in zip(parameters.values(), layout.views(moved), strict=True):
             parameter.data = array
+
+    def _decayed(self, names: Sequence[str], weights: Sequence[Any], layout: Layout) -> list[Any]:
+        """New buffers of weights, of which those that decay have become smaller."""
+        buffers = layout.gather(weights)
+        if self.weight_decay:
+            for name, weight in zip(names, layout.views(buffers), strict=True):
+                if self.decays(name):
+                    weight *= 1 - self.rate * self.weight_decay
+        return buffers
+
+    def decays(self, name: str) -> bool:
+        """Whether `weight_decay` is for a weight of that dotted name."""
+        return True
 
     def _moved(self, weight: Any, g: Any, own: dict[str, Any]) -> Any:
         """A buffer of weights after this step; it is changed."""
@@ -180,14 +195,18 @@ class Optimizer(Spelled):
             if not (0 <= _number(number) < math.inf or (name == "rate" and not steps)):  # NaN before a first step
                 raise ValueError(f"state: got {number!r:.40} for {name}, wanted a number of at least 0")
         memories: dict[str, dict[str, Any]] = {}
-        for name, parameter in distinct(model.named_parameters()).items() if steps else ():
+        trained = {name: parameter.data for name, parameter in distinct(model.named_parameters()).items()}
+        frozen = {name: weight for name, weight in model.named_arrays() if name not in trained}
+        for name, weight in (trained | frozen).items() if steps else ():
+            given = {kind: state.get(f"{kind}/{name}") for kind in self.memories}
+            if name in frozen and all(array is None for array in given.values()):
+                continue  # it never was trained
             memories[name] = {}
-            for kind in self.memories:
-                array: Any = state.get(f"{kind}/{name}")
-                if getattr(array, "shape", None) != parameter.shape:
-                    got = f"one of shape {array.shape}" if hasattr(array, "shape") else "none"
-                    raise ValueError(f"state: got {got} for {kind}/{name}, wanted an array of shape {parameter.shape}")
-                memories[name][kind] = array_module(parameter.data).array(array, dtype=parameter.dtype)
+            for kind, array in given.items():
+                if getattr(array, "shape", None) != weight.shape:
+                    got = "none" if array is None else f"one of shape {array.shape}"
+                    raise ValueError(f"state: got {got} for {kind}/{name}, wanted an array of shape {weight.shape}")
+                memories[name][kind] = array_module(weight).array(array, dtype=weight.dtype)
         self.steps, self.rate, self.learning_rate, self.state = steps, float(state["rate"]), rate, memories
         self._model = weakref.ref(model)
 
@@ -254,6 +273,13 @@ def check_above_0(name: str, value: Any, such_as: str) -> None:
     """ValueError unless the setting is a finite number above 0."""
     if not 0 < _number(value) < math.inf:
         raise ValueError(f"{name}: got {short(value)}, wanted a number above 0, such as {such_as}")
+
+
+def check_from_0(name: str, value: Any, such_as: str) -> float:
+    """`value` as a float, if it is a finite number of at least 0; else ValueError."""
+    if not 0 <= _number(value) < math.inf:
+        raise ValueError(f"{name}: got {short(value)}, wanted a number of at least 0, such as {such_as}")
+    return float(value)
 
 
 def check_fraction(name: str, value: Any) -> None:

@@ -18,9 +18,9 @@ from minipixel import console
 from minipixel.draws import Draws
 from minipixel.files import alone_with
 from minipixel.models import Model
-from minipixel.models.checks import MANY, as_images, check_count, check_flag
+from minipixel.models.checks import MANY, as_images, check_count, check_flag, check_weights
 from minipixel.models.network import MOST_NUMBERS
-from minipixel.models.step import Batch, rows, shard_loss, value_and_gradients
+from minipixel.models.step import Batch, rows, shard_losses, value_and_gradients
 from minipixel.optim import Optimizer
 from minipixel.progress import quiet
 from minipixel.shards import Workers
@@ -41,7 +41,9 @@ from minipixel.training.callbacks import EMA, Callback, Progress
 from minipixel.training.checkpoints import Position, find, written
 from minipixel.training.history import History
 from minipixel.training.interrupt import Interrupted, finish_the_step
+from minipixel.training.own_numbers import check_numbers
 from minipixel.training.streams import DROPOUT, SHUFFLE, TRANSFORM, VALIDATION, Streams
+from minipixel.training.trainable import check_trainable, others_frozen
 from minipixel.training.training import Training
 
 ENOUGH = 128
@@ -60,6 +62,8 @@ def fit(
     optimizer: Optimizer | str | None = None,
     callbacks: Sequence[Callback] | Callback | None = (),
     transform: Transform | None = None,
+    sample_weight: Any = None,
+    trainable: Any = None,
     rng: Any = 0,
     workers: int | None = None,
     progress: bool = True,
@@ -73,6 +77,10 @@ def fit(
     None. `callbacks`: a list, or a single one. `transform(images, rng)` runs on every batch: dynamic binarisation,
     augmentation. `rng`: None, int, SeedSequence or Generator. `workers`: threads, one a core if None; the result does
     not depend on it.
+
+    `sample_weight`: numbers (N,), what each image counts in the gradient; 0 and less are allowed. History and monitors
+    count all images alike. `trainable`: names of weights, beginnings of such names, or layers. All other weights stay
+    as they are, to the bit, and so does what the optimizer remembers of them; afterwards all are trainable as before.
 
     `resume`: a checkpoint file of callbacks.ModelCheckpoint, or its folder, of which the newest intact one counts; go
     on from there, to the same bits as if training had never stopped. From a folder with none, training starts at the
@@ -97,6 +105,8 @@ def fit(
         images = as_images(images)
         check_count("number of images", len(images) if images.ndim else 0, 1, MANY)
         condition = model.conditions.checked(condition, len(images))
+    sample_weight = check_weights("sample_weight", sample_weight, len(images), model.dtype)
+    others_are_frozen = functools.partial(others_frozen, model, check_trainable(model, trainable))
 
     workers_pool, before = Workers(workers), written(resume)
     saved = None if resume is None else find(resume)
@@ -106,56 +116,64 @@ def fit(
         learned, kept = held_out(len(images), share, streams(VALIDATION))
         shown = images[kept] if transform is None else transform(images[kept], streams(VALIDATION, 1))
         validation = shown, rows(condition, kept)
-        images, condition = images[learned], rows(condition, learned)
+        images, condition, sample_weight = images[learned], rows(condition, learned), rows(sample_weight, learned)
     if validation is not None:
         validation = check_validation(model, validation)
     watchers = [*([Progress(epochs)] if progress else []), *watchers]
     watchers.sort(key=lambda watcher: not isinstance(watcher, EMA))  # first: all others see, save, restore averages
     settings = {"batch_size": batch_size, "rng": streams.root, "transform": transform is not None}
     settings |= {} if share is None else {"validation_share": share}
-    training = Training(model, optimizer, watchers, (images, condition), settings)
+    beside = {"condition": condition, "sample_weight": sample_weight}
+    training = Training(model, optimizer, watchers, images, beside, settings)
     if saved:
-        training.check(saved, epochs)
+        with others_are_frozen():
+            training.check(saved, epochs)
     history = training.history
 
     def tell(event: str, *arguments: Any) -> None:
         for watcher in watchers:
             getattr(watcher, event)(*arguments)
 
+    def tell_numbers(event: str, at: Position, *arguments: Any) -> None:
+        """Tell those that may add numbers to the logs, the last argument, before those that write and watch them."""
+        reported = dict(arguments[-1])
+        for watcher in sorted(watchers, key=lambda watcher: watcher.reads_numbers):
+            getattr(watcher, event)(at.epoch, *arguments)
+            check_numbers(arguments[-1], reported, watcher)
+
     def stopped() -> bool:
         """Whether a callback asks to end after the step at hand."""
         return any(watcher.stop_training for watcher in watchers)
 
-    def batches(epoch: int, first: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-        """The images in a new order, cut into batches: of each the places, the images transformed, the conditions."""
+    def batches(epoch: int, first: int = 0) -> Iterator[tuple[np.ndarray, Batch]]:
+        """The images in a new order, cut into batches: the places of each, and the batch, its images transformed."""
         order = streams(SHUFFLE, epoch).permutation(len(images))
         for step in range(first, training.steps_an_epoch):
             chosen = order[step * batch_size : (step + 1) * batch_size]
             batch = images[chosen]
             if transform is not None:
                 batch = transform(batch, streams(TRANSFORM, epoch, step))
-            yield chosen, batch, rows(condition, chosen)
+            draws = _draws(streams, (epoch, step))
+            yield chosen, Batch(batch, rows(condition, chosen), rows(sample_weight, chosen), draws)
 
     def train_epoch(at: Position) -> bool:
         """The steps of an epoch that are left; False if a callback, or Ctrl-C, or a bad number has cut it short."""
         began = time.perf_counter() - at.seconds
-        for chosen, batch, told in batches(at.epoch, at.step):
-            key = at.epoch, at.step
+        for chosen, batch in batches(at.epoch, at.step):
             try:
-                loss, norm = _step(model, batch, told, optimizer, pool, _draws(streams, key))
+                loss, norm = _step(model, batch, optimizer, pool)
             except StepError as what:
-                parts = pool.parts(len(batch), model.shard_of_batch(len(batch)))
-                shard = functools.partial(shard_loss, model, Batch(batch, told, None, _draws(streams, key)))
-                again = functools.partial(map, shard, parts)
-                error = report(what, key, chosen, first_op(model, again) if anomaly else None)
+                parts = pool.parts(len(chosen), model.shard_of_batch(len(chosen)))
+                again = functools.partial(map, lambda part, batch=batch: shard_losses(model, batch, part)[0], parts)
+                error = report(what, (at.epoch, at.step), chosen, first_op(model, again) if anomaly else None)
                 error.history = history
                 tell("on_not_finite", error)
                 if not stopped():
                     raise error from None
                 return False
-            at.advance(len(batch), loss, norm)
+            at.advance(len(chosen), loss, norm)
             at.seconds = time.perf_counter() - began
-            tell("on_batch_end", at.epoch, len(batch), training.logs())
+            tell_numbers("on_batch_end", at, len(chosen), training.logs())
             stop = interrupted() or stopped()
             tell("on_pause", training, stop)
             if stop:
@@ -171,19 +189,26 @@ def fit(
             logs |= {"val_loss": nats, "val_bits_per_dim": model.bits(nats)}
         logs |= {"learning_rate": optimizer.rate, "seconds": time.perf_counter() - began}
         history.append(logs)
-        tell("on_epoch_end", at.epoch, logs)
+        tell_numbers("on_epoch_end", at, logs)
+        history.revise(logs)
         tell("on_evaluation_end")
 
     claims = [claim for watcher in watchers for claim in watcher.claims()]
-    with alone_with(claims), quiet(), workers_pool as pool, finish_the_step(progress) as interrupted:
+    with (
+        alone_with(claims),
+        others_are_frozen(),
+        quiet(),
+        workers_pool as pool,
+        finish_the_step(progress) as interrupted,
+    ):
         if written(resume) != before:
             raise BlockingIOError(f"resume: {resume} was written by another training just now; run this once more")
         if saved:
             training.restore_model(saved)
         elif not model.initialized:
-            _, batch, told = next(batches(0))
+            _, first = next(batches(0))
             enough = min(ENOUGH, model.most_images(4 * MOST_NUMBERS))
-            model.initialize(batch[:enough], rows(told, slice(enough)))
+            model.initialize(first.images[:enough], rows(first.condition, slice(enough)))
         if progress and resume is not None:
             print(f"resume: {saved or f'nothing in {resume} yet, starting at the beginning'}", file=console.stderr)
         at = training.position
@@ -224,17 +249,10 @@ def _draws(streams: Streams, key: tuple[int, int]) -> Callable[[slice], Draws]:
     return lambda part: Draws(of_step, part.start)
 
 
-def _step(
-    model: Model,
-    batch: np.ndarray,
-    condition: np.ndarray | None,
-    optimizer: Optimizer,
-    pool: Workers,
-    draws: Callable[[slice], Draws],
-) -> tuple[float, float]:
-    """One optimiser step on the mean loss of a batch; that loss, in nats per image, and the norm of its gradient."""
+def _step(model: Model, batch: Batch, optimizer: Optimizer, pool: Workers) -> tuple[float, float]:
+    """One optimiser step on the weighted loss of a batch; the plain one, in nats per image, and the gradient's norm."""
     optimizer.belongs_to(model)
     for parameter in model.parameters():
         parameter.grad = None  # its memory is free for the gradients of this step
-    loss, gradients = value_and_gradients(model, Batch(batch, condition, None, draws), pool)
-    return loss, take_step(model, optimizer, loss, gradients)
+    losses, gradients = value_and_gradients(model, batch, pool)
+    return losses.plain, take_step(model, optimizer, losses.plain, gradients)

@@ -1,5 +1,6 @@
 """What training remembers: one number an epoch for each quantity."""
 
+import math
 from typing import Any
 
 
@@ -8,7 +9,8 @@ class History:
 
     Names: "loss" (nats an image), "bits_per_dim", "gradient_norm" (that of all weights together, before any clipping,
     the mean over the epoch's steps), "learning_rate" (that of the epoch's last step), "seconds"; with validation data
-    "val_loss", "val_bits_per_dim".
+    "val_loss", "val_bits_per_dim"; and whatever a callback adds to the logs of an epoch. NaN stands for an epoch that
+    had none of a number that a later epoch has.
     That of `fit_embedding` has one entry a step instead: "loss", the triplet loss of its batch.
     """
 
@@ -17,8 +19,17 @@ class History:
 
     def append(self, logs: dict[str, float]) -> None:
         """Add the numbers of one epoch."""
+        self._put(logs, self.epochs)
+
+    def revise(self, logs: dict[str, float]) -> None:
+        """Put these numbers, of which some may be new, in the place of those of the last epoch."""
+        self._put(logs, self.epochs - 1)
+
+    def _put(self, logs: dict[str, float], epoch: int) -> None:
         for name, value in logs.items():
-            self.history.setdefault(name, []).append(value)
+            values = self.history.setdefault(name, [])
+            values += [math.nan] * (epoch - len(values))
+            values[epoch:] = [value]
 
     @property
     def epochs(self) -> int:

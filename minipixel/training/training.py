@@ -27,7 +27,8 @@ class Training:
     model: Model
     optimizer: Optimizer
     callbacks: Sequence[Callback]
-    data: tuple[np.ndarray, Any]
+    images: np.ndarray
+    beside: dict[str, Any]
     settings: dict[str, Any]
     history: History = field(default_factory=History)
     position: Position = field(default_factory=Position)
@@ -39,7 +40,7 @@ class Training:
     @property
     def steps_an_epoch(self) -> int:
         """How many batches there are; the last may be smaller."""
-        return -(-len(self.data[0]) // self.settings["batch_size"])
+        return -(-len(self.images) // self.settings["batch_size"])
 
     @property
     def steps(self) -> int:
@@ -48,7 +49,7 @@ class Training:
 
     def _images_in(self, steps: int) -> int:
         """How many images so many steps of an epoch use."""
-        return min(steps * self.settings["batch_size"], len(self.data[0]))
+        return min(steps * self.settings["batch_size"], len(self.images))
 
     def logs(self) -> dict[str, float]:
         """The means over the epoch so far."""
@@ -59,9 +60,10 @@ class Training:
     @cached_property
     def same(self) -> dict[str, Any]:
         """What must not change when training is resumed, beside the model's configuration. Reads all images."""
-        images, condition = (None if array is None else _fingerprint(array) for array in self.data)
+        data = {"images": self.images, **self.beside}
+        prints = {name: _fingerprint(array) for name, array in data.items() if array is not None}
         frozen = self.model.frozen_names()
-        return self.settings | {"images": images, "condition": condition} | ({"frozen": frozen} if frozen else {})
+        return self.settings | prints | ({"frozen": frozen} if frozen else {})
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write all of it, whole or not at all, to be resumed from. Raises OSError (no permission, disk full ...)."""
@@ -161,7 +163,7 @@ def _as_now(model: Model, stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_same(whose: str, given: Mapping[str, Any], stored: Mapping[str, Any], path: Path) -> None:
-    data = "images", "condition"  # last: what they are may depend on the rest
+    data = "images", "condition", "sample_weight"  # last: what they are may depend on the rest
     for name in sorted(given.keys() | stored.keys(), key=lambda name: (name in data, name)):
         got, wanted = given.get(name), stored.get(name)
         if isinstance(got, dict) and isinstance(wanted, dict):

@@ -95,7 +95,7 @@ def kill_writers(folder, kills, rng, half):
     if half:
         checkpoint.write_atomically = write_in_two_parts
     model, saving = trained.pixelcnnpp(filters=40), ModelCheckpoint(folder, keep=2)
-    training = Training(model, trained.mp.optim.Adam(), [], (trained.IMAGES, None), {"batch_size": 1})
+    training = Training(model, trained.mp.optim.Adam(), [], trained.IMAGES, {}, {"batch_size": 1})
     saving.on_train_begin(model, 0)
     found = {"kills": 0, "while_writing": 0, "unreadable": 0, "newest_gone": 0, "files": 0}
     newest, begun = 0, "checkpoint-*" if half else ".checkpoint-*.part"

@@ -1,4 +1,4 @@
-"""What docs/training.md shows runs as it stands there."""
+"""What docs/training.md and docs/goals.md show runs as it stands there."""
 
 import inspect
 import re
@@ -11,11 +11,12 @@ import minipixel as mp
 from minipixel.cli import main
 from minipixel.training import callbacks
 
-PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, GOALS = ((DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("training", "goals"))
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+def blocks(language, page=PAGE):
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
 def test_python(tmp_path, monkeypatch, capsys):
@@ -53,3 +54,22 @@ def test_the_table_of_callbacks(row):
 def test_every_callback_has_a_row():
     rows = set(re.findall(r"^\| `(\w+)\(", PAGE, re.MULTILINE))
     assert rows == set(mp.callbacks.__all__) - {"Callback", "Progress"}
+
+
+def test_goals(tmp_path, monkeypatch):
+    """In the order of the page: a command reads the file that the Python before it wrote."""
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in blocks("python", GOALS):
+        exec(block, names)
+    right = names["history"].history["right"]
+    assert len(right) == 3 and names["stopping"].best == max(right)
+    assert "right" in Path("log.csv").read_text().splitlines()[0]
+    for block in blocks("sh", GOALS):
+        program, *words = shlex.split(block)
+        assert program == "minipixel" and main(words) == 0
+    before, after = mp.load("weighted/model.safetensors").state_dict(), mp.load("small/model.safetensors").state_dict()
+    fresh = mp.models.PixelCNN((8, 8, 1), 17, hidden=8, blocks=1).state_dict()
+    assert (after["stem.weight"] == fresh["stem.weight"]).all() and (
+        before["stem.weight"] != fresh["stem.weight"]
+    ).any()

@@ -11,6 +11,9 @@ START = np.array([1.0, -2.0, 3.0])
 GRADIENTS = np.random.default_rng(0).standard_normal((12, 3)) * [1, 1e-3, 1e3]
 SETTINGS = [
     ("adam", {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6}),
+    ("adamw", {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6, "weight_decay": 0.3}),
+    ("adamw", {}),
+    ("adamw", {"weight_decay": 0}),
     ("nadam", {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6, "momentum_decay": 0.1}),
     ("nadam", {}),
     ("adamax", {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6}),
@@ -41,7 +44,16 @@ def path(optimizer, gradients=GRADIENTS, start=START):
 
 
 def equations(
-    name, rate, beta1=0.9, beta2=0.999, epsilon=1e-8, momentum_decay=0.004, rho=0.9, momentum=0, nesterov=False
+    name,
+    rate,
+    beta1=0.9,
+    beta2=0.999,
+    epsilon=1e-8,
+    momentum_decay=0.004,
+    rho=0.9,
+    momentum=0,
+    nesterov=False,
+    weight_decay=0.01,
 ):
     """The same from the papers, with their symbols; t counts from 1."""
     theta, m, n, v, u, delta = START, 0, 0, 0, 0, 0
@@ -51,6 +63,8 @@ def equations(
         m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)
         if name == "adam":
             theta = theta - rate * m_hat / (np.sqrt(v_hat) + epsilon)
+        if name == "adamw":
+            theta = theta - rate * (m_hat / (np.sqrt(v_hat) + epsilon) + weight_decay * theta)
         if name == "nadam":
             mu = [beta1 * (1 - 0.5 * 0.96 ** (i * momentum_decay)) for i in range(1, t + 2)]
             looking = mu[t] * m / (1 - np.prod(mu)) + (1 - mu[t - 1]) * g / (1 - np.prod(mu[:t]))
@@ -86,8 +100,15 @@ def torch():
 
 @every_setting
 def test_pytorch_takes_the_same_steps(torch, name, options):
-    theirs = {"adam": "Adam", "nadam": "NAdam", "adamax": "Adamax", "rmsprop": "RMSprop", "sgd": "SGD"}[name]
-    options = {"beta1": 0.9, "beta2": 0.999} | options if name in ("adam", "nadam", "adamax") else options
+    theirs = {
+        "adam": "Adam",
+        "adamw": "AdamW",
+        "nadam": "NAdam",
+        "adamax": "Adamax",
+        "rmsprop": "RMSprop",
+        "sgd": "SGD",
+    }[name]
+    options = {"beta1": 0.9, "beta2": 0.999} | options if name in ("adam", "adamw", "nadam", "adamax") else options
     renamed = {{"epsilon": "eps", "rho": "alpha"}.get(key, key): value for key, value in options.items()}
     if "beta1" in renamed:
         renamed["betas"] = renamed.pop("beta1"), renamed.pop("beta2")
@@ -115,8 +136,14 @@ def test_nesterov_looks_ahead():
 
 @every_optimizer
 def test_a_weight_that_never_had_a_gradient_stays(optimizer):
-    """As one under a mask: not a bit changes, and nothing is divided by zero (warnings are errors)."""
-    np.testing.assert_array_equal(path(optimizer(), np.zeros((3, 3))), [START] * 3)
+    """As one under a mask: not a bit changes, and nothing is divided by zero (warnings are errors).
+
+    But for one that decays, by just that.
+    """
+    ours, without = optimizer(), np.zeros((3, 3))
+    kept = 1 - ours.learning_rate * ours.weight_decay
+    wanted = [START * kept, START * kept * kept, START * kept * kept * kept]
+    np.testing.assert_array_equal(path(ours, without), wanted)
 
 
 @every_optimizer
@@ -228,3 +255,75 @@ def test_bad_settings(make, match):
     with pytest.raises(ValueError, match=f"^{match}") as error:
         make(mp.optim)
     assert "\n" not in str(error.value)
+
+
+# --- weight decay ---------------------------------------------------------------------------------------------------
+
+
+def test_pytorch_decays_a_whole_model_alike(torch):
+    """All weights of a model, biases and gains of weight-normalised layers, or all but those that are excluded."""
+    for exclude in ((), ("bias",), ("bias", "level.start_u.gain", "gain")):
+        model = mp.models.PixelCNNpp((4, 4, 1), 3, filters=4, resnets=1, dtype="float64")
+        images = np.random.default_rng(0).integers(0, 3, (6, 4, 4, 1))
+        model.initialize(images)
+        names = [name for name, _ in model.named_parameters()]
+        theirs = {name: torch.tensor(weight, requires_grad=True) for name, weight in model.state_dict().items()}
+        left = [name for name in names if f".{name}".endswith(tuple(f".{end}" for end in exclude))]
+        groups = [
+            {"params": [theirs[name] for name in names if name not in left], "weight_decay": 0.2},
+            {"params": [theirs[name] for name in left], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=0.01)
+        ours = mp.optim.AdamW(0.01, weight_decay=0.2, exclude=exclude)
+        for _ in range(5):
+            _, gradients = model.value_and_gradients(images)
+            for name, weight in theirs.items():
+                weight.grad = torch.tensor(gradients[name])
+            optimizer.step()
+            ours.step(model, gradients)
+        for name, weight in model.state_dict().items():
+            np.testing.assert_allclose(weight, theirs[name].detach().numpy(), rtol=1e-12, atol=1e-14, err_msg=name)
+        assert len(left) == sum(not ours.decays(name) for name in names) and bool(left) == bool(exclude)
+
+
+def test_weights_shrink_by_the_rate_of_a_schedule_and_frozen_ones_do_not():
+    model = mp.models.PixelCNN((4, 4, 1), 3, hidden=4, blocks=1, dtype="float64")
+    before = model.state_dict()
+    model.stem.weight = model.stem.weight.data
+    nothing = {name: np.zeros_like(parameter.data) for name, parameter in model.named_parameters()}
+    optimizer = mp.optim.AdamW(mp.optim.piecewise([2], [0.1, 0.01]), weight_decay=0.5)
+    for _ in range(3):
+        optimizer.step(model, nothing)
+    for name, weight in model.state_dict().items():
+        shrunk = 1.0 if name == "stem.weight" else (1 - 0.05) * (1 - 0.05) * (1 - 0.005)
+        np.testing.assert_allclose(weight, before[name] * shrunk, rtol=1e-14, err_msg=name)
+
+
+def test_adam_without_decay_is_adam():
+    np.testing.assert_array_equal(path(mp.optim.AdamW(0.1, weight_decay=0)), path(mp.optim.Adam(0.1)))
+
+
+def test_the_length_of_a_normalised_weight_has_no_influence():
+    """What the docstring of AdamW says of `v`: the same distribution, however short it is."""
+    model = mp.models.PixelCNNpp((4, 4, 1), 3, filters=4, resnets=1, dtype="float64")
+    images = np.random.default_rng(0).integers(0, 3, (6, 4, 4, 1))
+    before, state = model.log_prob(images), model.state_dict()
+    for part in ("v", "gain"):
+        ends = f".{part}"
+        model.load_state_dict({name: weight / (1 + name.endswith(ends)) for name, weight in state.items()})
+        assert np.allclose(model.log_prob(images), before, rtol=1e-12) == (part == "v")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"weight_decay": -0.1}, "weight_decay: got -0.1, wanted a number of at least 0, such as 0.01"),
+        ({"weight_decay": np.nan}, "weight_decay: got nan, wanted a number of at least 0"),
+        ({"weight_decay": "0.1"}, "weight_decay: got '0.1', wanted a number of at least 0"),
+        ({"exclude": "bias"}, r"exclude: got 'bias', wanted a list of names of weights, such as \('bias',\)"),
+        ({"exclude": [1]}, r"exclude: got \[1\], wanted a list of names of weights"),
+    ],
+)
+def test_bad_decay(options, said):
+    with pytest.raises(ValueError, match=f"^{said}"):
+        mp.optim.AdamW(**options)

@@ -139,7 +139,7 @@ def test_early_stopping_goes_on_from_its_state(stopped):
     script, kept = Script(*values, name="mine"), []
 
     class Checkpoint(Callback):
-        def on_epoch_end(self, epoch, logs):
+        def on_evaluation_end(self):
             kept.append(first.state())
 
     train(small(), script, first, Checkpoint(), epochs=3)
@@ -216,7 +216,7 @@ def test_the_log_is_written_after_each_epoch(tmp_path):
     seen = []
 
     class Reader(Callback):
-        def on_epoch_end(self, epoch, logs):
+        def on_evaluation_end(self):
             seen.append(len(table(tmp_path / "log.csv")))
 
     train(small(), CSVLogger(tmp_path / "log.csv"), Reader())
@@ -255,6 +255,8 @@ def test_a_resumed_log_has_no_row_twice(tmp_path, append):
     class Checkpoint(Callback):
         def on_epoch_end(self, epoch, logs):
             told.append(dict(logs))
+
+        def on_evaluation_end(self):
             states.append({name: np.asarray(value) for name, value in log.state().items()})
 
     log = CSVLogger(path, append=append)

@@ -1,7 +1,7 @@
 """The events of training, in the order in which they come."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from minipixel.errors import NonFiniteError
 from minipixel.files import Claim
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 class Callback(Spelled):
     """Something that training tells what it does. Override what you need; `logs` are the numbers to report.
 
+    Numbers of one's own that `on_epoch_end` adds to `logs` go where all others go: to the history, into the files of
+    CSVLogger and TensorBoard, to what EarlyStopping and ModelCheckpoint monitor, wherever these stand in the list.
+    Those that `on_batch_end` adds are shown by the progress bar, and are in TensorBoard's numbers of batches.
+
     One that sets its `stop_training` ends training after the step at hand. One that has something to remember from
     epoch to epoch gives it to checkpoints by `state`, and takes it back by `restore`. A training that is resumed tells
     what comes next as if it had never stopped: `on_train_begin`, `restore`, then the next step or the next epoch. So
@@ -26,6 +30,8 @@ class Callback(Spelled):
     """
 
     stop_training = False
+    reads_numbers: ClassVar[bool] = False
+    """Whether it is told of a step and of an epoch after those that may add numbers to their logs."""
 
     def claims(self) -> Sequence[Claim]:
         """Files and folders that no other training may write while this one runs: `fit` holds them, or is refused."""
@@ -47,7 +53,7 @@ class Callback(Spelled):
         """After each epoch and its validation, with the weights that were validated: the time to draw or to report."""
 
     def on_evaluation_end(self) -> None:
-        """After all of `on_epoch_end`, before training goes on."""
+        """After all of `on_epoch_end`, before training goes on: the time to read what other callbacks wrote."""
 
     def on_pause(self, training: "Training", stopping: bool) -> None:
         """When all have heard of a step (after `on_batch_end`) or of an epoch (after `on_evaluation_end`).

@@ -16,7 +16,7 @@ from minipixel.training.callbacks.callback import Callback
 from minipixel.training.callbacks.logs import training_goes_on
 from minipixel.training.checkpoints import whole
 
-MAX_BYTES, MAX_ROWS, MAX_LINE, MAX_COLUMNS = 2**24, 2**17, 2**12, 32
+MAX_BYTES, MAX_ROWS, MAX_LINE, MAX_COLUMNS = 2**24, 2**17, 2**15, 256
 """The longest table that is read, in bytes: 131,072 lines of 128 bytes; the longest line, and how many cells it has."""
 
 
@@ -29,6 +29,8 @@ class CSVLogger(Callback):
     a warning, and the rows wait for the next epoch. A checkpoint holds the rows, so that a training which is resumed
     has each of them once.
     """
+
+    reads_numbers = True
 
     def __init__(self, path: str | os.PathLike[str], *, append: bool = False) -> None:
         self.path, self.append = Path(path), check_flag("append", append)

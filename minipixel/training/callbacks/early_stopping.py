@@ -5,21 +5,25 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.models.checks import MANY, check_count, check_flag
+from minipixel.models.checks import MANY, check_choice, check_count, check_flag
 from minipixel.shown import short
 from minipixel.training.callbacks.callback import Callback
+from minipixel.training.callbacks.logs import MODES, better, monitored, worst
 from minipixel.training.checkpoints import finite, whole
 
 
 class EarlyStopping(Callback):
     """Stops after `patience` epochs in a row without a new best; Keras' names, arguments and counting.
 
-    `monitor` is any name in `History.history`. Everything that training reports is the better the smaller it is, so
-    there is no `mode`. An epoch is a new best if its number is below the best so far by more than `min_delta`; NaN
-    never is. With `restore_best_weights` the model ends with the weights of its best epoch, whether it was stopped,
-    came to its last epoch, or was interrupted; beside `EMA` these are the averaged ones. Afterwards `best`,
-    `best_epoch` and `stopped_epoch` say what happened; epochs count from 0, and are None if there was none.
+    `monitor` is any name in `History.history`, numbers of one's own included. All that training itself reports is the
+    better the smaller it is; `mode` "max" is for a number that is not. An epoch is a new best if its number is better
+    than the best so far by more than `min_delta`; NaN never is. With `restore_best_weights` the model ends with the
+    weights of its best epoch, whether it was stopped, came to its last epoch, or was interrupted; beside `EMA` these
+    are the averaged ones. Afterwards `best`, `best_epoch` and `stopped_epoch` say what happened; epochs count from 0,
+    and are None if there was none.
     """
+
+    reads_numbers = True
 
     def __init__(
         self,
@@ -27,28 +31,28 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         patience: int = 0,
         restore_best_weights: bool = False,
+        mode: str = "min",
     ) -> None:
         if not (isinstance(min_delta, (int, float, np.number)) and 0 <= min_delta < math.inf):
             raise ValueError(f"min_delta: got {short(min_delta)}, wanted a number of at least 0")
         self.monitor, self.min_delta = monitor, float(min_delta)
         self.patience = check_count("patience", patience, 0, MANY)
         self.restore_best_weights = check_flag("restore_best_weights", restore_best_weights)
+        self.mode = check_choice("mode", mode, tuple(MODES))
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Forget any training before this one."""
         self._model = model
         self._weights: dict[str, np.ndarray] = {}  # of the best epoch
-        self.best, self.wait = math.inf, 0
+        self.best, self.wait = worst(self.mode), 0
         self.best_epoch: int | None = None
         self.stopped_epoch: int | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Compare; keep the weights of a new best, else count up. ValueError if there is no number to compare."""
-        if self.monitor not in logs:
-            hint = "; val_ numbers need fit(validation=...)" if self.monitor.startswith("val_") else ""
-            raise ValueError(f"monitor: got {self.monitor!r}, wanted one of {', '.join(logs)}{hint}")
-        if logs[self.monitor] < self.best - self.min_delta:
-            self.best, self.best_epoch, self.wait = logs[self.monitor], epoch, 0
+        number = monitored(self.monitor, logs)
+        if better(number, self.best, self.mode, self.min_delta):
+            self.best, self.best_epoch, self.wait = number, epoch, 0
             self._weights = self._model.state_dict() if self.restore_best_weights else {}
         else:
             self.wait += 1
@@ -73,7 +77,7 @@ class EarlyStopping(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on counting; a training that was stopped stays so."""
-        self.wait, self.best = whole(state["wait"]), finite(state["best"]) if "best" in state else math.inf
+        self.wait, self.best = whole(state["wait"]), finite(state["best"]) if "best" in state else worst(self.mode)
         self.best_epoch = whole(state["best_epoch"]) if "best_epoch" in state else None
         self.stopped_epoch = whole(state["stopped_epoch"]) if "stopped_epoch" in state else None
         self._weights = {name[5:]: weight for name, weight in state.items() if name.startswith("best/")}

@@ -1,6 +1,5 @@
 """Checkpoints: all of a training, again and again, into files from which it can be resumed."""
 
-import math
 import os
 import tempfile
 from pathlib import Path
@@ -8,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from minipixel import console
 from minipixel.files import Claim, write_atomically
-from minipixel.models.checks import MANY, check_count, check_flag
+from minipixel.models.checks import MANY, check_choice, check_count, check_flag
 from minipixel.optim import Optimizer
 from minipixel.training.callbacks.callback import Callback
+from minipixel.training.callbacks.logs import MODES, better, monitored, worst
 from minipixel.training.checkpoints import in_folder
 
 if TYPE_CHECKING:
@@ -27,11 +27,13 @@ class ModelCheckpoint(Callback):
     `path` is a folder, for files checkpoint-EPOCH-STEP.safetensors of which the last `keep` are kept, or one file,
     *.safetensors, that is replaced each time. `save_freq` is "epoch", or a number of steps; the last step of all, and
     the one that Ctrl-C lets finish, are saved as well. With `save_best_only` only an epoch is saved whose `monitor`, a
-    name in `History.history`, is below that of all before; all that training reports is the better the smaller it is.
+    name in `History.history`, is below that of all before, or above it if `mode` is "max".
 
     A disk that is full, or a folder that can no longer be written, is a warning and no end of training; what cannot be
     saved when training ends goes to the system's temporary folder.
     """
+
+    reads_numbers = True
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class ModelCheckpoint(Callback):
         save_best_only: bool = False,
         save_freq: str | int = "epoch",
         keep: int = 3,
+        mode: str = "min",
     ) -> None:
         self.path, self.monitor = Path(path), monitor
         if self.path.suffix in OF_OTHERS:
@@ -47,6 +50,7 @@ class ModelCheckpoint(Callback):
         self.save_best_only = check_flag("save_best_only", save_best_only)
         self.save_freq = save_freq if save_freq == "epoch" else check_count("save_freq", save_freq, 1, MANY)
         self.keep = check_count("keep", keep, 1)
+        self.mode = check_choice("mode", mode, tuple(MODES))
         if save_best_only and save_freq != "epoch":
             raise ValueError(f"save_freq: got {save_freq} with save_best_only, wanted 'epoch'; no step has a {monitor}")
 
@@ -62,7 +66,7 @@ class ModelCheckpoint(Callback):
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Make the folder, try to write to it, and remove what a killed writer left. Raises OSError, ValueError."""
         model.state_dict()  # ValueError for what could not be saved: now, not after an epoch
-        self.best, self._better = math.inf, False
+        self.best, self._better = worst(self.mode), False
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / ".checkpoint-probe", b"").unlink()
         for leavings in self.folder.glob(".checkpoint-*.part"):
@@ -80,11 +84,9 @@ class ModelCheckpoint(Callback):
         """See whether this epoch is the best so far. Raises ValueError if it does not report the number to watch."""
         if not self.save_best_only:
             return
-        if self.monitor not in logs:
-            hint = "; val_ numbers need fit(validation=...)" if self.monitor.startswith("val_") else ""
-            raise ValueError(f"monitor: got {self.monitor!r}, wanted one of {', '.join(logs)}{hint}")
-        self._better = logs[self.monitor] < self.best
-        self.best = min(self.best, float(logs[self.monitor]))
+        number = monitored(self.monitor, logs)
+        self._better = better(number, self.best, self.mode)
+        self.best = number if self._better else self.best
 
     def on_pause(self, training: "Training", stopping: bool) -> None:
         """Save, if it is time to."""

@@ -17,6 +17,8 @@ class Progress(Callback):
     The seconds in which kernels are compiled, once on a machine, count for none of them, and are announced.
     """
 
+    reads_numbers = True
+
     def __init__(self, epochs: int, seconds_between_lines: float = 10.0) -> None:
         self.epochs = epochs
         self.seconds_between_lines = seconds_between_lines

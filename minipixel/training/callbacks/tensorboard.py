@@ -26,6 +26,8 @@ class TensorBoard(Callback):
     checkpoint. Needs tensorboardX (ImportError): pip install "minipixel[tensorboard]".
     """
 
+    reads_numbers = True
+
     def __init__(
         self,
         folder: str | os.PathLike[str],
