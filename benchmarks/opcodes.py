@@ -34,7 +34,10 @@ BOUNDS = {
     ),
     **dict.fromkeys(("RELU", "RELU_X", "TANH_X", "SIGMOID_X", "EXP_X", "SCALE", "MULTIPLY", "FACTORS"), COPIES),
     **dict.fromkeys(("PRELU", "PRELU_X", "SCALE_X", "LOG_X", "GATE_X", "LOOKUP", "LOOKUP_W"), LIGHT),
-    **dict.fromkeys(("ELU", "CONCAT_ELU", "GATE", "LINEAR_GATE", "TANH", "SIGMOID", "EXP", "LOG"), EXPONENTIALS),
+    **dict.fromkeys(
+        ("ELU", "CONCAT_ELU", "GATE", "LINEAR_GATE", "TANH", "SIGMOID", "EXP", "LOG", "GELU"), EXPONENTIALS
+    ),
+    **dict.fromkeys(("GELU_X", "SOFTMAX", "SOFTMAX_X", "LAYER_NORM", "LAYER_NORM_X"), EXPONENTIALS),
     **dict.fromkeys(("ELU_X", "CONCAT_ELU_X", "LINEAR_GATE_X", "CELLS", "CELLS_X", "DROPOUT"), EXPONENTIALS),
     **dict.fromkeys(("POWER", "POWER_X"), 1000),  # the C library's pow, number by number
     **dict.fromkeys(("MATMUL", "MATMUL_W", "TAPS", "TAPS_X", "TAPS_W"), 0.2),
@@ -81,6 +84,8 @@ class Case:
             size += width * (pixels if ring else slots + pixels)
         if name.startswith("LOOKUP"):
             line["L"] = LEVELS
+        if name.startswith(("SOFTMAX", "LAYER_NORM")):
+            line["L"] = 1  # colour
         if name == "DROPOUT":
             line |= {"X": 1, "T": 2**15}
         if scan:

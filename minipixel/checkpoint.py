@@ -49,9 +49,18 @@ _Entry = tuple[int, np.dtype, tuple[int, ...], int]
 def write(path: str | os.PathLike[str], config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
     """Write a model file, whole or not at all.
 
-    Raises OSError (no such folder, no permission, disk full), ValueError for more than could be read again.
+    Raises OSError (no such folder, no permission, disk full), ValueError for what could not be read again: too much,
+    or a configuration with something in it that JSON has no form for.
     """
     from safetensors.numpy import save
+
+    try:
+        _canonical(config)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: got a configuration that JSON has no form for ({error!s:.100}), wanted numbers, words and lists; "
+            "say int(...), str(...) or .tolist() where the model is made"
+        ) from None
 
     # Numbers as safetensors stores them; np.ascontiguousarray would give a dimension to an array that has none.
     stored = {name: np.asarray(tensor, tensor.dtype.newbyteorder("<"), "C") for name, tensor in tensors.items()}

@@ -25,7 +25,7 @@ def as_made(thing: Any, *always: str, part: Any = None) -> str:
 
 def short(value: Any) -> str:
     """A setting in a few letters: an array by its shape, a function by its name, all else as itself if it is short."""
-    if getattr(value, "shape", ()) != () and hasattr(value, "dtype"):
+    if isinstance(shape := getattr(value, "shape", ()), tuple) and shape and hasattr(value, "dtype"):
         return f"<{value.dtype} of shape {tuple(value.shape)}>"
     if isinstance(value, os.PathLike):
         value = os.fspath(value)

@@ -36,7 +36,7 @@ def tanh(build, a, b):
 @instruction
 def bent(build, a, b):
     """The rectifiers, and other ops that keep a value's size and channels."""
-    call = build.choose("relu", "elu", "sigmoid", "cube", "detach", "silent")
+    call = build.choose("relu", "elu", "sigmoid", "cube", "detach", "silent", "gelu")
     a = build.pick(a)
     a = build.calm(a) if call == "cube" else a
     build.emit(call, [a], bound={"cube": 27.0, "sigmoid": 1.0}.get(call, known(build, a).bound))
@@ -49,6 +49,20 @@ def prelu(build, a, b):
         build.emit("prelu", [a], [build.weight(known(build, a).K)], bound=2 * known(build, a).bound)
     else:
         build.emit(build.attribute("layer", nn.PReLU(known(build, a).K, build.model.init)), [a])
+
+
+@instruction
+def across(build, a, b):
+    """What reads all channels of a pixel, or those of a colour: with and without a gain, a bias, another epsilon."""
+    a, call = build.pick(a), build.choose("softmax", "layer_norm")
+    K = known(build, a).K
+    static = {"colours": build.choose(*[colours for colours in (1, 2, 3, K) if K % colours == 0])}
+    if call == "softmax":
+        build.emit("softmax", [a], static=static, bound=1.0)
+        return
+    static |= build.choose({"epsilon": 0.1}, {"epsilon": 0.01})
+    weights = [build.weight(K) if build.choose(True, False) else None for _ in range(2)]
+    build.emit("layer_norm", [a], weights, static, bound=5.0)
 
 
 @instruction

@@ -249,7 +249,10 @@ def looked_up(hand, K, name):
     hand.line |= {"T": taps, "L": Q, "X": K if parts else 0}
 
 
-@builds("RELU", "ELU", "TANH", "SIGMOID", "EXP", "LOG", "POWER", "PRELU", "SCALE", "DROPOUT")
+FUNCTIONS = "RELU", "ELU", "TANH", "SIGMOID", "EXP", "LOG", "POWER", "PRELU", "SCALE", "GELU", "SOFTMAX", "LAYER_NORM"
+
+
+@builds(*FUNCTIONS, "DROPOUT")
 def one_map(hand, K, name):
     hand.operand("A", K, "positive" if name in ("LOG", "POWER") else "normal")
     if name in ("RELU", "DROPOUT") and hand.pick(True, False):
@@ -264,15 +267,19 @@ def of_one_map(hand, K, name):
         hand.channels(K)
     if name.startswith("POWER"):
         hand.weight([hand.pick(2, 3, 1, 0.5, -0.5, -1)])
+    if name.startswith(("SOFTMAX", "LAYER_NORM")):
+        hand.line["L"] = hand.pick(*[colours for colours in range(1, K + 1) if K % colours == 0])
+    if name.startswith("LAYER_NORM"):
+        hand.weight([hand.pick(0.125, 0.5)])
     if name == "DROPOUT":
         hand.weight([2.0])
         hand.line |= {"X": hand.pick(0, 3), "T": hand.pick(0, 2**15, 60000, 2**16)}
 
 
-@builds("RELU_X", "ELU_X", "TANH_X", "SIGMOID_X", "EXP_X", "LOG_X", "POWER_X", "PRELU_X", "SCALE_X")
+@builds(*[f"{name}_X" for name in FUNCTIONS])
 def back_through_one_map(hand, K, name):
     hand.operand("A", K)
-    hand.operand("B", K, "positive" if name in ("LOG_X", "POWER_X") else "normal")
+    hand.operand("B", K, {"LOG_X": "positive", "POWER_X": "positive", "SOFTMAX_X": "gates"}.get(name, "normal"))
     of_one_map(hand, K, name)
     if name == "RELU_X" and hand.pick(True, False):
         hand.weight(np.zeros(K), K)

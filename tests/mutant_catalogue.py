@@ -155,7 +155,7 @@ def replay(model, sampler, proved):
     """By every sampler that takes the model: a refusal is the clock's word, not that of a replay."""
     with MonkeyPatch.context() as patch:
         if sampler is not None:
-            patch.setattr(replaying, sampler.__mro__[-2].__name__, sampler)
+            patch.setattr(replaying, sampler.__mro__[-3].__name__, sampler)
         return witnesses.replay(model, 16 if sampler else 4, methods=METHODS if proved else METHODS[:1])
 
 

@@ -77,6 +77,12 @@ started_from_zero.__name__ = "lstm_scan"
 ROW, DIAGONAL = (-1, 0, 1), (-1, 0)
 
 
+def only_normalised(x, **static):
+    return ops.layer_norm(x, None, None, **static)
+
+
+only_normalised.__name__ = "layer_norm"
+
 TABLE = [
     Row(ops.add, ((2, 3), (2, 3))),
     Row(ops.add, ((2, 3), (3,)), case="broadcast"),
@@ -129,9 +135,16 @@ TABLE = [
     Row(ops.weight_norm, ((6, 6), (6,)), {"mask": RGB[:, None] < RGB}, case="mask"),
     Row(ops.elu, ((4, 5),)),
     Row(ops.elu, ((4, 5),), low=-30, high=30, case="tails"),
+    Row(ops.gelu, ((4, 5),)),
+    Row(ops.gelu, ((4, 5),), low=-40, high=40, case="tails"),
     Row(ops.concat_elu, ((2, 3, 2, 4),)),
     Row(ops.linear_gate, ((2, 3, 2, 6),)),
     Row(ops.linear_gate, ((2, 4),), low=-30, high=30, case="tails"),
+    Row(ops.softmax, ((2, 3, 2, 5),)),
+    Row(ops.softmax, ((2, 3, 2, 6),), {"colours": 3}, low=-30, high=30, case="colours"),
+    Row(ops.layer_norm, ((2, 3, 2, 5), (5,), (5,))),
+    Row(ops.layer_norm, ((2, 3, 2, 6), (6,), (6,)), {"colours": 3, "epsilon": 1e-3}, case="colours"),
+    Row(only_normalised, ((2, 3, 2, 4),), case="no-gain"),
     Row(ops.concat, ((2, 3, 2, 4), (2, 3, 2, 1))),
     Row(ops.skew, ((3, 4, 2, 2),)),
     Row(ops.skew, ((3, 1, 2, 2),), case="narrow"),

@@ -224,6 +224,32 @@ def picture(path, seed=0, shape=(8, 8)):
     return values
 
 
+def test_complete_a_hole_with_particles(here, trained, capsys):
+    command = ["complete", str(trained), "-n", "2", "--hole", "2", "3", "4", "2", "--times", "2", "--out", "c.npy"]
+    assert main([*command, "--particles", "3"]) == 0
+    assert "2 images, all but 4x2 pixels kept, 2 completions" in capsys.readouterr().out
+    known = np.ones((8, 8), bool)
+    known[2:6, 3:5] = False
+    model, tiled = mp.load(trained), np.tile(reduced_digits(trained, 2, "validation"), (2, 1, 1, 1))
+    wanted = model.complete(tiled, known, rng=0, particles=3)
+    np.testing.assert_array_equal(np.load("c.npy").reshape(wanted.shape), wanted)
+    assert (wanted != model.complete(tiled, known, rng=0)).any()
+
+
+def test_evaluate_says_accuracy_and_writes_probabilities(here, trained, capsys):
+    assert main(["evaluate", str(trained), "--accuracy", "--probabilities", "p.npy"]) == 0
+    model, images = mp.load(trained), reduced_digits(trained, None)
+    assert f"{model.accuracy(images):.2%} of sub-pixels are the likeliest" in capsys.readouterr().out
+    np.testing.assert_array_equal(np.load("p.npy"), model.probabilities(images))
+
+
+def reduced_digits(trained, n, split="test"):
+    """Digits of a split with as many levels as the model has."""
+    ds, levels = mp.datasets.load("digits"), mp.load(trained).levels
+    images = getattr(ds, split).images[:n]
+    return images if levels == ds.levels else mp.datasets.quantize(images, ds.levels, levels)
+
+
 def test_complete_and_evaluate_pictures_of_ones_own(here, trained, capsys):
     """A file, or a folder: levels are reduced as for a data set, and nothing but the lower rows is drawn."""
     (here / "mine").mkdir()
@@ -320,6 +346,15 @@ def test_pictures_that_are_refused(here, trained, capsys, name, text):
         (["sample", "TRAINED", "-n", "0"], "n: got 0, wanted"),
         (["sample", "TRAINED", "--temperature", "-1"], "temperature: got -1.0"),
         (["complete", "TRAINED", "--temperature", "nan"], "temperature: got nan"),
+        (["complete", "TRAINED", "--particles", "0"], "particles: got 0, wanted a whole number in 1..1024"),
+        (["complete", "TRAINED", "--hole", "8", "0", "1", "1"], "--hole ROW: got 8, wanted a whole number in 0..7"),
+        (["complete", "TRAINED", "--hole", "6", "0", "3", "1"], "--hole HEIGHT: got 3, wanted a whole number in 1..2"),
+        (["complete", "TRAINED", "--hole", "6", "0", "1", "0"], "--hole WIDTH: got 0, wanted a whole number in 1..8"),
+        (["complete", "TRAINED", "--hole", "6", "0", "1", "1", "--rows", "2"], "argument --rows: not allowed with"),
+        (
+            ["evaluate", "TRAINED", "--probabilities", "p.txt"],
+            "--probabilities: got p.txt, wanted a name",
+        ),
         (["complete", "TRAINED", "--rows", "9"], "--rows: got 9, wanted a whole number in 0..8"),
         (["complete", "TRAINED", "-n", "0"], "-n: got 0, wanted a whole number in 1..143"),
         (["complete", "TRAINED", "--times", "0"], "--times: got 0"),

@@ -29,6 +29,7 @@ SOUND = {
     "evaluate": ["MODEL"],
     "check": ["MODEL"],
     "compare": ["RUN"],
+    "export": ["MODEL"],
     "info": [],
     "warmup": [],
 }

@@ -312,6 +312,7 @@ def draw(method, call):
         def __init__(self, model):
             probe()
             self.sampler, self.shard_size = make(model), 2
+            self.chances = self.sampler.chances
 
         def __call__(self, *arguments):
             probe()

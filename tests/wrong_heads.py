@@ -78,7 +78,7 @@ def weights_left_as_logits(head, parameters, images):
     """Mixture weights that were never normalised."""
     logits = mixture.mixture_parts(parameters, images, head.Q)[0]
     log_p = mixture._log_prob(parameters, images, head.Q, mixture.logistic_log_mass)[0]
-    log_p[..., 0] += mixture._log_normalise(logits)[1][..., 0]
+    log_p[..., 0] += mixture.log_normalise(logits)[1][..., 0]
     return log_p
 
 
@@ -88,7 +88,7 @@ def mixture_summed_before_its_channels(head, parameters, images):
     logits, means, log_scales, _ = mixture.mixture_parts(parameters, images, head.Q)
     m, d, lowest, highest, _ = mixture.bins(images, head.Q, means, log_scales)
     log_mass = mixture.logistic_log_mass(m, d, lowest, highest)[0]
-    return mixture._log_normalise(_log_softmax(logits)[..., None, :] + log_mass)[1][..., 0]
+    return mixture.log_normalise(_log_softmax(logits)[..., None, :] + log_mass)[1][..., 0]
 
 
 # --- logits -----------------------------------------------------------------------------------------------------------

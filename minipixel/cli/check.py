@@ -34,7 +34,7 @@ def _model(arguments: argparse.Namespace) -> Model:
             raise ValueError(
                 f"--{option}: got one beside {arguments.file}, wanted one of the two; a file says what is in it"
             )
-        return read_model(arguments.file)
+        return read_model(arguments.file, arguments.own_classes)
     if not (arguments.model and arguments.shape):
         raise ValueError("check: got no model, wanted a model.safetensors, or --model with --shape H W C")
     options = architecture.chosen(arguments) | {

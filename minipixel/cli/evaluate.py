@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.cli.use import output_file, pictures_for, read_model
+from minipixel.cli.use import output_file, pictures_for, read_model, write_array
 from minipixel.errors import visible
 from minipixel.files import write_atomically
 from minipixel.oddness import complexity
@@ -20,7 +20,8 @@ SHOWN = 3
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print the mean negative log-likelihood of a split, or of pictures of one's own; that of each, the odd ones."""
     out = None if arguments.csv is None else output_file(arguments.csv, (".csv",), "--csv")
-    model = read_model(arguments.file)
+    numbers = arguments.probabilities and output_file(arguments.probabilities, (".npy",), "--probabilities")
+    model = read_model(arguments.file, arguments.own_classes)
     given = pictures_for(arguments, model, arguments.images)
     nats = -model.log_prob(given.images, given.labels)
     odd = nats - complexity(given.images, model.levels) if arguments.score else None
@@ -28,6 +29,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
     print(f"data    {given.described}")
     what = "images" if arguments.images else arguments.split
     print(f"{what:7} {nats.mean():.2f} nats an image{spread}, {model.bits(nats.mean()):.4f} bits/dim")
+    if arguments.accuracy:
+        share = model.accuracy(given.images, given.labels)
+        print(f"        {share:.2%} of sub-pixels are the likeliest, given those before them")
     order = np.argsort(-(nats if odd is None else odd), kind="stable")
     first = ", ".join(visible(given.names[n]) for n in order[:SHOWN])
     if odd is not None:
@@ -36,6 +40,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
         columns: dict[str, Any] = {"label": given.classes, "nats": nats, "bits_per_dim": [model.bits(n) for n in nats]}
         _write_table(out, given.names, columns | ({} if odd is None else {"score": odd}), order)
         print(f"table   {out}, the oddest first" if arguments.score else f"table   {out}, most surprising: {first}")
+    if numbers:
+        write_array(numbers, model.probabilities(given.images, given.labels))
+        print(f"        p of every level of every sub-pixel in {numbers}")
     return 0
 
 

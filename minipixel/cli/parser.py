@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import minipixel
-from minipixel.cli import architecture, check, compare, config, evaluate, train, use, warmup
+from minipixel.cli import architecture, check, compare, config, evaluate, export, train, use, warmup
 from minipixel.cli.rates import SCHEDULES
 from minipixel.datasets import DATASETS
 from minipixel.datasets.preparation import CROPS
@@ -164,6 +164,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     sample.add_argument("--label", help="the class to draw, its name or number (default: all in turn)")
     _add_drawing(sample)
     sample.add_argument("--out", default="samples.png", help="picture .png or numbers .npy (default: %(default)s)")
+    _add_class(sample)
     sample.set_defaults(command=use.sample)
 
     complete = commands.add_parser(
@@ -172,17 +173,33 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         description="Keep the upper rows of one's own pictures, else of some validation images, and draw the rest "
         "several times. The picture has a column for each: what was kept, the completions, the real image. Only "
         "earlier pixels, in the model's order, steer a drawn one; a kept pixel that comes later in that order stays, "
-        "but nothing is drawn to suit it.",
+        "but nothing is drawn to suit it, unless --particles says so.",
     )
     complete.add_argument("file", help="a model.safetensors")
     complete.add_argument("pictures", nargs="*", help="picture files, or folders of them, in place of --data")
     complete.add_argument("--label", help="the class of these pictures, its name or number, for a conditional model")
     _add_data(complete)
     complete.add_argument("-n", type=int, help="how many (default: 10 validation images, or all the pictures)")
-    complete.add_argument("--rows", type=int, help="how many rows to keep (default: half of them)")
+    kept = complete.add_mutually_exclusive_group()
+    kept.add_argument("--rows", type=int, help="how many rows to keep (default: half of them)")
+    kept.add_argument(
+        "--hole",
+        type=int,
+        nargs=4,
+        metavar=("ROW", "COLUMN", "HEIGHT", "WIDTH"),
+        help="keep all but this box: its first row and column, counted from 0, and its size",
+    )
+    complete.add_argument(
+        "--particles",
+        type=int,
+        default=1,
+        help="of so many drawings side by side take one that suits what is kept further on, too: 64, say; it takes as "
+        "many times as long (default: %(default)s)",
+    )
     complete.add_argument("--times", type=int, default=4, help="completions of each image (default: %(default)s)")
     _add_drawing(complete)
     complete.add_argument("--out", default="completed.png", help="picture .png or numbers .npy (default: %(default)s)")
+    _add_class(complete)
     complete.set_defaults(command=use.complete, split="validation")
 
     scored = commands.add_parser("evaluate", help="nats an image and bits/dim of a trained model on a data set")
@@ -202,6 +219,13 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         help="find odd pictures, busy or blank: rank them by nats less the size that zlib compresses them to, and name "
         "the first; --csv has that as score",
     )
+    scored.add_argument(
+        "--accuracy", action="store_true", help="also how many sub-pixels are the likeliest, given those before them"
+    )
+    scored.add_argument(
+        "--probabilities", metavar="NPY", help="write p of every level of every sub-pixel: float64 (N, H, W, C, Q)"
+    )
+    _add_class(scored)
     scored.set_defaults(command=evaluate.evaluate)
 
     causal = commands.add_parser(
@@ -222,7 +246,19 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     causal.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     causal.add_argument("--out", default="causality.png", help="picture .png (default: %(default)s)")
     architecture.add_arguments(causal)
+    _add_class(causal)
     causal.set_defaults(command=check.check)
+
+    written = commands.add_parser(
+        "export",
+        help="a forward pass as an ONNX file",
+        description="Write one forward pass of a model as an ONNX file, which other programs run: integer images in, "
+        'the parameters of its head out. Needs onnx: pip install "minipixel[onnx]".',
+    )
+    written.add_argument("file", help="a model.safetensors")
+    written.add_argument("--out", default="model.onnx", help="default: %(default)s")
+    _add_class(written)
+    written.set_defaults(command=export.export)
 
     several = commands.add_parser(
         "compare",
@@ -238,11 +274,23 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         "info", help="what is in a model file, in the folder of a run, or what minipixel runs on"
     )
     info.add_argument("file", nargs="?", help="a model.safetensors, or a folder that train left")
+    _add_class(info)
     info.set_defaults(command=use.info)
 
     warm = commands.add_parser("warmup", help="compile everything now, so that no first step has to wait for it")
     warm.set_defaults(command=warmup.warmup)
     return whole
+
+
+def _add_class(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--class",
+        dest="own_classes",
+        action="append",
+        default=[],
+        metavar="MODULE:NAME",
+        help="a model class of your own that the file may be of, mine:Squared for the class Squared in mine.py",
+    )
 
 
 def _add_drawing(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ import minipixel
 from minipixel import datasets, plots
 from minipixel.cli.data import describe, prepare
 from minipixel.cli.notes import say
+from minipixel.cli.own_class import import_class
 from minipixel.cli.pictures import label_of, picture_files, read_pictures, same_again
 from minipixel.cli.run_folder import describe as describe_run
 from minipixel.cli.run_folder import installed
@@ -25,12 +26,12 @@ from minipixel.models import Model, load
 from minipixel.models.checks import check_count
 from minipixel.shards import Workers
 
-KINDS = {".png": "a picture", ".npy": "the numbers", ".csv": "a table"}
+KINDS = {".png": "a picture", ".npy": "the numbers", ".csv": "a table", ".onnx": "for other runtimes"}
 
 
 def sample(arguments: argparse.Namespace) -> int:
     """Draw images and write them as a picture or as an array; after Ctrl-C the first ones, as far as they are drawn."""
-    out, model = output_file(arguments.out), read_model(arguments.file)
+    out, model = output_file(arguments.out), read_model(arguments.file, arguments.own_classes)
     label = label_of(model, arguments.label)
     condition = model.conditions.in_turn(arguments.n) if label is None else np.full(arguments.n, label)
     status = 0
@@ -49,20 +50,33 @@ def sample(arguments: argparse.Namespace) -> int:
 
 
 def complete(arguments: argparse.Namespace) -> int:
-    """Keep the upper rows of pictures, draw the rest several times, and write that as a picture or an array."""
-    out, model = output_file(arguments.out), read_model(arguments.file)
+    """Keep the upper rows of pictures, or all but a hole, and draw the rest several times: a picture or an array."""
+    out, model = output_file(arguments.out), read_model(arguments.file, arguments.own_classes)
     images, labels, *_ = pictures_for(arguments, model, arguments.pictures)
     n = (len(images) if arguments.pictures else min(10, len(images))) if arguments.n is None else arguments.n
     n, times = check_count("-n", n, 1, len(images)), check_count("--times", arguments.times, 1)
-    (H, W, C), rows = model.image_shape, arguments.rows
-    rows = H // 2 if rows is None else check_count("--rows", rows, 0, H)
+    known, kept = _kept(arguments, model.image_shape)
     images, labels = images[:n], None if labels is None else np.tile(labels[:n], times)
-    known = np.indices((H, W))[0] < rows
-    completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, **_drawing(arguments))
-    completed = completed.reshape(times, n, H, W, C)
+    drawing = _drawing(arguments) | {"particles": arguments.particles}
+    completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, **drawing)
+    completed = completed.reshape(times, n, *model.image_shape)
     _write(out, completed, lambda: plots.completion_grid(images, known, completed, model.levels))
-    print(f"{n} images, {rows} of {H} rows kept, {times} completions of each in {out}")
+    print(f"{n} images, {kept}, {times} completions of each in {out}")
     return 0
+
+
+def _kept(arguments: argparse.Namespace, image_shape: tuple[int, int, int]) -> tuple[np.ndarray, str]:
+    """Which pixels stay, boolean (H, W), and which these are in words."""
+    (H, W, _), (row, column) = image_shape, np.indices(image_shape[:2])
+    if arguments.hole is None:
+        rows = H // 2 if arguments.rows is None else check_count("--rows", arguments.rows, 0, H)
+        return row < rows, f"{rows} of {H} rows kept"
+    top, left, height, width = arguments.hole
+    top, left = check_count("--hole ROW", top, 0, H - 1), check_count("--hole COLUMN", left, 0, W - 1)
+    height = check_count("--hole HEIGHT", height, 1, H - top)
+    width = check_count("--hole WIDTH", width, 1, W - left)
+    hole = (row >= top) & (row < top + height) & (column >= left) & (column < left + width)
+    return ~hole, f"all but {height}x{width} pixels kept"
 
 
 def _drawing(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -76,7 +90,7 @@ def info(arguments: argparse.Namespace) -> int:
         print(describe_run(Path(arguments.file)))
         return 0
     if arguments.file:
-        print(load(arguments.file).summary())
+        print(_load(arguments.file, arguments.own_classes).summary())
         return 0
     print(f"minipixel {minipixel.__version__} on Python {platform.python_version()}, {platform.machine()}")
     for name in ("numpy", "scipy", "numba", "safetensors", "matplotlib", "cupy-cuda12x", "cupy-cuda13x"):
@@ -111,8 +125,13 @@ def _write(out: Path, images: np.ndarray, picture: Callable[[], Any]) -> None:
     if out.suffix == ".png":
         write_picture(out, picture())
         return
+    write_array(out, images)
+
+
+def write_array(out: Path, numbers: np.ndarray) -> None:
+    """Numbers, whole or not at all."""
     content = io.BytesIO()
-    np.save(content, images)
+    np.save(content, numbers)
     write_atomically(out, content.getvalue())
 
 
@@ -121,12 +140,17 @@ def write_picture(out: Path, figure: Any) -> None:
     write_atomically(out, plots.png(figure))
 
 
-def read_model(path: str) -> Model:
+def read_model(path: str, own_classes: Sequence[str] = ()) -> Model:
     """The model in a file; ValueError for an embedding network, which is no distribution over images."""
-    model = load(path)
+    model = _load(path, own_classes)
     if not isinstance(model, Model):
         raise ValueError(f"{path}: got an embedding network, which draws nothing and scores nothing, wanted a model")
     return model
+
+
+def _load(path: str, own_classes: Sequence[str]) -> Any:
+    """What is in a file, of a class of the family or of those that `--class` names."""
+    return load(path, classes=[import_class(name) for name in own_classes])
 
 
 class Pictures(NamedTuple):

@@ -66,6 +66,18 @@ class Head:
         """
         raise NotImplementedError
 
+    def log_prob_of(
+        self, parameters: np.ndarray, pixel: np.ndarray, channel: int, levels: np.ndarray, temperature: float = 1.0
+    ) -> np.ndarray:
+        """log p(channel = level | the earlier channels of the pixel), for L levels each, in nats, float64.
+
+        (N, P), integers (N, C), of which the channels before this one are read, integers (N or 1, L) -> (N, L). It is
+        the distribution that `draw` draws from, at the same `temperature`, which here is above 0.
+        """
+        raise NotImplementedError(
+            f"log_prob_of: {type(self).__name__} has none, wanted a head that says it; write it beside its draw"
+        )
+
     def __repr__(self) -> str:
         C = int(self.groups.max()) + 1
         return f"{type(self).__name__}({len(self.groups)} parameters a pixel of {C} channel{'s' * (C != 1)})"

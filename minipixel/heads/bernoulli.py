@@ -34,3 +34,11 @@ class Bernoulli(Head):
         check_drawn_from(logit)
         # p(0) = 1 / (1 + e ** logit), written so that no exponential overflows
         return (uniforms >= np.exp(-np.logaddexp(0, logit))).astype(np.uint8)
+
+    def log_prob_of(
+        self, parameters: np.ndarray, pixel: np.ndarray, channel: int, levels: np.ndarray, temperature: float = 1.0
+    ) -> np.ndarray:
+        """log sigmoid of the logit for 1, of minus the logit for 0: (N, C), (N, C), (N or 1, L) -> (N, L)."""
+        logit = parameters[:, channel, None].astype(np.float64) / temperature
+        check_drawn_from(logit)
+        return -np.logaddexp(0, np.where(levels == 1, -logit, logit))

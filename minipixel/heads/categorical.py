@@ -39,3 +39,13 @@ class Categorical(Head):
         edges = weights.cumsum(axis=1)
         below = edges[:, :-1] <= uniforms[:, None] * edges[:, -1:]  # the last edge is 1: no uniform lies above it
         return below.sum(axis=1).astype(level_dtype(self.Q))
+
+    def log_prob_of(
+        self, parameters: np.ndarray, pixel: np.ndarray, channel: int, levels: np.ndarray, temperature: float = 1.0
+    ) -> np.ndarray:
+        """The logits of those levels, less the log of what all weigh: (N, C*Q), (N, C), (N or 1, L) -> (N, L)."""
+        logits = parameters[:, channel * self.Q : (channel + 1) * self.Q].astype(np.float64)
+        highest = logits.max(axis=1, keepdims=True)
+        check_drawn_from(highest)
+        scores = (logits - highest) / temperature
+        return np.take_along_axis(scores, levels, axis=1) - np.log(np.exp(scores).sum(axis=1, keepdims=True))

@@ -44,27 +44,48 @@ class Mixture(Head):
     ) -> np.ndarray:
         """How many bins end below the uniform, in the CDF given earlier channels: (N, P), (N, C), (N,) -> (N,).
 
-        A component counts by how well it foretold the earlier channels. What comes back is a level, not a real number
-        to be rounded. `temperature` divides the mixture logits and multiplies the scales; at 0 it is the fullest bin.
+        What comes back is a level, not a real number to be rounded. `temperature` divides the mixture logits and
+        multiplies the scales; at 0 it is the fullest bin.
         """
         fullest, temperature = temperature == 0, temperature or 1.0
-        logits, means, log_scales, _ = mixture.mixture_parts(parameters.astype(np.float64), pixel, self.Q)
-        m, d, lowest, highest, precision = mixture.bins(pixel, self.Q, means, log_scales, temperature)
-        log_mass, _ = self.log_mass(m[:, :channel], d[:, :channel], lowest[:, :channel], highest[:, :channel])
-        scores = (logits - logits.max(axis=1, keepdims=True)) / temperature + log_mass.sum(axis=1)
-        highest = scores.max(axis=1, keepdims=True)
-        check_drawn_from(highest)
-        check_drawn_from(means[:, channel] * precision[:, channel])
-        weights = np.exp(scores - highest)  # (N, M)
+        scores, means, log_scales = self._components(parameters, pixel, channel, temperature)
+        weights = np.exp(scores)  # (N, M)
+        precision = mixture.precision_of(log_scales, self.Q, temperature)
+        check_drawn_from(means * precision)
         if fullest:
-            return self._fullest(weights, means[:, channel], precision[:, channel])
+            return self._fullest(weights, means, precision)
         target = uniforms * weights.sum(axis=1)
         level = np.zeros(len(parameters), int)
         for step in 2 ** np.arange((self.Q - 1).bit_length() - 1, -1, -1):  # the answer's bits, from the highest down
             edge = (2 * (level + step) - 1) / (self.Q - 1) - 1  # the lower edge of the bin `step` levels up
-            below = weights * self.cdf((edge[:, None] - means[:, channel]) * precision[:, channel])
+            below = weights * self.cdf((edge[:, None] - means) * precision)
             level += step * ((level + step < self.Q) & (below.sum(axis=1) <= target))
         return level.astype(level_dtype(self.Q))
+
+    def log_prob_of(
+        self, parameters: np.ndarray, pixel: np.ndarray, channel: int, levels: np.ndarray, temperature: float = 1.0
+    ) -> np.ndarray:
+        """The log of the mass of those bins under all components: (N, P), (N, C), (N or 1, L) -> (N, L)."""
+        scores, means, log_scales = self._components(parameters, pixel, channel, temperature)
+        bins = mixture.bins(levels, self.Q, means[:, None], log_scales[:, None], temperature)[:4]
+        log_shares, _ = mixture.log_normalise(scores)
+        _, log_p = mixture.log_normalise(log_shares[:, None] + self.log_mass(*bins)[0])
+        return log_p[..., 0]
+
+    def _components(self, parameters: np.ndarray, pixel: np.ndarray, channel: int, temperature: float) -> Any:
+        """What each component counts given the earlier channels, in logs, the most 0; the channel's means, log-scales.
+
+        (N, P), (N, C) -> (N, M) three times, float64. A component counts by how well it foretold these channels.
+        """
+        logits, means, log_scales, _ = mixture.mixture_parts(parameters.astype(np.float64), pixel, self.Q)
+        m, d, lowest, highest, _ = mixture.bins(pixel, self.Q, means, log_scales, temperature)
+        log_mass, _ = self.log_mass(m[:, :channel], d[:, :channel], lowest[:, :channel], highest[:, :channel])
+        scores = (logits - logits.max(axis=1, keepdims=True)) / temperature
+        for earlier in range(channel):  # one by one: of a sum of large numbers no digits would be left
+            scores = scores + log_mass[:, earlier]
+            scores = scores - scores.max(axis=1, keepdims=True)
+        check_drawn_from(scores.max(axis=1))
+        return scores, means[:, channel], log_scales[:, channel]
 
     def _fullest(self, weights: np.ndarray, means: np.ndarray, precision: np.ndarray) -> np.ndarray:
         """The bin with the most mass, the lowest of several that tie, under components that weigh: (N, M) each -> (N,).

@@ -211,3 +211,45 @@ def _tanh_quotient(x):
 def sigmoid(x):
     """1 / (1 + e ** -x), by way of tanh: right to an ulp of 1, not of itself, so for gates and not for losses."""
     return HALF * tanh(HALF * x) + HALF
+
+
+# --- gelu -------------------------------------------------------------------------------------------------------------
+
+LINEAR = 2 * math.sqrt(2 / math.pi)
+CUBIC, BOUND = 0.044715 * LINEAR, 20.0
+LINEAR_32, CUBIC_32, BOUND_32, THREE = F(LINEAR), F(CUBIC), F(BOUND), F(3)
+"""Those of ops/pointwise.py. Numbers of 64 bits would bring a loop over float32 to their own precision."""
+
+
+@inline
+def _sigmoid_of_gelu(near):
+    return 1.0 / (1.0 + math.exp(-near * (LINEAR + CUBIC * near * near)))
+
+
+@inline
+def _gelu_slope_of_float64(x):
+    near = min(max(x, -BOUND), BOUND)
+    s = _sigmoid_of_gelu(near)
+    return s + near * s * (1.0 - s) * (LINEAR + 3.0 * CUBIC * near * near)
+
+
+def gelu(x):
+    """x / (1 + e ** -v), where v is x (c + a x**2)."""
+
+
+@_for_float32(gelu, lambda x: x * _sigmoid_of_gelu(min(max(x, -BOUND), BOUND)))
+def _gelu(x):
+    near = min(max(x, -BOUND_32), BOUND_32)
+    return x / (ONE + exp(-near * (LINEAR_32 + CUBIC_32 * near * near)))
+
+
+def gelu_slope(x):
+    """The slope of gelu."""
+
+
+@_for_float32(gelu_slope, lambda x: _gelu_slope_of_float64(x))
+def _gelu_slope(x):
+    near = min(max(x, -BOUND_32), BOUND_32)
+    square = near * near
+    s = ONE / (ONE + exp(-near * (LINEAR_32 + CUBIC_32 * square)))
+    return s + near * s * (ONE - s) * (LINEAR_32 + THREE * CUBIC_32 * square)

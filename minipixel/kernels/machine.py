@@ -18,8 +18,9 @@ two cores of an Intel Xeon with other work beside, medians of 5; along slanted l
 import numpy as np
 
 from minipixel.kernels.blas import constants, product
+from minipixel.kernels.channels import layer_norm, softmax
 from minipixel.kernels.draw import draw
-from minipixel.kernels.functions import ONE, expm1, sigmoid, tanh
+from minipixel.kernels.functions import ONE, expm1, gelu, sigmoid, tanh
 from minipixel.kernels.jit import jit
 from minipixel.kernels.rows import ZERO, U, add_to, copy
 
@@ -36,19 +37,41 @@ OPS = (
     "lstm_scan",
     "tanh",
     "sigmoid",
+    "gelu",
+    "softmax",
+    "layer_norm",
     "one_hot",
     "embedding",
     "lookup",
 )
-LINEAR, ADD, RELU, PRELU, ELU, CONCAT_ELU, GATE, LINEAR_GATE, CONCAT, LSTM, TANH, SIGMOID = range(12)
-ONE_HOT, EMBEDDING, LOOKUP = range(12, len(OPS))  # the last is a linear one of one-hot levels
+(
+    LINEAR,
+    ADD,
+    RELU,
+    PRELU,
+    ELU,
+    CONCAT_ELU,
+    GATE,
+    LINEAR_GATE,
+    CONCAT,
+    LSTM,
+    TANH,
+    SIGMOID,
+    GELU,
+    SOFTMAX,
+    LAYER_NORM,
+    ONE_HOT,
+    EMBEDDING,
+    LOOKUP,  # a linear op of one-hot levels
+) = range(len(OPS))
 
 # The columns of a step: its moment, its unit and pixels, as in Schedule; then where its inputs and its output stand
 # side by side, in numbers an image, or -1 where they have to be gathered, or scattered.
 MOMENT, UNIT, FIRST, LAST, AT_A, AT_B, AT_Y = range(7)
 
 # The columns of a unit's row. Bases count numbers an image; the others are places in `ints` and `weights`, -1 for none.
-OP, BASE, K_NODE, COUNT, COLUMNS, TO, WEIGHT, BIAS, CELLS, OWN, OWN_T, ABOVE, READS_A = range(13)
+# OF_COLOUR is how many channels a colour has, and EPSILON the place of that number, of ops that read those together.
+(OP, BASE, K_NODE, COUNT, COLUMNS, TO, WEIGHT, BIAS, CELLS, OWN, OWN_T, ABOVE, OF_COLOUR, EPSILON, READS_A) = range(15)
 READ_BASE, READ_K, READ_T, READ_INDEX, READ_PICK, READ_WIDTH = range(6)  # from READS_A on, and again for a second input
 READS_B = READS_A + 6
 LEVELS = READS_B + 6
@@ -99,6 +122,11 @@ def _compute(steps, s, begin, end, table, ints, weights, work, N, rooms, blas):
         for r in range(R):
             copy(work, a + r * of_a, work, y + r * k, of_a)
             copy(work, b + r * of_b, work, y + r * k + of_a, of_b)
+    elif op == SOFTMAX:
+        softmax(work, a, work, y, R, k, k // table[u, OF_COLOUR])
+    elif op == LAYER_NORM:
+        layer_norm(work, a, work, y, R, k, k // table[u, OF_COLOUR], weights[table[u, EPSILON]])
+        _scaled(U(R), U(k), work, U(y), weights, table[u, WEIGHT], bias)
     else:
         _pointwise(op, U(R), U(k), work, U(a), U(b), U(y), weights, U(max(table[u, WEIGHT], 0)))
     if steps[s, AT_Y] < 0:
@@ -128,6 +156,9 @@ def _pointwise(op, R, k, work, a, b, y, weights, w0):
     elif op == SIGMOID:
         for i in range(n):
             work[y + i] = sigmoid(work[a + i])
+    elif op == GELU:
+        for i in range(n):
+            work[y + i] = gelu(work[a + i])
     elif op == ELU:
         for i in range(n):
             work[y + i] = max(work[a + i], ZERO) + expm1(min(work[a + i], ZERO))
@@ -176,6 +207,19 @@ def _look_up(op, R, k, width, Q, work, a, y, weights, w, bias):
                 copy(weights, w + code * k + j * part, work, here + j * part, part)
             elif code > 0:
                 add_to(weights, w + (j * Q + code - 1) * k, work, here, k)
+
+
+@jit
+def _scaled(R, k, work, y, weights, gain, bias):
+    """R rows of k numbers times a gain for each channel, plus a bias; a place of -1 is none."""
+    if gain >= 0:
+        for r in range(R):
+            for j in range(k):
+                work[y + r * k + j] *= weights[U(gain) + j]
+    if bias >= 0:
+        for r in range(R):
+            for j in range(k):
+                work[y + r * k + j] += weights[U(bias) + j]
 
 
 @jit

@@ -7,10 +7,10 @@ take a gradient back: _X to what was read, _W to the weight it met.
 # fmt: off
 (ZERO, FILL, ADDBIAS, BIASRELU, MOVE, ADDROW, MATMUL, TAPS, LAID, LOOKUP,
  RELU, PRELU, ELU, CONCAT_ELU, GATE, LINEAR_GATE, FACTORS, PART, TANH, SIGMOID, EXP, LOG, POWER, SCALE, MULTIPLY,
- DROPOUT, CELLS,
+ GELU, SOFTMAX, LAYER_NORM, DROPOUT, CELLS,
  SUMS, MOVE_X, MATMUL_W, TAPS_W, TAPS_X, LAID_W, LOOKUP_W,
  RELU_X, PRELU_X, ELU_X, CONCAT_ELU_X, GATE_X, LINEAR_GATE_X, PART_X, TANH_X, SIGMOID_X, EXP_X, LOG_X, POWER_X,
- SCALE_X, CELLS_X) = range(48)
+ GELU_X, SOFTMAX_X, LAYER_NORM_X, SCALE_X, CELLS_X) = range(54)
 # fmt: on
 OPCODES = {name: number for name, number in list(globals().items()) if name.isupper() and type(number) is int}
 

@@ -1,12 +1,14 @@
 """Pointwise functions of a row of pixels, and their adjoints: the walker's opcodes from RELU to SCALE_X.
 
 All numbers stand in one flat array, `x`, from the places a, b and c on; a row has n of them, or R pixels of K channels
-each. What belongs to the channels stands in `w`, repeated: `length` numbers from w0 on (see rows.py). Adjoints turn the
-gradient at a into that of what was read, in place, or write it to c where it has another width.
+each. What belongs to the channels stands in `w`, repeated: `length` numbers from w0 on (see rows.py); of SOFTMAX and
+LAYER_NORM `length` is the number of colours. Adjoints turn the gradient at a into that of what was read, in place, or
+write it to c where it has another width.
 """
 
 from minipixel.kernels import opcodes as code
-from minipixel.kernels.functions import ONE, exp, expm1, log, sigmoid, tanh
+from minipixel.kernels.channels import layer_norm, layer_norm_back, softmax, softmax_back
+from minipixel.kernels.functions import ONE, exp, expm1, gelu, gelu_slope, log, sigmoid, tanh
 from minipixel.kernels.jit import jit
 from minipixel.kernels.rows import ZERO, U, rectify
 
@@ -78,6 +80,13 @@ def function(op, x, a, y, b, z, c, R, K, w, w0, length):
     elif op == code.MULTIPLY:
         for i in range(n):
             y[b + i] = x[a + i] * z[c + i]
+    elif op == code.GELU:
+        for i in range(n):
+            y[b + i] = gelu(x[a + i])
+    elif op == code.SOFTMAX:
+        softmax(x, a, y, b, R, K, length)
+    elif op == code.LAYER_NORM:
+        layer_norm(x, a, y, b, R, K, length, w[w0])
 
 
 @jit
@@ -149,3 +158,10 @@ def adjoint(op, g, a, x, b, y, c, R, K, w, w0, length, w_g):
         e = w[w0]
         for i in range(n):
             g[a + i] = g[a + i] * (e * x[b + i] ** (e - ONE))
+    elif op == code.GELU_X:
+        for i in range(n):
+            g[a + i] = g[a + i] * gelu_slope(x[b + i])
+    elif op == code.SOFTMAX_X:
+        softmax_back(g, a, x, b, R, K, length)
+    elif op == code.LAYER_NORM_X:
+        layer_norm_back(g, a, x, b, R, K, length, w[w0])

@@ -1,7 +1,8 @@
 """The family, the embedding network beside it, and the way back from a file to either."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
 
 from minipixel import checkpoint
 from minipixel.errors import FormatError
@@ -9,6 +10,7 @@ from minipixel.models.base import Model
 from minipixel.models.embedding import EmbeddingNet
 from minipixel.models.gated_pixelcnn import GatedPixelCNN
 from minipixel.models.multiscale import MultiScale
+from minipixel.models.own import by_name, make
 from minipixel.models.pixelcnn import PixelCNN
 from minipixel.models.pixelcnnpp import PixelCNNpp
 from minipixel.models.pixelrnn import DiagonalBiLSTM, RowLSTM
@@ -35,24 +37,36 @@ __all__ = [
 
 
 @spelled
-def load(path: str | os.PathLike[str]) -> Model | EmbeddingNet:
+def load(path: str | os.PathLike[str], *, classes: Sequence[type[Model] | type[EmbeddingNet]] = ()) -> Any:
     """The model, or the embedding network, that its `save(path)` wrote, weights and all.
 
+    `classes`: those of one's own that it may be, besides the family's. A file says by its `name` which it is, and
+    nothing that is named in a file is imported: without its class a model of one's own is refused.
     Of a checkpoint of training: the model as it was then, with averaged weights if there are any (callbacks.EMA).
     Raises FormatError for a file that is damaged, or is not such a model; FileNotFoundError if there is none.
     """
+    family: dict[str, type[Model] | type[EmbeddingNet]] = {**MODELS, EmbeddingNet.name: EmbeddingNet}
+    own = by_name(classes, family, (Model, EmbeddingNet))
     config, tensors = checkpoint.read(path)
     arguments = dict(config)
     if arguments.pop("training", None) is not None:
         tensors = checkpoint.weights(tensors)
-    name, initialized = arguments.pop("model", None), arguments.pop("initialized", True)
+    initialized = arguments.pop("initialized", True)
     pictures = arguments.pop("pictures", None)
-    known: dict[str, Callable[..., Model | EmbeddingNet]] = {**MODELS, EmbeddingNet.name: EmbeddingNet}
-    if name not in tuple(known):
-        raise FormatError(f"{path}: got a model named {name!r:.60}, expected one of {', '.join(known)}")
+    name = arguments.get("model")
+    if name not in (*family, *own):
+        hint = "; of a class of your own, give the class that wrote it: mp.load(path, classes=[...])"
+        raise FormatError(f"{path}: got a model named {name!r:.60}, expected one of {', '.join((*family, *own))}{hint}")
+    model: Any
     try:
-        model = known[name](**arguments, rng=Blank(len(tensors)))  # no memory before the shapes are right
+        if name in own:
+            model = make(path, own[name], arguments)
+        else:
+            del arguments["model"]
+            model = family[name](**arguments, rng=Blank(len(tensors)))  # no memory before the shapes are right
         model.load_state_dict(tensors)
+    except FormatError:
+        raise
     except (TypeError, ValueError) as error:
         raise FormatError(f"{path}: its configuration does not fit: {error!s:.300}") from error
     stored = {str(tensor.dtype) for tensor in tensors.values()}

@@ -1,6 +1,6 @@
 """What every model of the family is to the people who use it: likelihoods out, samples out, weights in and out."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +22,12 @@ from minipixel.models.checks import (
 from minipixel.models.conditions import Conditions
 from minipixel.models.gathering import drawn, gathered
 from minipixel.models.network import Network
+from minipixel.models.probabilities import accuracy, probabilities
 from minipixel.models.step import Batch, as_defined, planned_log_prob, rows, value_and_gradients
 from minipixel.nn import Encoding, Gradients, check_inputs, fitting_scales
 from minipixel.progress import advance
 from minipixel.randomness import generator
-from minipixel.sampling import SAMPLERS
+from minipixel.sampling import MOST_PARTICLES, SAMPLERS, LookingAhead, Sampler, in_order
 from minipixel.shards import Workers
 from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, no_grad, recording
@@ -51,12 +52,12 @@ class Model(Network):
       both of them a condition is a pair, (labels, maps) say;
     - `rng` for the first weights: None, int, SeedSequence or Generator; `dtype`: "float32" or "float64".
 
-    A subclass sets `name` and `features` (how many channels most of its feature maps have), passes on as `architecture`
-    what its constructor needs to build the same layers again, makes its layers with `self.init`, defines `forward`. It
-    writes these arguments out, so that help and editors show them.
+    A subclass sets `name` (its name in files; that of the class if it has none) and `features` (how many channels most
+    of its feature maps have), passes on as `architecture` what its constructor needs to build the same layers again
+    (numbers, words, lists: what JSON has), makes its layers with `self.init`, defines `forward`. It writes these
+    arguments out, so that help and editors show them, and so that `mp.load(path, classes=[...])` can give them.
     """
 
-    name: ClassVar[str]
     initialized: bool = True
 
     def __init__(
@@ -228,6 +229,23 @@ class Model(Network):
         return float(nats / (np.prod(self.image_shape) * np.log(2)))
 
     @spelled
+    def probabilities(self, images: Any, condition: Any = None) -> np.ndarray:
+        """p(sub-pixel = q | all earlier ones) for every level q: integers (N, H, W, C) -> float64 (N, H, W, C, Q).
+
+        Earlier in the model's `order`, and as the images have them: what `log_prob_map` says of the level that is
+        there, this says of all levels. Raises ValueError for what would take more than 1 GiB.
+        """
+        return probabilities(self, *self.checked(images, condition))
+
+    @spelled
+    def accuracy(self, images: Any, condition: Any = None) -> float:
+        """The share of sub-pixels that show their likeliest level given all earlier ones: integers (N, H, W, C).
+
+        The likeliest is what `sample` takes at temperature 0: the lowest of several that tie.
+        """
+        return accuracy(self, *self.checked(images, condition))
+
+    @spelled
     @computing
     def predict(self, images: Any, condition: Any = None) -> Any:
         """The head's parameters at every pixel, without a tape: integers (N, H, W, C) -> (H, W, N, P)."""
@@ -304,25 +322,37 @@ class Model(Network):
         rng: Any = None,
         temperature: float = 1.0,
         method: str = "auto",
+        particles: int = 1,
         return_log_prob: bool = False,
     ) -> Any:
         """Keep the known pixels of integer images (N, H, W, C) and draw all others: uint8 or uint16 (N, H, W, C).
 
         `known` is boolean (H, W), or (N, H, W); what images hold at other pixels makes no difference, -1 say. Pixels
         are drawn one by one in the model's `order`, each given all before it, known or drawn: only *earlier* pixels
-        steer a drawn one. A known pixel further on is kept, but nothing was drawn to suit it. `rng`, `temperature` and
-        `method` are those of `sample`, with the same uniforms; with `return_log_prob` it returns the log-likelihoods of
-        the whole pictures, too, known pixels and drawn ones, untempered: float64 (N,) nats.
+        steer a drawn one. A known pixel further on is kept, but nothing was drawn to suit it, unless there are several
+        `particles`, 64 say, up to 1024. So many pictures of each image are then drawn side by side; those that known
+        pixels speak against give way to the others, and in the end one is left. What comes out is approximate. The more
+        particles, the nearer it comes to the distribution of the unknown pixels given all known ones, under the model
+        at that temperature, which has to be above 0. Time and memory grow with their number.
+
+        `rng`, `temperature` and `method` are those of `sample`, with the same uniforms if there is one particle;
+        several are drawn pixel by pixel, in the model's order, by any method. With `return_log_prob` it returns the
+        log-likelihoods of the whole pictures, too, known pixels and drawn ones, untempered: float64 (N,) nats.
         Raises ValueError for arguments that cannot be meant.
         """
         method, temperature = check_choice("method", method, tuple(SAMPLERS)), check_temperature(temperature)
+        particles = check_count("particles", particles, 1, MOST_PARTICLES)
+        if temperature == 0 and particles > 1:
+            raise ValueError(
+                f"temperature: got 0 with particles={particles}, wanted more than 0; at 0 all particles are drawn alike"
+            )
         images = as_images(images)
         known = check_known(known, len(images) if images.ndim else 0, self.image_shape)
         if images.shape == (*known.shape, self.image_shape[2]):
             images = np.where(known[..., None], images, np.zeros((), images.dtype))
         images, condition = self.checked(images, condition)
         start = images.astype(level_dtype(self.levels))
-        completed = self._draw(method, start, known, condition, rng, temperature)
+        completed = self._draw(method, start, known, condition, rng, temperature, particles)
         return (completed, self.log_prob(completed, condition)) if return_log_prob else completed
 
     @computing
@@ -334,14 +364,17 @@ class Model(Network):
         condition: Any,
         rng: Any,
         temperature: float,
+        particles: int = 1,
     ) -> np.ndarray:
         """Shard by shard, what is not known of N images: integers (N, H, W, C) -> such integers."""
         self.check_finite()
-        uniforms = generator(rng).random(start.shape)
-        sampler = SAMPLERS[method](self)
+        sampler: Sampler = (
+            SAMPLERS[method](self) if particles == 1 else LookingAhead(in_order(method)(self), self.order, particles)
+        )
+        chances = sampler.chances(generator(rng), start.shape)
 
         def shard(part: slice) -> np.ndarray:
-            return sampler(uniforms[part], rows(condition, part), temperature, start[part], known[part])
+            return sampler(chances[part], rows(condition, part), temperature, start[part], known[part])
 
         return drawn(shard, len(start), sampler.shard_size)
 

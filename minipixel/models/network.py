@@ -1,12 +1,13 @@
 """What every network that reads images is: its images, its weights, how many of them, and the way into a file."""
 
+import inspect
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
-from minipixel import checkpoint
+from minipixel import checkpoint, console
 from minipixel.backend import array_module
 from minipixel.heads import MOST_LEVELS
 from minipixel.models.checks import check_choice, check_count, check_shape, warn_of_channels_first
@@ -25,13 +26,20 @@ class Network(Module):
     `rng` makes the first weights: None, int, SeedSequence or Generator; `dtype` is "float32" or "float64".
 
     A subclass makes its layers with `self.init`, and sets `features` (how many channels most of its feature maps have),
-    and `config`: what its constructor needs to build the same layers again, and under "model" its name in files.
+    and `config`: what its constructor needs to build the same layers again, and under "model" its `name` in files,
+    which is that of the class, unless it has one of its own.
     """
 
+    name: ClassVar[str]
     features: int
     config: dict[str, Any]
     pictures: dict[str, Any] | None = None
     """How the pictures that it learnt from were prepared, and the names of their classes: see datasets.from_folder."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "name" not in vars(cls):  # an inherited one is that of another class, which a file would be taken for
+            cls.name = cls.__name__
 
     def __init__(self, image_shape: tuple[int, int, int], levels: int, rng: Any, dtype: str) -> None:
         self.image_shape = check_shape(image_shape)
@@ -158,11 +166,34 @@ class Network(Module):
         return "\n".join([self.describe(), f"{'layer':{width}}  {'':36}{'weights':>12}{'open':>12}", *lines])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write configuration and weights to a safetensors file, whole or not at all. Raises OSError."""
+        """Write configuration and weights to a safetensors file, whole or not at all. Raises OSError.
+
+        `mp.load` reads it; of a class of one's own with `classes=[...]`. There is a warning if the configuration lacks
+        what its constructor takes.
+        """
+        for name in unsaved(self)[:1]:
+            console.warn(
+                f"save: got no {name!r} in the configuration of a {type(self).__name__}, whose constructor takes it; "
+                f"for mp.load pass it on: super().__init__(image_shape, levels, {{{name!r}: {name}}}, ...)",
+                stacklevel=2,
+            )
         config = self.config if getattr(self, "initialized", True) else {**self.config, "initialized": False}
         if self.pictures is not None:
             config = {**config, "pictures": self.pictures}
         checkpoint.write(path, config, self.state_dict())
+
+
+def options_of(kind: type) -> tuple[dict[str, inspect.Parameter], bool]:
+    """The arguments that a constructor names, all but `rng`, and whether it takes any other."""
+    every = inspect.signature(kind).parameters.values()
+    starred = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    named = {option.name: option for option in every if option.kind not in starred and option.name != "rng"}
+    return named, any(option.kind is inspect.Parameter.VAR_KEYWORD for option in every)
+
+
+def unsaved(network: Network) -> list[str]:
+    """What the constructor of a network takes, and its configuration lacks: whoever loads it would have to guess."""
+    return [name for name in options_of(type(network))[0] if name not in network.config]
 
 
 def _layers(value: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -30,6 +30,7 @@ from minipixel.nn import (
     Init,
     Module,
     NormedPointwise,
+    NotLoaded,
     ShiftedConv2d,
     colour_groups,
 )
@@ -261,10 +262,11 @@ class PixelCNNpp(Model):
         """Whether a channel of ones joins the image: where they end, the image does. One-hot levels say that alone."""
         return self.inputs != "one_hot"
 
-    def load_state_dict(self, state: Any) -> None:
+    def load_state_dict(self, state: Any, strict: bool = True) -> NotLoaded:
         """Copy weights in, as Module does; they are then as somebody wants them, and `fit` leaves them so."""
-        super().load_state_dict(state)
+        left = super().load_state_dict(state, strict)
         self.initialized = True
+        return left
 
 
 def _check_kernel(name: str, kernel: Any, narrowest: int, odd: bool) -> list[int]:

@@ -8,7 +8,7 @@ from minipixel.nn.flat import Gradients
 from minipixel.nn.gated import GatedLayer, VerticalConv2d
 from minipixel.nn.init import BLANK, Blank, Init
 from minipixel.nn.masks import causal_mask, colour_groups, vertical_mask
-from minipixel.nn.module import Module, Parameter
+from minipixel.nn.module import Module, NotLoaded, Parameter
 from minipixel.nn.shifted import EnlargingConv2d, ShiftedConv2d
 from minipixel.nn.top import Top
 from minipixel.nn.weight_norm import NormedPointwise, WeightNorm, fitting, fitting_scales
@@ -28,6 +28,7 @@ __all__ = [
     "Init",
     "Module",
     "NormedPointwise",
+    "NotLoaded",
     "PReLU",
     "Parameter",
     "Pointwise",

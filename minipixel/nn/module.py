@@ -2,11 +2,12 @@
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu, to_device
+from minipixel.shown import short
 from minipixel.spelling import Spelled, spelled
 from minipixel.tensor import Tensor, observer
 
@@ -47,6 +48,18 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return f"Parameter({self.dtype} of shape {self.shape})"
+
+
+class NotLoaded(NamedTuple):
+    """What `load_state_dict` left alone: all of it is empty if each weight of the model was loaded, and no other came.
+
+    `missing`: names of weights that the state has not; `unexpected`: what it has, and the model has not; `other_shape`:
+    by name, the shape in the state and that in the model.
+    """
+
+    missing: list[str]
+    unexpected: list[str]
+    other_shape: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
 
 
 class ModuleClass(type):
@@ -106,25 +119,33 @@ class Module(Spelled, metaclass=ModuleClass):
         return {name: np.array(to_cpu(array)) for name, array in self.named_arrays()}
 
     @spelled
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> NotLoaded:
         """Copy weights in, keeping each one's dtype and device, and frozen what is frozen.
 
-        Raises ValueError, with no weight changed, if a name is missing or unknown or an array has another shape.
+        Raises ValueError, with no weight changed, if a name is missing or unknown, an array has another shape, or is
+        none of real numbers. Not `strict`: what fits by name and shape is copied, all else stays as it is, and what
+        comes back says what that was.
         """
+        if not isinstance(state, Mapping):
+            raise ValueError(f"state: got {short(state)}, wanted a dict of arrays by name; state_dict() makes one")
         own = {name: (array, put) for name, array, put in _weights(self, "")}
         missing, unknown = [n for n in own if n not in state], [n for n in state if n not in own]
-        if missing or unknown:
+        if strict and (missing or unknown):
             raise ValueError(
                 f"state: got {len(state)} arrays, wanted the {len(own)} of this model; "
-                f"missing: {', '.join(missing[:3]) or 'none'}; unknown: {', '.join(unknown[:3]) or 'none'}"
+                f"missing: {', '.join(missing[:3]) or 'none'}; unknown: {', '.join(map(str, unknown[:3])) or 'none'}; "
+                "strict=False takes what fits"
             )
-        for name, (array, _) in own.items():
-            if tuple(state[name].shape) != array.shape:
-                raise ValueError(
-                    f"state: got {name} of shape {tuple(state[name].shape)}, wanted {array.shape}, as in this model"
-                )
-        for name, (array, put) in own.items():
-            put(array_module(array).array(state[name], dtype=array.dtype, order="C"))
+        shapes = {name: tuple(np.shape(state[name])) for name in own if name in state}
+        other = {name: (shape, own[name][0].shape) for name, shape in shapes.items() if shape != own[name][0].shape}
+        if strict and other:
+            name, (got, wanted) = next(iter(other.items()))
+            raise ValueError(f"state: got {name} of shape {got}, wanted {wanted}, as in this model")
+        fitting = [name for name in shapes if name not in other]
+        arrays = [_as_weight(name, state[name], own[name][0]) for name in fitting]  # all of them, before one is put
+        for name, array in zip(fitting, arrays, strict=True):
+            own[name][1](array)
+        return NotLoaded(missing, unknown, other)
 
     def to_device(self) -> None:
         """Move every weight to the current GPU; what is computed from them then runs there too."""
@@ -184,3 +205,11 @@ def _check_frozen(name: str, value: Any, shape: tuple[int, ...], dtype: str) -> 
             f"state: got {got} in the place of {name}, wanted {dtype} of shape {shape}, as the model was made; a file "
             "with anything else could not be loaded"
         )
+
+
+def _as_weight(name: str, array: Any, own: Any) -> Any:
+    """Numbers as an array of the dtype, and on the device, of the weight whose place they take; else ValueError."""
+    dtype = getattr(array, "dtype", None) or np.asarray(array).dtype
+    if getattr(dtype, "kind", "f") not in "biuf":
+        raise ValueError(f"state: got {name} of dtype {dtype}, wanted real numbers, as weights are")
+    return array_module(own).array(array, dtype=own.dtype, order="C")

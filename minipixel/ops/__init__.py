@@ -1,5 +1,6 @@
 """Every differentiable function, and the operators of Tensor that stand for some of them."""
 
+from minipixel.ops.channels import layer_norm, softmax
 from minipixel.ops.codes import embedding, one_hot
 from minipixel.ops.conv import conv2d, linear, transposed_conv2d
 from minipixel.ops.likelihood import bernoulli_log_prob, categorical_log_prob
@@ -12,6 +13,7 @@ from minipixel.ops.pointwise import (
     elu,
     exp,
     gate,
+    gelu,
     linear_gate,
     log,
     multiply,
@@ -43,7 +45,8 @@ OPS = {
     op.__name__: op
     for op in (
         *(add, multiply, power, exp, log, tanh, sigmoid, relu, prelu, gate, dropout),
-        *(elu, concat_elu, linear_gate, concat),
+        *(elu, gelu, concat_elu, linear_gate, concat),
+        *(softmax, layer_norm),
         *(total, mean),
         *(one_hot, embedding),
         *(linear, conv2d, transposed_conv2d, weight_norm),

@@ -78,11 +78,17 @@ def bins(images, levels, means, log_scales, temperature=1.0):
     Integers (..., C), means and log-scales (..., C, M) -> (..., C, M) twice, (..., C, 1) twice, (..., C, M).
     """
     xp = array_module(means)
-    precision = xp.exp(-xp.maximum(log_scales, log_scale_floor(levels))) / temperature
+    precision = precision_of(log_scales, levels, temperature)
     furthest, least = limits(means.real.dtype)
     m = xp.clip((_scaled(images[..., None], levels, means) - means) * precision, -furthest, furthest)
     d = xp.maximum(2 / (levels - 1) * precision, least)  # of a scale beyond the largest number it would be 0
     return m, d, images[..., None] == 0, images[..., None] == levels - 1, precision
+
+
+def precision_of(log_scales, levels, temperature=1.0):
+    """1 / scale of each component: (..., M) -> (..., M)."""
+    xp = array_module(log_scales)
+    return xp.exp(-xp.maximum(log_scales, log_scale_floor(levels))) / temperature
 
 
 def limits(dtype):
@@ -154,9 +160,9 @@ def _log_prob(parameters, images, levels, log_mass_of):
     logits, means, log_scales, c = mixture_parts(parameters, images, levels)
     m, d, lowest, highest, precision = bins(images, levels, means, log_scales)
     log_mass, slopes = log_mass_of(m, d, lowest, highest)
-    log_posteriors, log_p = [_log_normalise(logits)[0]], []
+    log_posteriors, log_p = [log_normalise(logits)[0]], []
     for channel in range(C):
-        log_posterior, log_total = _log_normalise(log_posteriors[-1] + log_mass[..., channel, :])
+        log_posterior, log_total = log_normalise(log_posteriors[-1] + log_mass[..., channel, :])
         log_posteriors.append(log_posterior)
         log_p.append(log_total)
 
@@ -181,7 +187,7 @@ def _log_prob(parameters, images, levels, log_mass_of):
     return xp.concatenate(log_p, axis=-1), vjp
 
 
-def _log_normalise(scores):
+def log_normalise(scores):
     """Log-weights that sum to one, and the log of what they summed to: (..., M) -> (..., M), (..., 1).
 
     The highest is subtracted first: far from 0 the log of the sum has no digits left for what it adds to the highest.

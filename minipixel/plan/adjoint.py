@@ -178,7 +178,7 @@ class Backward:
                 emit("ADDROW", rows, target, self.gradient[x])
             return
         numbers = {}
-        if kind in ("prelu", "scale"):
+        if kind in ("prelu", "scale", "softmax", "layer_norm"):
             numbers = {"W": self.forward.slope[value][0], "L": self.forward.slope[value][1]}
         elif kind in ("dropout", "power"):
             numbers = {"W": self.forward.slope[value][0]}

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.draws import threshold_of
+from minipixel.ops.channels import EPSILON
 from minipixel.plan.code import Code
 from minipixel.plan.groups import Places
 from minipixel.plan.memory import Buffer
@@ -184,6 +185,10 @@ class Forward:
             if not again:
                 self.slope[value] = self._number(value), 0
             emit(name, rows, inputs[0], y, W=self.slope[value][0], LEAD=ahead, **dropped(value))
+        elif kind in ("softmax", "layer_norm"):
+            if not again:
+                self.slope[value] = self._number(value) if kind == "layer_norm" else 0, value.static.get("colours", 1)
+            emit(name, rows, inputs[0], y, W=self.slope[value][0], L=self.slope[value][1], LEAD=ahead)
         elif kind == "multiply":
             emit(name, rows, inputs[0], y, inputs[1], LEAD=ahead)
         elif kind == "gate":
@@ -200,8 +205,12 @@ class Forward:
             emit(name, rows, inputs[0], y, LEAD=ahead)
 
     def _number(self, value: Value) -> int:
-        """The place of a number that an op is given: what dropout multiplies by, or an exponent."""
-        number = 1 / (1 - value.static["rate"]) if value.kind == "dropout" else value.static["exponent"]
+        """The place of a number that an op is given: what dropout multiplies by, an exponent, an epsilon."""
+        static = value.static
+        if value.kind == "dropout":
+            number = 1 / (1 - static["rate"])
+        else:
+            number = static["exponent"] if value.kind == "power" else static.get("epsilon", EPSILON)
         return self.leaves.put(self.leaves.constant(np.full((1, 1, 1), number)))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from minipixel.draws import sixteen_bits
 from minipixel.kernels import opcodes as op
-from minipixel.ops import pointwise
+from minipixel.ops import channels, pointwise
 from minipixel.ops.scan import lstm_cell
 from minipixel.plan.value import gate_order
 
@@ -135,6 +135,11 @@ def _dropout(row: _Row) -> np.ndarray:
     return np.where(bits >= row.line[op.T], row.here("A") * row.weight((1,)), 0)
 
 
+def _normalised(row: _Row, x: np.ndarray) -> Any:
+    """layer_norm without gain and bias: its value, its vjp."""
+    return channels.layer_norm.arrays(x, None, None, colours=row.line[op.L], epsilon=row.weight((1,)))
+
+
 READS: dict[str, Callable[[_Row], Any]] = {
     "ZERO": lambda row: 0,
     "FILL": lambda row: row.channels(row.K["B"]),
@@ -143,7 +148,9 @@ READS: dict[str, Callable[[_Row], Any]] = {
     "ADDROW": lambda row: row.here("B") + row.here("A"),
     "MATMUL": lambda row: (row.here("B") if row.flag else 0) + row.here("A") @ row.weight((row.K["A"], row.K["B"])),
     **{name.upper(): _function(name) for name in ("relu", "elu", "concat_elu", "linear_gate", "tanh", "sigmoid")},
-    **{name.upper(): _function(name) for name in ("exp", "log")},
+    **{name.upper(): _function(name) for name in ("exp", "log", "gelu")},
+    "SOFTMAX": lambda row: channels.softmax.arrays(row.here("A"), colours=row.line[op.L])[0],
+    "LAYER_NORM": lambda row: _normalised(row, row.here("A"))[0],
     "PRELU": lambda row: pointwise.prelu.arrays(row.here("A"), row.channels(row.K["A"]))[0],
     "SCALE": lambda row: row.here("A") * row.channels(row.K["A"]),
     "POWER": lambda row: row.here("A") ** row.weight((1,)),
@@ -185,6 +192,15 @@ def _times(slope: Callable[[_Row, np.ndarray], Any]) -> Callable[[_Row], None]:
         row.here("A")[...] *= slope(row, row.here("B"))
 
     return run
+
+
+def _softmax_x(row: _Row) -> None:
+    g, y = (row.here(letter).reshape(row.stop - row.start, row.N, -1, row.line[op.L]) for letter in "AB")
+    g[...] = y * (g - (g * y).sum(axis=-2, keepdims=True))
+
+
+def _layer_norm_x(row: _Row) -> None:
+    row.here("A")[...] = _normalised(row, row.here("B"))[1](row.here("A").copy())[0]()
 
 
 def _relu_x(row: _Row) -> None:
@@ -308,7 +324,8 @@ def _cells_x(row: _Row) -> None:
 
 DOES: dict[str, Callable[[_Row], None]] = {
     **{"GATE": _gate, "GATE_X": _gate_x, "RELU_X": _relu_x, "SUMS": _sums, "PART_X": _part_x},
-    **{f"{name.upper()}_X": _back_through(name) for name in ("elu", "concat_elu", "linear_gate")},
+    **{f"{name.upper()}_X": _back_through(name) for name in ("elu", "concat_elu", "linear_gate", "gelu")},
+    **{"SOFTMAX_X": _softmax_x, "LAYER_NORM_X": _layer_norm_x},
     **{"TANH_X": _times(lambda row, y: 1 - y * y), "SIGMOID_X": _times(lambda row, y: y * (1 - y))},
     **{"EXP_X": _times(lambda row, y: y), "LOG_X": _times(lambda row, x: 1 / x)},
     "POWER_X": _times(lambda row, x: row.weight((1,)) * x ** (row.weight((1,)) - 1)),

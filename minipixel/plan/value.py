@@ -9,14 +9,16 @@ from minipixel.kernels.opcodes import LANES
 
 POINTWISE = {
     *("dropout", "relu", "prelu", "elu", "concat_elu", "gate", "linear_gate", "tanh", "sigmoid", "exp", "log"),
-    *("power", "scale", "multiply", "concat"),
+    *("power", "scale", "multiply", "concat", "gelu", "softmax", "layer_norm"),
 }
 OTHER_WIDTH = {"concat_elu", "gate", "linear_gate", "concat"}
-INPUTS = {"concat": (2, 0), "multiply": (2, 0), "scale": (1, 1), "prelu": (1, 1)}
+INPUTS = {"concat": (2, 0), "multiply": (2, 0), "scale": (1, 1), "prelu": (1, 1), "layer_norm": (1, 2)}
 """How many maps, and how many arrays without pixels, a pointwise op reads, unless it is one map alone."""
 
-READS_X = {"prelu", "elu", "concat_elu", "linear_gate", "gate", "scale", "multiply", "log", "power"}
-READS_Y = {"relu", "tanh", "sigmoid", "exp"}
+READS_X = {
+    *("prelu", "elu", "concat_elu", "linear_gate", "gate", "scale", "multiply", "log", "power", "gelu", "layer_norm"),
+}
+READS_Y = {"relu", "tanh", "sigmoid", "exp", "softmax"}
 """What the way back needs of a pointwise value: what it read (READS_X), what it computed (READS_Y), or neither."""
 
 

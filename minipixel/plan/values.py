@@ -193,6 +193,8 @@ class Values:
         if kind not in POINTWISE or (len(looks), len(wholes)) != INPUTS.get(kind, (1, 0)):
             raise UnplannedError(f"{kind} as it stands in {node.name}")
         value.kind, value.static = kind, static
+        if kind == "layer_norm":
+            return self._layer_norm(node, value, looks[0], wholes)
         for source, _, table in looks:
             value.inputs.append(self._moved(node, source, table, source.K if kind in OTHER_WIDTH else node.K))
         if wholes:
@@ -203,6 +205,25 @@ class Values:
             return x
         value.learns = self._learns(value)
         return self._append(value)
+
+    def _layer_norm(self, node: Any, value: Value, look: Any, wholes: Any) -> Value:
+        """A map brought to one scale, times a gain, plus a bias: up to three values."""
+        source, _, table = look
+        value.inputs.append(self._moved(node, source, table, node.K))
+        value.learns = self._learns(value)
+        self._append(value)
+        for kind, (tensor, _) in zip(("scale", "sum"), wholes, strict=True):
+            if tensor is None:
+                continue
+            before, value = value, Value(kind, node.K, self.rows(node), node.name)
+            weight = self.leaves.bias(tensor, node.K)
+            if kind == "scale":
+                value.inputs, value.weight = [before], weight
+            else:
+                value.maps, value.biases = [(before, np.arange(before.rows.slots)[:, None])], [weight]
+            value.learns = self._learns(value)
+            self._append(value)
+        return value
 
     def _moved(self, node: Any, source: Any, table: np.ndarray, K: int) -> Value:
         """What a pointwise value reads: the source, or a copy with its pixels moved, or its one channel spread."""

@@ -2,7 +2,8 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -10,36 +11,25 @@ from minipixel.errors import TraceError
 from minipixel.sampling import machine
 from minipixel.sampling.cached import Cached
 from minipixel.sampling.naive import Naive
+from minipixel.sampling.particles import MOST_PARTICLES, Particles
 from minipixel.sampling.program import Program, program_of
+from minipixel.sampling.sampler import Sampler
 
-__all__ = ["SAMPLERS", "Cached", "Naive", "Program", "Sampler", "program_of"]
+__all__ = [
+    "MOST_PARTICLES",
+    "SAMPLERS",
+    "Cached",
+    "LookingAhead",
+    "Naive",
+    "Program",
+    "Sampler",
+    "in_order",
+    "program_of",
+]
 
 
 DEPTH = 6
 """How far a warning from here is from whoever called `sample` or `complete`, whose line it should show."""
-
-
-class Sampler(Protocol):
-    """A way to draw images from one model, with the weights that it has now.
-
-    `shard_size` is how many images it takes at a time: a function of the model alone, never of the machine.
-    """
-
-    shard_size: int
-
-    def __call__(
-        self,
-        uniforms: np.ndarray,
-        condition: Any,
-        temperature: float,
-        start: np.ndarray,
-        known: np.ndarray,
-    ) -> np.ndarray:
-        """Draw what is not `known`, (N, H, W), of N images `start`: uniforms (N, H, W, C) -> integers (N, H, W, C).
-
-        The uniforms decide everything: the same ones give the same images in batches of any size, by any sampler.
-        """
-        ...
 
 
 def cached(model: Any) -> Sampler:
@@ -59,13 +49,13 @@ def wavefront(model: Any) -> Sampler:
     return _executor(program, model)
 
 
-def auto(model: Any) -> Sampler:
-    """The fastest that holds: along slanted lines where the proof allows some, else pixel by pixel.
+def auto(model: Any, wave: bool = True) -> Sampler:
+    """The fastest that holds: along slanted lines where they are wanted and the proof allows some, else in order.
 
     Naively, with a warning, where the clock cannot tell what the model reads.
     """
     try:
-        program, _ = program_of(model, wave=True)
+        program, _ = program_of(model, wave)
     except TraceError as error:
         warnings.warn(
             f"{error}; so it draws naively, a forward pass a sub-pixel, with no proof that the model is causal",
@@ -86,3 +76,44 @@ SAMPLERS: dict[str, Callable[[Any], Sampler]] = {
     "cached": cached,
     "wavefront": wavefront,
 }
+
+
+def in_order(method: str) -> Callable[[Any], Sampler]:
+    """The sampler of that name that takes the pixels one by one, in the model's own order, as particles do."""
+    if method == "wavefront":
+        warnings.warn(
+            "wavefront: particles are weighed pixel by pixel, in the model's own order, so they are drawn as "
+            "method='cached' does",
+            stacklevel=DEPTH,
+        )
+    return (SAMPLERS | {"auto": partial(auto, wave=False), "wavefront": cached})[method]
+
+
+class LookingAhead(Sampler):
+    """Draws what is unknown of an image with an eye to all that is known, by K particles: see particles.py.
+
+    `sampler` is one of those that go pixel by pixel, in the model's own `order`: all of them draw the same.
+    """
+
+    def __init__(self, sampler: Sampler, order: np.ndarray, K: int) -> None:
+        self.sampler, self.order, self.K = sampler, order, K
+        self.shard_size = max(1, sampler.wide_shard_size // K)
+
+    def chances(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """The seed of each image's own generator: (N, 4)."""
+        return rng.integers(2**32, size=(shape[0], 4))
+
+    def __call__(
+        self,
+        chances: np.ndarray,
+        condition: Any,
+        temperature: float,
+        start: np.ndarray,
+        known: np.ndarray,
+    ) -> np.ndarray:
+        """Draw what is not `known`, (N, H, W), of N images `start`: seeds (N, 4) -> integers (N, H, W, C)."""
+        rngs = [np.random.default_rng([int(word) for word in seed]) for seed in chances]
+        canvas = Particles(start, known, self.order, self.K, rngs)
+        condition = None if condition is None else np.repeat(condition, self.K, axis=0)
+        self.sampler.paint(canvas, condition, temperature)
+        return canvas.chosen()

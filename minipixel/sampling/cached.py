@@ -6,38 +6,29 @@ This file is the plain executor, the one to read; machine.py does the same in co
 
 from typing import Any
 
-import numpy as np
-
 from minipixel.backend import array_module, to_cpu
 from minipixel.clock.schedule import RING, START_SLOT, Unit
 from minipixel.clock.trace import Node
 from minipixel.ops.local import Whole
 from minipixel.progress import advance
-from minipixel.sampling.canvas import Canvas
+from minipixel.sampling.canvas import Canvas, follow
 from minipixel.sampling.program import Program, on
+from minipixel.sampling.sampler import Sampler
 
 
-class Cached:
+class Cached(Sampler):
     """The steps of a program with a model's weights: a few array operations a step, on any array library."""
 
     def __init__(self, program: Program, model: Any) -> None:
         self.program, self.model = program, model
         evaluate = program.evaluator(model, None)
         self.units = [_Unit(program, unit, evaluate, model.xp) for unit in program.schedule.units]
-        self.shard_size = program.most_images(model.dtype, 64)
+        self.shard_size = self.wide_shard_size = program.most_images(model.dtype, 64)
 
-    def __call__(
-        self,
-        uniforms: np.ndarray,
-        condition: Any,
-        temperature: float,
-        start: np.ndarray,
-        known: np.ndarray,
-    ) -> np.ndarray:
-        """Draw what is not known of N images: uniforms (N, H, W, C) -> integers (N, H, W, C)."""
+    def paint(self, canvas: Canvas, condition: Any, temperature: float) -> None:
+        """Draw on a canvas what is not fixed there."""
         program, model, xp = self.program, self.model, self.model.xp
-        canvas = Canvas(start, known, uniforms)
-        maps, cells = self._maps(len(start), condition)
+        maps, cells = self._maps(canvas.levels.shape[1], condition)
         image, output = maps[program.trace.image], maps[program.trace.output.node]
         for steps, pixels, channel, slots in program.moments:
             for unit, first, last in steps:
@@ -45,8 +36,9 @@ class Cached:
             parameters = to_cpu(output[xp.asarray(slots)])
             levels = canvas.draw(model.head, temperature, parameters, pixels, channel)
             image[xp.asarray(pixels + RING), :, channel] = model.as_numbers(xp.asarray(levels))
-            advance(len(start) / len(program.moments))
-        return canvas.images()
+            if canvas.moved is not None:
+                follow((*maps.values(), *cells.values()), canvas.moved)
+            advance(canvas.wanted / len(program.moments))
 
     def _maps(self, N: int, condition: Any) -> tuple[dict[Node, Any], dict[Node, Any]]:
         """Room for all maps, slots for pixels, (slots, N, K), and for kept states of scans; constants are filled in.

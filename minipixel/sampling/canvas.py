@@ -1,4 +1,4 @@
-"""The images while they are drawn: what both executors of a schedule paint on."""
+"""The images while they are drawn: what every sampler paints on."""
 
 from typing import Any
 
@@ -6,12 +6,22 @@ import numpy as np
 
 
 class Canvas:
-    """N images, pixels first: `levels` uint16 (P, N, C), `fixed` boolean (P, N), which stay; `uniforms` (P, N, C)."""
+    """N images, pixels first: `levels` uint16 (P, N, C), `fixed` boolean (P, N), which stay; `uniforms` (P, N, C).
+
+    `wanted` says how many images there will be in the end.
+    """
+
+    moved: tuple[np.ndarray, np.ndarray] | None = None
+    """Images that have become copies of others when a sub-pixel was drawn, and of which: see particles.py."""
 
     def __init__(self, start: np.ndarray, known: np.ndarray, uniforms: np.ndarray) -> None:
-        self.shape, self.dtype = start.shape, start.dtype
+        self.shape, self.dtype, self.wanted = start.shape, start.dtype, len(start)
         levels = start.astype(np.uint16)  # of any number of levels, so that no loop is compiled twice
         self.levels, self.fixed, self.uniforms = (_pixels_first(array) for array in (levels, known, uniforms))
+
+    def asks(self, pixels: np.ndarray) -> bool:
+        """Whether parameters are of any use there."""
+        return not self.fixed[pixels].all()
 
     def draw(self, head: Any, temperature: float, parameters: np.ndarray, pixels: np.ndarray, channel: int) -> Any:
         """One channel of p pixels, (p,), drawn from (p, N, P) parameters where it is not fixed: levels (p, N)."""
@@ -24,8 +34,15 @@ class Canvas:
 
     def images(self) -> np.ndarray:
         """The images as they are now: integers (N, H, W, C), of the kind that they started as."""
-        N, H, W, C = self.shape
-        return self.levels.reshape(H, W, N, C).transpose(2, 0, 1, 3).astype(self.dtype)
+        _, H, W, C = self.shape
+        return self.levels.reshape(H, W, -1, C).transpose(2, 0, 1, 3).astype(self.dtype)
+
+
+def follow(maps: Any, moved: tuple[np.ndarray, np.ndarray]) -> None:
+    """What is kept of images that have become copies of others, (slots, N, K) each, becomes a copy, too."""
+    copies, originals = moved
+    for kept in maps:
+        kept[:, copies] = kept[:, originals]
 
 
 def _pixels_first(array: np.ndarray) -> np.ndarray:

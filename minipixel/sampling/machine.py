@@ -15,17 +15,23 @@ from minipixel.heads import HEADS, NormalMixture
 from minipixel.heads.base import NO_DISTRIBUTION
 from minipixel.kernels import numba_enabled
 from minipixel.ops import OPS
+from minipixel.ops.channels import EPSILON
 from minipixel.ops.local import Look
 from minipixel.progress import advance
-from minipixel.sampling.canvas import Canvas
+from minipixel.sampling.canvas import Canvas, follow
 from minipixel.sampling.program import Program
+from minipixel.sampling.sampler import Sampler
 
-SHARD, ROWS = 8, 128
-"""How many images a shard has; and about how many rows of numbers, pixels times images, are computed at once."""
+SHARD, WIDE_SHARD, ROWS = 8, 256, 128
+"""How many images a shard has, and one of images that are to be drawn side by side; and about how many rows of
+numbers, pixels times images, are computed at once."""
 
 
 # How many maps, and how many inputs without pixels, the loop expects of an op. Of those that are not here: one map.
-INPUTS = {"linear": (1, 2), "add": (2, 0), "concat": (2, 0), "prelu": (1, 1), "lstm_scan": (1, 3), "embedding": (1, 1)}
+INPUTS = {
+    **{"linear": (1, 2), "add": (2, 0), "concat": (2, 0), "prelu": (1, 1), "lstm_scan": (1, 3), "layer_norm": (1, 2)},
+    "embedding": (1, 1),
+}
 
 
 def _levels(node: Node) -> int:
@@ -90,6 +96,8 @@ class Tables:
         row[loop.TO] = self._place(unit.to)
         if narrowed:
             row[loop.COLUMNS] = self._place(columns)
+        if node.local.kind in ("softmax", "layer_norm"):
+            row[loop.OF_COLOUR] = node.K // node.tensor.call[1].get("colours", 1)
         widths = [row[loop.COUNT]]
         row[loop.READS_B + loop.READ_T] = 0
         for at, (source, slots, picked) in zip((loop.READS_A, loop.READS_B), unit.inputs, strict=False):
@@ -149,6 +157,10 @@ class Tables:
                     row[column] = taken
                     parts.append(np.ravel(value))
                     taken += value.size
+            if unit.node.local.kind == "layer_norm":
+                row[loop.EPSILON] = taken
+                parts.append(np.array([unit.node.tensor.call[1].get("epsilon", EPSILON)]))
+                taken += 1
         return np.concatenate(parts).astype(dtype), rows
 
 
@@ -185,7 +197,7 @@ def _knows(node: Node) -> bool:
     )
 
 
-class Machine:
+class Machine(Sampler):
     """A program's tables with a model's weights."""
 
     def __init__(self, program: Program, model: Any) -> None:
@@ -193,18 +205,11 @@ class Machine:
         self.program, self.model, self.tables = program, model, program.tables
         self.weights, self.units = self.tables.weights(program.evaluator(model, None), model.dtype)
         self.shard_size = program.most_images(model.dtype, SHARD)
+        self.wide_shard_size = program.most_images(model.dtype, WIDE_SHARD)
 
-    def __call__(
-        self,
-        uniforms: np.ndarray,
-        condition: Any,
-        temperature: float,
-        start: np.ndarray,
-        known: np.ndarray,
-    ) -> np.ndarray:
-        """Draw what is not known of N images: uniforms (N, H, W, C) -> integers (N, H, W, C)."""
-        loop, tables, model, N = _loop(), self.tables, self.model, len(start)
-        canvas = Canvas(start, known, uniforms)
+    def paint(self, canvas: Canvas, condition: Any, temperature: float) -> None:
+        """Draw on a canvas what is not fixed there."""
+        loop, tables, model, N = _loop(), self.tables, self.model, canvas.levels.shape[1]
         chunk = max(1, ROWS // N)
         room = chunk * N * tables.width
         work = np.zeros(tables.size * N + 4 * room, model.dtype)
@@ -213,7 +218,7 @@ class Machine:
             *(tables.step_from, tables.steps, self.units, tables.ints, self.weights),
             *(work, N, tables.size * N + room * np.arange(4), chunk),
         )
-        if _draws(model.head):
+        if type(canvas) is Canvas and _draws(model.head):
             scaled = model.as_numbers(np.arange(model.levels))
             parameters = self.program.trace.output.node
             drawn = loop.play(
@@ -225,15 +230,19 @@ class Machine:
             )
             if not drawn:
                 raise ValueError(NO_DISTRIBUTION)
+            advance(canvas.wanted)
         else:
             image = self._map(work, N, self.program.trace.image)
             output = self._map(work, N, self.program.trace.output.node)
+            kept = [self._map(work, N, node) for node in tables.base if not node.constant]
+            kept += [self._map(work, N, node, kept=True) for node in tables.cells]
             for moment, (_, pixels, channel, slots) in enumerate(self.program.moments):
                 loop.walk(moment, moment + 1, *walked)
                 levels = canvas.draw(model.head, temperature, output[slots], pixels, channel)
                 image[pixels + RING, :, channel] = model.as_numbers(levels)
-        advance(N)
-        return canvas.images()
+                if canvas.moved is not None:
+                    follow(kept, canvas.moved)
+                advance(canvas.wanted / len(self.program.moments))
 
     def _map(self, work: np.ndarray, N: int, node: Node, kept: bool = False) -> np.ndarray:
         """A node's map, or a scan's kept states, as it stands in `work`: (slots, N, K)."""

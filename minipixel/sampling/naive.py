@@ -6,9 +6,11 @@ import numpy as np
 
 from minipixel.backend import to_cpu
 from minipixel.progress import advance
+from minipixel.sampling.canvas import Canvas
+from minipixel.sampling.sampler import Sampler
 
 
-class Naive:
+class Naive(Sampler):
     """One whole forward pass a sub-pixel, of which a single pixel is used.
 
     Slow, and plainly right: every other sampler is tested against it.
@@ -16,27 +18,15 @@ class Naive:
 
     def __init__(self, model: Any) -> None:
         self.model, self.shard_size = model, model.wide_shard_size
+        self.wide_shard_size = self.shard_size
 
-    def __call__(
-        self,
-        uniforms: np.ndarray,
-        condition: Any,
-        temperature: float,
-        start: np.ndarray,
-        known: np.ndarray,
-    ) -> np.ndarray:
-        """Draw what is not known of N images: uniforms (N, H, W, C) -> integers (N, H, W, C).
-
-        What `start` holds at unknown pixels is never read, since nothing depends on what is still to be drawn.
-        """
-        model, images = self.model, start.copy()
+    def paint(self, canvas: Canvas, condition: Any, temperature: float) -> None:
+        """Draw on a canvas what is not fixed there."""
+        model = self.model
         for place in np.argsort(model.order, axis=None):
             r, c, channel = np.unravel_index(place, model.order.shape)
-            advance(len(images) / model.order.size)
-            unknown = ~known[:, r, c]
-            if not unknown.any():
-                continue
-            parameters = to_cpu(model.predict(images, condition)[r, c])
-            drawn = model.head.draw(parameters, images[:, r, c], int(channel), uniforms[:, r, c, channel], temperature)
-            images[unknown, r, c, channel] = drawn[unknown]
-        return images
+            advance(canvas.wanted / model.order.size)
+            pixels = np.array([r * model.image_shape[1] + c])
+            if canvas.asks(pixels):
+                parameters = to_cpu(model.predict(canvas.images(), condition)[r, c])
+                canvas.draw(model.head, temperature, parameters[None], pixels, int(channel))

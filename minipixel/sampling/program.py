@@ -71,23 +71,28 @@ class Program:
         return values
 
     def evaluator(self, model: Any, condition: Any) -> Callable[[Any], Any]:
-        """A function to the present values of what no image reaches: weights, conditions, and what is made of them."""
-        told, xp = model.condition_map(condition), model.xp
-        found: dict[int, Any] = {}
+        """A function to the present values of what no image reaches; see `evaluator`."""
+        return evaluator(self.trace, model, condition)
 
-        def evaluate(source: Any) -> Any:
-            if not isinstance(source, Tensor):
-                return _where(source, xp, model.dtype)
-            if source is self.trace.condition:
-                return told
-            if source.call is None:
-                return _where(source.data, xp, model.dtype)
-            if id(source) not in found:
-                op, static = source.call
-                found[id(source)] = op.arrays(*[evaluate(x) for x in source.inputs], **static)[0]
-            return found[id(source)]
 
-        return evaluate
+def evaluator(trace: Trace, model: Any, condition: Any) -> Callable[[Any], Any]:
+    """A function to the present values of what no image reaches: weights, conditions, and what is made of them."""
+    told, xp = model.condition_map(condition), model.xp
+    found: dict[int, Any] = {}
+
+    def evaluate(source: Any) -> Any:
+        if not isinstance(source, Tensor):
+            return _where(source, xp, model.dtype)
+        if source is trace.condition:
+            return told
+        if source.call is None:
+            return _where(source.data, xp, model.dtype)
+        if id(source) not in found:
+            op, static = source.call
+            found[id(source)] = op.arrays(*[evaluate(x) for x in source.inputs], **static)[0]
+        return found[id(source)]
+
+    return evaluate
 
 
 def _where(source: Any, xp: Any, dtype: str) -> Any:

@@ -127,7 +127,7 @@ def near(got, wanted):
 
 
 FUNCTIONS = {
-    **{name: (name, {}) for name in ("RELU", "ELU", "TANH", "SIGMOID", "EXP", "LOG")},
+    **{name: (name, {}) for name in ("RELU", "ELU", "TANH", "SIGMOID", "EXP", "LOG", "GELU")},
     **{name: (name, {}) for name in ("CONCAT_ELU", "GATE", "LINEAR_GATE", "PRELU")},
     "SCALE": ("MULTIPLY", {}),
     **{f"POWER {exponent}": ("POWER", {"exponent": exponent}) for exponent in (2, 3, 0.5, -1, -0.5, 1)},
@@ -136,7 +136,7 @@ FUNCTIONS = {
 
 
 def test_every_function_of_one_map_has_its_op():
-    others = {"MULTIPLY", "DROPOUT", "FACTORS", "PART"}  # these have tests of their own
+    others = {"MULTIPLY", "DROPOUT", "FACTORS", "PART", "SOFTMAX", "LAYER_NORM"}  # these have tests of their own
     first, last = opcodes.RELU, opcodes.DROPOUT
     pointwise = {name for name, number in opcodes.OPCODES.items() if first <= number <= last}
     assert {name.split()[0] for name in FUNCTIONS} == pointwise - others
@@ -165,6 +165,22 @@ def test_a_function_is_its_op_and_its_adjoint_the_vjp(case, K, walk):
     near(maps["C" if another_width else "A"], wanted[0])
     if slopes:
         near(weight_g, wanted[1])
+
+
+@pytest.mark.parametrize("walk", WALKERS)
+@pytest.mark.parametrize(("K", "colours"), [(1, 1), (16, 1), (17, 1), (15, 3), (4, 4)])
+@pytest.mark.parametrize("name", ["SOFTMAX", "LAYER_NORM"])
+def test_what_reads_all_channels_of_a_colour_is_its_op(name, K, colours, walk):
+    x, g, epsilon = a_map(K), a_map(K, seed=1), {} if name == "SOFTMAX" else {"epsilon": 0.25}
+    op, wholes = getattr(ops, name.lower()).arrays, [] if name == "SOFTMAX" else [None, None]
+    y, vjp = op(x, *wholes, colours=colours, **epsilon)
+    there = alone(name, A=x, B=K, weight=list(epsilon.values()) or None)
+    there.line["L"] = colours
+    near(after(there, walk)[0]["B"], y)
+    back = alone(f"{name}_X", A=g, B=y if name == "SOFTMAX" else x, weight=list(epsilon.values()) or None)
+    back.line["L"] = colours
+    (wanted, *_) = (part() if callable(part) else part for part in vjp(g)[:1])
+    near(after(back, walk)[0]["A"], wanted)
 
 
 @pytest.mark.parametrize("walk", WALKERS)

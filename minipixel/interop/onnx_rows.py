@@ -1,0 +1,148 @@
+"""What an op is in ONNX: a row for each.
+
+A row is a function of the graph, the node of the trace, and the op's inputs, in their order: a map as the name of what
+the op gathers of it, (N, P, T * K) (so that a shift, a stride, a mask are none of its business), and anything else as
+an array, masked and in the form in which the op computes at a pixel, or None. It returns the name of a value (N, P, K).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minipixel import ops
+from minipixel.clock.trace import Node
+from minipixel.interop.onnx_graph import Graph
+
+Row = Callable[..., str]
+
+
+def _as(kind: str) -> Row:
+    """An ONNX operator that is the same."""
+    return lambda graph, node, x: graph.add(kind, x)
+
+
+def _each(kind: str) -> Row:
+    """An ONNX operator of two inputs that are spread over each other as in NumPy."""
+
+    def row(graph: Graph, node: Node, x: Any, y: Any) -> str:
+        return graph.add(kind, *[value if isinstance(value, str) else _along(graph, value) for value in (x, y)])
+
+    return row
+
+
+def _along(graph: Graph, array: Any) -> str:
+    """A number, or one a channel, beside a map."""
+    if any(size != 1 for size in np.shape(array)[:-1]):
+        raise ValueError(
+            f"to_onnx: got an array of shape {np.shape(array)} beside a map, wanted one along its channels"
+        )
+    return graph.constant(np.ravel(array))
+
+
+def _product(graph: Graph, node: Node, x: str, weight: Any, bias: Any) -> str:
+    y = graph.add("MatMul", x, graph.constant(weight))
+    return y if bias is None else graph.add("Add", y, graph.constant(bias))
+
+
+def _power(graph: Graph, node: Node, x: str) -> str:
+    return graph.add("Pow", x, graph.constant(node.tensor.call[1]["exponent"]))
+
+
+def _prelu(graph: Graph, node: Node, x: str, slope: Any) -> str:
+    return graph.add("PRelu", x, graph.constant(slope))
+
+
+def _halves(graph: Graph, node: Node, x: str) -> Any:
+    return graph.add("Split", x, graph.constant([node.K, node.K], np.int64), outputs=2, axis=2)
+
+
+def _gate(graph: Graph, node: Node, x: str) -> str:
+    a, b = _halves(graph, node, x)
+    return graph.add("Mul", graph.add("Tanh", a), graph.add("Sigmoid", b))
+
+
+def _linear_gate(graph: Graph, node: Node, x: str) -> str:
+    a, b = _halves(graph, node, x)
+    return graph.add("Mul", a, graph.add("Sigmoid", b))
+
+
+def _concat_elu(graph: Graph, node: Node, x: str) -> str:
+    return graph.add("Concat", graph.add("Elu", x), graph.add("Elu", graph.add("Neg", x)), axis=2)
+
+
+def _concat(graph: Graph, node: Node, x: str, y: str) -> str:
+    return graph.add("Concat", x, y, axis=2)
+
+
+def _lstm_scan(graph: Graph, node: Node, z: str, weight: Any, h0: Any, c0: Any) -> str:
+    """ONNX's Scan, row after row of the map. What it carries on are the states h and c of a row, (N, W, K) each."""
+    (H, W), K, static = node.local.size, node.K, node.tensor.call[1]
+    starts = [np.zeros(K) if state is None else state for state in (h0, c0)]
+    graph.starts[node] = starts[0]
+    first = [graph.of_every_image(graph.constant(np.tile(state, (1, W, 1))), 1, W, K) for state in starts]
+    rows = [graph.reshape(z, 0, H, W, 4 * K)]
+    if static.get("spans") is not None:
+        assert node.own is not None
+        rows.append(graph.constant(node.own.inside.reshape(H, W, 1), bool))
+    body = _one_row(graph, node, weight, starts, static["taps"], len(rows) == 2)
+    axes = {"scan_input_axes": [1, 0][: len(rows)], "scan_output_axes": [1]}
+    states = graph.add("Scan", *first, *rows, outputs=3, body=body, num_scan_inputs=len(rows), **axes)[2]
+    return graph.reshape(states, 0, H * W, K)
+
+
+def _one_row(graph: Graph, node: Node, weight: Any, starts: Any, taps: Any, some_outside: bool) -> Any:
+    """The graph that Scan runs: h, c, a row of z and, if some lie outside, which cells lie inside -> h, c, and h."""
+    from onnx import TensorProto, helper
+
+    W, K = node.local.size[1], node.K
+    left, right = max(0, -min(taps)), max(0, *taps)
+    outer, graph.nodes = graph.nodes, []
+    h, c, z, inside = (graph.name(of) for of in ("h", "c", "z", "inside"))
+    margins = graph.add("Pad", h, graph.constant([0, left, 0, 0, right, 0], np.int64))
+    index = graph.constant(left + np.arange(W)[:, None] + np.array(taps), np.int64)
+    seen = graph.reshape(graph.add("Gather", margins, index, axis=1), 0, W, len(taps) * K)
+    gates = graph.add("Add", z, graph.add("MatMul", seen, graph.constant(weight)))
+    o, f, i, g = graph.add("Split", gates, graph.constant([K] * 4, np.int64), outputs=4, axis=2)
+    kept = graph.add("Mul", graph.add("Sigmoid", f), c)
+    new_c = graph.add("Add", kept, graph.add("Mul", graph.add("Sigmoid", i), graph.add("Tanh", g)))
+    new_h = graph.add("Mul", graph.add("Sigmoid", o), graph.add("Tanh", new_c))
+    if some_outside:  # those hold the start state
+        new_h, new_c = (
+            graph.add("Where", inside, new, graph.constant(start))
+            for new, start in zip((new_h, new_c), starts, strict=True)
+        )
+    made = new_h, new_c, graph.add("Identity", new_h)
+    body, graph.nodes = graph.nodes, outer
+
+    def real(name: str, k: int) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", W, k])
+
+    inputs = [real(h, K), real(c, K), real(z, 4 * K)]
+    if some_outside:
+        inputs.append(helper.make_tensor_value_info(inside, TensorProto.BOOL, [W, 1]))
+    return helper.make_graph(body, f"a row of {node.name}", inputs, [real(name, K) for name in made])
+
+
+# The one table: of every op that may stand on the way from image to parameters. An op of one's own may be added.
+ROWS: dict[Any, Row] = {
+    ops.linear: _product,
+    ops.conv2d: _product,
+    ops.transposed_conv2d: _product,
+    ops.lstm_scan: _lstm_scan,
+    ops.add: _each("Add"),
+    ops.overlay: _each("Add"),  # each map shows zeros where the other has its pixels
+    ops.multiply: _each("Mul"),
+    ops.power: _power,
+    ops.exp: _as("Exp"),
+    ops.log: _as("Log"),
+    ops.tanh: _as("Tanh"),
+    ops.sigmoid: _as("Sigmoid"),
+    ops.relu: _as("Relu"),
+    ops.prelu: _prelu,
+    ops.elu: _as("Elu"),
+    ops.concat_elu: _concat_elu,
+    ops.gate: _gate,
+    ops.linear_gate: _linear_gate,
+    ops.concat: _concat,
+}

@@ -1,0 +1,78 @@
+"""What a model says of every level of every sub-pixel, and how often the likeliest is the true one."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minipixel.backend import to_cpu
+from minipixel.models.gathering import gathered
+from minipixel.models.step import rows
+from minipixel.progress import advance
+from minipixel.shards import Workers
+
+if TYPE_CHECKING:
+    from minipixel.models.base import Model
+
+MOST_BYTES = 2**30
+"""Probabilities that take more are refused."""
+AT_ONCE = 2**18
+"""How many numbers, levels times components, are computed at once."""
+
+
+def probabilities(model: "Model", images: np.ndarray, condition: Any) -> np.ndarray:
+    """See Model.probabilities; images and conditions are checked ones."""
+    shape = (*images.shape, model.levels)
+    each = int(np.prod(shape[1:])) * 8
+    if len(images) * each > MOST_BYTES:
+        at_a_time = MOST_BYTES // each
+        way_out = f"ask for {at_a_time} at a time" if at_a_time else "ask for log_prob_map or accuracy"
+        raise ValueError(
+            f"images: got {len(images)}, whose probabilities take {len(images) * each / 2**30:.1f} GiB, wanted at most "
+            f"{MOST_BYTES / 2**30:g} GiB; {way_out}"
+        )
+    found, levels = np.empty(shape), np.arange(model.levels)[None]
+
+    def shard(part: slice) -> int:
+        into = found[part].reshape(-1, *shape[3:])
+        for some, parameters, pixels in _pixels(model, images[part], rows(condition, part)):
+            for channel in range(shape[3]):
+                np.exp(model.head.log_prob_of(parameters, pixels, channel, levels), out=into[some, channel])
+        return into.size
+
+    _each_shard(model, shard, len(images))
+    return found
+
+
+def accuracy(model: "Model", images: np.ndarray, condition: Any) -> float:
+    """See Model.accuracy; images and conditions are checked ones."""
+
+    def shard(part: slice) -> int:
+        right = 0
+        for _, parameters, pixels in _pixels(model, images[part], rows(condition, part)):
+            for channel in range(pixels.shape[1]):
+                likeliest = model.head.draw(parameters, pixels, channel, np.zeros(len(pixels)), 0.0)
+                right += int((likeliest == pixels[:, channel]).sum())
+        return right
+
+    return _each_shard(model, shard, len(images)) / images.size
+
+
+def _each_shard(model: "Model", shard: Callable[[slice], int], N: int) -> int:
+    """The sum of what a function counts in each shard of N images."""
+    model.check_finite()
+
+    def counted(part: slice) -> np.ndarray:
+        count = shard(part)
+        advance(part.stop - part.start)
+        return np.array([count])
+
+    return int(gathered(counted, N, model.wide_shard_size).sum())
+
+
+def _pixels(model: "Model", images: np.ndarray, condition: Any) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """The pixels of n images, some at a time: which of n * H * W they are, their parameters (p, P), they (p, C)."""
+    parameters = np.moveaxis(to_cpu(model.predict(images, condition)), 2, 0)  # (H, W, n, P) -> (n, H, W, P)
+    parameters, pixels = parameters.reshape(-1, parameters.shape[3]), images.reshape(-1, images.shape[3])
+    for some in Workers.parts(len(pixels), max(1, AT_ONCE // (model.levels * model.mixtures))):
+        yield some, parameters[some], pixels[some]
