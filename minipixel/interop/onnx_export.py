@@ -26,8 +26,8 @@ def to_onnx(model: Model, path: str | os.PathLike[str]) -> None:
 
     Inputs: `images`, uint8 (uint16 above 256 levels) (N, H, W, C); of a model with classes `labels`, int64 (N,); of one
     with another condition, or with both, `condition`, float32 (N, K), (N,) or (N, H, W, K). Output: `parameters`,
-    float32 (H, W, N, P), as `predict` gives them. N is free. Everything is computed in float32, whatever the model's dtype.
-    The configuration stands in the file's metadata, under "minipixel".
+    float32 (H, W, N, P), as `predict` gives them. N is free. Everything is computed in float32, whatever the model's
+    dtype. The configuration stands in the file's metadata, under "minipixel".
 
     Raises ValueError for a model with an op that has no row in `mp.interop.ROWS`, which names the op; ImportError
     without onnx: pip install "minipixel[onnx]".
