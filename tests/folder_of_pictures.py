@@ -15,7 +15,7 @@ def smooth(rng, size, shade):
 
 
 def make_folder(path, count=300, rng=0):
-    """Fill a folder with subfolders `sea`, dark, and `sky`, bright; two are broken, one is a patchwork of colours."""
+    """Fill a folder with subfolders `sea`, dark, and `sky`, bright; two files are broken, one is a patchwork."""
     rng = np.random.default_rng(rng)
     for name in ("sea", "sky", ".hidden"):
         (path / name).mkdir(parents=True)

@@ -16,6 +16,7 @@ import zlib
 
 import numpy as np
 from fuzz_mutations import NUMBERS, Field, blindly, flip, overwrite
+from PIL import Image
 
 noise = np.random.default_rng(0)
 
@@ -184,8 +185,16 @@ def picture(W, H, kind, pieces=1, *, extra=()):
     return png([(b"IHDR", struct.pack(">2I5B", W, H, 8, kind, 0, 0, 0)), *extra, *palette, *idats, (b"IEND", b"")])
 
 
+def depths(W, H, bits, kind, size, interlaced=0):
+    """Rows of so many bytes, of which those that name a filter are 0 or 1, as all are."""
+    rows = zlib.compress(noise.integers(2, size=size, dtype=np.uint8).tobytes())
+    header = struct.pack(">2I5B", W, H, bits, kind, 0, 0, interlaced)
+    return png([(b"IHDR", header), (b"IDAT", rows), (b"IEND", b"")])
+
+
 PNGS = [picture(5, 6, 0), picture(4, 6, 2, 3, extra=[(b"tEXt", b"Title\0me")]), picture(3, 2, 3), picture(2, 3, 4, 2),
-        picture(3, 2, 6)]  # fmt: skip
+        picture(3, 2, 6), depths(5, 6, 4, 0, 6 * 4), depths(3, 2, 16, 2, 2 * 19),
+        depths(2, 2, 8, 0, 7, interlaced=1)]  # fmt: skip
 PNG_FIELDS = [Field(8, 4), Field(16, 4), Field(20, 4), *(Field(place, 1) for place in range(24, 29)), Field(33, 4)]
 
 
@@ -233,6 +242,24 @@ def png_again(rng, content):
         chunks = [c for c in chunks if c[0] != b"IDAT"]
         chunks.insert(first, (b"IDAT", new))
     return png(chunks)
+
+
+def saved(kind, C=3, **options):
+    file = io.BytesIO()
+    values = noise.integers(256, size=(6, 5, C), dtype=np.uint8)
+    Image.fromarray(values.squeeze()).save(file, kind, **options)
+    return file.getvalue()
+
+
+_TURNED = Image.Exif()
+_TURNED[0x0112] = 6
+PICTURES = {
+    "JPEG": [saved("JPEG"), saved("JPEG", 1, exif=_TURNED), saved("JPEG", progressive=True)],
+    "GIF": [saved("GIF"), saved("GIF", save_all=True, append_images=[Image.new("L", (5, 6))], transparency=3)],
+    "BMP": [saved("BMP"), saved("BMP", 1)],
+    "WebP": [saved("WEBP"), saved("WEBP", 4, lossless=True, exif=_TURNED)],
+    "TIFF": [saved("TIFF"), saved("TIFF", 1, compression="tiff_lzw"), saved("TIFF", 4, compression="tiff_deflate")],
+}
 
 
 def broken(rng: random.Random, content: bytes, fields, again) -> bytes:

@@ -22,7 +22,9 @@ from minipixel.datasets.cifar10 import decode_cifar10
 from minipixel.datasets.idx import decode_idx
 from minipixel.datasets.npy import decode_npy
 from minipixel.datasets.npz import decode_npz
+from minipixel.datasets.pictures import decode_picture
 from minipixel.datasets.png import decode_png
+from minipixel.datasets.preparation import to_8_bits, with_channels
 from minipixel.datasets.quickdraw import decode_bitmaps
 from minipixel.errors import FormatError
 from minipixel.training.callbacks.csv_logger import read_table
@@ -87,6 +89,11 @@ def _png(name, content):
     return {"": decode_png(name, content)}
 
 
+def _picture(name, content):
+    """As RGBA of 8 bits."""
+    return {"": with_channels(to_8_bits(decode_picture(name, content)), 4, 255)}
+
+
 def _model(name, content):
     return checkpoint.decode(name, content)[1]
 
@@ -126,6 +133,7 @@ FORMATS = [
     Format("npz", _npz, seeds.NPZS, seeds.npz_fields, seeds.npz_again, says.npz),
     Format("CIFAR-10, binary", _cifar10, seeds.CIFARS, _at(*seeds.CIFAR_FIELDS), None, says.cifar10),
     Format("PNG", _png, seeds.PNGS, _at(*seeds.PNG_FIELDS), seeds.png_again, says.png),
+    *(Format(kind, _picture, files, _at(), None, says.picture) for kind, files in seeds.PICTURES.items()),
     Format("model file", _model, models.MODELS, _at(*models.MODEL_FIELDS), models.model_again, None),
     Format(
         "model file, signed anew",

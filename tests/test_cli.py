@@ -89,7 +89,7 @@ def test_a_conditional_model(here, capsys):
     np.testing.assert_array_equal(np.load("seven.npy"), model.sample(2, np.array([7, 7]), rng=0))
     capsys.readouterr()
     assert main(["sample", "run/model.safetensors", "--label", "10"]) == 2
-    assert "condition: got labels 10..10, wanted 0..9" in one_line(capsys)
+    assert "--label: got '10', wanted a number in 0..9" in one_line(capsys)
 
 
 def test_train_with_every_option(here):
@@ -300,19 +300,18 @@ def test_pictures_for_a_model_that_is_told_a_class(here, capsys):
     assert main(["evaluate", "told", "--images", "my.png"]) == 2
     assert "--label: got none, wanted the class of the pictures" in one_line(capsys)
     assert main(["complete", "told", "my.png", "--label", "3"]) == 2
-    assert "condition: got labels 3..3, wanted 0..2" in one_line(capsys)
+    assert "--label: got '3', wanted a number in 0..2" in one_line(capsys)
 
 
 @pytest.mark.parametrize(
     ("name", "text"),
     [
         ("none.png", "none.png: No such file or directory"),
-        ("empty", "empty: got a folder without PNG files"),
+        ("empty", "empty: got a folder without pictures"),
         ("large.png", "large.png: got a picture of 9x8 pixels (height x width), wanted 8x8, as the model draws"),
         ("colours.png", "colours.png: got a picture with colours, wanted shades of grey"),
-        ("page.png", "page.png: starts with 3c 68 74 6d 6c 3e, expected a PNG file"),
-        ("cut.png", "cut.png: chunk b'IDAT' declares 83 bytes, expected no more"),
-        ("picture.bmp", "picture.bmp: starts with 42 4d"),
+        ("page.png", "page.png: starts with 3c 68 74 6d 6c 3e, expected a PNG, JPEG"),
+        ("cut.png", "cut.png: chunk b'IDAT' declares"),
     ],
 )
 def test_pictures_that_are_refused(here, trained, capsys, name, text):
@@ -322,7 +321,6 @@ def test_pictures_that_are_refused(here, trained, capsys, name, text):
         "good.png": (8, 8),
         "large.png": (9, 8),
         "colours.png": (8, 8, 3),
-        "picture.bmp": (8, 8),
     }.items():
         picture(file, shape=shape)
     (here / "page.png").write_bytes(b"<html>")
@@ -374,7 +372,7 @@ def test_pictures_that_are_refused(here, trained, capsys, name, text):
         (["train", "--hidden", "wide"], "hidden: got 'wide'"),
         (["train", "--model", "gated", "--blocks", "3"], "--blocks: gated does not take it, wanted one of --filters, "),
         (["train", "--head", "logistic_mixture", "--mixtures", "0"], "mixtures: got 0"),
-        (["sample", "TRAINED", "--label", "3"], "condition: got one, wanted None"),
+        (["sample", "TRAINED", "--label", "3"], "--label: got '3' for a model without classes"),
         (["train", "--learning-rate", "0"], "learning_rate: got 0.0"),
         (["train", "--clip-norm", "0"], "clip_norm: got 0.0"),
         (["train", "--ema", "1"], "decay: got 1.0"),
@@ -400,7 +398,7 @@ def test_mistakes(here, capsys, trained, command, text):
     assert sorted(path.name for path in here.iterdir()) == ["junk", "taken"]
 
 
-@pytest.mark.parametrize("command", [["train", "--model", "transformer"], ["train", "--data", "cats"], [], ["fly"]])
+@pytest.mark.parametrize("command", [["train", "--model", "transformer"], [], ["fly"]])
 def test_unknown_words(capsys, command):
     assert main(command) == 2
     assert "--help" in one_line(capsys)

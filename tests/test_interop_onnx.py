@@ -187,6 +187,28 @@ class Softer(M.PixelCNN):
         return super().forward(cube(x), condition, rng)
 
 
+@pytest.mark.parametrize("colours", [1, 3])
+def test_ops_over_all_channels_of_a_pixel(tmp_path, colours):
+    class Across(M.Model):
+        name = "across"
+
+        def __init__(self, image_shape, levels):
+            super().__init__(image_shape, levels, {})
+            image, wide = mp.nn.colour_groups(3, 3), mp.nn.colour_groups(12, 3)
+            self.features = 12
+            self.look = mp.nn.Conv2d(image, wide, (3, 3), "A", self.init)
+            self.gain, self.bias = self.init.constant(0.7, 12), self.init.constant(0.2, 12)
+            self.out = mp.nn.Pointwise(wide, self.head.groups, self.init)
+
+        def forward(self, x, condition=None, rng=None):
+            y = ops.layer_norm(ops.gelu(self.look(x)), self.gain, self.bias, colours=colours)
+            return self.out(y + ops.softmax(ops.layer_norm(y, None, None, colours=colours), colours=colours))
+
+    model, path = shaken(Across((4, 5, 3), 7)), tmp_path / "across.onnx"
+    to_onnx(model, path)
+    assert_same(model, path)
+
+
 def test_an_op_without_a_row_is_named(tmp_path, monkeypatch):
     model = Softer((4, 4, 1), 3, hidden=3, blocks=1)
     with pytest.raises(ValueError, match=r"^to_onnx: got cube after the image, an op without a row.*ROWS\[cube\]") as e:

@@ -122,7 +122,7 @@ def _checked(path: str, name: str, value: Any) -> Any:
         known = [*OPTIONS, *_of_models()]
         close = difflib.get_close_matches(name[:60], known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise FormatError(f"{path}: got a setting {name!r:.60}, expected one of {', '.join(known)}{hint}")
+        raise FormatError(f"{path}: got a setting {name!r:.60}, expected one of {', '.join(known):.300}{hint}")
     kind = OPTIONS.get(name)
     if kind is None:
         fits, wanted = _is_architecture(value), "a number, true or false, a word, or a list of whole numbers"

@@ -152,7 +152,8 @@ def label_of(model: Model, text: str | None) -> int | None:
         return int(text)
     names = f" or one of {visible(', '.join(classes)):.300}" if classes else ""
     raise ValueError(
-        f"--label: got {visible(text)!r:.60}, wanted a number in 0..{count - 1}{names}{did_you_mean(text, classes)}"
+        f"--label: got {visible(text)!r:.60}, wanted a number in 0..{count - 1}{names}"
+        f"{'' if text.isdecimal() else did_you_mean(text, classes)}"
     )
 
 

@@ -23,7 +23,7 @@ from minipixel.files import open_regular
 from minipixel.models.checks import check_flag
 from minipixel.spelling import spelled
 
-VERSION = 1  # of what is in the cache: a higher one makes all of it anew
+VERSION = 2  # of what is in the cache: a higher one makes all of it anew
 NAMED = 20  # bad files that are named, before the rest is only counted
 
 # Names by which a file claims to be a picture: one of them that is none is a bad file, and any other no picture at all.
@@ -158,11 +158,18 @@ def _walked(folder: Path) -> Iterator[_File]:
         below = []
         for entry in inside:
             inner = f"{name}{entry.name}"
-            if entry.is_dir():
+            if _is_folder(entry):
                 below.append((entry.path, f"{inner}/"))
             else:
                 yield _File(entry.path, inner)
         waiting += reversed(below)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, say: what claims to be a picture is then named as a bad file
+        return False
 
 
 def _hidden(name: str) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minipixel.datasets.content import read_content
+from minipixel.datasets.png_chunks import COLOUR_ALPHA, GREY_ALPHA, SIGNATURE, Png, parse_png
 from minipixel.errors import FormatError, visible
 
 MAX_PIXELS = 64_000_000
@@ -23,7 +24,7 @@ MAX_BYTES = 1 << 28  # of a file: 64 Mpx in colour and with alpha, not compresse
 
 # How the files of each format begin, by Pillow's names for them.
 SIGNATURES = {
-    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "PNG": (SIGNATURE,),
     "JPEG": (b"\xff\xd8\xff",),
     "GIF": (b"GIF87a", b"GIF89a"),
     "BMP": (b"BM",),
@@ -34,7 +35,7 @@ FORMATS = tuple(SIGNATURES)
 
 _PLAIN = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}  # the modes of Pillow whose numbers are kept, and their channels
 _CONVERTED = {"1": "L", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB"}
-_BLOCK = 1 << 20  # pixels that are copied out of Pillow's memory at a time
+_BLOCK = 1 << 18  # pixels that are copied out of Pillow's memory at a time
 _BITS_PER_SAMPLE = 258  # a tag of TIFF
 _ORIENTATION = 0x0112  # a tag of EXIF
 
@@ -88,16 +89,19 @@ def _decoded(name: str, content: bytes, kind: str) -> tuple[Pixels, int]:
     if kind == "WEBP":
         _check_webp(name, content)
     if kind == "PNG":
-        with Image.open(io.BytesIO(content), formats=[kind]) as image:
-            _check_size(name, image.size)
-            image.verify()  # of every chunk the CRC, which reading the pixels alone would pass over
+        png = parse_png(name, content)
+        _check_size(name, png.size)
+        png.check_rows(name)
+        content = png.file
     with Image.open(io.BytesIO(content), formats=[kind]) as image:
         _check_size(name, image.size)
         depth = _depth(content, image)
         if depth == 16 and kind == "PNG" and image.mode != "I;16":
-            return _png_of_16_bits(content, image), _turns(image)
+            return _png_of_16_bits(png), _turns(image)
         image.load()
         _check_size(name, image.size)
+        if kind == "PNG" and image.mode == "P" and (highest := int(np.asarray(image.getextrema())[1])) >= png.colours:
+            raise FormatError(f"{name}: has a pixel of colour {highest}, expected 0..{png.colours - 1}, as its palette")
         if depth == 16 and kind == "TIFF" and image.mode in _PLAIN:
             raise FormatError(f"{name}: has colours of 16 bits in TIFF, of which Pillow keeps 8, expected PNG for them")
         return _numbers(name, image, depth), _turns(image)
@@ -159,54 +163,44 @@ def _numbers(name: str, image: Any, depth: int) -> Pixels:
     if image.mode not in _PLAIN:
         what = {"F": "floats", "I": "whole numbers of more than 16 bits"}.get(image.mode, f"Pillow's mode {image.mode}")
         raise FormatError(f"{name}: has {what}, expected 1 to 16 bits a channel; scale it to 0..65535 and save a PNG")
-    return _copied(image, _PLAIN[image.mode])
+    opaque = image.mode in ("LA", "RGBA") and image.getextrema()[-1] == (255, 255)
+    return _copied(image, _PLAIN[image.mode] - opaque)
 
 
 def _copied(image: Any, channels: int) -> NDArray[np.uint8]:
-    """A picture's numbers, some rows at a time, so that they are not held three times: (H, W, C)."""
-    width, height = image.size
+    """The first so many channels of a picture, some rows at a time, so that it is not held three times: (H, W, C)."""
+    (width, height), bands = image.size, len(image.getbands())
     pixels, rows = np.empty((height, width, channels), np.uint8), max(1, _BLOCK // width)
     for top in range(0, height, rows):
         part = image.crop((0, top, width, min(top + rows, height)))
-        pixels[top : top + rows] = np.asarray(part).reshape(-1, width, channels)
+        pixels[top : top + rows] = np.asarray(part).reshape(-1, width, bands)[..., :channels]
     return pixels
 
 
-def _png_of_16_bits(content: bytes, image: Any) -> NDArray[np.uint16]:
-    """The numbers of a PNG with 16 bits a channel and more than one of them, once its CRCs are known to be right.
+def _png_of_16_bits(png: Png) -> NDArray[np.uint16]:
+    """The numbers of a PNG with 16 bits a channel and more than one of them.
 
     Pillow unpacks a colour to its upper bytes, or, told that they come last, to its lower ones: once each way.
     """
     from PIL import Image
 
-    packed = b"".join(data for kind, data in _chunks(content) if kind == b"IDAT")
-    interlaced = content[28]
-    if content[25] == 4:  # grey and alpha: four bytes a pixel, as RGBA
-        bytes_of = np.asarray(Image.frombytes("RGBA", image.size, packed, "zip", "RGBA", interlaced))
+    if png.kind == GREY_ALPHA:  # four bytes a pixel, as RGBA
+        bytes_of = np.asarray(Image.frombytes("RGBA", png.size, png.rows, "zip", "RGBA", png.interlaced))
         return bytes_of.view(">u2").astype(np.uint16)
-    mode = "RGBA" if content[25] == 6 else "RGB"
+    mode = "RGBA" if png.kind == COLOUR_ALPHA else "RGB"
     high, low = (
-        np.asarray(Image.frombytes(mode, image.size, packed, "zip", f"{mode};16{order}", interlaced)) for order in "BL"
+        np.asarray(Image.frombytes(mode, png.size, png.rows, "zip", f"{mode};16{order}", png.interlaced))
+        for order in "BL"
     )
     pixels = high.astype(np.uint16) << 8 | low
-    clear = next((struct.unpack(">3H", data[:6]) for kind, data in _chunks(content) if kind == b"tRNS"), None)
-    return pixels if clear is None or mode == "RGBA" else _with_clear(pixels, clear)
+    clear = next((struct.unpack(">3H", data) for kind, data in png.chunks if kind == b"tRNS"), None)
+    return pixels if clear is None else _with_clear(pixels, clear)
 
 
 def _with_clear(pixels: NDArray[np.uint16], clear: int | tuple[int, ...]) -> NDArray[np.uint16]:
     """With an alpha that is 0 where pixels have one colour, and the top elsewhere."""
     seen = (pixels != clear).any(axis=2, keepdims=True)
     return np.concatenate([pixels, seen * np.uint16(65535)], axis=2)
-
-
-def _chunks(content: bytes) -> list[tuple[bytes, bytes]]:
-    """Cut a sound PNG file into its chunks: (name, data)."""
-    place, chunks = 8, []
-    while place < len(content):
-        length = int.from_bytes(content[place : place + 4], "big")
-        chunks.append((content[place + 4 : place + 8], content[place + 8 : place + 8 + length]))
-        place += 12 + length
-    return chunks
 
 
 def _plainest(pixels: Pixels) -> Pixels:

@@ -62,7 +62,9 @@ class Rows:
         form = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.count, *self.shape)}
         np.lib.format.write_array_header_1_0(header, form)
         self.file.seek(0)
-        self.file.write(header.getvalue().replace(b"\n", b" ").ljust(HEADER - 1) + b"\n")
+        if len(header.getvalue()) != HEADER:
+            raise RuntimeError(f"NumPy wrote a header of {len(header.getvalue())} bytes, wanted {HEADER}")
+        self.file.write(header.getvalue())
         self.file.flush()
 
     def _with(self, image: NDArray[Any], channels: int) -> memoryview:
@@ -91,14 +93,14 @@ def stored(key: str, opaque: int, write: Write) -> tuple[NDArray[Any], Bad]:
     path, notes = folder / f"{key}.npy", folder / f"{key}.json"
     try:
         found = _found(path, notes)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         console.warn(f"{path}: the cache is damaged ({error!s:.200}), and is made anew", stacklevel=5)
         found = None
     return found or _written(path, notes, opaque, write)
 
 
 def _found(path: Path, notes: Path) -> tuple[NDArray[Any], Bad] | None:
-    """What is in the cache; None if nothing is. Raises any of four errors for a damaged one."""
+    """What is in the cache; None if nothing is. Raises any of five errors for a damaged one."""
     if not (path.exists() and notes.exists()):
         return None
     said = json.loads(read_regular(notes, MAX_NOTES))

@@ -13,6 +13,8 @@ import numpy as np
 from minipixel import ops
 from minipixel.clock.trace import Node
 from minipixel.interop.onnx_graph import Graph
+from minipixel.ops.channels import EPSILON
+from minipixel.ops.pointwise import GELU_CUBIC, GELU_LINEAR
 
 Row = Callable[..., str]
 
@@ -69,6 +71,35 @@ def _linear_gate(graph: Graph, node: Node, x: str) -> str:
 
 def _concat_elu(graph: Graph, node: Node, x: str) -> str:
     return graph.add("Concat", graph.add("Elu", x), graph.add("Elu", graph.add("Neg", x)), axis=2)
+
+
+def _gelu(graph: Graph, node: Node, x: str) -> str:
+    square = graph.add("Mul", graph.constant(GELU_CUBIC), graph.add("Mul", x, x))
+    inner = graph.add("Mul", x, graph.add("Add", graph.constant(GELU_LINEAR), square))
+    return graph.add("Mul", x, graph.add("Sigmoid", inner))
+
+
+def _colours_apart(graph: Graph, node: Node, x: str) -> tuple[str, Callable[[str], str]]:
+    """The channels of a map as (N, P, K / C, C), so that those of a colour stand along one axis, and the way back."""
+    colours = node.tensor.call[1].get("colours", 1)
+    apart = graph.reshape(x, 0, node.pixels, node.K // colours, colours)
+    return apart, lambda y: graph.reshape(y, 0, node.pixels, node.K)
+
+
+def _softmax(graph: Graph, node: Node, x: str) -> str:
+    apart, together = _colours_apart(graph, node, x)
+    return together(graph.add("Softmax", apart, axis=2))
+
+
+def _layer_norm(graph: Graph, node: Node, x: str, gain: Any, bias: Any) -> str:
+    apart, together = _colours_apart(graph, node, x)
+    centred = graph.add("Sub", apart, graph.add("ReduceMean", apart, axes=[2]))
+    variance = graph.add("ReduceMean", graph.add("Mul", centred, centred), axes=[2])
+    epsilon = graph.constant(node.tensor.call[1].get("epsilon", EPSILON))
+    y = together(graph.add("Div", centred, graph.add("Sqrt", graph.add("Add", variance, epsilon))))
+    for kind, array in (("Mul", gain), ("Add", bias)):
+        y = y if array is None else graph.add(kind, y, graph.constant(array))
+    return y
 
 
 def _concat(graph: Graph, node: Node, x: str, y: str) -> str:
@@ -164,6 +195,9 @@ ROWS: dict[Any, Row] = {
     ops.prelu: _prelu,
     ops.elu: _as("Elu"),
     ops.concat_elu: _concat_elu,
+    ops.gelu: _gelu,
+    ops.softmax: _softmax,
+    ops.layer_norm: _layer_norm,
     ops.gate: _gate,
     ops.linear_gate: _linear_gate,
     ops.concat: _concat,

@@ -25,7 +25,9 @@ class Canvas:
 
     def draw(self, head: Any, temperature: float, parameters: np.ndarray, pixels: np.ndarray, channel: int) -> Any:
         """One channel of p pixels, (p,), drawn from (p, N, P) parameters where it is not fixed: levels (p, N)."""
-        p, N, P = parameters.shape
+        N = self.levels.shape[1]
+        parameters = np.broadcast_to(parameters, (len(parameters), N, parameters.shape[2]))  # of 1 if no image is read
+        p, _, P = parameters.shape
         so_far = self.levels[pixels].reshape(p * N, -1)
         uniforms = self.uniforms[pixels, :, channel].ravel()
         drawn = head.draw(parameters.reshape(p * N, P), so_far, channel, uniforms, temperature).reshape(p, N)
