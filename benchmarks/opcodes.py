@@ -24,6 +24,7 @@ from minipixel.plan import interpreter
 STEPS, CHANNELS, PIXELS, N = 128, (16, 32, 96), 28, 8
 NUMBERS = 3584  # of a row of functions: 14 KiB
 TAPS = {"TAPS": 5, "TAPS_X": 5, "TAPS_W": 5, "LAID": 24, "LAID_W": 24}  # the open ones of 3x3 and of 7x7
+LEVELS = 128  # of the codes that are looked up
 PRODUCTS = ("MATMUL", "MATMUL_W", *TAPS)
 
 COPIES, LIGHT, EXPONENTIALS = 4, 8, 30
@@ -32,7 +33,7 @@ BOUNDS = {
         ("ZERO", "FILL", "ADDBIAS", "BIASRELU", "MOVE", "ADDROW", "SUMS", "MOVE_X", "PART", "PART_X"), COPIES
     ),
     **dict.fromkeys(("RELU", "RELU_X", "TANH_X", "SIGMOID_X", "EXP_X", "SCALE", "MULTIPLY", "FACTORS"), COPIES),
-    **dict.fromkeys(("PRELU", "PRELU_X", "SCALE_X", "LOG_X", "GATE_X"), LIGHT),
+    **dict.fromkeys(("PRELU", "PRELU_X", "SCALE_X", "LOG_X", "GATE_X", "LOOKUP", "LOOKUP_W"), LIGHT),
     **dict.fromkeys(
         ("ELU", "CONCAT_ELU", "GATE", "LINEAR_GATE", "TANH", "SIGMOID", "EXP", "LOG", "GELU"), EXPONENTIALS
     ),
@@ -70,7 +71,7 @@ class Case:
         product, scan = name in PRODUCTS, name in ("CELLS", "CELLS_X")
         steps = min(steps, 8 if product else PIXELS if scan else steps)
         widths = {letter: units * K for letter, units in MAPS.get(name, ONE_MAP).items()}
-        if name in ("LAID", "LAID_W"):
+        if name in ("LAID", "LAID_W", "LOOKUP", "LOOKUP_W"):
             widths["A"] = 1
         pixels = PIXELS if product else max(1, NUMBERS // (N * max(widths.values())))
         taps, slots = TAPS.get(name, 1), steps * pixels
@@ -81,6 +82,8 @@ class Case:
             line[letter] = size, ring, pixels, width
             zones.append((letter, size))
             size += width * (pixels if ring else slots + pixels)
+        if name.startswith("LOOKUP"):
+            line["L"] = LEVELS
         if name.startswith(("SOFTMAX", "LAYER_NORM")):
             line["L"] = 1  # colour
         if name == "DROPOUT":
@@ -94,11 +97,14 @@ class Case:
         for letter, at in zones:
             if name in CONSTANT and (letter == "B" or not name.endswith("_X") or scan):
                 work[at * N : (at + pixels * widths[letter]) * N] = CONSTANT[name]
+            if name.startswith("LOOKUP") and letter == "A":
+                codes = work[at * N : (at + pixels) * N]
+                codes[:] = rng.integers(0, LEVELS, codes.shape)
         table = np.zeros((1, opcodes.COLUMNS), np.int64)
         for column, numbers in line.items():
             at = getattr(opcodes, column)
             table[0, at : at + np.size(numbers)] = numbers
-        weights = np.ones(max(taps * K * K, line["L"]), np.float32)
+        weights = np.ones(max(taps * K * K, LEVELS * K if name.startswith("LOOKUP") else line["L"]), np.float32)
         if name.startswith("POWER"):
             weights[:] = 2
         runs = [

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minipixel.heads import MOST_LEVELS, level_dtype
 from minipixel.models import PixelCNNpp
 from minipixel.models.arrays import as_array
 from minipixel.models.checks import MANY, check_count, check_flag
@@ -31,8 +32,8 @@ NAMES = {
 class PixelCNN:
     """A PixelCNN++ (1701.05517) over images of whole numbers low..high, as tfp.distributions.PixelCNN describes it.
 
-    `image_shape` is (H, W, C) with C in 1..64, and `high` - `low` is 1..255. `conditional_shape`: None, or the shape of
-    what an image is conditioned on: () for one number, (K,) for a vector, (H, W, K) for K numbers a pixel (TFP makes
+    `image_shape` is (H, W, C) with C in 1..64, and `high` - `low` is 1..65,535. `conditional_shape`: None, or the shape
+    of what an image is conditioned on: () for one number, (K,) for a vector, (H, W, K) for K numbers a pixel (TFP makes
     one vector of such a map, which every pixel is told; for that, say (H*W*K,) and reshape).
     `receptive_field_dims` (rows, columns): how far a layer sees, its own row counted; columns odd. Dropout is on in
     training alone. `resnet_activation` is "concat_elu", "elu" or "relu". With `use_data_init`, `fit` brings the
@@ -65,7 +66,7 @@ class PixelCNN:
         rows, columns = _check_field(receptive_field_dims)
         self.name = name
         self.low = check_count("low", low, -(2**16))
-        self.high = check_count("high", high, self.low + 1, self.low + 255)
+        self.high = check_count("high", high, self.low + 1, self.low + MOST_LEVELS - 1)
         try:
             self.model = PixelCNNpp(
                 image_shape,
@@ -159,7 +160,7 @@ class PixelCNN:
         return (drawn.astype(self.dtype) + self.low).reshape(*shape, *self.event_shape)
 
     def levels_of(self, value: Any) -> np.ndarray:
-        """Values as the images that `model` and `fit` take: whole numbers low..high (..., H, W, C) -> uint8, from 0.
+        """Values as the images that `model` and `fit` take: whole numbers low..high (..., H, W, C) -> unsigned, from 0.
 
         Raises ValueError for images of another shape, and for numbers that are not whole or out of range.
         """
@@ -174,7 +175,7 @@ class PixelCNN:
         levels = value.astype(np.int64)
         if (levels != value).any():
             raise ValueError(f"value: got {value[levels != value][0]}, {wanted}; scaling is the model's work")
-        return (levels - self.low).astype(np.uint8)
+        return (levels - self.low).astype(level_dtype(self.model.levels))
 
     def _told(self, conditional_input: Any) -> tuple[np.ndarray | None, tuple[int, ...]]:
         """Conditional inputs as an array (*batch, *conditional_shape), and that batch shape; None, () if none."""

@@ -107,6 +107,13 @@ class Workers:
         return [slice(start, min(start + size, N)) for start in range(0, N, size)]
 
 
+def rows(condition: Any, part: Any) -> Any:
+    """The conditions of some of the images, a slice or places; None stays None, and a pair one."""
+    if isinstance(condition, tuple):
+        return tuple(rows(each, part) for each in condition)
+    return None if condition is None else condition[part]
+
+
 def _start(settings: contextvars.Context, blocks: Blocks) -> None:
     """What a worker thread does first: it takes over the settings, and the arena, of the thread that started it."""
     join_arena(blocks)

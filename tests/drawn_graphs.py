@@ -116,8 +116,8 @@ class Builder:
 
     def __init__(self, model):
         self.model, self.steps, self.shapes = model, [], {}
-        H, W, C = model.image_shape
-        self.values = [Value((H, W), C)]
+        H, W, _ = model.image_shape
+        self.values = [Value((H, W), len(model.encoding.groups))]
         conditions = model.conditions
         if conditions.width:
             is_map = conditions.shape is not None and len(conditions.shape) == 3

@@ -148,22 +148,25 @@ def families(draw, names=NAMES, largest=(9, 7)):
 @st.composite
 def graphs(draw, largest=(6, 5)):
     """A model of somebody's own."""
-    shape, levels, common = draw(images(largest))
+    inputs = "scaled", "scaled", "embedding"  # of one-hot levels the plan knows products alone
+    shape, levels, common = draw(images(largest, inputs))
     return Graph(shape, levels, draw(programs()), common)
 
 
 @st.composite
-def images(draw, largest):
+def images(draw, largest, inputs=("scaled", "scaled", "one_hot", "embedding")):
     """An image shape, levels, and the options that every model takes."""
     H, W = (draw(st.integers(1, most)) for most in largest)
     C, levels = draw(st.sampled_from([1, 1, 3, 2, 4])), draw(st.sampled_from([2, 2, 3, 5, 17, 256]))
     options = {"head": draw(st.sampled_from([head for head in HEADS if HEADS[head].fits(levels)]))}
+    options |= {"inputs": draw(st.sampled_from(inputs)), "embedding_width": draw(st.integers(2, 4))}
     if "mixture" in options["head"]:
         options["mixtures"] = draw(st.integers(1, 3))
-    kind = draw(st.sampled_from(["", "class", "number", "vector", "map"]))
-    if kind == "class":
+    kind = draw(st.sampled_from(["", "class", "number", "vector", "map", "class vector", "class map"]))
+    if "class" in kind:
         options["num_classes"] = draw(st.integers(1, 4))
-    elif kind:
+    kind = kind.removeprefix("class").strip()
+    if kind:
         options["condition_shape"] = {"number": (), "vector": (draw(st.integers(1, 3)),), "map": (H, W, 2)}[kind]
     return (H, W, C), levels, options
 

@@ -234,6 +234,21 @@ def looked(hand, K, name):
     hand.line["T"] = taps
 
 
+@builds("LOOKUP", "LOOKUP_W")
+def looked_up(hand, K, name):
+    """Codes of one to three channels, whose rows are added to all of K channels, or each to a part of its own."""
+    Q, C, taps = hand.pick(2, 5, 300), hand.pick(1, 2, 3), hand.pick(1, 2, 5)
+    parts = hand.pick(True, False)
+    source = hand.pick(hand.rows, Rows([3, 5, 2]), Rows([7]))
+    ring = hand.operand("A", C, "normal", rows=source)
+    of_codes = hand.parts[-2]
+    of_codes[:] = hand.rng.integers(0, Q, of_codes.shape)
+    hand.operand("B", C * K if parts else K)
+    hand.weight(drawn(hand.rng, "normal", taps * C * Q * K))
+    hand.see(source, ring, taps, C, C * K if parts else K)
+    hand.line |= {"T": taps, "L": Q, "X": K if parts else 0}
+
+
 FUNCTIONS = "RELU", "ELU", "TANH", "SIGMOID", "EXP", "LOG", "POWER", "PRELU", "SCALE", "GELU", "SOFTMAX", "LAYER_NORM"
 
 

@@ -42,6 +42,9 @@ VARIANTS = {  # options that change what a model computes or how it trains, each
     "of-bilstms": ("multi-scale", {"base": "diagonal-bilstm"}),
     "factor-4": ("multi-scale", {"factor": 4}),
     "3-scales": ("multi-scale", {"scales": 3}),
+    "of-one-hot": ("pixelcnn", {"inputs": "one_hot"}),
+    "of-embeddings": ("gated", {"inputs": "embedding", "embedding_width": 3}),
+    "scales-of-one-hot": ("multi-scale", {"inputs": "one_hot"}),
     "from-learned-states": ("row-lstm", {"learned_state": True, "skip": True}),
     "both-from-learned-states": ("diagonal-bilstm", {"learned_state": True, "skip": True}),
 }
@@ -69,9 +72,11 @@ class Case:
         return models.MODELS[self.name](self.shape, self.levels, **options)
 
     def conditional(self, kind, **options):
-        """The same model under a kind of condition: "", "class", "number", "vector" or "map"."""
+        """The same model under a kind of condition: one of CONDITIONS."""
         shapes = {"number": (), "vector": (2,), "map": (*self.shape[:2], 2)}
-        told = {"condition_shape": shapes[kind]} if kind in shapes else {"num_classes": 3} if kind else {}
+        shapes |= {"class and map": shapes["map"], "class and vector": shapes["vector"]}
+        told = {"condition_shape": shapes[kind]} if kind in shapes else {}
+        told |= {"num_classes": 3} if kind.startswith("class") else {}
         return shaken(self.model(**told, **options))
 
     def every_image(self):
@@ -90,7 +95,7 @@ class Case:
         return chisquare(drawn, expected * n / expected.sum()).pvalue
 
 
-CONDITIONS = ("", "class", "number", "vector", "map")
+CONDITIONS = ("", "class", "number", "vector", "map", "class and map")
 
 
 def shaken(model, seed=0, scale=0.4):

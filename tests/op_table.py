@@ -12,7 +12,10 @@ GREY, RGB, WIDE = nn.colour_groups(4, 1), nn.colour_groups(6, 3), nn.colour_grou
 
 @dataclass(frozen=True)
 class Row:
-    """`shapes` of the differentiable inputs; `static` keyword arguments; `low`, `high` bound the random values."""
+    """`shapes` of the differentiable inputs; `static` keyword arguments; `low`, `high` bound the random values.
+
+    Inputs that `whole` names are whole numbers from 0 to `high`, as codes are.
+    """
 
     op: Any
     shapes: tuple[tuple[int, ...], ...]
@@ -21,6 +24,7 @@ class Row:
     low: float = -3.0
     high: float = 3.0
     case: str = ""
+    whole: tuple[int, ...] = ()
 
     @property
     def id(self):
@@ -28,7 +32,8 @@ class Row:
 
     def inputs(self, dtype=np.float64, seed=0):
         rng = np.random.default_rng(seed)
-        return [np.asarray(rng.uniform(self.low, self.high, shape), dtype) for shape in self.shapes]
+        found = [np.asarray(rng.uniform(self.low, self.high, shape), dtype) for shape in self.shapes]
+        return [np.abs(np.rint(x)) if i in self.whole else x for i, x in enumerate(found)]
 
 
 def levels(shape, Q):
@@ -103,6 +108,9 @@ TABLE = [
     Row(ops.total, ((2, 3),)),
     Row(ops.total, ((2, 3, 2, 4),), {"axes": (0, 1, 3)}, case="one-an-image"),
     Row(ops.mean, ((2, 3),)),
+    Row(ops.one_hot, ((2, 3, 2, 2),), {"levels": 4}, whole=(0,), high=3),
+    Row(ops.embedding, ((2, 3, 2, 1), (1, 4, 3)), whole=(0,), high=3),
+    Row(ops.embedding, ((2, 3, 2, 2), (2, 4, 3)), whole=(0,), high=3, case="two-tables"),
     Row(ops.linear, ((2, 3, 2, 4), (4, 5), (5,))),
     Row(ops.linear, ((2, 3, 2, 6), (6, 6), (6,)), {"mask": RGB[:, None] <= RGB}, case="mask"),
     conv_row((3, 4, 2), (3, 3), GREY, GREY, "B", "3x3-B"),

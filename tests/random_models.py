@@ -60,11 +60,14 @@ def configurations(draw):
     options |= {name: max(options[name], C) for name in ("hidden", "filters", "head_width") if options.get(name)}
     options["head"] = draw(st.sampled_from([None, *(head for head in HEADS if HEADS[head].fits(levels))]))
     options["mixtures"] = draw(st.integers(1, 3))
+    options["inputs"] = draw(st.sampled_from(["scaled", "scaled", "one_hot", "embedding"]))
+    options["embedding_width"] = draw(st.integers(2, 4))
     options["dtype"] = draw(st.sampled_from(["float32", "float64"]))
-    told = draw(st.sampled_from(["", "", "class", "number", "vector", "map"]))
-    if told == "class":
+    told = draw(st.sampled_from(["", "", "class", "number", "vector", "map", "class vector", "class map"]))
+    if "class" in told:
         options["num_classes"] = draw(st.integers(1, 4))
-    elif told:
+    told = told.removeprefix("class").strip()
+    if told:
         options["condition_shape"] = {"number": (), "vector": (2,), "map": (H, W, 2)}[told]
     return name, (H, W, C), levels, options
 

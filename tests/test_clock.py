@@ -12,6 +12,7 @@ from minipixel.clock import Clock, Trace, prove, raster, smallest_slope
 from minipixel.clock.times import walk
 from minipixel.errors import TraceError
 from minipixel.ops import OPS
+from minipixel.shards import rows
 from minipixel.tensor import Tensor, inputs_first
 
 MOVES = {name for name, found in OPS.items() if found.local and found.local.__name__ == "moving"} - {"overlay"}
@@ -21,11 +22,13 @@ SHAPES += [((4, 1, 3), 3, "normal_mixture"), ((3, 3, 3), 3, "categorical"), ((3,
 
 def diagonal(kinds=KINDS, images=SHAPES, each=2):
     """Each kind of model on a few kinds of image and condition, all of which come up."""
+    *alone, both = CONDITIONS
     found = [
-        (Case(name, *images[(each * i + j) % len(images)], variant), CONDITIONS[(2 * i + j) % len(CONDITIONS)])
+        (Case(name, *images[(each * i + j) % len(images)], variant), alone[(2 * i + j) % len(alone)])
         for i, (name, variant) in enumerate(kinds)
         for j in range(each)
     ]
+    found += [(Case(name, *images[0]), both) for name in SMALL]
     return pytest.mark.parametrize(("case", "told"), found, ids=[f"{case.id}-{told}" for case, told in found])
 
 
@@ -40,6 +43,11 @@ def computed(output, x):
     return found
 
 
+def numbers(model, rng, size):
+    """What the model may be given for sub-pixels: numbers in [-1, 1], or codes."""
+    return rng.uniform(-1, 1, size) if model.inputs == "scaled" else rng.integers(model.levels, size=size).astype(float)
+
+
 def what_values_depend_on(model, nodes, draws):
     """For each node, by changing every sub-pixel of random images under random weights: boolean (P, K, S)."""
     S, rng = int(np.prod(model.image_shape)), np.random.default_rng(0)
@@ -47,13 +55,13 @@ def what_values_depend_on(model, nodes, draws):
     for seed in range(draws):
         model.load_state_dict(start)
         shaken(model, seed)
-        images = np.repeat(rng.uniform(-1, 1, (1, S)), 1 + S, axis=0)
-        images[1 + np.arange(S), np.arange(S)] = rng.uniform(-1, 1, S)
+        images = np.repeat(numbers(model, rng, (1, S)), 1 + S, axis=0)
+        images[1 + np.arange(S), np.arange(S)] = numbers(model, rng, S)
         x = Tensor(np.ascontiguousarray(images.reshape(-1, *model.image_shape).transpose(1, 2, 0, 3)))
         condition = model.conditions.random(1, rng)
-        told = None if condition is None else model.condition_map(np.repeat(condition, 1 + S, axis=0))
+        told = None if condition is None else model.condition_map(rows(condition, np.zeros(1 + S, int)))
         with kernels.as_written():
-            tensors = computed(model.forward(x, told), x)
+            tensors = computed(model.maps(x, told), x)
         assert [tensor.op for tensor in tensors] == [node.tensor.op for node in nodes]
         for i, tensor in enumerate(tensors):
             values = tensor.data.reshape(-1, 1 + S, tensor.shape[-1])

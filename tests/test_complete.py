@@ -15,7 +15,10 @@ def task(turn, N=4):
     """A model, images, which pixels are known, and conditions."""
     name, variant = KINDS[turn]
     shape, Q, head = SHAPES[turn % len(SHAPES)]
-    model, rng = Case(name, shape, Q, head, variant).conditional(CONDITIONS[turn % 5]), np.random.default_rng(turn)
+    model, rng = (
+        Case(name, shape, Q, head, variant).conditional(CONDITIONS[turn % len(CONDITIONS)]),
+        np.random.default_rng(turn),
+    )
     images, known = rng.integers(0, Q, (N, *shape)), rng.random((N, *shape[:2])) < 0.5
     return model, images, known, model.conditions.random(N, rng)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minipixel import Tensor
-from minipixel.heads import HEADS, make_head
+from minipixel.heads import HEADS, level_dtype, make_head
 
 CASES = [
     ("bernoulli", 1, 2),
@@ -12,6 +12,8 @@ CASES = [
     ("categorical", 1, 2),
     ("categorical", 1, 256),
     ("categorical", 3, 7),
+    ("categorical", 1, 512),
+    ("categorical", 1, 4096),
     ("logistic_mixture", 1, 2),
     ("logistic_mixture", 1, 256),
     ("logistic_mixture", 3, 7),
@@ -23,8 +25,16 @@ CASES = [
     ("normal_mixture", 1, 256),
     ("normal_mixture", 3, 2),
     ("normal_mixture", 3, 7),
+    ("logistic_mixture", 1, 65536),
+    ("logistic_mixture", 3, 1024),
+    ("normal_mixture", 1, 65536),
 ]
 cases = pytest.mark.parametrize(("name", "C", "Q"), CASES)
+
+
+def few(Q):
+    """How many pixels to try, whose levels are all scored."""
+    return 50 if Q <= 512 else 3
 
 
 def parameters(head, n=50, scale=4.0):
@@ -50,23 +60,23 @@ def test_every_head_is_tried():
 def test_probabilities_sum_to_one(name, C, Q):
     head = make_head(name, C, Q)
     for scale in (0.0, 1.0, 300.0):
-        p = probabilities(head, parameters(head, scale=scale), C, Q)
-        np.testing.assert_allclose(p.sum(axis=-1), 1, atol=1e-12)
+        p = probabilities(head, parameters(head, few(Q), scale), C, Q)
+        np.testing.assert_allclose(p.sum(axis=-1), 1, rtol=0, atol=1e-12)
 
 
 @cases
 def test_a_draw_inverts_the_cdf(name, C, Q):
     """The level drawn is the one whose slice of the CDF holds the uniform, for uniforms across [0, 1)."""
-    head = make_head(name, C, Q)
-    values = parameters(head)
+    head, n = make_head(name, C, Q), few(Q)
+    values = parameters(head, n)
     edges = probabilities(head, values, C, Q).cumsum(axis=-1)
     for u in (0.0, 1e-12, 0.25, 0.5, 0.999, 1 - 2**-53):
         for channel in range(C):
-            drawn = head.draw(values, np.zeros((50, C), np.uint8), channel, np.full(50, u), 1.0)
-            assert drawn.dtype == np.uint8 and drawn.max() < Q
+            drawn = head.draw(values, np.zeros((n, C), level_dtype(Q)), channel, np.full(n, u), 1.0)
+            assert drawn.dtype == level_dtype(Q) and drawn.max() < Q
             drawn = drawn.astype(int)
-            upper = edges[np.arange(50), channel, drawn]
-            lower = np.where(drawn > 0, edges[np.arange(50), channel, drawn - 1], 0)
+            upper = edges[np.arange(n), channel, drawn]
+            lower = np.where(drawn > 0, edges[np.arange(n), channel, drawn - 1], 0)
             assert ((lower <= u + 1e-12) & (u < upper + 1e-12)).all()
 
 
@@ -104,7 +114,8 @@ def test_groups_of_a_mixture():
 @pytest.mark.parametrize("name", list(HEADS))
 def test_which_levels_fit(name):
     """The table's word is kept: what fits can be made and drawn from, what does not is refused."""
-    assert [Q for Q in (1, 2, 3, 256, 257) if HEADS[name].fits(Q)] == ([2] if name == "bernoulli" else [2, 3, 256])
+    most = {"bernoulli": 2, "categorical": 4096}.get(name, 65536)
+    assert [Q for Q in (1, 2, most, most + 1) if HEADS[name].fits(Q)] == ([2, 2] if most == 2 else [2, most])
     head = make_head(name, 1, 2)
     assert head.draw(parameters(head), np.zeros((50, 1), np.uint8), 0, np.full(50, 0.5), 1.0).max() < 2
 
@@ -112,6 +123,10 @@ def test_which_levels_fit(name):
 def test_levels_that_do_not_fit():
     with pytest.raises(ValueError, match=r"^head: got 'bernoulli' for 3 levels, wanted 2 at most; use categorical, l"):
         make_head("bernoulli", 1, 3)
+    with pytest.raises(
+        ValueError, match=r"^head: got 'categorical' for 4097 levels, wanted 4096 at most; use logistic_"
+    ):
+        make_head(None, 1, 4097)
     with pytest.raises(ValueError, match=r"^head: got 'gaussian', wanted one of bernoulli, .*, normal_mixture$"):
         make_head("gaussian", 1, 2)
 

@@ -28,8 +28,9 @@ IMAGES = [((5, 6, 1), 2), ((4, 5, 3), 7)]
 
 def small(name, variant="", told="", image=IMAGES[0], **options):
     (shape, levels) = image
-    shapes = {"number": (), "vector": (2,), "map": (*shape[:2], 2)}
-    conditions = {"condition_shape": shapes[told]} if told in shapes else {"num_classes": 3} if told else {}
+    shapes = {"number": (), "vector": (2,), "map": (*shape[:2], 2), "class and map": (*shape[:2], 2)}
+    conditions = {"condition_shape": shapes[told]} if told in shapes else {}
+    conditions |= {"num_classes": 3} if told.startswith("class") else {}
     of_variant = VARIANTS[variant][1] if variant else {}
     return shaken(M.MODELS[name](shape, levels, **SMALL[name] | of_variant | conditions | options), scale=0.2)
 
@@ -38,8 +39,9 @@ def feed(model, images, condition):
     """What onnxruntime is given for a batch."""
     given = {"images": images}
     if condition is not None:
-        name, dtype = ("labels", np.int64) if model.conditions.num_classes else ("condition", np.float32)
-        given[name] = np.asarray(condition, dtype)
+        parts = condition if isinstance(condition, tuple) else (condition,)
+        names = [("labels", np.int64)] * bool(model.conditions.num_classes) + [("condition", np.float32)]
+        given |= {name: np.asarray(part, dtype) for part, (name, dtype) in zip(parts, names, strict=False)}
     return given
 
 

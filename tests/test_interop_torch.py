@@ -321,3 +321,12 @@ def test_a_length_for_each_input():
 def transposed(state):
     """The other enlarging layer, as ConvTranspose2d has it: `torch_like` takes all for convolutions."""
     return {"level.enlarge.1.v": state["level.enlarge.1.v"].transpose(0, 1).contiguous()}
+
+
+def test_a_table_of_codes():
+    """nn.Embedding in front of a model of codes, there and back."""
+    model = M.PixelCNN((3, 3, 1), 7, hidden=2, blocks=1, inputs="embedding", embedding_width=4, dtype="float64")
+    state, table = torch_like(model), nn.Embedding(7, 4).double()
+    state["encoding.table"] = table.weight.detach()
+    from_torch(model, state)
+    np.testing.assert_array_equal(model.encoding.table.data[0], table.weight.detach().numpy())

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from minipixel import Tensor, kernels, ops
 from minipixel.heads import make_head
 from minipixel.ops import mixture
+from minipixel.ops.mixture import log_scale_floor
 from minipixel.tensor import gradients
 
 OPS = {"logistic_mixture": ops.logistic_mixture_log_prob, "normal_mixture": ops.normal_mixture_log_prob}
@@ -35,6 +36,16 @@ def test_all_levels_sum_to_one(name, M):
     images = np.broadcast_to(np.arange(256)[:, None, None], (256, n, 1))
     p = np.exp(OPS[name](np.broadcast_to(values, (256, *values.shape)), images=images, levels=256))
     np.testing.assert_allclose(p.sum(axis=0), 1, rtol=0, atol=1e-12)
+
+
+@heads
+def test_all_of_65536_levels_sum_to_one(name):
+    """Down to the floor, which is as many bins wide as that of 256 levels."""
+    Q = 65536
+    values = grey_parameters(4, 3, (-1.1, 1.1), (log_scale_floor(Q) - 1, 2))
+    p = np.exp(OPS[name](np.broadcast_to(values, (Q, *values.shape)), images=np.mgrid[:Q, :4][0][..., None], levels=Q))
+    np.testing.assert_allclose(p.sum(axis=0), 1, rtol=0, atol=1e-12)
+    assert np.exp(log_scale_floor(Q)) * (Q - 1) == pytest.approx(np.exp(-7) * 255)
 
 
 @heads
@@ -177,10 +188,15 @@ def test_tails(name):
 
 @heads
 def test_the_floor(name):
-    """Below -7 the value stays, and the log-scale gets no gradient; the mean still does."""
-    values = np.array([[0.0, 0.53, log_scale] for log_scale in (-7.0, -7.5, -60.0)])
+    """Below -7 the value stays, and the log-scale gets no gradient; the mean still does. Of many levels it is lower."""
+    for levels, floor in ((256, -7.0), (65536, log_scale_floor(65536))):
+        check_floor(name, levels, floor)
+
+
+def check_floor(name, levels, floor):
+    values = np.array([[0.0, 0.53, log_scale] for log_scale in (floor, floor - 0.5, -60.0)])
     parameters = Tensor(values)
-    log_p = OPS[name](parameters, images=np.full((3, 1), 190), levels=256)
+    log_p = OPS[name](parameters, images=np.full((3, 1), int(0.749 * levels)), levels=levels)
     (gradient,) = gradients(log_p, [parameters], np.ones((3, 1)))
     assert np.ptp(log_p.data) == 0 and (gradient[:, 2] == 0).all() and (gradient[:, 1] != 0).all()
 

@@ -46,6 +46,19 @@ def test_all_methods_and_temperatures_agree(turn, monkeypatch):
         np.testing.assert_array_equal(model.complete(images, known, condition, method="plain", **options), wanted)
 
 
+def test_a_class_beside_a_map_steers_its_own_particles():
+    options = {"num_classes": 3, "condition_shape": (3, 3, 2), "hidden": 4, "blocks": 1}
+    model, rng = mp.models.PixelCNN((3, 3, 1), 3, **options), np.random.default_rng(0)
+    images, known = rng.integers(0, 3, (5, 3, 3, 1)), rng.random((5, 3, 3)) < 0.5
+    condition = model.conditions.random(5, rng)
+    wanted = model.complete(images, known, condition, rng=0, particles=6)
+    for method in ("naive", "cached"):
+        found = model.complete(images, known, condition, rng=0, particles=6, method=method)
+        np.testing.assert_array_equal(found, wanted)
+    first = model.complete(images[:2], known[:2], tuple(part[:2] for part in condition), rng=0, particles=6)
+    np.testing.assert_array_equal(first, wanted[:2])
+
+
 def test_an_image_does_not_depend_on_those_beside_it(monkeypatch):
     """Nor on workers, nor on how many images go together; and the same rng gives the same."""
     model, images, known, condition = task(1, N=7)

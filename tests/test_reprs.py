@@ -92,6 +92,7 @@ ROWS = {
     ),
     mp.nn.NormedPointwise: (lambda: mp.nn.NormedPointwise(3, 4, init()), "3 -> 4"),
     mp.nn.WeightNorm: (lambda: mp.nn.WeightNorm((3, 4), init()), "20 weights"),
+    mp.nn.Encoding: (lambda: mp.nn.Encoding("embedding", 3, 512, 4, init()), "embedding, 3 of 512 -> 12"),
     mp.interop.Theirs: (lambda: mp.interop.Theirs("conv.weight"), "conv.weight", "ofig"),
     mp.nn.NotLoaded: (lambda: mp.nn.NotLoaded(["stem.bias"], [], {}), "missing=['stem.bias']"),
     mp.nn.Conditioning: (lambda: mp.nn.Conditioning(3, 4, init()), "3 -> 4"),

@@ -5,6 +5,8 @@ import pytest
 from draw_table import all_ways, cases, drawn
 from model_table import Case
 
+from minipixel.shards import rows
+
 
 def first_differences(model, wanted, found, condition, uniforms):
     """How many images differ, each of which must differ first where its uniform lies within 1e-5 of an edge of the CDF.
@@ -15,7 +17,7 @@ def first_differences(model, wanted, found, condition, uniforms):
     for n in differing:
         places = np.where(wanted[n] != found[n], model.order, model.order.size)
         r, c, channel = np.unravel_index(places.argmin(), places.shape)
-        told = None if condition is None else condition[n : n + 1]
+        told = rows(condition, slice(n, n + 1))
         parameters = model.predict(wanted[n : n + 1], told)[r, c]
         near = np.clip(uniforms[n, r, c, channel] + np.array([-1e-5, 1e-5]), 0, 1 - 2**-53)
         lower, higher = (

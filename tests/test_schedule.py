@@ -14,7 +14,9 @@ from minipixel.ops.local import START, ZERO
 from minipixel.sampling import Cached, Naive, machine, program_of
 
 IMAGES = [((4, 3, 1), 2, "bernoulli"), ((3, 5, 3), 2, "categorical"), ((5, 3, 3), 3, "logistic_mixture")]
-MODELS = [(Case(name, *IMAGES[i % 3], variant), CONDITIONS[i % 5]) for i, (name, variant) in enumerate(KINDS)]
+MODELS = [
+    (Case(name, *IMAGES[i % 3], variant), CONDITIONS[i % len(CONDITIONS)]) for i, (name, variant) in enumerate(KINDS)
+]
 MODELS += [(Case(name, *IMAGES[(i + 1) % 3], variant), "") for i, (name, variant) in enumerate(KINDS[:6])]
 models = pytest.mark.parametrize(("case", "told"), MODELS, ids=[f"{case.id}-{told}" for case, told in MODELS])
 waves = pytest.mark.parametrize("wave", [False, True], ids=["in-order", "wavefront"])

@@ -13,7 +13,7 @@ from minipixel.cli import architecture
 from minipixel.spelling import ELSEWHERE, Spelled, did_you_mean, spelled
 
 M = mp.models
-OF_ALL = ("head", "mixtures", "num_classes", "condition_shape", "rng", "dtype")
+OF_ALL = ("head", "mixtures", "inputs", "embedding_width", "num_classes", "condition_shape", "rng", "dtype")
 
 
 @pytest.mark.parametrize("name", M.MODELS)
@@ -35,6 +35,8 @@ def test_each_of_them_arrives(name):
     assert config["dtype"] == "float64" and made.parameters()[0].dtype == np.float64
     told = M.MODELS[name]((4, 3, 1), 4, **SMALL[name], head="normal_mixture", condition_shape=(2,), rng=6)
     assert (told.config["head"], told.config["condition_shape"]) == ("normal_mixture", [2])
+    read = M.MODELS[name]((4, 3, 1), 4, **SMALL[name], inputs="embedding", embedding_width=5)
+    assert (read.config["inputs"], read.config["embedding_width"]) == ("embedding", 5)
     again = M.MODELS[name]((4, 3, 1), 4, **SMALL[name], head="normal_mixture", condition_shape=(2,), rng=5)
     weights = [next(iter(model.state_dict().values())) for model in (told, again)]
     assert not np.array_equal(*weights)

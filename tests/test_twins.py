@@ -25,7 +25,7 @@ def twins():
         patch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
         import torch_training
 
-        return torch_training
+        yield torch_training
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,22 @@ def test_twin(twins, monkeypatch, name, by_index):
         logits = twin(torch.tensor(images.transpose(0, 3, 1, 2) * 2.0 - 1)).numpy()
     ours = model.predict(images).transpose(2, 3, 0, 1)
     np.testing.assert_allclose(logits, ours, rtol=1e-10, atol=1e-10)
+
+
+def test_the_twin_of_codes_has_our_loss_and_gradients(twins):
+    """The one that reads codes by nn.Embedding, and is told a class (benchmarks/torch_codes.py)."""
+    import torch_codes
+
+    options = {"filters": 4, "layers": 3, "inputs": "embedding", "embedding_width": 3, "num_classes": 3}
+    model = models.GatedPixelCNN((5, 4, 1), 7, **options, dtype="float64")
+    rng = np.random.default_rng(0)
+    codes, labels = rng.integers(0, 7, (6, 5, 4, 1)), rng.integers(0, 3, 6)
+    twin = torch_codes.twin_of(model)
+    assert sum(parameter.numel() for parameter in twin.parameters()) == model.num_parameters
+    theirs = torch_codes.nats(twin, torch.tensor(codes[..., 0]), torch.tensor(labels))
+    theirs.backward()
+    loss, gradients = model.value_and_gradients(codes, labels)
+    assert loss == pytest.approx(float(theirs.detach()), rel=1e-12)
+    np.testing.assert_allclose(gradients["encoding.table"][0], twin.table.weight.grad.numpy(), rtol=1e-9, atol=1e-12)
+    told = twin.layers[1].told_horizontal.weight.grad.numpy()
+    np.testing.assert_allclose(gradients["layers.1.told_horizontal.weight"], told, rtol=1e-9, atol=1e-12)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.computing import computing
-from minipixel.heads import Head
+from minipixel.heads import Head, level_dtype
 from minipixel.models import Model
 from minipixel.sampling import Cached, Naive, program_of
 from minipixel.tensor import Tensor, no_grad
@@ -49,6 +49,7 @@ def replayed(model: Model, n: int, method: str, rng: Any = 0) -> tuple[np.ndarra
     wave = method == "wavefront"
     sampler = Naive(watched) if method == "naive" else Cached(program_of(model, wave)[0], watched)
     condition = model.conditions.random(n, generator)
-    nothing, nowhere = np.zeros((n, *model.image_shape), np.uint8), np.zeros((n, *model.image_shape[:2]), bool)
-    images = sampler(generator.random(nothing.shape), condition, 1.0, nothing, nowhere)
+    nothing = np.zeros((n, *model.image_shape), level_dtype(model.levels))
+    nowhere = np.zeros(nothing.shape[:3], bool)
+    images = sampler(generator.random((n, *model.image_shape)), condition, 1.0, nothing, nowhere)
     return recorder.log_probs, model.log_prob(images, condition)

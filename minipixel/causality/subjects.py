@@ -16,8 +16,8 @@ from minipixel.causality.arguments import Inputs, Layout, check_image_shape, che
 from minipixel.computing import Block, computing
 from minipixel.models import Model
 from minipixel.models.arrays import what
-from minipixel.models.base import rows
 from minipixel.models.network import Network
+from minipixel.shards import rows
 from minipixel.tensor import Tensor, gradients, no_grad
 
 
@@ -87,7 +87,7 @@ class OfModel(Subject):
     def parameters(self, images: np.ndarray, context: Any = None, seed: int | None = None) -> np.ndarray:
         """Images (N, H, W, C) -> parameters (N, H, W, P)."""
         with no_grad():
-            found = to_cpu(self._forward(self._scaled(images), len(images), context, seed).data)
+            found = to_cpu(self._forward(self._numbers(images), len(images), context, seed).data)
         if not np.isfinite(found).all():  # NaN would be like NaN, and hide what depends on what
             raise ValueError(f"{self.name}: got NaN or infinite parameters, wanted numbers; its weights are too large")
         return found.transpose(2, 0, 1, 3)
@@ -95,19 +95,29 @@ class OfModel(Subject):
     @computing
     def gradient(self, images: np.ndarray, seeds: np.ndarray, context: Any = None) -> np.ndarray:
         """The gradient of the sum of `seeds` (N, H, W, P) times the parameters: -> (N, H, W, C)."""
-        x = Tensor(self._scaled(images))
+        x = Tensor(self._encoded(images))
         parameters = self._forward(x, len(images), context, None)
         pixels_first = np.ascontiguousarray(seeds.transpose(1, 2, 0, 3), self.model.dtype)
         (gradient,) = gradients(parameters, [x], self.model.xp.asarray(pixels_first))
-        return to_cpu(gradient).transpose(2, 0, 1, 3)
+        return self._largest(to_cpu(gradient).transpose(2, 0, 1, 3))
 
-    def _scaled(self, images: np.ndarray) -> Any:
+    def _numbers(self, images: np.ndarray) -> Any:
         pixels_first = np.ascontiguousarray(images.transpose(1, 2, 0, 3))
-        return self.model.scaled(self.model.xp.asarray(pixels_first))
+        return self.model.as_numbers(self.model.xp.asarray(pixels_first))
+
+    def _encoded(self, images: np.ndarray) -> Any:
+        """Codes have no gradient, but the numbers that stand for them have."""
+        with no_grad():
+            return self.model.encoding.encoded(self._numbers(images))
+
+    def _largest(self, gradient: np.ndarray) -> np.ndarray:
+        """The largest gradient of the numbers that stand for a sub-pixel: (N, H, W, C*E) -> (N, H, W, C)."""
+        C = self.image_shape[2]
+        return gradient if gradient.shape[-1] == C else np.abs(gradient).reshape(*gradient.shape[:3], C, -1).max(-1)
 
     def _forward(self, x: Any, N: int, context: Any, seed: int | None) -> Tensor:
         condition = self.model.condition_map(rows(context, np.zeros(N, int)))
-        return self.model.forward(x, condition, None if seed is None else np.random.default_rng(seed))
+        return self.model.maps(x, condition, None if seed is None else np.random.default_rng(seed))
 
 
 class OfFunction(Subject):

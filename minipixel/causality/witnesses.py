@@ -19,7 +19,9 @@ from minipixel.causality.structure import structure
 from minipixel.causality.subjects import subject_of
 from minipixel.clock import Clock, prove
 from minipixel.errors import CausalityError
+from minipixel.heads import level_dtype
 from minipixel.models import Model
+from minipixel.shards import rows
 
 METHODS = ("naive", "cached", "wavefront")
 MOST_IMAGES = 2**16
@@ -110,9 +112,9 @@ def enumeration(model: Model) -> Witness:
             f"enumeration: got images of {S} sub-pixels with {Q} levels, {Q}**{S} of them, wanted "
             f"{MOST_IMAGES:,} at the most; make the same model for smaller images, or of fewer levels"
         )
-    images = np.array(list(itertools.product(range(Q), repeat=S)), np.uint8).reshape(-1, *model.image_shape)
+    images = np.array(list(itertools.product(range(Q), repeat=S)), level_dtype(Q)).reshape(-1, *model.image_shape)
     condition = model.conditions.random(1, np.random.default_rng(0))
-    told = None if condition is None else np.repeat(condition, len(images), axis=0)
+    told = rows(condition, np.zeros(len(images), int))
     total = float(np.exp(model.log_prob(images, told)).sum())
     tolerance = 1e-9 if model.dtype == "float64" else 1e-4
     return Witness(

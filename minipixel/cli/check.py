@@ -7,7 +7,8 @@ from minipixel.cli import architecture
 from minipixel.cli.use import output_file, read_model, write_picture
 from minipixel.models import MODELS, Model
 
-OF_A_NEW_MODEL = ("model", "shape", "levels", "head", "mixtures")
+COMMON = ("head", "mixtures", "inputs", "embedding_width")
+OF_A_NEW_MODEL = ("model", "shape", "levels", *COMMON)
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -37,7 +38,7 @@ def _model(arguments: argparse.Namespace) -> Model:
     if not (arguments.model and arguments.shape):
         raise ValueError("check: got no model, wanted a model.safetensors, or --model with --shape H W C")
     options = architecture.chosen(arguments) | {
-        name: getattr(arguments, name) for name in ("head", "mixtures") if getattr(arguments, name) is not None
+        name: getattr(arguments, name) for name in COMMON if getattr(arguments, name) is not None
     }
     return MODELS[arguments.model](
         tuple(arguments.shape), 2 if arguments.levels is None else arguments.levels, **options

@@ -15,6 +15,7 @@ from minipixel.errors import FormatError, visible
 from minipixel.files import read_regular
 from minipixel.heads import HEADS
 from minipixel.models import MODELS
+from minipixel.nn import INPUTS
 from minipixel.optim import OPTIMIZERS
 
 MAX_BYTES, MAX_DOTS, MAX_WORD = 2**16, 300, 1000
@@ -57,6 +58,8 @@ OPTIONS: dict[str, type | tuple[str, ...]] = {
     "ema": float,
     "head": tuple(HEADS),
     "mixtures": int,
+    "inputs": INPUTS,
+    "embedding_width": int,
     "conditional": bool,
     "seed": int,
     "workers": int,

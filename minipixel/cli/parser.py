@@ -11,6 +11,7 @@ from minipixel.datasets import DATASETS
 from minipixel.datasets.preparation import CROPS
 from minipixel.heads import HEADS
 from minipixel.models import MODELS
+from minipixel.nn import INPUTS
 from minipixel.optim import OPTIMIZERS
 from minipixel.sampling import SAMPLERS
 
@@ -134,6 +135,15 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         "--head", choices=HEADS, help="default: bernoulli for 2 levels, else categorical; pixelcnnpp: logistic_mixture"
     )
     new.add_argument("--mixtures", type=int, default=5, help="components of a mixture head (default: %(default)s)")
+    new.add_argument(
+        "--inputs",
+        choices=INPUTS,
+        default="scaled",
+        help="what is read of a level: its brightness, or its name, for codes, in two ways (default: %(default)s)",
+    )
+    new.add_argument(
+        "--embedding-width", type=int, default=16, help="learned numbers a level, of --inputs embedding (default: 16)"
+    )
     new.add_argument("--conditional", action="store_true", help="tell the model each image's class")
     new.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     new.add_argument("--workers", type=int, help="threads (default: one a core); the result does not depend on it")
@@ -232,6 +242,8 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     causal.add_argument("--levels", type=int, help="of its images (default: 2)")
     causal.add_argument("--head", choices=HEADS, help="default: bernoulli for 2 levels, else categorical")
     causal.add_argument("--mixtures", type=int, help="components of a mixture head (default: 5)")
+    causal.add_argument("--inputs", choices=INPUTS, help="what is read of a level (default: scaled)")
+    causal.add_argument("--embedding-width", type=int, help="learned numbers a level (default: 16)")
     causal.add_argument("--images", type=int, default=4, help="how many to try (default: %(default)s)")
     causal.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     causal.add_argument("--out", default="causality.png", help="picture .png (default: %(default)s)")

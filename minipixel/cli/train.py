@@ -48,7 +48,7 @@ def demo(arguments: argparse.Namespace) -> int:
     """Train a PixelCNN on the bundled digits, all 17 levels, for about a minute on two cores; then look at the test."""
     settings: dict[str, Any] = {
         **{"model": "pixelcnn", "data": "digits", "root": None, "levels": None, "binarize": "static", "head": None},
-        "mixtures": 5,
+        **{"mixtures": 5, "inputs": "scaled", "embedding_width": 16},
         **{"hidden": 32, "blocks": 5, "conditional": False, "batch_size": 64},
         **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "weight_decay": None, "ema": None},
         **dict.fromkeys((*OF_A_FOLDER, "augment", "trainable", "sample_weight")),
@@ -100,6 +100,8 @@ def _run(settings: argparse.Namespace) -> int:
     options = architecture.chosen(settings) | {
         "head": settings.head,
         "mixtures": settings.mixtures,
+        "inputs": settings.inputs,
+        "embedding_width": settings.embedding_width,
         "rng": settings.seed,
     }
     labels, of_held_out = (ds.train.labels, ds.validation.labels) if settings.conditional else (None, None)

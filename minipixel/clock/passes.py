@@ -94,7 +94,7 @@ class Pass:
         self.names = {id(parameter): name for name, parameter in model.named_parameters()}
         self.twin = twin = twin_of(model, other_weights)
         levels = np.random.default_rng(image).integers(model.levels, size=(N, *model.image_shape))
-        x = twin.scaled(twin._pixels_first(levels))
+        x = twin.as_numbers(twin._pixels_first(levels))
         conditions = getattr(twin, "conditions", None)
         told = (
             None if conditions is None else twin.condition_map(conditions.random(N, np.random.default_rng(condition)))

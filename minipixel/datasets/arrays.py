@@ -36,25 +36,11 @@ def from_arrays(
     images = images.astype(kind, copy=False)
     numbers, classes = _labels(labels, len(images))
     places = np.array([place_of(digest_of(image), key) for image in images])
-    return _in_given_order(
-        "arrays", images, numbers, places, split, levels, classes, {"split": split, "key": key.hex()}
-    )
-
-
-def _in_given_order(
-    name: str,
-    images: NDArray[Any],
-    labels: NDArray[np.int64],
-    places: NDArray[np.float64],
-    split: float,
-    levels: int,
-    classes: tuple[str, ...],
-    pictures: dict[str, Any],
-) -> Dataset:
     order = np.argsort(places, kind="stable")
     H, W, C = images.shape[1:]
-    told = {"size": [H, W], "channels": C, "levels": levels, **pictures}
-    return dataset(name, images[order], labels[order], places[order], split, levels, classes, pictures=told)
+    said = {"size": [H, W], "channels": C, "levels": levels, "split": split, "key": key.hex()}
+    images, numbers, places = images[order], numbers[order], places[order]
+    return dataset("arrays", images, numbers, places, split, levels, classes, pictures=said)
 
 
 def _levels(images: NDArray[Any], levels: int | None) -> int:

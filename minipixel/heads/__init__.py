@@ -1,6 +1,6 @@
 """What turns the last feature map into probabilities of integer sub-pixels."""
 
-from minipixel.heads.base import Head
+from minipixel.heads.base import MOST_LEVELS, Head, level_dtype
 from minipixel.heads.bernoulli import Bernoulli
 from minipixel.heads.categorical import Categorical
 from minipixel.heads.mixture import LogisticMixture, NormalMixture
@@ -10,7 +10,17 @@ from minipixel.spelling import did_you_mean
 # The one table of heads, by the name that models take; `HEADS[name].fits(Q)` says for which numbers of levels.
 HEADS: dict[str, type[Head]] = {head.name: head for head in (Bernoulli, Categorical, LogisticMixture, NormalMixture)}
 
-__all__ = ["HEADS", "Bernoulli", "Categorical", "Head", "LogisticMixture", "NormalMixture", "make_head"]
+__all__ = [
+    "HEADS",
+    "MOST_LEVELS",
+    "Bernoulli",
+    "Categorical",
+    "Head",
+    "LogisticMixture",
+    "NormalMixture",
+    "level_dtype",
+    "make_head",
+]
 
 
 def make_head(name: str | None, C: int, Q: int, mixtures: int = 5) -> Head:

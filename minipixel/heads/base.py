@@ -8,10 +8,18 @@ from minipixel.tensor import Tensor
 
 TIE = 1e-12
 """Levels whose log-probabilities are closer than this, in nats, tie: so close, rounding alone tells them apart."""
+
+MOST_LEVELS = 2**16
+"""How many levels a sub-pixel may have: as many as an unsigned integer of 16 bits can tell apart."""
 NO_DISTRIBUTION = (
     "draw: got NaN or infinite numbers from the model, wanted parameters of a distribution; its weights, or what it is "
     "told, are too large"
 )
+
+
+def level_dtype(Q: int) -> Any:
+    """The smallest unsigned integer that holds Q levels: uint8 up to 256 of them, above that uint16."""
+    return np.uint8 if Q <= 256 else np.uint16
 
 
 def check_drawn_from(numbers: np.ndarray) -> None:
@@ -31,7 +39,7 @@ class Head:
     """
 
     name: ClassVar[str]
-    most_levels: ClassVar[int] = 256
+    most_levels: ClassVar[int] = MOST_LEVELS
     joins_colours: ClassVar[bool] = False
     groups: np.ndarray
 

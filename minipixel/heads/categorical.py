@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import ops
-from minipixel.heads.base import TIE, Head, check_drawn_from
+from minipixel.heads.base import TIE, Head, check_drawn_from, level_dtype
 from minipixel.tensor import Tensor
 
 
@@ -16,6 +16,7 @@ class Categorical(Head):
     """
 
     name = "categorical"
+    most_levels = 4096
 
     def __init__(self, C: int, Q: int, mixtures: int) -> None:
         self.Q = Q
@@ -33,11 +34,11 @@ class Categorical(Head):
         highest = logits.max(axis=1, keepdims=True)
         check_drawn_from(highest)
         if temperature == 0:
-            return (logits >= highest - TIE).argmax(axis=1).astype(np.uint8)
+            return (logits >= highest - TIE).argmax(axis=1).astype(level_dtype(self.Q))
         weights = np.exp((logits - highest) / temperature)
         edges = weights.cumsum(axis=1)
         below = edges[:, :-1] <= uniforms[:, None] * edges[:, -1:]  # the last edge is 1: no uniform lies above it
-        return below.sum(axis=1).astype(np.uint8)
+        return below.sum(axis=1).astype(level_dtype(self.Q))
 
     def log_prob_of(
         self, parameters: np.ndarray, pixel: np.ndarray, channel: int, levels: np.ndarray, temperature: float = 1.0

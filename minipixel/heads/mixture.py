@@ -7,9 +7,12 @@ import numpy as np
 
 from minipixel import ops
 from minipixel.backend import special
-from minipixel.heads.base import TIE, Head, check_drawn_from
+from minipixel.heads.base import TIE, Head, check_drawn_from, level_dtype
 from minipixel.ops import mixture
 from minipixel.tensor import Tensor
+
+MOST_BINS = 2**20
+"""How many bins, of all images together, are looked at at once for the fullest: 8 MiB an array."""
 
 
 class Mixture(Head):
@@ -18,8 +21,8 @@ class Mixture(Head):
     The parameters of a pixel are laid out in rows of M: logits, C of means, C of log-scales, and C (C-1) / 2 of
     coefficients before their tanh, by which the mean of a channel follows the values of the earlier ones; so (3, M) if
     C = 1, and (10, M) if C = 3, the last three for green after red, blue after red, blue after green. Means and scales
-    are in units of [-1, 1]; a log-scale is taken as at least -7. The logits belong to the first channel's group, since
-    that is drawn from them.
+    are in units of [-1, 1]; a log-scale is taken as at least -7, or less above 256 levels: see
+    ops.mixture.log_scale_floor. The logits belong to the first channel's group, since that is drawn from them.
     """
 
     joins_colours = True
@@ -47,17 +50,17 @@ class Mixture(Head):
         fullest, temperature = temperature == 0, temperature or 1.0
         scores, means, log_scales = self._components(parameters, pixel, channel, temperature)
         weights = np.exp(scores)  # (N, M)
-        precision = mixture.precision_of(log_scales, temperature)
+        precision = mixture.precision_of(log_scales, self.Q, temperature)
         check_drawn_from(means * precision)
         if fullest:
             return self._fullest(weights, means, precision)
         target = uniforms * weights.sum(axis=1)
         level = np.zeros(len(parameters), int)
-        for step in 2 ** np.arange(7, -1, -1):  # 256 levels: the answer has 8 bits, found from the highest down
+        for step in 2 ** np.arange((self.Q - 1).bit_length() - 1, -1, -1):  # the answer's bits, from the highest down
             edge = (2 * (level + step) - 1) / (self.Q - 1) - 1  # the lower edge of the bin `step` levels up
             below = weights * self.cdf((edge[:, None] - means) * precision)
             level += step * ((level + step < self.Q) & (below.sum(axis=1) <= target))
-        return level.astype(np.uint8)
+        return level.astype(level_dtype(self.Q))
 
     def log_prob_of(
         self, parameters: np.ndarray, pixel: np.ndarray, channel: int, levels: np.ndarray, temperature: float = 1.0
@@ -87,15 +90,22 @@ class Mixture(Head):
     def _fullest(self, weights: np.ndarray, means: np.ndarray, precision: np.ndarray) -> np.ndarray:
         """The bin with the most mass, the lowest of several that tie, under components that weigh: (N, M) each -> (N,).
 
-        The fullest bin has a share of at least 1 / Q, so that nothing is lost in the difference of two CDFs.
+        The fullest bin has a share of at least 1 / Q, so that little is lost in the difference of two CDFs; of more
+        than 256 levels a little more, and so more of them tie. A few images at a time: all their bins take memory.
         """
+        size, tie = max(1, MOST_BINS // self.Q), TIE * max(1.0, self.Q / 256)
+        parts = [slice(first, first + size) for first in range(0, len(weights), size)]
+        found = [self._fullest_of(weights[part], means[part], precision[part], tie) for part in parts]
+        return np.concatenate(found).astype(level_dtype(self.Q))
+
+    def _fullest_of(self, weights: np.ndarray, means: np.ndarray, precision: np.ndarray, tie: float) -> np.ndarray:
         edges = (2 * np.arange(1, self.Q) - 1) / (self.Q - 1) - 1
         below = np.zeros((len(weights), self.Q + 1))
         below[:, -1] = weights.sum(axis=1)
         for weight, mean, inverse_scale in zip(weights.T, means.T, precision.T, strict=True):
             below[:, 1:-1] += weight[:, None] * self.cdf((edges - mean[:, None]) * inverse_scale[:, None])
         mass = np.diff(below, axis=1)
-        return (mass >= mass.max(axis=1, keepdims=True) * (1 - TIE)).argmax(axis=1).astype(np.uint8)
+        return (mass >= mass.max(axis=1, keepdims=True) * (1 - tie)).argmax(axis=1)
 
 
 class LogisticMixture(Mixture):

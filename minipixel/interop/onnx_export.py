@@ -25,9 +25,9 @@ def to_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     """Write one forward pass of a model as an ONNX file: integer images in, the parameters of its head out.
 
     Inputs: `images`, uint8 (uint16 above 256 levels) (N, H, W, C); of a model with classes `labels`, int64 (N,); of one
-    with another condition `condition`, float32 (N, K), (N,) or (N, H, W, K). Output: `parameters`, float32
-    (H, W, N, P), as `predict` gives them. N is free. Everything is computed in float32, whatever the model's dtype.
-    The configuration stands in the file's metadata, under "minipixel".
+    with another condition, or with both, `condition`, float32 (N, K), (N,) or (N, H, W, K). Output: `parameters`,
+    float32 (H, W, N, P), as `predict` gives them. N is free. Everything is computed in float32, whatever the model's
+    dtype. The configuration stands in the file's metadata, under "minipixel".
 
     Raises ValueError for a model with an op that has no row in `mp.interop.ROWS`, which names the op; ImportError
     without onnx: pip install "minipixel[onnx]".
@@ -110,8 +110,10 @@ def _inputs(model: Model, trace: Trace, graph: Graph) -> list[Any]:
     graph.prefix = "the image"
     graph.count_images("images")
     levels = graph.add("Cast", graph.reshape("images", 0, H * W, C), to=_type(np.float32))
-    scaled = graph.add("Mul", levels, graph.constant(2 / (model.levels - 1)))
-    graph.values[trace.image] = graph.add("Add", scaled, graph.constant(-1))
+    if model.inputs == "scaled":
+        scaled = graph.add("Mul", levels, graph.constant(2 / (model.levels - 1)))
+        levels = graph.add("Add", scaled, graph.constant(-1))
+    graph.values[trace.image] = levels
     inputs = [_typed("images", np.uint8 if model.levels <= 256 else np.uint16, "N", H, W, C)]
     if trace.condition is None:
         return inputs
@@ -128,6 +130,9 @@ def _inputs(model: Model, trace: Trace, graph: Graph) -> list[Any]:
         inputs.append(_typed("condition", np.float32, "N", *conditions.shape))
         K = (1, *conditions.shape)[-1]
         parts.append(graph.reshape("condition", 0, told.pixels if len(conditions.shape) == 3 else 1, K))
+    if len(parts) == 2:  # all pixels are told the label alike
+        size = graph.constant([1, told.pixels, 1], np.int64)
+        parts = [graph.add("Concat", graph.add("Expand", parts[0], size), parts[1], axis=2)]
     graph.values[told] = parts[0]
     return inputs
 

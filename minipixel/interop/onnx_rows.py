@@ -106,6 +106,26 @@ def _concat(graph: Graph, node: Node, x: str, y: str) -> str:
     return graph.add("Concat", x, y, axis=2)
 
 
+def _one_hot(graph: Graph, node: Node, x: str) -> str:
+    codes = graph.add("Cast", x, to=_int64())
+    depth, numbers = graph.constant(node.tensor.call[1]["levels"], np.int64), graph.constant([0, 1])
+    return graph.reshape(graph.add("OneHot", codes, depth, numbers), 0, node.pixels, node.K)
+
+
+def _embedding(graph: Graph, node: Node, x: str, rows: Any) -> str:
+    """The tables of all channels, (Q, C*E), one below the other, and in each of them the row of its code."""
+    C, Q, E = node.tensor.inputs[1].shape
+    table = np.asarray(rows).reshape(Q, C, E).transpose(1, 0, 2).reshape(C * Q, E)
+    codes = graph.add("Add", graph.add("Cast", x, to=_int64()), graph.constant(Q * np.arange(C), np.int64))
+    return graph.reshape(graph.add("Gather", graph.constant(table), codes, axis=0), 0, node.pixels, node.K)
+
+
+def _int64() -> int:
+    from onnx import TensorProto
+
+    return TensorProto.INT64
+
+
 def _lstm_scan(graph: Graph, node: Node, z: str, weight: Any, h0: Any, c0: Any) -> str:
     """ONNX's Scan, row after row of the map. What it carries on are the states h and c of a row, (N, W, K) each."""
     (H, W), K, static = node.local.size, node.K, node.tensor.call[1]
@@ -161,6 +181,8 @@ ROWS: dict[Any, Row] = {
     ops.conv2d: _product,
     ops.transposed_conv2d: _product,
     ops.lstm_scan: _lstm_scan,
+    ops.one_hot: _one_hot,
+    ops.embedding: _embedding,
     ops.add: _each("Add"),
     ops.overlay: _each("Add"),  # each map shows zeros where the other has its pixels
     ops.multiply: _each("Mul"),

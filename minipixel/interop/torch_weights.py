@@ -10,7 +10,7 @@ from minipixel.models.arrays import as_array
 from minipixel.models.embedding import EmbeddingNet
 from minipixel.models.multiscale import Upsampling
 from minipixel.models.network import Network
-from minipixel.nn import Conditioning, EnlargingConv2d
+from minipixel.nn import Conditioning, Encoding, EnlargingConv2d
 from minipixel.shown import short
 from minipixel.spelling import did_you_mean, spelled
 
@@ -123,6 +123,7 @@ def _place(model: Network, name: str, shape: tuple[int, ...], theirs: Theirs, th
     layer, attribute = _holder(model, name)
     enlarges = isinstance(layer, (EnlargingConv2d, Upsampling))
     layouts = ["transposed" if enlarges else "conv", *(["embedding"] if isinstance(layer, Conditioning) else [])]
+    layouts = ["embedding"] if isinstance(layer, Encoding) else layouts
     layouts = layouts if theirs.layout is None else [theirs.layout]
     mask = getattr(layer, "mask", None) if attribute == "weight" else None  # in the length of `v` all counts
     mask = mask if getattr(mask, "shape", None) == shape else None

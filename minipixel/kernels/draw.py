@@ -9,6 +9,7 @@ from minipixel.kernels.jit import inline, jit
 HEADS = ("bernoulli", "categorical", "logistic_mixture", "normal_mixture")
 BERNOULLI, CATEGORICAL, LOGISTIC, NORMAL = range(len(HEADS))
 TIE = 1e-12  # as in heads/base.py
+FLOOR = -7.0  # as LOG_SCALE_FLOOR of ops/mixture.py
 LEAST_WIDTH = 8 * 2.2250738585072014e-308  # of a bin, as in ops/mixture.py
 
 
@@ -31,7 +32,7 @@ def draw(parameters, pixel, channel, u, head, scores):
         mass = scores[M : M + Q]
         if not _bin_masses(parameters, pixel, channel, (code, Q, M, 1.0), scores, mass) < np.inf:
             return -1
-        return _first_from(mass, mass.max() * (1 - TIE))
+        return _first_from(mass, mass.max() * (1 - TIE * max(1.0, Q / 256)))
     if code == BERNOULLI:
         logit = np.float64(parameters[channel]) / temperature
         if not abs(logit) < np.inf:
@@ -66,11 +67,13 @@ def _of_mixture(parameters, pixel, channel, u, head, weights):
     total = _weigh(parameters, pixel, channel, head, weights)
     if not total < np.inf:
         return -1
-    level = 0
-    for bit in range(7, -1, -1):
-        step = 2**bit
+    level, step = 0, 1
+    while 2 * step < Q:
+        step *= 2
+    while step > 0:  # the bits of the level, from the highest down
         if level + step < Q and _below(parameters, pixel, channel, level + step, head, weights) <= u * total:
             level += step
+        step //= 2
     return level
 
 
@@ -145,7 +148,8 @@ def _component(parameters, pixel, channel, m, head):
     for earlier in range(channel):
         mean += math.tanh(np.float64(parameters[(first + earlier) * M + m])) * (pixel[earlier] * unit - 1)
     log_scale = np.float64(parameters[(1 + C + channel) * M + m])
-    return mean, math.exp(-max(log_scale, -7.0)) / temperature
+    floor = FLOOR if Q <= 256 else FLOOR - math.log((Q - 1) / 255)  # as log_scale_floor of ops/mixture.py
+    return mean, math.exp(-max(log_scale, floor)) / temperature
 
 
 @jit

@@ -20,9 +20,9 @@ import numpy as np
 from minipixel.kernels.blas import constants, product
 from minipixel.kernels.channels import layer_norm, softmax
 from minipixel.kernels.draw import draw
-from minipixel.kernels.functions import expm1, gelu, sigmoid, tanh
+from minipixel.kernels.functions import ONE, expm1, gelu, sigmoid, tanh
 from minipixel.kernels.jit import jit
-from minipixel.kernels.rows import ZERO, U, copy
+from minipixel.kernels.rows import ZERO, U, add_to, copy
 
 OPS = (
     "linear",
@@ -40,6 +40,9 @@ OPS = (
     "gelu",
     "softmax",
     "layer_norm",
+    "one_hot",
+    "embedding",
+    "lookup",
 )
 (
     LINEAR,
@@ -57,6 +60,9 @@ OPS = (
     GELU,
     SOFTMAX,
     LAYER_NORM,
+    ONE_HOT,
+    EMBEDDING,
+    LOOKUP,  # a linear op of one-hot levels
 ) = range(len(OPS))
 
 # The columns of a step: its moment, its unit and pixels, as in Schedule; then where its inputs and its output stand
@@ -68,7 +74,8 @@ MOMENT, UNIT, FIRST, LAST, AT_A, AT_B, AT_Y = range(7)
 (OP, BASE, K_NODE, COUNT, COLUMNS, TO, WEIGHT, BIAS, CELLS, OWN, OWN_T, ABOVE, OF_COLOUR, EPSILON, READS_A) = range(15)
 READ_BASE, READ_K, READ_T, READ_INDEX, READ_PICK, READ_WIDTH = range(6)  # from READS_A on, and again for a second input
 READS_B = READS_A + 6
-ROW = READS_B + 6
+LEVELS = READS_B + 6
+ROW = LEVELS + 1
 
 
 @jit
@@ -106,6 +113,10 @@ def _compute(steps, s, begin, end, table, ints, weights, work, N, rooms, blas):
         product(R, table[u, READS_A + READ_WIDTH], k, work, a, weights, table[u, WEIGHT], work, y, bias >= 0, blas)
     elif op == LSTM:
         _lstm(table, u, begin, end, ints, weights, work, N, a, y, rooms[3], blas)
+    elif op == LOOKUP or op == EMBEDDING:
+        _look_up(
+            op, R, k, table[u, READS_A + READ_WIDTH], table[u, LEVELS], work, a, y, weights, table[u, WEIGHT], bias
+        )
     elif op == CONCAT:
         of_a, of_b = table[u, READS_A + READ_WIDTH], table[u, READS_B + READ_WIDTH]
         for r in range(R):
@@ -136,6 +147,9 @@ def _pointwise(op, R, k, work, a, b, y, weights, w0):
     elif op == RELU:
         for i in range(n):
             work[y + i] = max(work[a + i], ZERO)
+    elif op == ONE_HOT:  # codes, of which 0 stands for none, as beyond the border
+        for i in range(n):
+            work[y + i] = work[a + i] + ONE
     elif op == TANH:
         for i in range(n):
             work[y + i] = tanh(work[a + i])
@@ -171,6 +185,28 @@ def _pointwise(op, R, k, work, a, b, y, weights, w0):
             t, s = a + (r + r) * k, a + (r + r) * k + k
             for j in range(k):
                 work[y + r * k + j] = work[t + j] * sigmoid(work[s + j])
+
+
+@jit
+def _look_up(op, R, k, width, Q, work, a, y, weights, w, bias):
+    """R rows of k numbers to place y, from rows of `width` codes at a: of each code its row of weights.
+
+    Those of one-hot levels add up, upon a bias; those of embeddings stand side by side, a part for each code.
+    """
+    part = k // width if op == EMBEDDING else 0
+    for r in range(R):
+        here = y + r * k
+        if op == LOOKUP and bias >= 0:
+            copy(weights, bias, work, here, k)
+        elif op == LOOKUP:
+            for j in range(k):
+                work[here + j] = ZERO
+        for j in range(width):
+            code = int(work[a + r * width + j])
+            if op == EMBEDDING:
+                copy(weights, w + code * k + j * part, work, here + j * part, part)
+            elif code > 0:
+                add_to(weights, w + (j * Q + code - 1) * k, work, here, k)
 
 
 @jit

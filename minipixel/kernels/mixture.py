@@ -5,15 +5,14 @@ component needs stands side by side, in rows at fixed places: so the compiler se
 is read, without which it does not vectorise. The way back computes a block again, which saves memory for six maps.
 """
 
+import math
+
 import numpy as np
 
 from minipixel.arena import empty
 from minipixel.kernels.functions import HALF, ONE, exp, expm1, log, log1p, tanh
 from minipixel.kernels.jit import jit
 from minipixel.kernels.rows import ZERO, U
-
-FLOOR = np.float32(-7)
-"""LOG_SCALE_FLOOR of ops/mixture.py."""
 
 BLOCK = 64
 """How many pixels go at once."""
@@ -34,8 +33,11 @@ def logistic_mixture_log_prob(parameters, *, images, levels):
     x = parameters.reshape(-1, P)
     q = np.ascontiguousarray(images, np.int32).reshape(-1, C)
     log_p, numbers = empty(images.shape, dtype), np.finfo(dtype)
-    # how wide a bin is, how wide it is at least, and how far out it is at most: as `bins` of ops/mixture.py has them
-    units = tuple(dtype.type(u) for u in (2 / (levels - 1), 8 * float(numbers.tiny), float(numbers.max) ** 0.5 / 4))
+    # how wide a bin is, how wide it is at least, how far out it is at most, and the least log-scale: as `bins` of
+    # ops/mixture.py has them
+    least, furthest = 8 * float(numbers.tiny), float(numbers.max) ** 0.5 / 4
+    floor = -7.0 - math.log(max(1.0, (levels - 1) / 255))
+    units = tuple(dtype.type(u) for u in (2 / (levels - 1), least, furthest, floor))
     _forward(x, q, levels - 1, units, log_p.reshape(-1, C))
 
     def vjp(g):
@@ -125,9 +127,9 @@ def _move(w, c, earlier):
 @jit
 def _mass(w, units):
     """The log-mass of the bins; by the way their centres and widths in units of the scale, and 1 / scale."""
-    unit, least, furthest = units
+    unit, least, furthest, floor = units
     for p in range(U(BLOCK)):
-        precision = exp(-max(w[LOG_SCALE + p], FLOOR))
+        precision = exp(-max(w[LOG_SCALE + p], floor))
         m, d = (w[VALUE + p] - w[MEAN + p]) * precision, max(unit * precision, least)
         m = min(max(m, -furthest), furthest)
         a, b = m + HALF * d, HALF * d - m
@@ -184,7 +186,7 @@ def _backward(g, x, q, highest, units, x_g):
                 for p in range(BLOCK):
                     term_g[p] += joint_g[p] * exp(posterior[p])
                 if c > 0:
-                    _mass_back(term_g, components[c - 1, k])
+                    _mass_back(term_g, components[c - 1, k], units[3])
         for k in range(K):
             _put(terms_g[k], 0, x_g, first, k)
             for c in range(C):
@@ -199,7 +201,7 @@ def _backward(g, x, q, highest, units, x_g):
 
 
 @jit
-def _mass_back(mass_g, w):
+def _mass_back(mass_g, w, floor):
     """From the gradient of a log-mass to those of the mean and of the log-scale, in place of rows M and D."""
     for p in range(U(BLOCK)):
         m, d = w[M + p], w[D + p]
@@ -211,7 +213,7 @@ def _mass_back(mass_g, w):
         by_m = by_upper - by_lower
         by_log_scale = m * by_m + d * (by_width + HALF * (by_upper + by_lower))
         w[M + p] = -mass_g[p] * by_m * w[PRECISION + p]
-        w[D + p] = -mass_g[p] * by_log_scale if w[LOG_SCALE + p] > FLOOR else ZERO
+        w[D + p] = -mass_g[p] * by_log_scale if w[LOG_SCALE + p] > floor else ZERO
 
 
 @jit

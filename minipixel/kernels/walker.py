@@ -70,6 +70,9 @@ def _step(p, i, r, starts, runs, at, rooms, work, weights, grads, N, draw, blas)
     elif op == code.TAPS or op == code.TAPS_W or op == code.TAPS_X:
         for j in range(at[p[i, code.RUNS] + r], at[p[i, code.RUNS] + r + 1]):
             _tap(p, i, op, runs, j, rooms, work, weights, grads, N, b, blas)
+    elif op == code.LOOKUP or op == code.LOOKUP_W:
+        for j in range(at[p[i, code.RUNS] + r], at[p[i, code.RUNS] + r + 1]):
+            _look_up(p, i, op, runs, j, work, weights, grads, N, b)
     elif op == code.LAID or op == code.LAID_W:
         _laid(p, i, r, op, runs, at, rooms, work, weights, grads, N, R, b, blas)
     elif code.RELU <= op <= code.DROPOUT or code.RELU_X <= op < code.CELLS_X:
@@ -146,6 +149,24 @@ def _tap(p, i, op, runs, j, rooms, work, weights, grads, N, b, blas):
     else:
         gemm(n * N, KA, KB, work, y, False, weights, w, work, room_x, False, blas)
         _scatter(work, room_x, x, in_by, n, N * KA)
+
+
+@jit
+def _look_up(p, i, op, runs, j, work, weights, grads, N, b):
+    """One run through one tap: of each code its row of weights, added to y; or what y says to that row."""
+    KA, KB, Q, step = p[i, code.A + 3], p[i, code.B + 3], p[i, code.L], p[i, code.X]
+    width = step if step > 0 else KB
+    w = p[i, code.W] + runs[j, code.TAP] * KA * Q * width
+    x, y = _seen(p, i, code.A, runs, j, N), b + runs[j, code.OUT] * N * KB
+    for c in range(runs[j, code.COUNT]):
+        codes, here = x + c * runs[j, code.IN_STEP] * N * KA, y + c * runs[j, code.OUT_STEP] * N * KB
+        for n in range(N):
+            for k in range(KA):
+                row = w + (k * Q + int(work[codes + n * KA + k])) * width
+                if op == code.LOOKUP:
+                    add_to(weights, row, work, here + n * KB + k * step, width)
+                else:
+                    add_to(work, here + n * KB + k * step, grads, row, width)
 
 
 @jit

@@ -8,7 +8,7 @@ from minipixel import ops, plan
 from minipixel.backend import to_cpu
 from minipixel.computing import computing
 from minipixel.draws import Draws
-from minipixel.heads import make_head
+from minipixel.heads import level_dtype, make_head
 from minipixel.models.checks import (
     MANY,
     as_images,
@@ -23,31 +23,38 @@ from minipixel.models.conditions import Conditions
 from minipixel.models.gathering import drawn, gathered
 from minipixel.models.network import Network
 from minipixel.models.probabilities import accuracy, probabilities
-from minipixel.models.step import Batch, as_defined, planned_log_prob, rows, value_and_gradients
-from minipixel.nn import Gradients, fitting_scales
+from minipixel.models.step import Batch, as_defined, planned_log_prob, value_and_gradients
+from minipixel.nn import Encoding, Gradients, check_inputs, fitting_scales
 from minipixel.progress import advance
 from minipixel.randomness import generator
 from minipixel.sampling import MOST_PARTICLES, SAMPLERS, LookingAhead, Sampler, in_order
-from minipixel.shards import Workers
+from minipixel.shards import Workers, rows
 from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, no_grad, recording
+
+MOST_BYTES = 2**30
+"""What the parameters of one image's head may take: more is refused."""
 
 
 class Model(Network):
     """A distribution over images of one shape, written once: a subclass says only how features are computed.
 
-    `image_shape` is (H, W, C) with C in 1..64, `levels` is Q in 2..256. Images are integers in 0..Q-1, (N, H, W, C).
+    `image_shape` is (H, W, C) with C in 1..64, `levels` is Q in 2..65,536. Images are integers in 0..Q-1,
+    (N, H, W, C): uint8 as they are drawn, of more than 256 levels uint16.
     Every model takes, besides what its architecture needs:
 
     - `head`: "bernoulli", "categorical", "logistic_mixture" or "normal_mixture"; None picks Bernoulli for 2 levels,
       categorical above; `mixtures`: the components of a mixture head, M in 1..1000;
+    - `inputs`: what it reads of a level. "scaled": a number in [-1, 1], for brightness; "one_hot", up to 4,096 levels,
+      or "embedding", `embedding_width` learned numbers: for codes, which are names;
     - `num_classes`: the model is conditioned on labels (N,) in 0..num_classes-1; or `condition_shape`: on vectors
-      (N, K) if it is (K,), on maps (N, H, W, K) if it is (H, W, K), on one number an image, (N,), if it is ();
+      (N, K) if it is (K,), on maps (N, H, W, K) if it is (H, W, K), on one number an image, (N,), if it is (); with
+      both of them a condition is a pair, (labels, maps) say;
     - `rng` for the first weights: None, int, SeedSequence or Generator; `dtype`: "float32" or "float64".
 
     A subclass sets `name` (its name in files; that of the class if it has none) and `features` (how many channels most
     of its feature maps have), passes on as `architecture` what its constructor needs to build the same layers again
-    (numbers, words, lists: what JSON has), makes its layers with `self.init`, defines `forward`. It writes these six
+    (numbers, words, lists: what JSON has), makes its layers with `self.init`, defines `forward`. It writes these
     arguments out, so that help and editors show them, and so that `mp.load(path, classes=[...])` can give them.
     """
 
@@ -60,14 +67,20 @@ class Model(Network):
         architecture: dict[str, Any],
         head: str | None = None,
         mixtures: int = 5,
+        inputs: str = "scaled",
+        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
         dtype: str = "float32",
     ) -> None:
         super().__init__(image_shape, levels, rng, dtype)
+        self.inputs = check_inputs(inputs, self.levels)
+        self.embedding_width = check_count("embedding_width", embedding_width, 2, 4096)
         self.mixtures = check_count("mixtures", mixtures, 1, 1000)
         self.head = make_head(head, self.image_shape[2], self.levels, self.mixtures)
+        self._check_memory()
+        self.encoding = Encoding(self.inputs, self.image_shape[2], self.levels, self.embedding_width, self.init)
         self.conditions = Conditions(num_classes, condition_shape, self.image_shape, self.dtype)
         self.config = {
             "model": self.name,
@@ -75,29 +88,53 @@ class Model(Network):
             "levels": self.levels,
             "head": self.head.name,
             "mixtures": self.mixtures,
+            "inputs": self.inputs,
+            "embedding_width": self.embedding_width,
             "num_classes": self.conditions.num_classes,
             "condition_shape": None if self.conditions.shape is None else list(self.conditions.shape),
             "dtype": self.dtype,
             **architecture,
         }
 
+    def _check_memory(self) -> None:
+        """ValueError if the head's parameters of a single image, of which several maps are wanted, take over 1 GiB."""
+        H, W, C = self.image_shape
+        size = H * W * len(self.head.groups) * np.dtype(self.dtype).itemsize
+        if size > MOST_BYTES:
+            way_out = "smaller images" if self.head.joins_colours else "smaller images, fewer levels or a mixture head"
+            raise ValueError(
+                f"levels: got {self.levels} with a {self.head.name} head for images of {H}x{W}x{C}, {size / 2**30:.1f} "
+                f"GiB of parameters an image, wanted 1 GiB at the most; take {way_out}"
+            )
+
+    @property
+    def widest(self) -> int:
+        """How many channels the widest of its maps has: features, the parameters of its head, or what it reads.
+
+        Of one-hot levels a kernel lays several taps side by side, where it runs as it is written.
+        """
+        taps = 8 if self.inputs == "one_hot" else 1
+        return max(self.features, len(self.head.groups), taps * len(self.encoding.groups))
+
     # --- what a subclass writes -------------------------------------------------------------------------------------
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
-        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P).
+        """The head's parameters at every pixel, from encoded images: (H, W, N, C*E) -> (H, W, N, P).
 
+        Images are encoded as `inputs` says, E numbers a sub-pixel: scaled to [-1, 1] there is one (see nn.Encoding).
         `condition` is None, (1, 1, N, K) or (H, W, N, K): see Conditions.pixels_first. Dropout is on if there is an
         `rng`, from which each layer draws in turn: in training the Draws of these images.
         """
         raise NotImplementedError
 
     def maps(self, x: Any, condition: Any = None, rng: Any = None) -> Tensor:
-        """What is traced of a network, and planned: all of `forward`."""
+        """What is traced of a network, and planned: what stands for the levels, and all of `forward`."""
+        x = self.encoding(x)
         return self.forward(x, condition) if rng is None else self.forward(x, condition, rng)
 
     # --- likelihood -------------------------------------------------------------------------------------------------
 
-    def checked(self, images: Any, condition: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    def checked(self, images: Any, condition: Any) -> tuple[np.ndarray, Any]:
         """Images and conditions as arrays, if they are ones that this model describes; else ValueError."""
         images = check_images(images, self.image_shape, self.levels)
         return images, self.conditions.checked(condition, len(images))
@@ -246,7 +283,9 @@ class Model(Network):
         method: str = "auto",
         return_log_prob: bool = False,
     ) -> Any:
-        """Draw n images: uint8 (n, H, W, C); with `return_log_prob` also their log-likelihoods, float64 (n,) nats.
+        """Draw n images: uint8, or uint16 above 256 levels, (n, H, W, C).
+
+        With `return_log_prob` also their log-likelihoods, float64 (n,) nats.
 
         All randomness is one uniform a sub-pixel, drawn from `rng` (None, int, SeedSequence or Generator) beforehand,
         so the same rng gives the same images whatever the method. `temperature` divides the logits, and multiplies the
@@ -268,7 +307,8 @@ class Model(Network):
         n = check_count("n", n, 1, MANY)
         temperature = check_temperature(temperature)
         condition = self.conditions.checked(condition, n)
-        nothing, nowhere = np.zeros((n, *self.image_shape), np.uint8), np.zeros((n, *self.image_shape[:2]), bool)
+        nothing = np.zeros((n, *self.image_shape), level_dtype(self.levels))
+        nowhere = np.zeros(nothing.shape[:3], bool)
         images = self._draw(method, nothing, nowhere, condition, rng, temperature)
         return (images, self.log_prob(images, condition)) if return_log_prob else images
 
@@ -285,7 +325,7 @@ class Model(Network):
         particles: int = 1,
         return_log_prob: bool = False,
     ) -> Any:
-        """Keep the known pixels of integer images (N, H, W, C) and draw all others: uint8 (N, H, W, C).
+        """Keep the known pixels of integer images (N, H, W, C) and draw all others: uint8 or uint16 (N, H, W, C).
 
         `known` is boolean (H, W), or (N, H, W); what images hold at other pixels makes no difference, -1 say. Pixels
         are drawn one by one in the model's `order`, each given all before it, known or drawn: only *earlier* pixels
@@ -311,7 +351,8 @@ class Model(Network):
         if images.shape == (*known.shape, self.image_shape[2]):
             images = np.where(known[..., None], images, np.zeros((), images.dtype))
         images, condition = self.checked(images, condition)
-        completed = self._draw(method, images.astype(np.uint8), known, condition, rng, temperature, particles)
+        start = images.astype(level_dtype(self.levels))
+        completed = self._draw(method, start, known, condition, rng, temperature, particles)
         return (completed, self.log_prob(completed, condition)) if return_log_prob else completed
 
     @computing
@@ -320,12 +361,12 @@ class Model(Network):
         method: str,
         start: np.ndarray,
         known: np.ndarray,
-        condition: np.ndarray | None,
+        condition: Any,
         rng: Any,
         temperature: float,
         particles: int = 1,
     ) -> np.ndarray:
-        """Shard by shard, what is not known of N images: uint8 (N, H, W, C) -> uint8 (N, H, W, C)."""
+        """Shard by shard, what is not known of N images: integers (N, H, W, C) -> such integers."""
         self.check_finite()
         sampler: Sampler = (
             SAMPLERS[method](self) if particles == 1 else LookingAhead(in_order(method)(self), self.order, particles)
@@ -339,21 +380,26 @@ class Model(Network):
 
     def describe(self) -> str:
         """What it is, in one line."""
-        return f"{super().describe()}, {self.head.name} head"
+        read = "" if self.inputs == "scaled" else f", {self.inputs.replace('_', '-')} inputs"
+        return f"{super().describe()}, {self.head.name} head{read}"
 
     # --- the first and the last line of every pass ------------------------------------------------------------------
 
-    def condition_map(self, condition: np.ndarray | None) -> Any:
+    def as_numbers(self, levels: Any) -> Any:
+        """Integers 0..Q-1 as the numbers that `maps` is given: scaled to [-1, 1], or codes as they are."""
+        return self.scaled(levels) if self.inputs == "scaled" else levels.astype(self.dtype)
+
+    def condition_map(self, condition: Any) -> Any:
         """Checked conditions as `forward` wants them: None, (1, 1, N, K) or (H, W, N, K)."""
         return self.conditions.pixels_first(condition, self.xp, self.dtype)
 
-    def _parameters(self, levels: Any, condition: np.ndarray | None, rng: Any = None) -> Tensor:
+    def _parameters(self, levels: Any, condition: Any, rng: Any = None) -> Tensor:
         """What `forward` makes of integers (H, W, N, C), by the model's plan where there is one: (H, W, N, P)."""
-        x, told = self.scaled(levels), self.condition_map(condition)
+        x, told = self.as_numbers(levels), self.condition_map(condition)
         able = plan.ready(self, x.shape[2], back=recording(), rng=rng)
         return self.maps(x, told, rng) if able is None else able.on_tape(x, told, rng)
 
-    def _log_prob(self, images: np.ndarray, condition: np.ndarray | None, rng: Any = None) -> Tensor:
+    def _log_prob(self, images: np.ndarray, condition: Any, rng: Any = None) -> Tensor:
         """log p of each sub-pixel: integers (N, H, W, C) -> (H, W, N, C)."""
         levels = self._pixels_first(images)
         return self.head.log_prob(self._parameters(levels, condition, rng), levels)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import console
+from minipixel.heads import level_dtype
 from minipixel.models.arrays import as_array, is_picture
 from minipixel.shown import short
 from minipixel.spelling import did_you_mean
@@ -128,7 +129,9 @@ def check_images(images: Any, image_shape: tuple[int, int, int], levels: int) ->
         return images.astype(np.uint8)
     if images.dtype.kind not in "ui":
         hint = dtype_hint(written, images, levels)
-        raise ValueError(f"images: got dtype {images.dtype}, wanted integers in 0..{levels - 1} (uint8){hint}")
+        raise ValueError(
+            f"images: got dtype {images.dtype}, wanted integers in 0..{levels - 1} ({_dtype(levels)}){hint}"
+        )
     lowest, highest = int(images.min()), int(images.max())
     if lowest < 0 or highest >= levels:
         raise ValueError(
@@ -169,25 +172,30 @@ def _shape_hint(images: str, shape: tuple[int, ...], image_shape: tuple[int, int
     return next((f"; {way}" for fits, way in ways if fits), "")
 
 
+def _dtype(levels: int) -> str:
+    """The name of the integers that hold so many levels."""
+    return np.dtype(level_dtype(levels)).name
+
+
 def dtype_hint(images: str, numbers: np.ndarray, levels: int) -> str:
     """What to write in place of `images` that are no integers: floats, as most libraries have them, or booleans."""
-    top = levels - 1
+    top, kind = levels - 1, _dtype(levels)
     if numbers.dtype.kind == "b" and levels == 2:
         return f'; make numbers of them: {images}.astype("uint8")'
     if numbers.dtype.kind == "b":
-        return f"; make them black and white: {images} * np.uint8({top})"
+        return f"; make them black and white: {images} * np.{kind}({top})"
     if numbers.dtype.kind != "f":
         return ""
     lowest, highest = numbers.min(), numbers.max()
     if not np.isfinite([lowest, highest]).all():
         return "; there are NaN or infinite numbers among them"
     if lowest >= 0 and highest <= top and (numbers == np.rint(numbers)).all() and (highest > 1 or top == 1):
-        return f'; they are whole: {images}.astype("uint8")'
+        return f'; they are whole: {images}.astype("{kind}")'
     if lowest >= 0 and highest <= 1:
-        return f'; of floats in 0..1 make levels: np.rint({images} * {top}).astype("uint8")'
+        return f'; of floats in 0..1 make levels: np.rint({images} * {top}).astype("{kind}")'
     if lowest >= -1 and highest <= 1:
-        return f'; of floats in -1..1 make levels: np.rint(({images} + 1) * {top / 2:g}).astype("uint8")'
-    return f'; scale them to 0..{top}, then np.rint(...).astype("uint8")'
+        return f'; of floats in -1..1 make levels: np.rint(({images} + 1) * {top / 2:g}).astype("{kind}")'
+    return f'; scale them to 0..{top}, then np.rint(...).astype("{kind}")'
 
 
 def check_known(known: Any, N: int, image_shape: tuple[int, int, int]) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""What a model may be told beforehand: nothing, a class, a vector, or a map of the image's size."""
+"""What a model may be told beforehand: nothing, a class, a vector, a map of the image's size, or a class beside one."""
 
 from typing import Any
 
 import numpy as np
 
-from minipixel.models.arrays import as_array
+from minipixel.models.arrays import as_array, what
 from minipixel.models.checks import check_count, check_labels
 from minipixel.shown import short
 
@@ -13,25 +13,27 @@ class Conditions:
     """The kind of condition that a model takes: it checks them, and makes numbers of them.
 
     `num_classes`: labels, integers (N,) in 0..num_classes-1. `shape` (K,): vectors (N, K); `shape` (): one number an
-    image, (N,); `shape` (H, W, K): maps (N, H, W, K), of the size of the images. Neither: the model takes no condition.
-    `dtype` is the model's, in which they have to be finite. `width` is how many numbers a pixel is told: `num_classes`,
-    or K, or 1, or 0.
+    image, (N,); `shape` (H, W, K): maps (N, H, W, K), of the size of the images. With both, a condition is a pair,
+    (labels, maps) say. Neither: the model takes no condition. `dtype` is the model's, in which they have to be finite.
+    `width` is how many numbers a pixel is told: `num_classes`, and K or 1.
     """
 
     def __init__(self, num_classes: Any, shape: Any, image_shape: tuple[int, int, int], dtype: str) -> None:
-        if num_classes is not None and shape is not None:
-            raise ValueError(
-                f"condition_shape: got {short(shape)} beside num_classes={short(num_classes)}, wanted one of the two"
-            )
         self.num_classes = None if num_classes is None else check_count("num_classes", num_classes, 1)
         self.shape = None if shape is None else _check_shape(shape, image_shape)
         self.dtype = dtype
-        self.width = self.num_classes or (0 if self.shape is None else (1, *self.shape)[-1])
+        self.width = (self.num_classes or 0) + (0 if self.shape is None else (1, *self.shape)[-1])
 
-    def checked(self, condition: Any, N: int) -> np.ndarray | None:
+    @property
+    def both(self) -> bool:
+        """Whether a condition is a pair: labels, and numbers."""
+        return bool(self.num_classes) and self.shape is not None
+
+    def checked(self, condition: Any, N: int) -> Any:
         """The conditions of N images as a host array, a row an image; ValueError if they are not of the kind taken.
 
         A single one, without the axis of images, is that of all N. Labels may also be a column (N, 1), or whole floats.
+        Of a model that is told both: a pair of such arrays.
         """
         if not self.width:
             if condition is not None:
@@ -42,60 +44,97 @@ class Conditions:
             return None
         if condition is None:
             raise ValueError(f"condition: got None, wanted {self.describe(N)}")
-        condition, event = as_array("condition", condition), self.shape or ()
-        if condition.shape == event:
-            condition = np.broadcast_to(condition, (N, *event))
-        if self.num_classes:
-            condition = check_labels(condition, N, "condition", self.describe(N))
-            if condition.min() < 0 or condition.max() >= self.num_classes:
-                hint = "; labels count from 0" if condition.min() > 0 and condition.max() == self.num_classes else ""
-                got = f"{condition.min()}..{condition.max()}"
-                raise ValueError(f"condition: got labels {got}, wanted 0..{self.num_classes - 1}{hint}")
-            return condition
-        if condition.shape != (N, *event) or condition.dtype.kind not in "iuf":
-            hint = "; channels go last" if condition.shape == (N, *event[-1:], *event[:-1]) and len(event) == 3 else ""
-            raise ValueError(
-                f"condition: got {condition.dtype} of shape {condition.shape}, wanted {self.describe(N)}{hint}"
-            )
-        with np.errstate(over="ignore"):
-            told = condition.astype(self.dtype)
-        if not np.isfinite(told).all():
-            odd = condition[~np.isfinite(told)].flat[0]
-            raise ValueError(f"condition: got {odd}, wanted finite numbers, in {self.dtype} too, as the model has them")
-        return condition
+        if self.both:
+            labels, numbers = self._pair(condition, N)
+            return self._checked_labels(labels, N, "condition[0]"), self._checked_numbers(numbers, N, "condition[1]")
+        return self._checked_labels(condition, N) if self.num_classes else self._checked_numbers(condition, N)
 
-    def pixels_first(self, condition: np.ndarray | None, xp: Any, dtype: str) -> Any:
+    def _pair(self, condition: Any, N: int) -> tuple[Any, Any]:
+        """The labels and the numbers of a pair; ValueError for anything else."""
+        if not isinstance(condition, (tuple, list)) or len(condition) != 2:
+            some = f"{len(condition)} things" if isinstance(condition, (tuple, list)) else what(condition)
+            raise ValueError(f"condition: got {some}, wanted a pair, {self.describe(N)}")
+        return condition[0], condition[1]
+
+    def _checked_labels(self, labels: Any, N: int, name: str = "condition") -> np.ndarray:
+        assert self.num_classes is not None
+        labels = as_array(name, labels)
+        if labels.shape == ():
+            labels = np.broadcast_to(labels, N)
+        labels = check_labels(labels, N, name, self._describe_labels(N))
+        if labels.min() < 0 or labels.max() >= self.num_classes:
+            hint = "; labels count from 0" if labels.min() > 0 and labels.max() == self.num_classes else ""
+            got = f"{labels.min()}..{labels.max()}"
+            raise ValueError(f"{name}: got labels {got}, wanted 0..{self.num_classes - 1}{hint}")
+        return labels
+
+    def _checked_numbers(self, numbers: Any, N: int, name: str = "condition") -> np.ndarray:
+        assert self.shape is not None
+        numbers, event = as_array(name, numbers), self.shape
+        if numbers.shape == event:
+            numbers = np.broadcast_to(numbers, (N, *event))
+        if numbers.shape != (N, *event) or numbers.dtype.kind not in "iuf":
+            hint = "; channels go last" if numbers.shape == (N, *event[-1:], *event[:-1]) and len(event) == 3 else ""
+            got = f"{numbers.dtype} of shape {numbers.shape}"
+            raise ValueError(f"{name}: got {got}, wanted {self._describe_numbers(N)}{hint}")
+        with np.errstate(over="ignore"):
+            told = numbers.astype(self.dtype)
+        if not np.isfinite(told).all():
+            odd = numbers[~np.isfinite(told)].flat[0]
+            raise ValueError(f"{name}: got {odd}, wanted finite numbers, in {self.dtype} too, as the model has them")
+        return numbers
+
+    def is_single(self, condition: Any) -> bool:
+        """Whether it is one without the axis of images, as `sample` takes it for all of them; of a pair, either."""
+        pair = isinstance(condition, (tuple, list)) and len(condition) == 2
+        if not self.width or condition is None or (self.both and not pair):
+            return False
+        parts = condition if self.both else (condition,)
+        events = [*([()] if self.num_classes else []), *([] if self.shape is None else [self.shape])]
+        return any(as_array("condition", part).shape == event for part, event in zip(parts, events, strict=True))
+
+    def pixels_first(self, condition: Any, xp: Any, dtype: str) -> Any:
         """Checked conditions as layers want them: None, or (1, 1, N, width), or (H, W, N, width) for maps."""
         if condition is None:
             return None
-        if self.num_classes:
-            condition = condition[:, None] == np.arange(self.num_classes)
-        if condition.ndim == 1:
-            condition = condition[:, None]
-        if condition.ndim == 2:
-            condition = condition[:, None, None]
-        return xp.asarray(np.ascontiguousarray(condition.transpose(1, 2, 0, 3), dtype))
+        labels, numbers = condition if self.both else (condition, None) if self.num_classes else (None, condition)
+        maps = []
+        if numbers is not None:
+            axes = numbers[:, None] if numbers.ndim == 1 else numbers
+            maps.append((axes[:, None, None] if axes.ndim == 2 else axes).transpose(1, 2, 0, 3))
+        if labels is not None and self.num_classes is not None:
+            hot = (labels[:, None] == np.arange(self.num_classes))[None, None]
+            size = maps[0].shape[:2] if maps else (1, 1)  # all pixels are told the label alike
+            maps.insert(0, np.broadcast_to(hot, (*size, *hot.shape[2:])))
+        return xp.asarray(np.ascontiguousarray(np.concatenate(maps, axis=3), dtype))
 
-    def random(self, N: int, rng: np.random.Generator) -> np.ndarray | None:
+    def random(self, N: int, rng: np.random.Generator) -> Any:
         """Conditions of N images, of the kind taken, drawn at random: for checks and tests."""
-        if self.num_classes:
-            return rng.integers(self.num_classes, size=N)
-        return rng.standard_normal((N, *self.shape)) if self.shape is not None else None
+        labels = rng.integers(self.num_classes, size=N) if self.num_classes else None
+        numbers = None if self.shape is None else rng.standard_normal((N, *self.shape))
+        return (labels, numbers) if self.both else labels if numbers is None else numbers
 
     def in_turn(self, N: int) -> np.ndarray | None:
-        """Labels of N images, all classes in turn: (N,); None for a model without classes."""
-        return np.arange(N) % self.num_classes if self.num_classes else None
+        """Labels of N images, all classes in turn: (N,); None for a model that is told anything else."""
+        return np.arange(N) % self.num_classes if self.num_classes and self.shape is None else None
 
     def describe(self, N: int) -> str:
         """What N conditions should look like, in words."""
-        if self.num_classes:
-            return f"{N} labels, integers (N,) in 0..{self.num_classes - 1}"
+        if self.both:
+            return f"({self._describe_labels(N)}; {self._describe_numbers(N)})"
+        return self._describe_labels(N) if self.num_classes else self._describe_numbers(N)
+
+    def _describe_labels(self, N: int) -> str:
+        assert self.num_classes is not None
+        return f"{N} labels, integers (N,) in 0..{self.num_classes - 1}"
+
+    def _describe_numbers(self, N: int) -> str:
         return f"numbers of shape {(N, *(self.shape or ()))}, one row an image"
 
     def __repr__(self) -> str:
-        if self.num_classes:
-            return f"Conditions(num_classes={self.num_classes})"
-        return f"Conditions(shape={self.shape})"
+        classes = [f"num_classes={self.num_classes}"] if self.num_classes else []
+        numbers = [f"shape={self.shape}"] if self.shape is not None or not classes else []
+        return f"Conditions({', '.join(classes + numbers)})"
 
 
 def _check_shape(shape: Any, image_shape: tuple[int, int, int]) -> tuple[int, ...]:

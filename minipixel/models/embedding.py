@@ -48,7 +48,7 @@ class EmbeddingNet(Network):
     of 2, so that it halves the map, and to twice as many features. All that is left goes into one linear layer to
     K = `dimensions` numbers, scaled to length 1. `mp.fit_embedding` trains it.
 
-    `image_shape` is (H, W, C) with C in 1..64, `levels` is Q in 2..256; `rng` makes the first weights: None, int,
+    `image_shape` is (H, W, C) with C in 1..64, `levels` is Q in 2..65,536; `rng` makes the first weights: None, int,
     SeedSequence or Generator; `dtype` is "float32" or "float64".
     """
 
@@ -112,7 +112,7 @@ class EmbeddingNet(Network):
     def points(self, images: np.ndarray, able: plan.Ready | None = None) -> Tensor:
         """The embeddings of checked images, with the way back to the weights: integers (N, H, W, C) -> (N, K)."""
         able = able or self.ready(len(images), recording())
-        x = self.scaled(self._pixels_first(images))
+        x = self.as_numbers(self._pixels_first(images))
         return self.forward(x) if able is None else self._points_of(able.on_tape(x))
 
     @spelled

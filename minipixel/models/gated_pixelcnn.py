@@ -48,6 +48,8 @@ class GatedPixelCNN(Model):
         head_width: int | None = None,
         head: str | None = None,
         mixtures: int = 5,
+        inputs: str = "scaled",
+        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
@@ -63,11 +65,12 @@ class GatedPixelCNN(Model):
             **{"filters": filters, "layers": layers, "kernel": kernel, "first_kernel": first_kernel},
             **{"dilations": spacing, "head_width": head_width},
         }
-        super().__init__(image_shape, levels, architecture, head, mixtures, num_classes, condition_shape, rng, dtype)
+        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
+        super().__init__(image_shape, levels, architecture, *common)
 
         self.features = 2 * filters
         K_condition, init = self.conditions.width, self.init
-        image, groups = np.arange(C), colour_groups(filters, C)
+        image, groups = self.encoding.groups, colour_groups(filters, C)
         self.layers = [GatedLayer(image, groups, first_kernel, "A", K_condition, init)] + [
             GatedLayer(groups, groups, kernel, "B", K_condition, init, dilation)
             for dilation in itertools.islice(itertools.cycle(spacing), layers - 1)
@@ -75,7 +78,7 @@ class GatedPixelCNN(Model):
         self.top = Top(groups, head_width, self.head.groups, init)
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
-        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
+        """The head's parameters at every pixel, from encoded images: (H, W, N, C*E) -> (H, W, N, P)."""
         first, *later = self.layers
         above, h = first(x, x, condition)
         for layer in later:

@@ -88,6 +88,8 @@ class MultiScale(Model):
         upsampled: int = 32,
         head: str | None = None,
         mixtures: int = 5,
+        inputs: str = "scaled",
+        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
@@ -103,25 +105,27 @@ class MultiScale(Model):
             "layers": check_count("layers", layers, 1),
             "upsampled": check_count("upsampled", upsampled, 1),
         }
-        super().__init__(image_shape, levels, architecture, head, mixtures, num_classes, condition_shape, rng, dtype)
+        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
+        super().__init__(image_shape, levels, architecture, *common)
 
         self.factor = factor
         kind, depth = BASES[base]
         sizes: dict[str, Any] = {"hidden": hidden, depth: layers}
         rng = self.init.blank or self.init.rng  # one stream for all weights, or no memory for any
         shared: dict[str, Any] = {"head": self.head.name, "mixtures": self.mixtures, "rng": rng, "dtype": self.dtype}
+        shared |= {"inputs": inputs, "embedding_width": embedding_width}
 
         small_shape = -(-H // factor), -(-W // factor), C
         told = self.conditions.shape
         if told is not None and len(told) == 3:  # a map
-            told = (*small_shape[:2], self.conditions.width)
+            told = (*small_shape[:2], told[2])
         of_small = shared | {"num_classes": self.conditions.num_classes, "condition_shape": told}
         self.small: Model
         if scales == 2:
             self.small = kind(small_shape, levels, **sizes, **of_small)
         else:
             self.small = MultiScale(small_shape, levels, **(architecture | {"scales": scales - 1} | of_small))
-        self.upsampling = Upsampling(C, upsampled, (H, W), factor, self.init)
+        self.upsampling = Upsampling(len(self.encoding.groups), upsampled, (H, W), factor, self.init)
         told = (H, W, upsampled + self.conditions.width)
         self.large = kind((H, W, C), levels, **sizes, **shared, condition_shape=told)
         self.features = self.large.features
@@ -138,16 +142,20 @@ class MultiScale(Model):
         order[order < 0] = np.arange(few.size, order.size)
         return order
 
+    def maps(self, x: Any, condition: Any = None, rng: Any = None) -> Tensor:
+        """All of `forward`: each part encodes what it reads."""
+        return self.forward(x, condition, rng)
+
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
-        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
+        """The head's parameters at every pixel, from images as numbers: (H, W, N, C) -> (H, W, N, P)."""
         s = self.factor
         few = ops.subsample(x, stride=s)
-        of_few = self.small.forward(few, None if condition is None else ops.subsample(condition, stride=s), rng)
-        told = self.upsampling(few)
+        of_few = self.small.maps(few, None if condition is None else ops.subsample(condition, stride=s), rng)
+        told = self.upsampling(self.encoding(few))
         if condition is not None:
             everywhere = self.xp.zeros((*told.shape[:2], 1, 1), self.dtype)  # a condition may be one for all pixels
             told = ops.concat(told, everywhere + condition)
-        return ops.overlay(self.large.forward(x, told, rng), of_few, stride=s)
+        return ops.overlay(self.large.maps(x, told, rng), of_few, stride=s)
 
 
 def _most_scales(side: int, factor: int) -> int:

@@ -11,17 +11,21 @@ import numpy as np
 
 from minipixel import checkpoint, console
 from minipixel.backend import array_module
+from minipixel.heads import MOST_LEVELS
 from minipixel.models.checks import check_choice, check_count, check_shape, warn_of_channels_first
 from minipixel.models.elsewhere import instead
 from minipixel.models.remembered import check_pictures
 from minipixel.nn import Init, Module
 from minipixel.nn.init import Blank
 
+MOST_NUMBERS = 2**24
+"""How many numbers the widest map of a shard may have, unless a single image has more: 64 MiB of float32."""
+
 
 class Network(Module):
     """Layers for images of one shape: the likelihood models (Model), and the embedding network, are made from it.
 
-    `image_shape` is (H, W, C) with C in 1..64, `levels` is Q in 2..256. Images are integers in 0..Q-1, (N, H, W, C).
+    `image_shape` is (H, W, C) with C in 1..64, `levels` is Q in 2..65,536. Images are integers in 0..Q-1, (N, H, W, C).
     `rng` makes the first weights: None, int, SeedSequence or Generator; `dtype` is "float32" or "float64".
 
     A subclass makes its layers with `self.init`, and sets `features` (how many channels most of its feature maps have),
@@ -47,7 +51,7 @@ class Network(Module):
         self.image_shape = check_shape(image_shape)
         if not isinstance(rng, Blank):  # else it comes from a file
             warn_of_channels_first(self.image_shape)
-        self.levels = check_count("levels", levels, 2, 256)
+        self.levels = check_count("levels", levels, 2, MOST_LEVELS)
         self.dtype = check_choice("dtype", getattr(dtype, "__name__", str(dtype)), ("float32", "float64"))
         self.init = Init(rng, self.dtype)
 
@@ -65,6 +69,10 @@ class Network(Module):
     def scaled(self, levels: Any) -> Any:
         """Integers 0..Q-1 -> the network's dtype in [-1, 1]."""
         return levels.astype(self.dtype) * (2 / (self.levels - 1)) - 1
+
+    def as_numbers(self, levels: Any) -> Any:
+        """Integers 0..Q-1 as the numbers that `maps` is given: scaled, unless a model reads them otherwise."""
+        return self.scaled(levels)
 
     def check_finite(self) -> None:
         """ValueError, naming the first, if weights are NaN or infinite: nothing that such a model says can be right."""
@@ -93,8 +101,8 @@ class Network(Module):
         On a GPU a shard is as large as a batch is likely to be.
         """
         if self.xp is not np:
-            return 1024
-        return self._images_for(2**19)
+            return min(1024, self.most_images(16 * MOST_NUMBERS))
+        return min(self._images_for(2**19), self.most_images(MOST_NUMBERS))
 
     def shard_of_batch(self, N: int) -> int:
         """The same in training on batches of N images: down to half as many, if there would not be eight shards.
@@ -108,6 +116,16 @@ class Network(Module):
             return 1
         return min(self.shard_size, max(self._images_for(2**18), N // 8))
 
+    def most_images(self, numbers: int) -> int:
+        """How many images there may be, one at least, for the widest map to have no more than so many numbers."""
+        H, W, _ = self.image_shape
+        return max(1, numbers // (H * W * self.widest))
+
+    @property
+    def widest(self) -> int:
+        """How many channels the widest of its maps has."""
+        return self.features
+
     def _images_for(self, numbers: int) -> int:
         """How many images make a feature map of so many numbers: a power of 2, at most 16, or 32 if they are tiny."""
         size = int(np.clip(numbers // self._numbers_a_map, 1, np.clip(2**14 // self._numbers_a_map, 16, 32)))
@@ -116,7 +134,7 @@ class Network(Module):
     @property
     def wide_shard_size(self) -> int:
         """The same where no gradient is wanted, and so no batch to be shared out: more still of tiny images."""
-        return max(self.shard_size, 2**14 // self._numbers_a_map)
+        return max(self.shard_size, min(2**14 // self._numbers_a_map, self.most_images(MOST_NUMBERS)))
 
     @property
     def _numbers_a_map(self) -> int:

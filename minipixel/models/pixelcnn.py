@@ -81,6 +81,8 @@ class PixelCNN(Model):
         dropout: float = 0.0,
         head: str | None = None,
         mixtures: int = 5,
+        inputs: str = "scaled",
+        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
@@ -97,17 +99,18 @@ class PixelCNN(Model):
             "activation": check_choice("activation", activation, tuple(ACTIVATIONS)),
             "dropout": check_rate("dropout", dropout),
         }
-        super().__init__(image_shape, levels, architecture, head, mixtures, num_classes, condition_shape, rng, dtype)
+        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
+        super().__init__(image_shape, levels, architecture, *common)
 
         self.features = 2 * hidden
-        image, wide = np.arange(C), colour_groups(2 * hidden, C)
+        image, wide = self.encoding.groups, colour_groups(2 * hidden, C)
         self.stem = Conv2d(image, wide, (first_kernel, first_kernel), "A", self.init)
         block = hidden, C, kernel, self.conditions.width, activation, dropout, self.init
         self.blocks = [ResidualBlock(*block) for _ in range(blocks)]
         self.top = Top(wide, head_width, self.head.groups, self.init, activation)
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
-        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
+        """The head's parameters at every pixel, from encoded images: (H, W, N, C*E) -> (H, W, N, P)."""
         x = self.stem(x)
         for block in self.blocks:
             x = block(x, condition, rng)

@@ -155,15 +155,15 @@ class ColourTop(Module):
     A 1x1 of the features, a 1x1 with mask A of the image, concat_elu of their sum, and a 1x1 with mask B.
     """
 
-    def __init__(self, C: int, F: int, head_groups: np.ndarray, init: Init, normed: bool) -> None:
-        image, groups = np.arange(C), colour_groups(F, C)
+    def __init__(self, C: int, F: int, image: np.ndarray, head_groups: np.ndarray, init: Init, normed: bool) -> None:
+        groups = colour_groups(F, C)
         self.features = NormedPointwise(F, F, init, normed)
-        self.colours = NormedPointwise(C, F, init, normed, groups=(image, groups), kind="A")
+        self.colours = NormedPointwise(len(image), F, init, normed, groups=(image, groups), kind="A")
         both = np.concatenate([groups, groups])  # concat_elu doubles the channels
         self.out = NormedPointwise(2 * F, len(head_groups), init, normed, groups=(both, head_groups))
 
     def __call__(self, ul: Tensor, x: Any) -> Tensor:
-        """(H, W, N, F), the image (H, W, N, C) -> (H, W, N, P)."""
+        """(H, W, N, F), the encoded image (H, W, N, C*E) -> (H, W, N, P)."""
         return self.out(ops.concat_elu(self.features(ops.elu(ul)) + self.colours(x)))
 
 
@@ -207,6 +207,8 @@ class PixelCNNpp(Model):
         weight_norm: bool = True,
         head: str | None = None,
         mixtures: int = 5,
+        inputs: str = "scaled",
+        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
@@ -224,7 +226,8 @@ class PixelCNNpp(Model):
             "weight_norm": check_flag("weight_norm", weight_norm),
         }
         head = "logistic_mixture" if head is None else head
-        super().__init__(image_shape, levels, architecture, head, mixtures, num_classes, condition_shape, rng, dtype)
+        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
+        super().__init__(image_shape, levels, architecture, *common)
 
         knows_colours = C == 1 or self.head.joins_colours  # else they are told apart in the top, and only there
         F, init = filters if knows_colours else check_features("filters", filters, C), self.init
@@ -232,23 +235,32 @@ class PixelCNNpp(Model):
         (_, kw), (kh, k_left) = vertical_kernel, horizontal_kernel
         self.initialized = not weight_norm
         self.features = shared.widening * F
-        self.above = ShiftedConv2d(C + 1, F, vertical_kernel, "down", init, weight_norm)
-        self.up = ShiftedConv2d(C + 1, F, (1, kw), "down", init, weight_norm)
-        self.left = ShiftedConv2d(C + 1, F, (kh, k_left - 1), "down-right", init, weight_norm)
+        image = self.encoding.groups
+        K = len(image) + self._marks_the_border
+        self.above = ShiftedConv2d(K, F, vertical_kernel, "down", init, weight_norm)
+        self.up = ShiftedConv2d(K, F, (1, kw), "down", init, weight_norm)
+        self.left = ShiftedConv2d(K, F, (kh, k_left - 1), "down-right", init, weight_norm)
         self.level = Level(shared, (H, W), resnets, hierarchies - 1, init)
         self.top: PlainTop | ColourTop = (
             PlainTop(F, len(self.head.groups), init, weight_norm)
             if knows_colours
-            else ColourTop(C, F, self.head.groups, init, weight_norm)
+            else ColourTop(C, F, image, self.head.groups, init, weight_norm)
         )
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
-        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
-        pixels = ops.concat(x, self.xp.ones((*x.shape[:-1], 1), self.dtype))  # of ones: where they end, the image does
+        """The head's parameters at every pixel, from encoded images: (H, W, N, C*E) -> (H, W, N, P)."""
+        pixels = x
+        if self._marks_the_border:
+            pixels = ops.concat(x, self.xp.ones((*x.shape[:-1], 1), self.dtype))
         u = ops.shift_down(self.above(pixels))
         ul = ops.shift_down(self.up(pixels)) + ops.shift_right(self.left(pixels))
         u, ul = self.level(u, ul, condition, rng)
         return self.top(ul, x)
+
+    @property
+    def _marks_the_border(self) -> bool:
+        """Whether a channel of ones joins the image: where they end, the image does. One-hot levels say that alone."""
+        return self.inputs != "one_hot"
 
     def load_state_dict(self, state: Any, strict: bool = True) -> NotLoaded:
         """Copy weights in, as Module does; they are then as somebody wants them, and `fit` leaves them so."""

@@ -115,6 +115,8 @@ class PixelRNN(Model):
         learned_state: bool = False,
         head: str | None = None,
         mixtures: int = 5,
+        inputs: str = "scaled",
+        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
@@ -127,10 +129,11 @@ class PixelRNN(Model):
         skip, learned_state = check_flag("skip", skip), check_flag("learned_state", learned_state)
         architecture = {"hidden": hidden, "layers": layers, "head_width": head_width}
         architecture |= {"skip": skip, "learned_state": learned_state}
-        super().__init__(image_shape, levels, architecture, head, mixtures, num_classes, condition_shape, rng, dtype)
+        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
+        super().__init__(image_shape, levels, architecture, *common)
 
         self.features = 2 * hidden
-        image, wide, state = np.arange(C), colour_groups(2 * hidden, C), colour_groups(hidden, C)
+        image, wide, state = self.encoding.groups, colour_groups(2 * hidden, C), colour_groups(hidden, C)
         self.stem = Conv2d(image, wide, (7, 7), "A", self.init)
         self.layers = [
             self.layer_class(hidden, C, self.conditions.width, learned_state, self.init) for _ in range(layers)
@@ -140,7 +143,7 @@ class PixelRNN(Model):
         self.top = Top(wide, head_width, self.head.groups, self.init)
 
     def below_top(self, x: Any, condition: Any) -> Tensor:
-        """Stem and layers, each added to what came in: (H, W, N, C) -> (H, W, N, 2h)."""
+        """Stem and layers, each added to what came in: (H, W, N, C*E) -> (H, W, N, 2h)."""
         x = self.stem(x)
         states = []
         for layer, widen in zip(self.layers, self.widen, strict=True):
@@ -151,7 +154,7 @@ class PixelRNN(Model):
         return x
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
-        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
+        """The head's parameters at every pixel, from encoded images: (H, W, N, C*E) -> (H, W, N, P)."""
         return self.top(self.below_top(x, condition))
 
 
@@ -197,6 +200,8 @@ class DiagonalBiLSTM(PixelRNN):
         phantom_column: bool = True,
         head: str | None = None,
         mixtures: int = 5,
+        inputs: str = "scaled",
+        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
@@ -212,6 +217,8 @@ class DiagonalBiLSTM(PixelRNN):
             learned_state=learned_state,
             head=head,
             mixtures=mixtures,
+            inputs=inputs,
+            embedding_width=embedding_width,
             num_classes=num_classes,
             condition_shape=condition_shape,
             rng=rng,
@@ -220,7 +227,7 @@ class DiagonalBiLSTM(PixelRNN):
         self.phantom_column = self.config["phantom_column"] = check_flag("phantom_column", phantom_column)
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
-        """The head's parameters at every pixel, from images scaled to [-1, 1]: (H, W, N, C) -> (H, W, N, P)."""
+        """The head's parameters at every pixel, from encoded images: (H, W, N, C*E) -> (H, W, N, P)."""
         if not self.phantom_column:
             return super().forward(x, condition)
         if condition is not None and condition.shape[1] > 1:  # a map; anything else is the same in every column

@@ -1,15 +1,14 @@
 """What a model says of every level of every sub-pixel, and how often the likeliest is the true one."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minipixel.backend import to_cpu
 from minipixel.models.gathering import gathered
-from minipixel.models.step import rows
 from minipixel.progress import advance
-from minipixel.shards import Workers
+from minipixel.shards import Workers, rows
 
 if TYPE_CHECKING:
     from minipixel.models.base import Model
@@ -20,7 +19,7 @@ AT_ONCE = 2**18
 """How many numbers, levels times components, are computed at once."""
 
 
-def probabilities(model: "Model", images: np.ndarray, condition: np.ndarray | None) -> np.ndarray:
+def probabilities(model: "Model", images: np.ndarray, condition: Any) -> np.ndarray:
     """See Model.probabilities; images and conditions are checked ones."""
     shape = (*images.shape, model.levels)
     each = int(np.prod(shape[1:])) * 8
@@ -44,7 +43,7 @@ def probabilities(model: "Model", images: np.ndarray, condition: np.ndarray | No
     return found
 
 
-def accuracy(model: "Model", images: np.ndarray, condition: np.ndarray | None) -> float:
+def accuracy(model: "Model", images: np.ndarray, condition: Any) -> float:
     """See Model.accuracy; images and conditions are checked ones."""
 
     def shard(part: slice) -> int:
@@ -70,9 +69,7 @@ def _each_shard(model: "Model", shard: Callable[[slice], int], N: int) -> int:
     return int(gathered(counted, N, model.wide_shard_size).sum())
 
 
-def _pixels(
-    model: "Model", images: np.ndarray, condition: np.ndarray | None
-) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+def _pixels(model: "Model", images: np.ndarray, condition: Any) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """The pixels of n images, some at a time: which of n * H * W they are, their parameters (p, P), they (p, C)."""
     parameters = np.moveaxis(to_cpu(model.predict(images, condition)), 2, 0)  # (H, W, n, P) -> (n, H, W, P)
     parameters, pixels = parameters.reshape(-1, parameters.shape[3]), images.reshape(-1, images.shape[3])

@@ -10,7 +10,7 @@ from minipixel import ops, plan
 from minipixel.backend import array_module
 from minipixel.nn import Gradients, Parameter
 from minipixel.nn.flat import Layout, distinct
-from minipixel.shards import Workers
+from minipixel.shards import Workers, rows
 from minipixel.tensor import Tensor, gradients
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Batch:
     """
 
     images: np.ndarray
-    condition: np.ndarray | None
+    condition: Any
     weights: np.ndarray | None
     draws: Callable[[slice], Any]
 
@@ -78,11 +78,11 @@ def as_defined(model: "Model") -> bool:
 
 
 def planned_log_prob(
-    model: "Model", able: plan.Ready, images: np.ndarray, condition: np.ndarray | None, rng: Any = None
+    model: "Model", able: plan.Ready, images: np.ndarray, condition: Any, rng: Any = None
 ) -> tuple[Any, Tensor, Tensor]:
     """A pass by a model's plan, its output as a Tensor that no op made, and log p of each sub-pixel: (H, W, N, C)."""
     levels = model._pixels_first(images)
-    x = model.scaled(levels)
+    x = model.as_numbers(levels)
     run = able.run(x, model.condition_map(condition), rng)
     parameters = Tensor(run.output.reshape(*x.shape[:3], -1))
     return run, parameters, model.head.log_prob(parameters, levels)
@@ -132,8 +132,3 @@ def named_gradients(named: Sequence[tuple[str, Parameter]], layout: Layout, buff
     places = [id(parameter) for parameter in distinct(named).values()]
     views = dict(zip(places, layout.views(buffers), strict=True))
     return Gradients({name: views[id(p)] for name, p in named}, buffers[0] if layout.together else None)
-
-
-def rows(condition: np.ndarray | None, part: Any) -> np.ndarray | None:
-    """The conditions of some of the images; None stays None."""
-    return None if condition is None else condition[part]

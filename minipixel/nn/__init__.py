@@ -3,6 +3,7 @@
 from minipixel.nn.activation import ACTIVATIONS, Dropout, PReLU
 from minipixel.nn.conditioning import Conditioning
 from minipixel.nn.conv import Conv2d, Pointwise, UnmaskedConv2d
+from minipixel.nn.encoding import INPUTS, Encoding, check_inputs
 from minipixel.nn.flat import Gradients
 from minipixel.nn.gated import GatedLayer, VerticalConv2d
 from minipixel.nn.init import BLANK, Blank, Init
@@ -15,10 +16,12 @@ from minipixel.nn.weight_norm import NormedPointwise, WeightNorm, fitting, fitti
 __all__ = [
     "ACTIVATIONS",
     "BLANK",
+    "INPUTS",
     "Blank",
     "Conditioning",
     "Conv2d",
     "Dropout",
+    "Encoding",
     "EnlargingConv2d",
     "GatedLayer",
     "Gradients",
@@ -35,6 +38,7 @@ __all__ = [
     "VerticalConv2d",
     "WeightNorm",
     "causal_mask",
+    "check_inputs",
     "colour_groups",
     "fitting",
     "fitting_scales",

@@ -9,6 +9,9 @@ import numpy as np
 from minipixel.nn.module import Parameter
 from minipixel.randomness import generator
 
+MOST_BYTES = 2**30
+"""What a single weight may take."""
+
 
 class Blank:
     """Given as `rng`: weights that are about to be loaded. Zeros that take no memory, whatever size is asked for.
@@ -60,12 +63,22 @@ class Init:
         assert self.rng is not None
         return Parameter((self.rng.uniform(-1, 1, shape) * bound).astype(self.dtype))
 
+    def _check_memory(self, shape: tuple[int, ...]) -> None:
+        """ValueError for a single weight of more than 1 GiB: many features, or many levels in a first layer."""
+        size = math.prod(shape) * np.dtype(self.dtype).itemsize
+        if size > MOST_BYTES and not self.blank:
+            raise ValueError(
+                f"weight: got one of shape {tuple(shape)}, {size / 2**30:.1f} GiB, wanted 1 GiB at the most; take "
+                'fewer features, or inputs="embedding" where each of many levels has weights of its own'
+            )
+
     def weight(self, *shape: int, fan_in: int | None = None) -> Parameter:
         """An unmasked weight (..., K_out), within sqrt(3 / fan_in), fan_in the number of inputs of each output.
 
         That is the product of all axes but the last, unless given.
         """
         fan_in = fan_in or math.prod(shape[:-1])
+        self._check_memory(shape)
         return self.zeros(*shape) if self.blank else self.uniform(shape, np.sqrt(3 / fan_in))
 
     def weight_and_bias(
@@ -79,6 +92,7 @@ class Init:
         """
         if self.blank:
             return self.zeros(*shape), self.zeros(shape[-1])
+        self._check_memory(shape)
         opened = np.ones(shape, bool) if mask is None else mask()
         fan_in = np.maximum(opened.reshape(-1, shape[-1]).sum(axis=0), 1)
         return self.uniform(shape, np.sqrt(3 / fan_in) * opened), self.uniform(shape[-1:], np.sqrt(1 / fan_in))

@@ -1,8 +1,8 @@
 """Every differentiable function, and the operators of Tensor that stand for some of them."""
 
 from minipixel.ops.channels import layer_norm, softmax
+from minipixel.ops.codes import embedding, one_hot
 from minipixel.ops.conv import conv2d, linear, transposed_conv2d
-from minipixel.ops.embedding import flatten, triplet_loss, unit
 from minipixel.ops.likelihood import bernoulli_log_prob, categorical_log_prob
 from minipixel.ops.mixture import logistic_mixture_log_prob, normal_mixture_log_prob
 from minipixel.ops.pointwise import (
@@ -36,6 +36,7 @@ from minipixel.ops.spatial import (
     subsample,
     unskew,
 )
+from minipixel.ops.triplets import flatten, triplet_loss, unit
 from minipixel.ops.weights import weight_norm
 from minipixel.tensor import Tensor
 
@@ -47,6 +48,7 @@ OPS = {
         *(elu, gelu, concat_elu, linear_gate, concat),
         *(softmax, layer_norm),
         *(total, mean),
+        *(one_hot, embedding),
         *(linear, conv2d, transposed_conv2d, weight_norm),
         *(skew, unskew, mirror, shift_down, shift_right, add_column, drop_column, subsample, overlay),
         *(lstm_scan,),

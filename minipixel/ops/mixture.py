@@ -17,6 +17,12 @@ from minipixel.tensor import op
 LOG_SCALE_FLOOR = -7.0
 """Log-scales below are taken as this, and get no gradient: narrower is all in one bin, even of 256."""
 
+
+def log_scale_floor(levels):
+    """The same for any number of levels: of more than 256 bins, which are narrower, the scale may be, too."""
+    return LOG_SCALE_FLOOR - math.log(max(1.0, (levels - 1) / 255))
+
+
 LEAST_WIDTH = 8.0
 """A bin is at least so many times as wide, in units of the scale, as the smallest normal number."""
 
@@ -72,17 +78,17 @@ def bins(images, levels, means, log_scales, temperature=1.0):
     Integers (..., C), means and log-scales (..., C, M) -> (..., C, M) twice, (..., C, 1) twice, (..., C, M).
     """
     xp = array_module(means)
-    precision = precision_of(log_scales, temperature)
+    precision = precision_of(log_scales, levels, temperature)
     furthest, least = limits(means.real.dtype)
     m = xp.clip((_scaled(images[..., None], levels, means) - means) * precision, -furthest, furthest)
     d = xp.maximum(2 / (levels - 1) * precision, least)  # of a scale beyond the largest number it would be 0
     return m, d, images[..., None] == 0, images[..., None] == levels - 1, precision
 
 
-def precision_of(log_scales, temperature=1.0):
+def precision_of(log_scales, levels, temperature=1.0):
     """1 / scale of each component: (..., M) -> (..., M)."""
     xp = array_module(log_scales)
-    return xp.exp(-xp.maximum(log_scales, LOG_SCALE_FLOOR)) / temperature
+    return xp.exp(-xp.maximum(log_scales, log_scale_floor(levels))) / temperature
 
 
 def limits(dtype):
@@ -171,7 +177,7 @@ def _log_prob(parameters, images, levels, log_mass_of):
         mass_g = terms_g[..., 1:, :]
         by_m, by_log_d = slopes()
         means_g = -mass_g * by_m * precision
-        log_scales_g = -mass_g * (m * by_m + by_log_d) * (log_scales > LOG_SCALE_FLOOR)
+        log_scales_g = -mass_g * (m * by_m + by_log_d) * (log_scales > log_scale_floor(levels))
         parts = [terms_g[..., :1, :], means_g, log_scales_g]
         x = _scaled(images[..., None], levels, parameters)
         for later, rows in _followed(C):

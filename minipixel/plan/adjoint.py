@@ -13,7 +13,7 @@ from minipixel.plan.code import Code
 from minipixel.plan.forward import THIN, Forward, behind_all, dropped
 from minipixel.plan.groups import Places
 from minipixel.plan.memory import Buffer
-from minipixel.plan.value import READS_X, Rows, Value, is_identity, span
+from minipixel.plan.value import READS_X, Rows, Value, is_identity, looks_up, span
 
 
 class Backward:
@@ -111,6 +111,10 @@ class Backward:
     def _product(self, value: Value, g: Buffer, product: Any, at: int) -> None:
         source, table, weight = product
         emit, rows, taps = self.code.emit, value.rows, len(weight[1])
+        if looks_up(product):
+            if self.leaves.is_trained(weight[0]):
+                emit("LOOKUP_W", rows, self._standing(source), g, **self.forward.looking_up(value, product, at))
+            return
         x, plain = self._standing(source), self.forward.is_plain(value, product)
         runs = 0 if plain else self.code.runs_of(source, table, value)
         if self.leaves.is_trained(weight[0]):

@@ -96,7 +96,7 @@ def _trace_and_table(model: Any, N: int, back: bool, dropping: bool) -> tuple[Tr
 def _assert_as_written(model: Any, trace: Trace, table: Table, dropping: bool) -> None:
     """TraceError unless a table computes what code of somebody's own does: such code may tell a traced pass apart."""
     rng, conditions = np.random.default_rng(0), getattr(model, "conditions", None)
-    x = model.scaled(model._pixels_first(rng.integers(model.levels, size=(2, *model.image_shape))))
+    x = model.as_numbers(model._pixels_first(rng.integers(model.levels, size=(2, *model.image_shape))))
     told = None if conditions is None else model.condition_map(conditions.random(2, rng))
     draws = Draws((0, 0)) if dropping else None
     with no_grad(), np.errstate(all="ignore"):

@@ -9,7 +9,7 @@ from minipixel.ops.channels import EPSILON
 from minipixel.plan.code import Code
 from minipixel.plan.groups import Places
 from minipixel.plan.memory import Buffer
-from minipixel.plan.value import Rows, Value, is_identity
+from minipixel.plan.value import Rows, Value, is_identity, looks_up
 
 THIN = 8
 """A map of fewer channels has its taps laid side by side, for one product; of others each tap is a product."""
@@ -73,6 +73,9 @@ class Forward:
             if self.is_plain(value, product):
                 emit("MATMUL", where[source], y, W=at, FLAG=int(not sets))
                 return
+            if looks_up(product):
+                emit("LOOKUP", where[source], y, **self.looking_up(value, product, at))
+                return
             self.code.needs_room(rows, source.K, y.K, len(weight[1]))
             name, runs = "LAID" if source.K < THIN else "TAPS", self.code.runs_of(source, table, value)
             emit(name, where[source], y, W=at, RUNS=runs, T=len(weight[1]))
@@ -107,7 +110,14 @@ class Forward:
     def is_plain(self, value: Value, product: Any) -> bool:
         """Whether a product reads each slot's own pixel, so that it is one product a row."""
         source, table, _ = product
-        return is_identity(table) and source.rows is value.rows and source.K >= THIN
+        return is_identity(table) and source.rows is value.rows and source.K >= THIN and not looks_up(product)
+
+    def looking_up(self, value: Value, product: Any, at: int) -> dict[str, int]:
+        """The numbers of an instruction that looks up rows of a weight: a row for each code that a pixel reads."""
+        source, table, (_, index) = product
+        T, rows, width = index.shape
+        numbers = {"W": at, "T": T, "L": rows // source.K, "X": width if value.parts else 0}
+        return numbers | {"RUNS": self.code.runs_of(source, table, value)}
 
     # --- scans --------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from minipixel.plan.code import Code
 from minipixel.plan.memory import Buffer
-from minipixel.plan.value import POINTWISE, READS_X, READS_Y, Value, is_identity, span
+from minipixel.plan.value import POINTWISE, READS_X, READS_Y, Value, is_identity, looks_up, span
 from minipixel.plan.values import Values
 
 BUDGET = 2**17
@@ -25,7 +25,8 @@ def cut(values: list[Value]) -> list[list[Value]]:
     for value in values:
         if value.kind == "input":
             continue
-        own, last = sum(index.size for _, _, (_, index) in value.products), groups[-1] if groups else []
+        read_whole = [product for product in value.products if not looks_up(product)]
+        own, last = sum(index.size for _, _, (_, index) in read_whole), groups[-1] if groups else []
         fits = last and last[0].rows is value.rows and weights + own <= BUDGET
         if not fits or not all(_goes_with(value, source, table, last) for source, table in value.sources()):
             groups.append(_taken_along(value, last))

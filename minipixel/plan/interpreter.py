@@ -265,6 +265,22 @@ def _taps_x(row: _Row) -> None:
         np.add.at(row.map("A"), row.seen("A", run), row.here("B")[row.readers(run)] @ turned)
 
 
+def _look_up(row: _Row) -> None:
+    """A row of the weight for each code of a pixel: added to all of B, or to the part of its channel."""
+    C, Q, step = row.K["A"], int(row.line[op.L]), int(row.line[op.X])
+    width = step or row.K["B"]
+    back = row.name.endswith("_W")
+    weight = row.weight((int(row.line[op.T]), C, Q, width), row.grads if back else None)
+    for run in row.runs:
+        codes, readers = row.map("A")[row.seen("A", run)].astype(int), row.readers(run)
+        for c in range(C):
+            y, part = row.here("B"), slice(c * step, c * step + width)
+            if back:
+                np.add.at(weight[run[op.TAP], c], codes[..., c], y[readers][..., part])
+            else:
+                y[readers, :, part] += weight[run[op.TAP], c][codes[..., c]]
+
+
 def _matmul_w(row: _Row) -> None:
     row.weight((row.K["A"], row.K["B"]), row.grads)[...] += np.einsum("pnk,pnl->kl", row.here("A"), row.here("B"))
 
@@ -315,5 +331,6 @@ DOES: dict[str, Callable[[_Row], None]] = {
     "POWER_X": _times(lambda row, x: row.weight((1,)) * x ** (row.weight((1,)) - 1)),
     **{"PRELU_X": _of_weight("prelu"), "SCALE_X": _of_weight("scale")},
     **{"MOVE": _move, "MOVE_X": _move_x, "TAPS": _taps, "LAID": _taps, "TAPS_W": _taps_w, "LAID_W": _taps_w},
+    **{"LOOKUP": _look_up, "LOOKUP_W": _look_up},
     **{"TAPS_X": _taps_x, "MATMUL_W": _matmul_w, "CELLS": _cells, "CELLS_X": _cells_x},
 }

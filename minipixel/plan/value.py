@@ -38,8 +38,9 @@ class Value:
     """One value; what it adds up or is a function of, and what the following files find out about it.
 
     `products` are (source, table, weight), `maps` (source, table), `biases` weights, which are (leaf, index): see
-    weights.py. A pointwise value reads its `inputs` at its own slots; `weight` is its slope or its factor. `learns`
-    says whether the way back comes here at all.
+    weights.py. Where the source holds codes, a product looks up rows of its weight (see looks_up); with `parts` each of
+    these rows is a part of the value alone, that of the code's channel. A pointwise value reads its `inputs` at its own
+    slots; `weight` is its slope or its factor. `learns` says whether the way back comes here at all.
     """
 
     def __init__(self, kind: str, K: int, rows: Rows, name: str = "", learns: bool = False) -> None:
@@ -50,7 +51,7 @@ class Value:
         self.inputs: list[Value] = []
         self.weight: Any = None
         self.static: dict[str, Any] = {}
-        self.rectified = self.moves = False
+        self.rectified = self.moves = self.parts = False
         self.readers: list[tuple[Value, Any]] = []  # each with its table, None for its own slot
         self.number = self.group = -1
         self.own: Any = None  # of scans: how they read their own states
@@ -71,6 +72,12 @@ class Scan:
 
     def __init__(self, table: np.ndarray, weight: Any, above: np.ndarray, start: list[Any]) -> None:
         self.table, self.weight, self.above, self.start = table, weight, above, start
+
+
+def looks_up(product: Any) -> bool:
+    """Whether a product is one with one-hot codes: its weight (T, C*Q, K_out) has a row for each of Q codes."""
+    source, _, (_, index) = product
+    return index.shape[1] != source.K
 
 
 def gate_order(K: int) -> np.ndarray:

@@ -16,7 +16,16 @@ import numpy as np
 
 from minipixel.ops import OPS
 from minipixel.ops.local import START, Whole
-from minipixel.plan.value import INPUTS, OTHER_WIDTH, POINTWISE, Rows, Scan, Value, gate_order, is_identity
+from minipixel.plan.value import (
+    INPUTS,
+    OTHER_WIDTH,
+    POINTWISE,
+    Rows,
+    Scan,
+    Value,
+    gate_order,
+    is_identity,
+)
 from minipixel.plan.weights import Leaves, UnplannedError
 
 
@@ -31,6 +40,7 @@ class Values:
         self.leaves, self.values, self.of = Leaves(trace.condition), [], {}  # type: ignore[var-annotated]
         self._rows: dict[Any, Rows] = {}
         self._uses: dict[Any, int] = {}
+        self._codes: dict[Any, tuple[Value, np.ndarray]] = {}  # of one-hot nodes: whose codes, and where they stand
         self._scanned = {node.size for node in trace.nodes if node.own is not None and node.own.inside.all()}
         for node in trace.nodes:
             for source, _ in node.reads:
@@ -108,13 +118,25 @@ class Values:
         given = zip(node.tensor.inputs, node.local.inputs, strict=True)
         wholes = [(tensor, whole) for tensor, whole in given if isinstance(whole, Whole)]
         value = Value("sum", node.K, self.rows(node), node.name, True)
+        if kind == "one_hot":
+            return self._one_hot(node, *looks[0])
+        if kind != "linear" and any(source in self._codes for source, _, _ in looks):
+            raise UnplannedError(f"{kind} of one-hot levels in {node.name}")
         if kind == "linear":
             (source, _, table), ((tensor, whole), (bias, _)) = looks[0], wholes
             if table.shape[1]:  # a mask may leave no tap open
                 weight = self.leaves.weight(tensor, whole, table.shape[1], source.K)
-                value.products.append((self.of[source], table, weight))
+                found, at = self._codes.get(source, (self.of[source], None))
+                table = table if at is None else np.where(table >= 0, at[table], -1)
+                value.products.append((found, table, weight))
             if bias is not None:
                 value.biases.append(self.leaves.bias(bias, node.K))
+        elif kind == "embedding":
+            (source, _, table), ((tensor, _),) = looks[0], wholes
+            self._assert_codes(node, source, table)
+            C, Q, _ = tensor.shape
+            value.products.append((self.of[source], table, self.leaves.weight(tensor, Whole(), 1, C * Q)))
+            value.parts = C > 1
         elif kind == "add":
             for source, _, table in looks:
                 self._add(value, source, table)
@@ -126,6 +148,17 @@ class Values:
             return self._pointwise(node, value, kind, looks, wholes, static)
         value.learns = value.kind == "scan" or self._learns(value)
         return self._append(value)
+
+    def _one_hot(self, node: Any, source: Any, _: Any, table: np.ndarray) -> Value:
+        """One-hot levels are never written down: whoever multiplies them by a weight looks up rows of that."""
+        self._assert_codes(node, source, table)
+        self._codes[node] = self.of[source], table[:, 0]
+        return self.of[source]
+
+    def _assert_codes(self, node: Any, source: Any, table: np.ndarray) -> None:
+        """UnplannedError unless a node reads codes of the image: what an op has computed need not be a whole number."""
+        if source is not self.trace.image or (table < 0).any():
+            raise UnplannedError(f"codes that are not the image's in {node.name}")
 
     def _learns(self, value: Value) -> bool:
         weights = [weight for _, _, weight in value.products] + value.biases
@@ -143,7 +176,7 @@ class Values:
     def _absorb(self, value: Value, source: Any, table: np.ndarray) -> bool:
         """Compute a sum that nobody else reads where it is read, through `table`, which may move its pixels."""
         other = self.of[source]
-        alone = self._uses[source] == 1 and other.kind == "sum" and not other.rectified
+        alone = self._uses[source] == 1 and other.kind == "sum" and not other.rectified and not other.parts
         repeated = len(table) > other.rows.slots and other.products  # what is told all pixels alike is computed once
         if not alone or repeated or (other.biases and (table < 0).any()):
             return False

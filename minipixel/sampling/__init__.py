@@ -14,6 +14,7 @@ from minipixel.sampling.naive import Naive
 from minipixel.sampling.particles import MOST_PARTICLES, Particles
 from minipixel.sampling.program import Program, program_of
 from minipixel.sampling.sampler import Sampler
+from minipixel.shards import rows
 
 __all__ = [
     "MOST_PARTICLES",
@@ -106,14 +107,14 @@ class LookingAhead(Sampler):
     def __call__(
         self,
         chances: np.ndarray,
-        condition: np.ndarray | None,
+        condition: Any,
         temperature: float,
         start: np.ndarray,
         known: np.ndarray,
     ) -> np.ndarray:
-        """Draw what is not `known`, (N, H, W), of N images `start`: seeds (N, 4) -> uint8 (N, H, W, C)."""
+        """Draw what is not `known`, (N, H, W), of N images `start`: seeds (N, 4) -> integers (N, H, W, C)."""
         rngs = [np.random.default_rng([int(word) for word in seed]) for seed in chances]
         canvas = Particles(start, known, self.order, self.K, rngs)
-        condition = None if condition is None else np.repeat(condition, self.K, axis=0)
-        self.sampler.paint(canvas, condition, temperature)
+        of_particles = rows(condition, np.repeat(np.arange(len(start)), self.K))
+        self.sampler.paint(canvas, of_particles, temperature)
         return canvas.chosen()

@@ -6,8 +6,6 @@ This file is the plain executor, the one to read; machine.py does the same in co
 
 from typing import Any
 
-import numpy as np
-
 from minipixel.backend import array_module, to_cpu
 from minipixel.clock.schedule import RING, START_SLOT, Unit
 from minipixel.clock.trace import Node
@@ -27,7 +25,7 @@ class Cached(Sampler):
         self.units = [_Unit(program, unit, evaluate, model.xp) for unit in program.schedule.units]
         self.shard_size = self.wide_shard_size = program.most_images(model.dtype, 64)
 
-    def paint(self, canvas: Canvas, condition: np.ndarray | None, temperature: float) -> None:
+    def paint(self, canvas: Canvas, condition: Any, temperature: float) -> None:
         """Draw on a canvas what is not fixed there."""
         program, model, xp = self.program, self.model, self.model.xp
         maps, cells = self._maps(canvas.levels.shape[1], condition)
@@ -37,12 +35,12 @@ class Cached(Sampler):
                 self.units[unit].compute(maps, cells, slice(first, last))
             parameters = to_cpu(output[xp.asarray(slots)])
             levels = canvas.draw(model.head, temperature, parameters, pixels, channel)
-            image[xp.asarray(pixels + RING), :, channel] = model.scaled(xp.asarray(levels))
+            image[xp.asarray(pixels + RING), :, channel] = model.as_numbers(xp.asarray(levels))
             if canvas.moved is not None:
                 follow((*maps.values(), *cells.values()), canvas.moved)
             advance(canvas.wanted / len(program.moments))
 
-    def _maps(self, N: int, condition: np.ndarray | None) -> tuple[dict[Node, Any], dict[Node, Any]]:
+    def _maps(self, N: int, condition: Any) -> tuple[dict[Node, Any], dict[Node, Any]]:
         """Room for all maps, slots for pixels, (slots, N, K), and for kept states of scans; constants are filled in.
 
         What a slot holds before it is written is never read.

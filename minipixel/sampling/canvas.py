@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Canvas:
-    """N images, pixels first: `levels` uint8 (P, N, C), `fixed` boolean (P, N), which stay; `uniforms` (P, N, C).
+    """N images, pixels first: `levels` uint16 (P, N, C), `fixed` boolean (P, N), which stay; `uniforms` (P, N, C).
 
     `wanted` says how many images there will be in the end.
     """
@@ -15,8 +15,9 @@ class Canvas:
     """Images that have become copies of others when a sub-pixel was drawn, and of which: see particles.py."""
 
     def __init__(self, start: np.ndarray, known: np.ndarray, uniforms: np.ndarray) -> None:
-        self.shape, self.wanted = start.shape, len(start)
-        self.levels, self.fixed, self.uniforms = (_pixels_first(array) for array in (start, known, uniforms))
+        self.shape, self.dtype, self.wanted = start.shape, start.dtype, len(start)
+        levels = start.astype(np.uint16)  # of any number of levels, so that no loop is compiled twice
+        self.levels, self.fixed, self.uniforms = (_pixels_first(array) for array in (levels, known, uniforms))
 
     def asks(self, pixels: np.ndarray) -> bool:
         """Whether parameters are of any use there."""
@@ -34,9 +35,9 @@ class Canvas:
         return self.levels[pixels, :, channel]
 
     def images(self) -> np.ndarray:
-        """The images as they are now: uint8 (N, H, W, C)."""
+        """The images as they are now: integers (N, H, W, C), of the kind that they started as."""
         _, H, W, C = self.shape
-        return self.levels.reshape(H, W, -1, C).transpose(2, 0, 1, 3)
+        return self.levels.reshape(H, W, -1, C).transpose(2, 0, 1, 3).astype(self.dtype)
 
 
 def follow(maps: Any, moved: tuple[np.ndarray, np.ndarray]) -> None:

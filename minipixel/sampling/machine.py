@@ -28,7 +28,26 @@ numbers, pixels times images, are computed at once."""
 
 
 # How many maps, and how many inputs without pixels, the loop expects of an op. Of those that are not here: one map.
-INPUTS = {"linear": (1, 2), "add": (2, 0), "concat": (2, 0), "prelu": (1, 1), "lstm_scan": (1, 3), "layer_norm": (1, 2)}
+INPUTS = {
+    **{"linear": (1, 2), "add": (2, 0), "concat": (2, 0), "prelu": (1, 1), "lstm_scan": (1, 3), "layer_norm": (1, 2)},
+    "embedding": (1, 1),
+}
+
+
+def _levels(node: Node) -> int:
+    """How many levels a node of one-hot levels has; 1 for any other, whose channels are numbers of their own."""
+    one_hot = node.local is not None and node.local.kind == "one_hot"
+    return node.tensor.call[1]["levels"] if one_hot else 1
+
+
+def _width(node: Node) -> int:
+    """How many numbers a pixel of a node takes: its channels, or of one-hot levels the codes, 1 for level 0."""
+    return node.K // _levels(node)
+
+
+def _blocks(columns: np.ndarray, Q: int) -> np.ndarray:
+    """Channels of one-hot levels as the codes that they belong to: whole blocks of Q, see `_reads_whole_codes`."""
+    return columns[::Q] // Q
 
 
 def _compiled(name: str) -> Any:
@@ -53,7 +72,7 @@ class Tables:
             has_states = node.own is not None
             for bases in (self.base, self.cells) if has_states else (self.base,):
                 bases[node] = self.size
-                self.size += slots * node.K
+                self.size += slots * _width(node)
         self.width = 1  # of the widest row of numbers
         self._ints: list[np.ndarray] = []
         self._taken = 0
@@ -68,21 +87,25 @@ class Tables:
         """What the loop needs to know of a unit; the places of its weights are filled in by `weights`."""
         loop, node = _loop(), unit.node
         row = np.full(loop.ROW, -1)
-        row[loop.OP], row[loop.BASE] = loop.OPS.index(node.local.kind), self.base[node]
+        source = unit.inputs[0][0]
+        kind = "lookup" if node.local.kind == "linear" and _levels(source) > 1 else node.local.kind
+        row[loop.OP], row[loop.BASE], row[loop.LEVELS] = loop.OPS.index(kind), self.base[node], _levels(source)
         narrowed = not isinstance(unit.columns, slice)
-        row[loop.K_NODE], row[loop.COUNT] = node.K, len(unit.columns) if narrowed else node.K
+        columns = _blocks(unit.columns, _levels(node)) if narrowed else np.arange(_width(node))
+        row[loop.K_NODE], row[loop.COUNT] = _width(node), len(columns)
         row[loop.TO] = self._place(unit.to)
         if narrowed:
-            row[loop.COLUMNS] = self._place(unit.columns)
+            row[loop.COLUMNS] = self._place(columns)
         if node.local.kind in ("softmax", "layer_norm"):
             row[loop.OF_COLOUR] = node.K // node.tensor.call[1].get("colours", 1)
         widths = [row[loop.COUNT]]
         row[loop.READS_B + loop.READ_T] = 0
         for at, (source, slots, picked) in zip((loop.READS_A, loop.READS_B), unit.inputs, strict=False):
-            T = slots.shape[1]
+            T, K = slots.shape[1], _width(source)
+            picked = picked if isinstance(picked, slice) else _blocks(picked, _levels(source))
             pick = -1 if isinstance(picked, slice) else self._place(picked)
-            widths.append(T * source.K if isinstance(picked, slice) else len(picked))
-            row[at : at + 6] = self.base[source], source.K, T, self._place(slots), pick, widths[-1]
+            widths.append(T * K if isinstance(picked, slice) else len(picked))
+            row[at : at + 6] = self.base[source], K, T, self._place(slots), pick, widths[-1]
         if unit.own is not None:
             row[loop.CELLS], row[loop.OWN], row[loop.ABOVE] = (
                 self.cells[node],
@@ -114,7 +137,7 @@ class Tables:
                     node, slots = place
                     breaks = np.cumsum(np.r_[0, np.diff(slots) != 1])
                     together = breaks[first] == breaks[last - 1]
-                    found[of_unit, column] = np.where(together, self.base[node] + slots[first] * node.K, -1)
+                    found[of_unit, column] = np.where(together, self.base[node] + slots[first] * _width(node), -1)
         return found
 
     def _place(self, numbers: np.ndarray) -> int:
@@ -143,7 +166,23 @@ class Tables:
 
 def suits(program: Program, model: Any) -> bool:
     """Whether the compiled loop can run: Numba is on, the weights are on the host, and it knows every op."""
-    return numba_enabled() and model.xp is np and all(_knows(unit.node) for unit in program.schedule.units)
+    return (
+        numba_enabled()
+        and model.xp is np
+        and all(_knows(unit.node) and _reads_whole_codes(unit) for unit in program.schedule.units)
+    )
+
+
+def _reads_whole_codes(unit: Unit) -> bool:
+    """Whether of one-hot levels it computes, and reads, all or none of each code, and multiplies these by weights."""
+    parts = [(unit.node, unit.columns), *[(source, picked) for source, _, picked in unit.inputs]]
+    for node, columns in parts:
+        Q = _levels(node)
+        if Q > 1 and not isinstance(columns, slice):
+            blocks = (_blocks(columns, Q)[:, None] * Q + np.arange(Q)).ravel()
+            if not np.array_equal(columns, blocks):
+                return False
+    return unit.node.local.kind == "linear" or all(_levels(source) == 1 for source, _, _ in unit.inputs)
 
 
 def _knows(node: Node) -> bool:
@@ -168,7 +207,7 @@ class Machine(Sampler):
         self.shard_size = program.most_images(model.dtype, SHARD)
         self.wide_shard_size = program.most_images(model.dtype, WIDE_SHARD)
 
-    def paint(self, canvas: Canvas, condition: np.ndarray | None, temperature: float) -> None:
+    def paint(self, canvas: Canvas, condition: Any, temperature: float) -> None:
         """Draw on a canvas what is not fixed there."""
         loop, tables, model, N = _loop(), self.tables, self.model, canvas.levels.shape[1]
         chunk = max(1, ROWS // N)
@@ -180,7 +219,7 @@ class Machine(Sampler):
             *(work, N, tables.size * N + room * np.arange(4), chunk),
         )
         if type(canvas) is Canvas and _draws(model.head):
-            scaled = model.scaled(np.arange(model.levels))
+            scaled = model.as_numbers(np.arange(model.levels))
             parameters = self.program.trace.output.node
             drawn = loop.play(
                 *walked,
@@ -200,7 +239,7 @@ class Machine(Sampler):
             for moment, (_, pixels, channel, slots) in enumerate(self.program.moments):
                 loop.walk(moment, moment + 1, *walked)
                 levels = canvas.draw(model.head, temperature, output[slots], pixels, channel)
-                image[pixels + RING, :, channel] = model.scaled(levels)
+                image[pixels + RING, :, channel] = model.as_numbers(levels)
                 if canvas.moved is not None:
                     follow(kept, canvas.moved)
                 advance(canvas.wanted / len(self.program.moments))
@@ -208,10 +247,10 @@ class Machine(Sampler):
     def _map(self, work: np.ndarray, N: int, node: Node, kept: bool = False) -> np.ndarray:
         """A node's map, or a scan's kept states, as it stands in `work`: (slots, N, K)."""
         base = (self.tables.cells if kept else self.tables.base)[node]
-        slots = self.tables.schedule.slots[node]
-        return work[base * N : (base + slots * node.K) * N].reshape(slots, N, node.K)
+        slots, K = self.tables.schedule.slots[node], _width(node)
+        return work[base * N : (base + slots * K) * N].reshape(slots, N, K)
 
-    def _fill(self, work: np.ndarray, N: int, condition: np.ndarray | None) -> None:
+    def _fill(self, work: np.ndarray, N: int, condition: Any) -> None:
         """Write what is known beforehand: constants, and what scans start from."""
         evaluate = self.program.evaluator(self.model, condition)
         for node in self.tables.base:

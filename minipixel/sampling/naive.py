@@ -20,7 +20,7 @@ class Naive(Sampler):
         self.model, self.shard_size = model, model.wide_shard_size
         self.wide_shard_size = self.shard_size
 
-    def paint(self, canvas: Canvas, condition: np.ndarray | None, temperature: float) -> None:
+    def paint(self, canvas: Canvas, condition: Any, temperature: float) -> None:
         """Draw on a canvas what is not fixed there."""
         model = self.model
         for place in np.argsort(model.order, axis=None):

@@ -60,7 +60,7 @@ class Particles(Canvas):
         return self.levels[pixels, :, channel]
 
     def chosen(self) -> np.ndarray:
-        """One particle of each image, drawn by its weight: uint8 (N, H, W, C)."""
+        """One particle of each image, drawn by its weight: integers (N, H, W, C)."""
         N, K = self.log_weights.shape
         (chosen,) = _where(self._shares(slice(None)), self._chances[:, -1:]).T
         return self.images()[np.arange(N) * K + chosen]

@@ -70,12 +70,12 @@ class Program:
             values.append(value)
         return values
 
-    def evaluator(self, model: Any, condition: np.ndarray | None) -> Callable[[Any], Any]:
+    def evaluator(self, model: Any, condition: Any) -> Callable[[Any], Any]:
         """A function to the present values of what no image reaches; see `evaluator`."""
         return evaluator(self.trace, model, condition)
 
 
-def evaluator(trace: Trace, model: Any, condition: np.ndarray | None) -> Callable[[Any], Any]:
+def evaluator(trace: Trace, model: Any, condition: Any) -> Callable[[Any], Any]:
     """A function to the present values of what no image reaches: weights, conditions, and what is made of them."""
     told, xp = model.condition_map(condition), model.xp
     found: dict[int, Any] = {}

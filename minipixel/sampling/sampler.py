@@ -1,5 +1,7 @@
 """What a sampler is to a model."""
 
+from typing import Any
+
 import numpy as np
 
 from minipixel.sampling.canvas import Canvas
@@ -22,12 +24,12 @@ class Sampler:
     def __call__(
         self,
         chances: np.ndarray,
-        condition: np.ndarray | None,
+        condition: Any,
         temperature: float,
         start: np.ndarray,
         known: np.ndarray,
     ) -> np.ndarray:
-        """Draw what is not `known`, (N, H, W), of N images `start`: chances (N, H, W, C) -> uint8 (N, H, W, C).
+        """Draw what is not `known`, (N, H, W), of N images `start`: chances (N, H, W, C) -> integers (N, H, W, C).
 
         These decide everything: the same ones give the same images in batches of any size, by any sampler.
         What `start` holds at unknown pixels is never read, since nothing depends on what is still to be drawn.
@@ -36,6 +38,6 @@ class Sampler:
         self.paint(canvas, condition, temperature)
         return canvas.images()
 
-    def paint(self, canvas: Canvas, condition: np.ndarray | None, temperature: float) -> None:
+    def paint(self, canvas: Canvas, condition: Any, temperature: float) -> None:
         """Draw on a canvas what is not fixed there."""
         raise NotImplementedError

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.models import EmbeddingNet, Model
-from minipixel.models.arrays import as_array, what
+from minipixel.models.arrays import what
 from minipixel.models.checks import as_images
 from minipixel.optim import OPTIMIZERS, Adam, Optimizer
 from minipixel.shown import short
@@ -115,6 +115,5 @@ def held_out(N: int, share: float, rng: np.random.Generator) -> tuple[np.ndarray
 
 def check_one_each(model: Model, condition: Any) -> None:
     """ValueError for a single condition: `sample` takes it for all images, but to train each image has its own."""
-    event = model.conditions.shape or ()
-    if model.conditions.width and condition is not None and as_array("condition", condition).shape == event:
+    if model.conditions.is_single(condition):
         raise ValueError("condition: got a single one, wanted one an image; np.stack([condition] * len(images)) say")

@@ -19,10 +19,11 @@ from minipixel.draws import Draws
 from minipixel.files import alone_with
 from minipixel.models import Model
 from minipixel.models.checks import MANY, as_images, check_count, check_flag, check_weights
-from minipixel.models.step import Batch, rows, shard_losses, value_and_gradients
+from minipixel.models.network import MOST_NUMBERS
+from minipixel.models.step import Batch, shard_losses, value_and_gradients
 from minipixel.optim import Optimizer
 from minipixel.progress import quiet
-from minipixel.shards import Workers
+from minipixel.shards import Workers, rows
 from minipixel.spelling import spelled
 from minipixel.training.anomaly import StepError, first_op, report, take_step
 from minipixel.training.arguments import (
@@ -208,7 +209,8 @@ def fit(
             training.restore_model(saved)
         elif not model.initialized:
             _, first = next(batches(0))
-            model.initialize(first.images[:ENOUGH], rows(first.condition, slice(ENOUGH)))
+            enough = min(ENOUGH, model.most_images(4 * MOST_NUMBERS))
+            model.initialize(first.images[:enough], rows(first.condition, slice(enough)))
         if progress and resume is not None:
             print(f"resume: {saved or f'nothing in {resume} yet, starting at the beginning'}", file=console.stderr)
         at = training.position

@@ -29,7 +29,7 @@ class Training:
     optimizer: Optimizer
     callbacks: Sequence[Callback]
     images: np.ndarray | Chosen
-    beside: dict[str, np.ndarray | None]
+    beside: dict[str, Any]
     settings: dict[str, Any]
     history: History = field(default_factory=History)
     position: Position = field(default_factory=Position)
@@ -152,8 +152,10 @@ def _apart(state: Mapping[str, Any], prefix: str) -> tuple[dict[str, Any], dict[
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in numbers.items()}, arrays
 
 
-def _fingerprint(array: np.ndarray | Chosen) -> str:
-    """Shape, dtype and a digest of the content."""
+def _fingerprint(array: Any) -> str:
+    """Shape, dtype and a digest of the content; of a pair, both."""
+    if isinstance(array, tuple):
+        return "; ".join(_fingerprint(each) for each in array)
     digest = hashlib.sha256()
     for piece in pieces(array):
         digest.update(piece)

@@ -5,11 +5,11 @@ import pytest
 from model_table import SMALL, WIDE, Case
 
 import minipixel as mp
+from minipixel.shards import rows
 
-KINDS = ("class", "vector", "map")
+KINDS = ("class", "vector", "map", "class and vector", "class and map")
 IMAGES = [((2, 3, 1), 2, "bernoulli"), ((1, 3, 1), 3, "categorical"), ((1, 2, 3), 2, "categorical")]
 CASES = [(Case(name, *images), kind) for name in SMALL for images in IMAGES for kind in KINDS]
-every_case = pytest.mark.parametrize(("case", "kind"), CASES, ids=[f"{case.id}-{kind}" for case, kind in CASES])
 
 
 def on_the_diagonal(case, kind):
@@ -18,24 +18,28 @@ def on_the_diagonal(case, kind):
     return (case.shape, case.levels, case.head) == IMAGES[turn % len(IMAGES)]
 
 
-diagonal = pytest.mark.parametrize(
-    ("case", "kind"),
-    [
-        pytest.param(case, kind, id=f"{case.id}-{kind}", marks=() if on_the_diagonal(case, kind) else pytest.mark.slow)
-        for case, kind in CASES
-    ],
-)
+def cases(quick):
+    """All of them, slow but for those that are quick."""
+    rows = [(case, kind, () if quick(case, kind) else pytest.mark.slow) for case, kind in CASES]
+    marked = [pytest.param(case, kind, id=f"{case.id}-{kind}", marks=marks) for case, kind, marks in rows]
+    return pytest.mark.parametrize(("case", "kind"), marked)
+
+
+diagonal = cases(on_the_diagonal)
+every_case = cases(lambda case, kind: " and " not in kind or on_the_diagonal(case, kind))
 
 
 def conditional(case, kind, **options):
     H, W, _ = case.shape
-    kinds = {"class": {"num_classes": 3}, "vector": {"condition_shape": (2,)}, "map": {"condition_shape": (H, W, 2)}}
-    return case.model(**kinds[kind], **options)
+    options |= {"num_classes": 3} if kind.startswith("class") else {}
+    options |= {"condition_shape": (2,)} if kind.endswith("vector") else {}
+    options |= {"condition_shape": (H, W, 2)} if kind.endswith("map") else {}
+    return case.model(**options)
 
 
 def told(model, n, seed=0):
     """One condition, n times."""
-    return np.repeat(model.conditions.random(1, np.random.default_rng(seed)), n, axis=0)
+    return rows(model.conditions.random(1, np.random.default_rng(seed)), np.zeros(n, int))
 
 
 def total_probabilities(case, model):
@@ -87,7 +91,7 @@ def test_samples_under_conditions(case, kind):
     condition = model.conditions.random(30, np.random.default_rng(0))
     images, log_prob = model.sample(30, condition, rng=1, return_log_prob=True)
     np.testing.assert_allclose(log_prob, model.log_prob(images, condition), rtol=1e-12)
-    np.testing.assert_array_equal(images[:4], model.sample(4, condition[:4], rng=1))
+    np.testing.assert_array_equal(images[:4], model.sample(4, rows(condition, slice(4)), rng=1))
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -110,6 +114,7 @@ def small(**options):
 
 
 ZEROS = np.zeros((2, 4, 3, 1), np.uint8)
+MAPS, BOTH = np.zeros((2, 4, 3, 1)), {"num_classes": 3, "condition_shape": (4, 3, 1)}
 
 
 @pytest.mark.parametrize(
@@ -127,6 +132,16 @@ ZEROS = np.zeros((2, 4, 3, 1), np.uint8)
         ({"condition_shape": (5,)}, np.array([["a"] * 5] * 2), r"condition: got <U1 of shape"),
         ({"condition_shape": (4, 3, 2)}, np.zeros((2, 3, 4, 2)), r"condition: got float64 of shape \(2, 3, 4, 2\)"),
         ({}, np.zeros(2, int), r"condition: got one, wanted None"),
+        (
+            BOTH,
+            None,
+            r"condition: got None, wanted \(2 labels.*; numbers of shape \(2, 4, 3, 1\)",
+        ),
+        (BOTH, np.zeros(2, int), r"condition: got a ndarray, wanted a pair, \(2 labels"),
+        (BOTH, (np.zeros(2, int),), r"condition: got 1 things, wanted a pair, \(2 labels"),
+        (BOTH, (np.full(2, 3), MAPS), r"condition\[0\]: got labels 3\.\.3, wanted 0\.\.2; labels count from 0"),
+        (BOTH, (MAPS, np.zeros(2, int)), r"condition\[0\]: got float64 of shape \(2, 4, 3, 1\), wanted 2 labels"),
+        (BOTH, (np.zeros(2, int), MAPS[:1]), r"condition\[1\]: got float64 of shape \(1, 4, 3, 1\), wanted numbers of"),
     ],
 )
 def test_bad_conditions(options, condition, match):
@@ -142,7 +157,6 @@ def test_bad_conditions(options, condition, match):
     [
         ({"num_classes": 0}, r"num_classes: got 0"),
         ({"num_classes": 2.5}, r"num_classes: got 2\.5"),
-        ({"num_classes": 2, "condition_shape": (3,)}, r"condition_shape: got \(3,\) beside num_classes=2"),
         ({"condition_shape": 3}, r"condition_shape: got 3, wanted \(K,\)"),
         ({"condition_shape": (3, 4, 2)}, r"condition_shape: got \(3, 4, 2\), wanted \(K,\) for vectors or \(4, 3, K\)"),
         ({"condition_shape": (4, 3)}, r"condition_shape: got \(4, 3\)"),

@@ -32,6 +32,8 @@ from hypothesis import HealthCheck, example, given, seed, settings
 
 import minipixel as mp
 from minipixel import nn, ops
+from minipixel.errors import TraceError
+from minipixel.nn.flat import distinct
 from minipixel.plan import engine
 from minipixel.tensor import inputs_first, no_grad
 
@@ -110,10 +112,12 @@ def test_the_definition_itself(drawn):
     """A complex step through the whole forward pass, exact to rounding, against the tape as it is written."""
     model = drawn.model()
     batch, rng = (*drawn.batch(model), drawn.rng), np.random.default_rng(1)
-    directions = [rng.standard_normal(parameter.shape) for parameter in model.parameters()]
-    found = reference(model, *batch).gradients.values()
-    got = sum((g * v).sum() for g, v in zip(found, directions, strict=True))
-    size = sum(np.abs(g * v).sum() for g, v in zip(found, directions, strict=True))
+    once = distinct(model.named_parameters())  # a weight with two names goes one way
+    ways = {id(parameter): rng.standard_normal(parameter.shape) for parameter in once.values()}
+    directions = [ways[id(parameter)] for parameter in model.parameters()]
+    gradients = reference(model, *batch).gradients
+    found = [(gradients[name], ways[id(parameter)]) for name, parameter in once.items()]
+    got, size = sum((g * v).sum() for g, v in found), sum(np.abs(g * v).sum() for g, v in found)
     assert abs(got - slope(model, batch, directions)) <= 1e-10 * max(size, 1e-3)
 
 
@@ -249,9 +253,9 @@ def test_a_model_of_ones_own_has_a_table_or_is_told_why_not(drawn):
     model = drawn.model()
     try:
         assert PLAN.table_of(model, N=drawn.N, back=True, dropping=drawn.dropping).show().strip()
-    except PLAN.UnplannedError as error:
+    except (PLAN.UnplannedError, TraceError) as error:
         assert "\n" not in str(error)
-        assert any(word in str(error) for word in {*ops.OPS, "silent", "cube"})
+        assert any(word in str(error) for word in {*ops.OPS, "silent", "cube", "no_grad"})
 
 
 # --- what is drawn ----------------------------------------------------------------------------------------------------
@@ -274,7 +278,8 @@ def test_every_op_and_every_layer_is_drawn():
     with mp.kernels.as_written():
         ops_met, kinds = (set().union(*sets) for sets in zip(*map(drawn_by, INSTRUCTIONS), strict=True))
     of_losses = {"flatten", "unit", "triplet_loss", "total", "mean", *(op for op in ops.OPS if op.endswith("log_prob"))}
-    assert ops.OPS.keys() - of_losses <= ops_met
+    of_inputs = {"one_hot", "embedding"}  # the first op of models of the family, and of many of these
+    assert ops.OPS.keys() - of_losses - of_inputs <= ops_met
     layers = {kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, nn.Module)}
     assert layers - {nn.Module, nn.WeightNorm, nn.EnlargingConv2d} <= kinds  # the last is in every PixelCNN++
 

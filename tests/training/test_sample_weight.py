@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_table import SMALL
+from trained import Stop
 
 import minipixel as mp
 from minipixel.kernels import as_written
-from minipixel.training import Callback, EarlyStopping, ModelCheckpoint
+from minipixel.training import EarlyStopping, ModelCheckpoint
 from minipixel.training.arguments import held_out
 from minipixel.training.streams import SHUFFLE, VALIDATION, Streams
 
@@ -116,15 +117,6 @@ def test_weights_follow_their_images_into_a_share():
     options = {"epochs": 2, "batch_size": 5, "progress": False, "optimizer": mp.optim.SGD(0.01)}
     mp.fit(theirs, IMAGES[learned], LABELS[learned], sample_weight=WEIGHTS[learned], **options)
     assert_same(ours, theirs)
-
-
-class Stop(Callback):
-    def __init__(self, steps):
-        self.steps = steps
-
-    def on_batch_end(self, epoch, images, logs):
-        self.steps -= 1
-        self.stop_training = self.steps == 0
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4])

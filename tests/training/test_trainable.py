@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from model_table import SMALL
+from trained import Stop
 
 import minipixel as mp
 from minipixel.kernels import as_written
@@ -108,15 +109,6 @@ def test_weights_tied_to_a_trained_one_are_trained_everywhere():
         train(model, trainable=trainable)
         assert model.blocks[1].widen.weight is model.blocks[0].widen.weight is tied
         assert np.array_equal(before, tied.data) != trained
-
-
-class Stop(Callback):
-    def __init__(self, steps):
-        self.steps = steps
-
-    def on_batch_end(self, epoch, images, logs):
-        self.steps -= 1
-        self.stop_training = self.steps == 0
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
