@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_table import SMALL
-from trained import Stop
+from stopping import Stop
 
 import minipixel as mp
 from minipixel.kernels import as_written

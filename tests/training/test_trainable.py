@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from model_table import SMALL
-from trained import Stop
+from stopping import Stop
 
 import minipixel as mp
 from minipixel.kernels import as_written

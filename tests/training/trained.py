@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 import minipixel as mp
-from minipixel.training import EMA, Callback, LearningRate, ModelCheckpoint
+from minipixel.training import EMA, LearningRate, ModelCheckpoint
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 4, (22, 4, 4, 1)).astype(np.uint8)
@@ -27,17 +27,6 @@ def pixelcnn(**options):
 
 def flip(images, rng):
     return images[:, :, ::-1] if rng.random() < 0.5 else images
-
-
-class Stop(Callback):
-    """Ends a training after so many steps."""
-
-    def __init__(self, steps):
-        self.steps = steps
-
-    def on_batch_end(self, epoch, images, logs):
-        self.steps -= 1
-        self.stop_training = self.steps == 0
 
 
 def train(folder=None, model=None, callbacks=(), save_freq="epoch", **options):
