@@ -25,7 +25,8 @@ class Canvas:
     def draw(self, head: Any, temperature: float, parameters: np.ndarray, pixels: np.ndarray, channel: int) -> Any:
         """One channel of p pixels, (p,), drawn from (p, N, P) parameters where it is not fixed: levels (p, N)."""
         N = self.levels.shape[1]
-        parameters = np.broadcast_to(parameters, (len(parameters), N, parameters.shape[2]))  # of 1 if no image is read
+        if parameters.shape[1] < N:  # of one image, where no image is read
+            parameters = np.repeat(parameters, N, axis=1)
         p, _, P = parameters.shape
         so_far = self.levels[pixels].reshape(p * N, -1)
         uniforms = self.uniforms[pixels, :, channel].ravel()
