@@ -220,3 +220,6 @@ def test_an_output_that_reads_nothing_is_drawn_naively():
             model.sample(1, method=method)
     with pytest.warns(UserWarning, match="draws naively"):
         np.testing.assert_array_equal(model.sample(4, rng=0), model.sample(4, rng=0, method="naive"))
+        known = np.arange(6).reshape(2, 3) % 2 == 1
+        completed = model.complete(np.ones((4, 2, 3, 1), int), known, rng=0, particles=8)
+        assert (completed[:, known] == 1).all()

@@ -25,10 +25,7 @@ class Canvas:
 
     def draw(self, head: Any, temperature: float, parameters: np.ndarray, pixels: np.ndarray, channel: int) -> Any:
         """One channel of p pixels, (p,), drawn from (p, N, P) parameters where it is not fixed: levels (p, N)."""
-        N = self.levels.shape[1]
-        if parameters.shape[1] < N:  # of one image, where no image is read
-            parameters = np.repeat(parameters, N, axis=1)
-        p, _, P = parameters.shape
+        p, N, P = parameters.shape
         so_far = self.levels[pixels].reshape(p * N, -1)
         uniforms = self.uniforms[pixels, :, channel].ravel()
         drawn = head.draw(parameters.reshape(p * N, P), so_far, channel, uniforms, temperature).reshape(p, N)

@@ -28,5 +28,8 @@ class Naive(Sampler):
             advance(canvas.wanted / model.order.size)
             pixels = np.array([r * model.image_shape[1] + c])
             if canvas.asks(pixels):
-                parameters = to_cpu(model.predict(canvas.images(), condition)[r, c])
+                images = canvas.images()
+                parameters = to_cpu(model.predict(images, condition)[r, c])
+                if len(parameters) < len(images):  # of one image, where the model reads none
+                    parameters = np.repeat(parameters, len(images), axis=0)
                 canvas.draw(model.head, temperature, parameters[None], pixels, int(channel))
