@@ -17,4 +17,4 @@ PAGE = Path(__file__).parents[1] / "docs" / "your_own.md"
 def test_the_page_shows_what_its_code_prints(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # it saves a picture and a model
     assert_as_printed(PAGE, "tests/test_your_own_page.py")
-    assert {path.name for path in tmp_path.iterdir()} == {"leaks.png", "mine.npz"}
+    assert {path.name for path in tmp_path.iterdir()} == {"leaks.png", "mine.safetensors"}
