@@ -13,7 +13,7 @@ from minipixel.cli import architecture
 from minipixel.spelling import ELSEWHERE, Spelled, did_you_mean, spelled
 
 M = mp.models
-OF_ALL = ("head", "mixtures", "inputs", "embedding_width", "num_classes", "condition_shape", "rng", "dtype")
+OF_ALL = ("head", "mixtures", "num_classes", "condition_shape", "rng", "dtype", "inputs", "embedding_width")
 
 
 @pytest.mark.parametrize("name", M.MODELS)

@@ -67,12 +67,12 @@ class Model(Network):
         architecture: dict[str, Any],
         head: str | None = None,
         mixtures: int = 5,
-        inputs: str = "scaled",
-        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
         dtype: str = "float32",
+        inputs: str = "scaled",
+        embedding_width: int = 16,
     ) -> None:
         super().__init__(image_shape, levels, rng, dtype)
         self.inputs = check_inputs(inputs, self.levels)

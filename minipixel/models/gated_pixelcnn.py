@@ -48,12 +48,12 @@ class GatedPixelCNN(Model):
         head_width: int | None = None,
         head: str | None = None,
         mixtures: int = 5,
-        inputs: str = "scaled",
-        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
         dtype: str = "float32",
+        inputs: str = "scaled",
+        embedding_width: int = 16,
     ) -> None:
         C = check_shape(image_shape)[2]
         filters = check_features("filters", filters, C)
@@ -65,7 +65,7 @@ class GatedPixelCNN(Model):
             **{"filters": filters, "layers": layers, "kernel": kernel, "first_kernel": first_kernel},
             **{"dilations": spacing, "head_width": head_width},
         }
-        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
+        common = head, mixtures, num_classes, condition_shape, rng, dtype, inputs, embedding_width
         super().__init__(image_shape, levels, architecture, *common)
 
         self.features = 2 * filters

@@ -88,12 +88,12 @@ class MultiScale(Model):
         upsampled: int = 32,
         head: str | None = None,
         mixtures: int = 5,
-        inputs: str = "scaled",
-        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
         dtype: str = "float32",
+        inputs: str = "scaled",
+        embedding_width: int = 16,
     ) -> None:
         H, W, C = check_shape(image_shape)
         factor = check_count("factor", factor, 2)
@@ -105,7 +105,7 @@ class MultiScale(Model):
             "layers": check_count("layers", layers, 1),
             "upsampled": check_count("upsampled", upsampled, 1),
         }
-        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
+        common = head, mixtures, num_classes, condition_shape, rng, dtype, inputs, embedding_width
         super().__init__(image_shape, levels, architecture, *common)
 
         self.factor = factor

@@ -81,12 +81,12 @@ class PixelCNN(Model):
         dropout: float = 0.0,
         head: str | None = None,
         mixtures: int = 5,
-        inputs: str = "scaled",
-        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
         dtype: str = "float32",
+        inputs: str = "scaled",
+        embedding_width: int = 16,
     ) -> None:
         C = check_shape(image_shape)[2]
         hidden = check_features("hidden", hidden, C)
@@ -99,7 +99,7 @@ class PixelCNN(Model):
             "activation": check_choice("activation", activation, tuple(ACTIVATIONS)),
             "dropout": check_rate("dropout", dropout),
         }
-        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
+        common = head, mixtures, num_classes, condition_shape, rng, dtype, inputs, embedding_width
         super().__init__(image_shape, levels, architecture, *common)
 
         self.features = 2 * hidden

@@ -207,12 +207,12 @@ class PixelCNNpp(Model):
         weight_norm: bool = True,
         head: str | None = None,
         mixtures: int = 5,
-        inputs: str = "scaled",
-        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
         dtype: str = "float32",
+        inputs: str = "scaled",
+        embedding_width: int = 16,
     ) -> None:
         H, W, C = check_shape(image_shape)
         architecture = {
@@ -226,7 +226,7 @@ class PixelCNNpp(Model):
             "weight_norm": check_flag("weight_norm", weight_norm),
         }
         head = "logistic_mixture" if head is None else head
-        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
+        common = head, mixtures, num_classes, condition_shape, rng, dtype, inputs, embedding_width
         super().__init__(image_shape, levels, architecture, *common)
 
         knows_colours = C == 1 or self.head.joins_colours  # else they are told apart in the top, and only there

@@ -115,12 +115,12 @@ class PixelRNN(Model):
         learned_state: bool = False,
         head: str | None = None,
         mixtures: int = 5,
-        inputs: str = "scaled",
-        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
         dtype: str = "float32",
+        inputs: str = "scaled",
+        embedding_width: int = 16,
     ) -> None:
         C = check_shape(image_shape)[2]
         hidden = check_features("hidden", hidden, C)
@@ -129,7 +129,7 @@ class PixelRNN(Model):
         skip, learned_state = check_flag("skip", skip), check_flag("learned_state", learned_state)
         architecture = {"hidden": hidden, "layers": layers, "head_width": head_width}
         architecture |= {"skip": skip, "learned_state": learned_state}
-        common = head, mixtures, inputs, embedding_width, num_classes, condition_shape, rng, dtype
+        common = head, mixtures, num_classes, condition_shape, rng, dtype, inputs, embedding_width
         super().__init__(image_shape, levels, architecture, *common)
 
         self.features = 2 * hidden
@@ -200,12 +200,12 @@ class DiagonalBiLSTM(PixelRNN):
         phantom_column: bool = True,
         head: str | None = None,
         mixtures: int = 5,
-        inputs: str = "scaled",
-        embedding_width: int = 16,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         rng: Any = 0,
         dtype: str = "float32",
+        inputs: str = "scaled",
+        embedding_width: int = 16,
     ) -> None:
         super().__init__(
             image_shape,
