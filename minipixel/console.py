@@ -81,6 +81,14 @@ def warn(message: str, category: type[Warning] = UserWarning, stacklevel: int = 
         pass
 
 
+def callers() -> int:
+    """How many calls up from whoever warns the first function stands that is not the library's: a `stacklevel`."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(("minipixel.", "contextlib")):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 def printable(text: str, length: int = 1000) -> str:
     """Text as one line of at most so many characters, in which a control character of a file's name is only shown."""
     shown = visible(text)

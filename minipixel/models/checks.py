@@ -92,7 +92,7 @@ def warn_of_channels_first(image_shape: tuple[int, int, int]) -> None:
         console.warn(
             f"image_shape: got {image_shape}, which is {H} x {W} pixels of {C} channels; channels go last: if {H} is "
             f"the number of channels, say {(W, C, H)}",
-            stacklevel=8,
+            stacklevel=console.callers(),
         )
 
 

@@ -1,7 +1,6 @@
 """A model's tables, kept as long as the model: made when first asked for, made anew when the model has changed."""
 
 import dataclasses
-import sys
 import threading
 import weakref
 from typing import Any
@@ -159,12 +158,4 @@ def _say(model: Any, refusal: Exception) -> None:
     line = f"{type(model).__name__}: runs as it is written, slower, since its plan {why}"
     if line not in _said:
         _said.add(line)
-        console.warn(line, RuntimeWarning, stacklevel=_callers())
-
-
-def _callers() -> int:
-    """How many calls up from whoever warns the first function stands that is not the library's."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(("minipixel.", "contextlib")):
-        frame, level = frame.f_back, level + 1
-    return level
+        console.warn(line, RuntimeWarning, stacklevel=console.callers())
