@@ -1,4 +1,4 @@
-"""What a drawn number costs where it is needed, beside one that was drawn before and is read: ns a number.
+"""What a drawn number costs where it is needed, beside one that was drawn before and is read: ns per number.
 
 Run: python benchmarks/dropout.py
 Rows of 28 pixels of 8 images, one thread, float32; medians of 300 runs that take turns. "in place" is what a plan does,

@@ -56,13 +56,13 @@ def digits(only):
 
 
 def classes():
-    """A class-conditional PixelCNN, ten draws of each class: a column a class."""
+    """A class-conditional PixelCNN, ten draws of each class: a column per class."""
     ds = mp.datasets.load("digits")
     model = mp.models.PixelCNN(ds.image_shape, ds.levels, hidden=32, blocks=5, num_classes=len(ds.classes))
     labels = (ds.train.labels, ds.test.labels)
     seconds, bits = train(model, ds.train.images, ds.test.images, 20, 2e-3, labels)
     images = model.sample(60, np.arange(60) % 10, rng=0)
-    figure = mp.plots.image_grid(images, ds.levels, title="A column a class, 0 to 9: none of these was ever written")
+    figure = mp.plots.image_grid(images, ds.levels, title="A column per class, 0 to 9: none of these was ever written")
     figure.savefig(DOCS / "images" / "digits-classes.png")
     return [row("PixelCNN told the class (hidden 32, blocks 5; 20 epochs)", model, seconds, bits)]
 

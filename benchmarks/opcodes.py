@@ -164,7 +164,7 @@ def main():
     slow = []
     with threadpoolctl.threadpool_limits(1):
         copy, peak = min(copying() for _ in range(50)), max(multiplying() for _ in range(15))
-        print(f"a copy takes {copy:.3f} ns a number, large products reach {peak:.0f} GFLOP/s")
+        print(f"a copy takes {copy:.3f} ns per number, large products reach {peak:.0f} GFLOP/s")
         print(f"{'K':15}" + "".join(f"{K:>9}" for K in CHANNELS) + f"{'interpreted':>13}{'bound':>9}", flush=True)
         for name in options.only:
             figures = []

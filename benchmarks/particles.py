@@ -83,7 +83,7 @@ def digits():
 
 
 def hole(model, pictures, K, times=3):
-    """Of completions of a hole: the share of its pixels that are right, nats a picture, seconds; the pictures."""
+    """Of completions of a hole: the share of its pixels that are right, nats per picture, seconds; the pictures."""
     known = np.ones(pictures.shape[1:3], bool)
     known[HOLE] = False
     tiled, start = np.tile(pictures, (times, 1, 1, 1)), time.perf_counter()
@@ -106,7 +106,11 @@ def table():
         lines.append("| ".join([f"| model {seed} ", *(f"{d:.4f} " for d in found), f"{mean:.4f} ", f"{most:.4f} |"]))
         print(lines[-1], flush=True)
     model, test = digits()
-    lines += ["", "| particles | right pixels in the hole | nats a picture | ms a completion |", "|---|---|---|---|"]
+    lines += [
+        "",
+        "| particles | right pixels in the hole | nats per picture | ms per completion |",
+        "|---|---|---|---|",
+    ]
     shown = []
     for K in PARTICLES:
         right, nats, seconds, completed = hole(model, test, K)

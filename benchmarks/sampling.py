@@ -9,7 +9,7 @@ steps of the twin's loop, and again. Both are untrained, as no cost depends on t
 use: inference mode, normalised weights computed once, and of both memory layouts, on one core and on all, what is
 fastest counts.
 
-A naive sampler makes one forward pass a pixel, always of the whole image, so each of its steps costs the same. Some
+A naive sampler makes one forward pass per pixel, always of the whole image, so each of its steps costs the same. Some
 steps, spread over the image, are timed, and their median is multiplied by the pixels. That this may be done is measured
 each time: at the smallest batch the whole loop runs once, and the table says how long it took beside what was foretold.
 """

@@ -97,7 +97,7 @@ def growth_figure(found):
     names = list(dict.fromkeys(row["model"] for row in found["growth"]))
     batch = found["growth"][0]["batch"]
     fig = plots.figure(4.6 * len(names) + 0.6, 4.6)
-    fig.suptitle(f"{batch} images: a forward pass a pixel grows as pixels², each value once as pixels", fontsize=11)
+    fig.suptitle(f"{batch} images: a forward pass per pixel grows as pixels², each value once as pixels", fontsize=11)
     curves = {"torch naive": (plots.CENTRE, "-"), "our naive": (plots.CENTRE, "--")}
     curves |= dict(zip(found["methods"], ((plots.OPEN, "-"), (plots.INK, "-")), strict=True))
     for ax, name in zip(fig.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True):

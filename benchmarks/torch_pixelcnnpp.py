@@ -1,4 +1,4 @@
-"""PixelCNN++ in PyTorch, one of the twins of benchmarks/torch_twins.py: images (N, C, H, W) to P numbers a pixel.
+"""PixelCNN++ in PyTorch, one of the twins of benchmarks/torch_twins.py: images (N, C, H, W) to P numbers per pixel.
 
 Its streams look up (2x3 kernels) and up and left (2x2) by padding on those sides alone. All weights are normalised.
 """
@@ -99,7 +99,7 @@ class Level(nn.Module):
 
 
 class PixelCNNpp(nn.Module):
-    """For images whose height and width can be halved `hierarchies` - 1 times; P numbers a pixel come out."""
+    """For images whose height and width can be halved `hierarchies` - 1 times; P numbers per pixel come out."""
 
     def __init__(self, filters, resnets, hierarchies, P=1, C=1):
         super().__init__()

@@ -66,7 +66,7 @@ def scaled(model, images):
 
 
 def nats(twin, x, levels):
-    """The mean negative log-likelihood of images x (N, C, H, W) in [-1, 1], in nats an image."""
+    """The mean negative log-likelihood of images x (N, C, H, W) in [-1, 1], in nats per image."""
     out = twin(x)
     if levels == 2:
         return functional.binary_cross_entropy_with_logits(out, (x + 1) / 2, reduction="sum") / len(x)

@@ -3,7 +3,7 @@ against minipixel in benchmarks/sampling.py.
 
 They are written as PyTorch users write them. A masked convolution multiplies its kernel by a mask and convolves with
 all of it; an LSTM is a Python loop over rows or diagonals; sampling runs the whole network for every pixel. Images are
-(N, 1, H, W), one logit a pixel comes out. Arguments have the names of our constructors; tests/test_twins.py gives each
+(N, 1, H, W), one logit per pixel comes out. Arguments are named as in our constructors; tests/test_twins.py gives each
 twin our weights and expects our logits.
 """
 
@@ -17,7 +17,7 @@ from torch_pixelcnnpp import PixelCNNpp, shift_down
 
 @torch.inference_mode()
 def naive_sample(model, n, H, W):
-    """Draw n binary images, (n, 1, H, W): a forward pass a pixel, in raster order."""
+    """Draw n binary images, (n, 1, H, W): a forward pass per pixel, in raster order."""
     images = torch.zeros(n, 1, H, W)
     for r in range(H):
         for c in range(W):

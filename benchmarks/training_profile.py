@@ -59,7 +59,7 @@ def _seconds(able, run, group):
 def lines(row, alone, found):
     """The table, the opcode that takes longest first."""
     total = sum(there + back for _, there, back in found.values())
-    yield f"{row}, one worker: {alone:.1f} ms a step; its instructions alone {total:.1f} ms"
+    yield f"{row}, one worker: {alone:.1f} ms per step; its instructions alone {total:.1f} ms"
     yield f"{'opcode':16}{'instructions':>14}{'there ms':>12}{'back ms':>12}{'share':>8}"
     for name, (count, there, back) in sorted(found.items(), key=lambda item: -sum(item[1][1:])):
         yield f"{name:16}{count:14}{there:12.2f}{back:12.2f}{(there + back) / total:8.1%}"

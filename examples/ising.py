@@ -79,13 +79,15 @@ def ln_z_by_kaufman(size, beta):
     return size**2 / 2 * np.log(2 * a) - np.log(2) + logsumexp(parts, b=[1, 1, 1, sign[0]])
 
 
-def free_energy_a_site(size, beta):
+def free_energy_per_site(size, beta):
     return -ln_z_by_kaufman(size, beta) / (beta * size**2)
 
 
 for beta in (0.2, 0.44, 0.8):
     rows, kaufman = ln_z_by_rows(6, beta), ln_z_by_kaufman(6, beta)
-    print(f"beta {beta:4}: free energy a site {-rows / (beta * 36):.10f}, of 16x16 {free_energy_a_site(16, beta):.10f}")
+    print(
+        f"beta {beta}: free energy per site {-rows / (beta * 36):.10f}, at 16x16 {free_energy_per_site(16, beta):.10f}"
+    )
     assert abs(rows / kaufman - 1) < 1e-12
 
 # %% [markdown]
@@ -135,7 +137,9 @@ for step in range(STEPS):
     optimizer.step(model, gradients)
     path.append((beta, R.mean() / (beta * L**2), R.var()))
     if (step + 1) % (STEPS // 10) == 0:
-        print(f"step {step + 1:4}  beta {beta:.3f}  free energy a site {path[-1][1]:.5f}  variance of R {R.var():.3f}")
+        print(
+            f"step {step + 1:4}  beta {beta:.3f}  free energy per site {path[-1][1]:.5f}  variance of R {R.var():.3f}"
+        )
 seconds = time.process_time() - seconds
 
 # %% [markdown]
@@ -150,7 +154,7 @@ N = 500 if QUICK else 5000
 images = model.sample(N, rng=np.random.SeedSequence([SEED, STEPS]))
 _, ln_p, _ = mixture(images)
 R = BETA * energy(images) + ln_p
-exact = free_energy_a_site(L, BETA)
+exact = free_energy_per_site(L, BETA)
 coins = np.random.default_rng(SEED).choice([-1, 1], N)
 magnetisation = coins * spins(images).mean(axis=(1, 2))
 of_magnet = np.exp(-R - logsumexp(-R))  # what each draw counts in an average over the magnet
@@ -186,8 +190,8 @@ betas, found, _ = np.array(path).T
 shown = betas > BETA / 8
 left.plot(betas[shown], found[shown], ".", color=mp.plots.CENTRE, markersize=4, label="the model, on its way")
 curve = np.linspace(BETA / 8, BETA, 200)
-left.plot(curve, [free_energy_a_site(L, beta) for beta in curve], color=mp.plots.INK, linewidth=1.2, label="exact")
-left.set(xlabel="inverse temperature", ylabel="free energy a site", title=f"{L}x{L} spins")
+left.plot(curve, [free_energy_per_site(L, beta) for beta in curve], color=mp.plots.INK, linewidth=1.2, label="exact")
+left.set(xlabel="inverse temperature", ylabel="free energy per site", title=f"{L}x{L} spins")
 left.legend(frameon=False)
 rows, columns = (3, 4) if L > 8 else (4, 6)
 flipped = np.where(coins[:, None, None] < 0, -spins(images), spins(images))[: rows * columns]

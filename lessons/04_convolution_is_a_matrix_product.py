@@ -71,7 +71,7 @@ def draw(ax, cells, title, r=0, c=0, h=0, w=0):
 fig = mp.plots.figure(6.2, 5.7)
 axes = fig.subplots(1, 4, width_ratios=[6, 9, 1, 1])
 draw(axes[0], np.pad(x[:, :, 0, 0], 1), "the image,\nzeros past the border", 2, 3, 3, 3)
-draw(axes[1], columns.reshape(16, 9), "columns: a row a pixel,\na column a tap", 11, 0, 1, 9)
+draw(axes[1], columns.reshape(16, 9), "columns: a row per pixel,\na column per tap", 11, 0, 1, 9)
 draw(axes[2], weight.reshape(9, 1), "times\nweight")
 draw(axes[3], y.reshape(16, 1), "is\ny", 11, 0, 1, 1)
 show(fig, "04_columns")

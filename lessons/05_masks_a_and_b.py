@@ -47,7 +47,7 @@ show(figure, "05_masks")
 
 # %%
 def field(kinds):
-    """The inputs that the middle output of a stack of 3x3 layers reads: one mask a layer -> boolean (7, 7)."""
+    """The inputs that the middle output of a stack of 3x3 layers reads: one mask per layer -> boolean (7, 7)."""
     image = features = mp.Tensor(rng.normal(size=(7, 7, 1, 1)))  # (H, W, N, K)
     for kind in kinds:
         features = mp.nn.Conv2d(grey, grey, (3, 3), kind, init)(features)

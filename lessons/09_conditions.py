@@ -34,7 +34,7 @@ train, test, labels, test_labels = ds.train.images, ds.test.images, ds.train.lab
 layer = mp.nn.Conditioning(10, 24, mp.nn.Init(9, "float64"))
 told = np.array([3, 1, 4, 1, 5])  # the labels of five images
 features = np.random.default_rng(9).normal(size=(H, W, 5, 24))  # (H, W, N, K)
-h = np.eye(10)[told][None, None]  # (1, 1, N, 10): one row an image, the same at all pixels
+h = np.eye(10)[told][None, None]  # (1, 1, N, 10): one row per image, the same at all pixels
 assert np.array_equal(layer(mp.Tensor(features), h).data, features + layer.weight.data[told])
 
 # %% [markdown]
@@ -68,7 +68,7 @@ bits = {"plain": plain.bits_per_dim(test), "conditional, told the label": model.
 bits["conditional, label unknown"] = model.bits(-unknown.mean())
 print("\n".join(f"{name:30}{cost:.3f} bits/dim" for name, cost in bits.items()))
 worth = (right - unknown) / np.log(2)
-print(f"the label is worth {worth.mean():.2f} bits an image, and never more than log2(10) = {np.log2(10):.2f}")
+print(f"the label is worth {worth.mean():.2f} bits per image, and never more than log2(10) = {np.log2(10):.2f}")
 
 # %% [markdown]
 # The first two rows do not answer one question: the second model was given a part of the answer. The third is fair: it
@@ -100,7 +100,7 @@ show(figure, "09_misread")
 
 # %% [markdown]
 # ## Any numbers will do
-# h may be any vector (`condition_shape=(K,)`), or a map with K numbers a pixel (`condition_shape=(H, W, K)`). Where do
+# h may be a vector (`condition_shape=(K,)`), or a map with K numbers per pixel (`condition_shape=(H, W, K)`). Where do
 # good numbers come from? From another network. It reads finished pictures, so it wears no masks, and gives each one 16
 # numbers, scaled to length 1: a point on a sphere, an *embedding*. It learns from *triplets*: an anchor a, a positive p
 # of the same class, a negative n of another. A triplet costs `max(0, |a - p|**2 - |a - n|**2 + 0.2)`: p should be

@@ -6,7 +6,7 @@
 # - *Before* lesson 05 for the masks with groups, lesson 07 for the model.
 # - *Takes* about 50 seconds on two cores.
 #
-# ## Three steps a pixel
+# ## Three steps per pixel
 # A pixel of three colours has 64 values at 4 levels, and 16.7 million at 256. No softmax names so many. So the pixel is
 # a short sequence of its own: `p(R) p(G | R) p(B | R, G)`, all given the earlier pixels. Three small questions for one
 # large one, and nothing is lost: the chain rule again.
@@ -64,7 +64,7 @@ show(figure, "10_green_given_red")
 #
 # ## The order in the masks
 # Each feature belongs to a colour, its *group*: lesson 05. The stem's mask A lets green features see red, and blue ones
-# red and green, of the pixel itself. Mask B keeps it so in all later layers. The last layer gives Q logits a colour,
+# red and green, of the pixel itself. Mask B keeps it so in all later layers. The last layer gives Q logits per colour,
 # and the logits of colour k belong to group k. So green's logits know red. The number of features need not be a
 # multiple of three: groups are dealt out like cards, and somebody may get one more.
 #

@@ -25,7 +25,7 @@ from minipixel.kernels import opcodes
 from minipixel.tensor import gradients
 
 QUICK, SEED = os.environ.get("MINIPIXEL_QUICK") == "1", int(os.environ.get("MINIPIXEL_SEED", "0"))
-ROUNDS, BATCH, SIDE = (2, 8, 14) if QUICK else (9, 64, 28)  # of timing; images a batch; how wide and high they are
+ROUNDS, BATCH, SIDE = (2, 8, 14) if QUICK else (9, 64, 28)  # of timing; images per batch; how wide and high they are
 grey, rng = np.zeros(1, int), np.random.default_rng(SEED)
 opened = {}
 for name, kernel, kind in [("stem, 7x7", (7, 7), "A"), ("block, 3x3", (3, 3), "B"), ("Row LSTM, 1x3", (1, 3), "B")]:
@@ -75,7 +75,7 @@ print("second elsewhere:", second.ctypes.data != where, " third in the same plac
 # %%
 small = mp.models.PixelCNN((6, 6, 1), 2, hidden=8, blocks=1, dtype="float64", rng=SEED)
 with plan.whole_maps():
-    tables = {"map after map": plan.table_of(small, 1000)}  # of so many images a step takes one row, not several
+    tables = {"map after map": plan.table_of(small, 1000)}  # of so many images per step takes one row, not several
 tables |= {"row after row": plan.table_of(small, 1000), "there alone": plan.table_of(small, 1000, back=False)}
 print(tables["row after row"].show())
 
@@ -125,7 +125,7 @@ for axes, (title, table) in zip(panels, tables.items(), strict=True):
     turn = [way for way, *_ in moments(table)].count("there")
     axes.axvline(turn, color=plots.INK, linewidth=0.8, linestyle=":")
     axes.set(title=title, xticks=[0, turn], xticklabels=["there", "back" if len(table.back) else ""])
-panels[0].set_ylabel("place in memory, numbers an image")
+panels[0].set_ylabel("place in memory, numbers per image")
 figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
 show(figure, "16_plan")
 
@@ -168,7 +168,7 @@ axes = figure.add_subplot()
 axes.semilogx(sizes, times, "o-", base=2)
 axes.axvline(own_size, color="0.7", zorder=0)
 axes.text(own_size, 0.05, f"what a batch of {BATCH} takes: {own_size}  ", ha="right")
-axes.set(xticks=sizes, xticklabels=sizes, xlabel="images a shard", ylabel="ms an image, one worker", ylim=(0, None))
+axes.set(xticks=sizes, xticklabels=sizes, xlabel="images per shard", ylabel="ms per image, one worker", ylim=(0, None))
 show(figure, "16_shards")
 
 

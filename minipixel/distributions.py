@@ -33,8 +33,8 @@ class PixelCNN:
     """A PixelCNN++ (1701.05517) over images of whole numbers low..high, as tfp.distributions.PixelCNN describes it.
 
     `image_shape` is (H, W, C) with C in 1..64, and `high` - `low` is 1..65,535. `conditional_shape`: None, or the shape
-    of what an image is conditioned on: () for one number, (K,) for a vector, (H, W, K) for K numbers a pixel (TFP makes
-    one vector of such a map, which every pixel is told; for that, say (H*W*K,) and reshape).
+    of what an image is conditioned on: () for one number, (K,) for a vector, (H, W, K) for K numbers per pixel (TFP
+    makes one vector of such a map and gives it to every pixel; for that, say (H*W*K,) and reshape).
     `receptive_field_dims` (rows, columns): how far a layer sees, its own row counted; columns odd. Dropout is on in
     training alone. `resnet_activation` is "concat_elu", "elu" or "relu". With `use_data_init`, `fit` brings the
     weights into range by its first batch; that needs `use_weight_norm`. `dtype` is "float32" or "float64".

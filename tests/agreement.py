@@ -33,7 +33,7 @@ kink in float32: its gradient then jumps, by however much, and says nothing abou
 
 @dataclass(frozen=True)
 class Result:
-    """A loss in nats an image, and the gradient of each weight by dotted name; zeros where the loss does not reach."""
+    """A loss in nats per image, and the gradient of each weight by dotted name; zeros where the loss does not reach."""
 
     loss: float
     gradients: dict[str, np.ndarray]

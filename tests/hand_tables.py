@@ -55,7 +55,7 @@ class Hand:
         return ring
 
     def zone(self, name, size, values="normal"):
-        """A place for so many numbers an image."""
+        """A place for so many numbers per image."""
         at = self.size
         numbers = drawn(self.rng, values, size * self.N) if isinstance(values, str) else np.ravel(values)
         assert len(numbers) == size * self.N

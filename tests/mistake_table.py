@@ -1,4 +1,4 @@
-"""What people type when they come from elsewhere: REFUSED has a call and what its message has to say, a row a mistake.
+"""What people type when they come from elsewhere: REFUSED has a call and what its message has to say, a row per mistake.
 
 TAKEN has what is taken, because it can mean one thing alone: what comes of it, and of what it means.
 """
@@ -118,12 +118,12 @@ REFUSED = {
     "labels from 1": (lambda t: mp.fit(t.of_class, X, LABELS + 1), "got labels 1..3, wanted 0..2; labels count from 0"),
     "halves": (lambda t: mp.fit(t.of_class, X, LABELS / 2), "got float64 of shape (6,), wanted 6 labels, integers"),
     "none": (lambda t: mp.fit(t.of_class, X), "condition: got None, wanted 6 labels, integers (N,) in 0..2"),
-    "one, to train": (lambda t: mp.fit(t.of_class, X, 2), "condition: got a single one, wanted one an image"),
+    "one, to train": (lambda t: mp.fit(t.of_class, X, 2), "condition: got a single one, wanted one per image"),
     "a list of one": (lambda t: t.of_class.sample(4, [2]), "wanted 4 labels, integers (N,) in 0..2; for one of all, condition[0]"),
     "another class": (lambda t: t.of_class.sample(4, 7), "condition: got labels 7..7, wanted 0..2"),
     "a class to a model of none": (lambda t: t.m.sample(4, 7), "condition: got one, wanted None; this model was made"),
     "NaN conditions": (lambda t: t.of_vector.sample(2, np.full((2, 2), np.nan)), "condition: got nan, wanted finite numbers"),
-    "maps, channels first": (lambda t: t.of_map.loss(X, np.zeros((6, 2, H, W))), "one row an image; channels go last"),
+    "maps, channels first": (lambda t: t.of_map.loss(X, np.zeros((6, 2, H, W))), "one row per image; channels go last"),
     "predict, no condition": (lambda t: t.of_class.predict(X), "condition: got None, wanted 6 labels"),
     "labels of other images": (lambda t: mp.fit_embedding(t.net, X, LABELS[:5]), "labels: got int64 of shape (5,), wanted 6"),
     "one-hot, embedded": (lambda t: mp.fit_embedding(t.net, X, np.eye(3)[LABELS]), "labels.argmax(axis=1)"),

@@ -270,9 +270,9 @@ def test_complete_and_evaluate_pictures_of_ones_own(here, trained, capsys):
     capsys.readouterr()
     assert main(["evaluate", str(trained), "--images", "mine"]) == 0
     said = capsys.readouterr().out
-    assert "3 pictures of 8x8x1, 17 levels" in said and f"{-model.log_prob(reduced).mean():.2f} nats an image" in said
+    assert "3 pictures of 8x8x1, 17 levels" in said and f"{-model.log_prob(reduced).mean():.2f} nats per image" in said
     assert main(["evaluate", str(trained), "--images", "mine/1.png"]) == 0
-    assert f"{-model.log_prob(reduced[1:2]).mean():.2f} nats an image, " in capsys.readouterr().out  # of one, no error
+    assert f"{-model.log_prob(reduced[1:2]).mean():.2f} nats per image, " in capsys.readouterr().out  # of one, no error
     assert main(["complete", str(trained), "mine/1.png"]) == 0 and (here / "completed.png").stat().st_size > 1000
 
 
@@ -294,7 +294,7 @@ def test_pictures_for_a_model_that_is_told_a_class(here, capsys):
     model.save("told")
     assert main(["evaluate", "told", "--images", "my.png", "--label", "2"]) == 0
     nats = -model.log_prob(mp.datasets.read_png("my.png")[None], [2]).mean()
-    assert f"{nats:.2f} nats an image" in capsys.readouterr().out
+    assert f"{nats:.2f} nats per image" in capsys.readouterr().out
     assert main(["complete", "told", "my.png", "--label", "2"]) == 0
     capsys.readouterr()
     assert main(["evaluate", "told", "--images", "my.png"]) == 2

@@ -222,7 +222,7 @@ def test_a_line_a_picture(here, runs, capsys):
     order = np.argsort(-nats, kind="stable")
     assert [row["file"] for row in rows] == [f"digits/test/{n}" for n in order]
     assert [float(row["nats"]) for row in rows] == nats[order].tolist()
-    assert [int(row["label"]) for row in rows] == DS.test.labels[order].tolist()
+    assert [row["label"] for row in rows] == [DS.classes[label] for label in DS.test.labels[order]]
     assert [float(row["bits_per_dim"]) for row in rows] == [model.bits(n) for n in nats[order]]
     assert [int(row["rank"]) for row in rows] == list(range(1, len(nats) + 1))
     assert f"table   out.csv, most surprising: digits/test/{order[0]}, " in capsys.readouterr().out

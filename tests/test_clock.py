@@ -211,7 +211,7 @@ def test_an_order_that_the_model_was_not_made_for_is_refused():
 
 @pytest.mark.filterwarnings("ignore:.*runs as it is written, slower:RuntimeWarning")
 def test_an_output_that_reads_nothing_is_drawn_naively():
-    """A baseline of one number a pixel, say: there is nothing to schedule."""
+    """A baseline of one number per pixel, say: there is nothing to schedule."""
     model = between(lambda y: Tensor(np.array([0.3, -2, 4, 0, -0.5, 1]).reshape(2, 3, 1, 1)))
     for method in ("cached", "wavefront"):
         with pytest.raises(

@@ -39,7 +39,7 @@ def example(tmp_path_factory):
 
 @pytest.mark.parametrize(("size", "beta"), KNOWN)
 def test_exact_free_energies(example, size, beta):
-    assert example["free_energy_a_site"](size, beta) == pytest.approx(KNOWN[size, beta], abs=6e-11)
+    assert example["free_energy_per_site"](size, beta) == pytest.approx(KNOWN[size, beta], abs=6e-11)
 
 
 @pytest.mark.parametrize("size", [3, 4, 5, 6, 7])

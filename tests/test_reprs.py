@@ -43,7 +43,7 @@ ROWS = {
         for name, kind in M.MODELS.items()
     },
     M.EmbeddingNet: (lambda: M.EmbeddingNet(SHAPE, 4), "4x3x3 images of 4 levels", " weights"),
-    **{kind: (lambda name=name: make_head(name, 3, 2), " parameters a pixel") for name, kind in HEADS.items()},
+    **{kind: (lambda name=name: make_head(name, 3, 2), " parameters per pixel") for name, kind in HEADS.items()},
     mp.optim.Adam: (lambda: stepped(mp.optim.Adam(beta1=0.95)), "learning_rate=0.001, beta1=0.95) after 1 step"),
     mp.optim.AdamW: (lambda: mp.optim.AdamW(exclude=("bias",)), "AdamW(learning_rate=0.001, exclude=('bias',))"),
     mp.optim.Adamax: (lambda: mp.optim.Adamax(clip_norm=1.0), "learning_rate=0.002, clip_norm=1.0"),

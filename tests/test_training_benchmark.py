@@ -68,7 +68,7 @@ def test_a_twin_that_computes_something_else_is_not_timed(bench, monkeypatch):
 
 
 def test_measure(bench):
-    """One figure a step, of each round, of ours and of both layouts."""
+    """One figure per step, of each round, of ours and of both layouts."""
     found = bench.measure("pixelcnn-h16", rounds=2, steps=3, threads=[1], side=8, batch=4)
     assert list(found["seconds"]) == ["ours", "contiguous_format, 1 threads", "channels_last, 1 threads"]
     assert all(np.shape(seconds) == (2, 3) and np.min(seconds) > 0 for seconds in found["seconds"].values())

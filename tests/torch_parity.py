@@ -49,7 +49,7 @@ class Twin:
         return x
 
     def loss(self, images, condition):
-        """The mean negative log-likelihood of integers (N, H, W, C), in nats an image."""
+        """The mean negative log-likelihood of integers (N, H, W, C), in nats per image."""
         if condition is not None and condition.ndim == 1:
             condition = np.eye(self.model.conditions.num_classes)[condition]
         if condition is not None and condition.ndim == 2:

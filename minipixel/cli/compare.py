@@ -25,7 +25,7 @@ QUIET = ("root", "workers", "save_freq", "sample_every", "tensorboard", "from")
 
 @dataclass(frozen=True)
 class Run:
-    """What is compared of a run folder: bits/dim on the validation images, one an epoch, may be empty."""
+    """What is compared of a run folder: bits/dim on the validation images, one per epoch, may be empty."""
 
     name: str
     settings: dict[str, Any]
@@ -68,7 +68,7 @@ def read_run(folder: Path) -> Run:
 
 
 def table(runs: Sequence[Run]) -> list[str]:
-    """A line a run, below a heading."""
+    """A line per run, below a heading."""
     keys = sorted({key for run in runs for key in run.settings if key not in QUIET})
     differ = [key for key in keys if len({repr(run.settings.get(key)) for run in runs}) > 1]
     rows = [["run", "val bits/dim", "epoch", "of", "weights", "seconds", "in what they differ"]]
@@ -96,7 +96,7 @@ def table(runs: Sequence[Run]) -> list[str]:
 
 
 def curves(runs: Sequence[Run]) -> Any:
-    """Bits/dim on the validation images after each epoch, a line a run, a dot on the best -> Figure."""
+    """Bits/dim on the validation images after each epoch, a line per run, a dot on the best -> Figure."""
     from matplotlib import colormaps
 
     fig = plots.figure(7.2, max(3.6, 1.2 + 0.22 * len(runs)))

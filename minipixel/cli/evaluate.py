@@ -28,7 +28,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     spread = f" (standard error {nats.std() / np.sqrt(len(nats)):.2f})" if len(nats) > 1 else ""
     print(f"data    {given.described}")
     what = "images" if arguments.images else arguments.split
-    print(f"{what:7} {nats.mean():.2f} nats an image{spread}, {model.bits(nats.mean()):.4f} bits/dim")
+    print(f"{what:7} {nats.mean():.2f} nats per image{spread}, {model.bits(nats.mean()):.4f} bits/dim")
     if arguments.accuracy:
         share = model.accuracy(given.images, given.labels)
         print(f"        {share:.2%} of sub-pixels are the likeliest, given those before them")

@@ -63,7 +63,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         "train",
         help="train a model and draw from it",
         description="Train a model, and leave a folder that explains itself: config.toml, the settings in full and "
-        "what they were run with; log.csv, a row an epoch; loss.png and samples.png; model.safetensors; figures.json. "
+        "what they were run with; log.csv, a row per epoch; loss.png and samples.png; model.safetensors; figures.json. "
         "minipixel info FOLDER prints it, minipixel train --config FOLDER/config.toml repeats it to the bit; one that "
         "was stopped or killed goes on to the same bits: minipixel train --resume FOLDER.",
     )
@@ -148,7 +148,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     new.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     new.add_argument("--workers", type=int, help="threads (default: one a core); the result does not depend on it")
     new.add_argument(
-        "--save-freq", type=int, metavar="STEPS", help="a checkpoint this often, besides one an epoch (default: no)"
+        "--save-freq", type=int, metavar="STEPS", help="a checkpoint this often, besides one per epoch (default: no)"
     )
     new.add_argument("--sample-every", type=int, metavar="EPOCHS", help="draw images into OUT/samples this often")
     new.add_argument(
@@ -204,7 +204,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     _add_class(complete)
     complete.set_defaults(command=use.complete, split="validation")
 
-    scored = commands.add_parser("evaluate", help="nats an image and bits/dim of a trained model on a data set")
+    scored = commands.add_parser("evaluate", help="nats per image and bits/dim of a trained model on a data set")
     scored.add_argument("file", help="a model.safetensors")
     scored.add_argument("--images", nargs="+", metavar="FILE", help="pictures, or folders of them, in place of --data")
     scored.add_argument("--label", help="the class of --images, its name or number, for a conditional model")
@@ -213,7 +213,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     scored.add_argument(
         "--csv",
         metavar="FILE",
-        help="also write a table .csv, a line a picture, the most surprising first: file, label, nats, bits/dim, rank",
+        help="also write a table .csv, one line per picture, most surprising first: file, label, nats, bits/dim, rank",
     )
     scored.add_argument(
         "--score",

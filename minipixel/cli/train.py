@@ -179,13 +179,13 @@ def _run(settings: argparse.Namespace) -> int:
             return _stopped(stop, path)
         print(
             f"validation {figures['validation_bits_per_dim']:.3f} bits/dim, {figures['validation_nats_per_image']:.2f} "
-            f"nats an image (a histogram of the levels: {figures['histogram_bits_per_dim']:.3f}) after "
+            f"nats per image (a histogram of the levels: {figures['histogram_bits_per_dim']:.3f}) after "
             f"{figures['seconds']:.0f} s"
         )
         if stopping is not None:
             print(f"best    epoch {figures['best_epoch']} of {figures['epochs']}, whose weights are kept")
         if settings.test:
-            print(f"test       {model.bits(nats):.3f} bits/dim, {nats:.2f} nats an image")
+            print(f"test       {model.bits(nats):.3f} bits/dim, {nats:.2f} nats per image")
         _draw(model, held_out, path / "samples.png", settings.seed)
         print(f"folder  {path}: {', '.join(files(path))}")
         print(f"repeat  {repeat_command(path / 'config.toml')}")

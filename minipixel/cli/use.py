@@ -169,12 +169,12 @@ def _load(path: str, own_classes: Sequence[str]) -> Any:
 class Pictures(NamedTuple):
     """What a model is to score or to complete: images (N, H, W, C) of its levels, and of each what is known.
 
-    `labels` (N,) are those that the model is told, None if it is told none; `classes` are those of the pictures.
+    `labels` (N,) are those that the model is told, None if it is told none; `classes` names those of the pictures.
     """
 
     images: np.ndarray
     labels: np.ndarray | None
-    classes: np.ndarray | None
+    classes: list[str] | None
     names: list[str]
     described: str
 
@@ -204,7 +204,8 @@ def _split(arguments: argparse.Namespace, model: Model) -> Pictures:
     images = prepare(split.images, ds.levels, model.levels, binarize)
     names = list(split.files) or [f"{ds.name}/{arguments.split}/{n}" for n in range(len(images))]
     labels = split.labels if model.conditions.num_classes else None
-    return Pictures(images, labels, split.labels, names, describe(ds, model.levels))
+    classes = [ds.classes[label] for label in split.labels]
+    return Pictures(images, labels, classes, names, describe(ds, model.levels))
 
 
 def _own(arguments: argparse.Namespace, model: Model, paths: Sequence[str]) -> Pictures:
@@ -216,4 +217,6 @@ def _own(arguments: argparse.Namespace, model: Model, paths: Sequence[str]) -> P
     labels = None if label is None else np.full(len(images), label)
     size = "x".join(map(str, model.image_shape))
     described = f"{len(images)} picture{'s' * (len(images) != 1)} of {size}, {model.levels} levels"
-    return Pictures(images, labels, labels, names, described)
+    known = (model.pictures or {}).get("classes", ())
+    classes = None if label is None else [known[label] if label < len(known) else str(label)] * len(images)
+    return Pictures(images, labels, classes, names, described)

@@ -70,7 +70,7 @@ def _labels(labels: Any, N: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         return np.zeros(N, np.int64), (".",)
     if np.asarray(labels).dtype.kind == "U":
         if np.shape(labels) != (N,):
-            raise ValueError(f"labels: got names of shape {np.shape(labels)}, wanted {N}, one an image")
+            raise ValueError(f"labels: got names of shape {np.shape(labels)}, wanted {N}, one per image")
         names, numbers = np.unique(np.asarray(labels), return_inverse=True)
         return numbers.astype(np.int64), tuple(map(str, names))
     numbers = check_labels(as_array("labels", labels), N)

@@ -25,6 +25,7 @@ from minipixel.spelling import spelled
 
 VERSION = 2  # of what is in the cache: a higher one makes all of it anew
 NAMED = 20  # bad files that are named, before the rest is only counted
+SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}  # they are no classes
 
 # Names by which a file claims to be a picture: one of them that is none is a bad file, and any other no picture at all.
 PICTURES = {
@@ -120,6 +121,12 @@ def read_folder(path: Folder, preparation: Preparation, split: float, key: bytes
     if not good:
         raise ValueError(f"{visible(folder)}: got {len(bad)} pictures, none of which can be read, wanted one at least")
     classes = tuple(sorted({file.of_class for file in good}))
+    if len(classes) > 1 and {name.casefold() for name in classes} <= SPLITS:
+        console.warn(
+            f"{visible(folder)}: got subfolders {visible(', '.join(classes))}, taken for classes, since the split is "
+            "made by content; if they are splits, pass one of them",
+            stacklevel=4,
+        )
     number = {name: label for label, name in enumerate(classes)}
     return dataset(
         folder.resolve().name or str(folder),

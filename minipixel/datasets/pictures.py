@@ -2,7 +2,7 @@
 
 Pillow is told the format that the first bytes show, so no other of its thirty readers is ever tried; it says how large
 a picture is before any of it is decoded, and what is too large goes no further. Whatever it raises becomes one line.
-Of colours with 16 bits a channel Pillow keeps 8; those of a PNG are unpacked here from rows that Pillow filters back.
+Of colours with 16 bits per channel Pillow keeps 8; those of a PNG are unpacked here from rows that Pillow filters back.
 """
 
 import io
@@ -131,7 +131,7 @@ def _depth(content: bytes, image: Any) -> int:
 
 
 def _turns(image: Any) -> int:
-    """The orientation that EXIF, or XMP, gives a loaded picture, 1..8; 1, upright, where it makes no sense."""
+    """The orientation that EXIF gives a loaded picture, 1..8; 1, upright, where there is none or it makes no sense."""
     try:
         turned = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # a note that is broken is no reason to refuse the picture
@@ -162,7 +162,7 @@ def _numbers(name: str, image: Any, depth: int) -> Pixels:
     image = image.convert(_CONVERTED[image.mode]) if image.mode in _CONVERTED else image
     if image.mode not in _PLAIN:
         what = {"F": "floats", "I": "whole numbers of more than 16 bits"}.get(image.mode, f"Pillow's mode {image.mode}")
-        raise FormatError(f"{name}: has {what}, expected 1 to 16 bits a channel; scale it to 0..65535 and save a PNG")
+        raise FormatError(f"{name}: has {what}, expected 1 to 16 bits per channel; scale it to 0..65535 and save a PNG")
     opaque = image.mode in ("LA", "RGBA") and image.getextrema()[-1] == (255, 255)
     return _copied(image, _PLAIN[image.mode] - opaque)
 
@@ -178,13 +178,13 @@ def _copied(image: Any, channels: int) -> NDArray[np.uint8]:
 
 
 def _png_of_16_bits(png: Png) -> NDArray[np.uint16]:
-    """The numbers of a PNG with 16 bits a channel and more than one of them.
+    """The numbers of a PNG with 16 bits per channel and more than one of them.
 
     Pillow unpacks a colour to its upper bytes, or, told that they come last, to its lower ones: once each way.
     """
     from PIL import Image
 
-    if png.kind == GREY_ALPHA:  # four bytes a pixel, as RGBA
+    if png.kind == GREY_ALPHA:  # four bytes per pixel, as RGBA
         bytes_of = np.asarray(Image.frombytes("RGBA", png.size, png.rows, "zip", "RGBA", png.interlaced))
         return bytes_of.view(">u2").astype(np.uint16)
     mode = "RGBA" if png.kind == COLOUR_ALPHA else "RGB"

@@ -1,4 +1,4 @@
-"""Reading a PNG picture as 8 bits a channel, opaque: what most models of pictures take."""
+"""Reading a PNG picture as 8 bits per channel, opaque: what most models of pictures take."""
 
 import os
 

@@ -93,7 +93,9 @@ def parse_png(name: str, content: bytes) -> Png:
     width, height, bits, kind, compression, filters, interlace = struct.unpack(">2I5B", header)
     depths = {GREY: (1, 2, 4, 8, 16), PALETTE: (1, 2, 4, 8)}.get(kind, (8, 16))
     if kind not in CHANNELS or bits not in depths:
-        raise FormatError(f"{name}: has {bits} bits a channel and colour type {kind}, expected grey or colour, of PNG")
+        raise FormatError(
+            f"{name}: has {bits} bits per channel and colour type {kind}, expected grey or colour, of PNG"
+        )
     if compression or filters or interlace > 1:
         raise FormatError(
             f"{name}: has compression {compression}, filter method {filters}, interlacing {interlace}, "

@@ -29,7 +29,7 @@ def check_drawn_from(numbers: np.ndarray) -> None:
 
 
 class Head:
-    """A family of distributions over one sub-pixel, given P parameters a pixel.
+    """A family of distributions over one sub-pixel, given P parameters per pixel.
 
     `groups` (P,) says which colour each parameter describes: it may know that colour's predecessors, never the colour
     itself, and the masks of the model's last layers are built from it. With `joins_colours` the head itself lets the
@@ -80,4 +80,4 @@ class Head:
 
     def __repr__(self) -> str:
         C = int(self.groups.max()) + 1
-        return f"{type(self).__name__}({len(self.groups)} parameters a pixel of {C} channel{'s' * (C != 1)})"
+        return f"{type(self).__name__}({len(self.groups)} parameters per pixel of {C} channel{'s' * (C != 1)})"

@@ -16,7 +16,7 @@ MOST_BINS = 2**20
 
 
 class Mixture(Head):
-    """M components a pixel, each a curve a channel; the channels of a pixel share the mixture logits.
+    """M components per pixel, each a curve per channel; the channels of a pixel share the mixture logits.
 
     The parameters of a pixel are laid out in rows of M: logits, C of means, C of log-scales, and C (C-1) / 2 of
     coefficients before their tanh, by which the mean of a channel follows the values of the earlier ones; so (3, M) if

@@ -34,7 +34,7 @@ def _each(kind: str) -> Row:
 
 
 def _along(graph: Graph, array: Any) -> str:
-    """A number, or one a channel, beside a map."""
+    """A number, or one per channel, beside a map."""
     if any(size != 1 for size in np.shape(array)[:-1]):
         raise ValueError(
             f"to_onnx: got an array of shape {np.shape(array)} beside a map, wanted one along its channels"

@@ -66,10 +66,10 @@ OPS = (
 ) = range(len(OPS))
 
 # The columns of a step: its moment, its unit and pixels, as in Schedule; then where its inputs and its output stand
-# side by side, in numbers an image, or -1 where they have to be gathered, or scattered.
+# side by side, in numbers per image, or -1 where they have to be gathered, or scattered.
 MOMENT, UNIT, FIRST, LAST, AT_A, AT_B, AT_Y = range(7)
 
-# The columns of a unit's row. Bases count numbers an image; the others are places in `ints` and `weights`, -1 for none.
+# The columns of a unit's row. Bases count numbers per image; others are places in `ints` and `weights`, -1 for none.
 # OF_COLOUR is how many channels a colour has, and EPSILON the place of that number, of ops that read those together.
 (OP, BASE, K_NODE, COUNT, COLUMNS, TO, WEIGHT, BIAS, CELLS, OWN, OWN_T, ABOVE, OF_COLOUR, EPSILON, READS_A) = range(15)
 READ_BASE, READ_K, READ_T, READ_INDEX, READ_PICK, READ_WIDTH = range(6)  # from READS_A on, and again for a second input

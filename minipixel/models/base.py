@@ -48,7 +48,7 @@ class Model(Network):
     - `inputs`: what it reads of a level. "scaled": a number in [-1, 1], for brightness; "one_hot", up to 4,096 levels,
       or "embedding", `embedding_width` learned numbers: for codes, which are names;
     - `num_classes`: the model is conditioned on labels (N,) in 0..num_classes-1; or `condition_shape`: on vectors
-      (N, K) if it is (K,), on maps (N, H, W, K) if it is (H, W, K), on one number an image, (N,), if it is (); with
+      (N, K) if it is (K,), on maps (N, H, W, K) if it is (H, W, K), on one number per image, (N,), if it is (); with
       both of them a condition is a pair, (labels, maps) say;
     - `rng` for the first weights: None, int, SeedSequence or Generator; `dtype`: "float32" or "float64".
 
@@ -104,7 +104,7 @@ class Model(Network):
             way_out = "smaller images" if self.head.joins_colours else "smaller images, fewer levels or a mixture head"
             raise ValueError(
                 f"levels: got {self.levels} with a {self.head.name} head for images of {H}x{W}x{C}, {size / 2**30:.1f} "
-                f"GiB of parameters an image, wanted 1 GiB at the most; take {way_out}"
+                f"GiB of parameters per image, wanted 1 GiB at the most; take {way_out}"
             )
 
     @property
@@ -297,7 +297,7 @@ class Model(Network):
         pixel); "auto", the fastest that holds. The last three first prove the model causal, and raise CausalityError if
         it is not; they see it where layers or masks were exchanged since, and prove it again. Where the clock cannot
         tell what a model reads (an op that does not say, a number read off the tape), "auto" warns and draws naively,
-        and the other two raise TraceError. Memory: a few rows of each map, a few hundred KB an image for images of
+        and the other two raise TraceError. Memory: a few rows of each map, a few hundred KB per image for images of
         28x28; batches are cut so that no shard takes more than 256 MiB.
 
         After two seconds a terminal shows a bar. Ctrl-C ends it within about a shard, by a KeyboardInterrupt whose

@@ -228,7 +228,7 @@ def check_labels(labels: Any, N: int, name: str = "labels", wanted: str = "") ->
     if labels.shape == (N,) and labels.dtype.kind == "f" and (labels == np.clip(np.rint(labels), -MANY, MANY)).all():
         labels = labels.astype(np.int64)
     if labels.shape != (N,) or labels.dtype.kind not in "iu":
-        wanted = wanted or f"{N} integers, one an image"
+        wanted = wanted or f"{N} integers, one per image"
         hint = _label_hint(name, labels, N)
         raise ValueError(f"{name}: got {labels.dtype} of shape {labels.shape}, wanted {wanted}{hint}")
     return labels

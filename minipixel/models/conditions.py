@@ -30,7 +30,7 @@ class Conditions:
         return bool(self.num_classes) and self.shape is not None
 
     def checked(self, condition: Any, N: int) -> Any:
-        """The conditions of N images as a host array, a row an image; ValueError if they are not of the kind taken.
+        """The conditions of N images as a host array, a row per image; ValueError if they are not of the kind taken.
 
         A single one, without the axis of images, is that of all N. Labels may also be a column (N, 1), or whole floats.
         Of a model that is told both: a pair of such arrays.
@@ -129,7 +129,7 @@ class Conditions:
         return f"{N} labels, integers (N,) in 0..{self.num_classes - 1}"
 
     def _describe_numbers(self, N: int) -> str:
-        return f"numbers of shape {(N, *(self.shape or ()))}, one row an image"
+        return f"numbers of shape {(N, *(self.shape or ()))}, one row per image"
 
     def __repr__(self) -> str:
         classes = [f"num_classes={self.num_classes}"] if self.num_classes else []

@@ -29,7 +29,7 @@ class GatedPixelCNN(Model):
 
     `layers` gated layers of two stacks with `filters` features each, then two 1x1 layers of `head_width` features
     (`filters` if None) on the horizontal stack, and the head. The first kernel is `first_kernel` wide and high, the
-    others `kernel`; both are odd. `dilations`, one a layer after the first, are taken in turn and over again.
+    others `kernel`; both are odd. `dilations`, one per layer after the first, are taken in turn and over again.
     A condition goes into every gate of both stacks. From `head` on: see Model.
     """
 
@@ -89,5 +89,7 @@ class GatedPixelCNN(Model):
 def _check_dilations(dilations: Any) -> list[int]:
     """Dilations as a list, if they are a sequence of whole numbers from 1 on; else ValueError."""
     if not isinstance(dilations, (tuple, list)) or not dilations:
-        raise ValueError(f"dilations: got {short(dilations)}, wanted one a layer after the first, such as (1, 2, 1, 4)")
+        raise ValueError(
+            f"dilations: got {short(dilations)}, wanted one per layer after the first, such as (1, 2, 1, 4)"
+        )
     return [check_count("dilations", dilation, 1) for dilation in dilations]

@@ -186,8 +186,8 @@ class PixelCNNpp(Model):
     row above it, are too new for the smaller maps, so of these a pixel of an odd row sees what the finest level reaches
     alone: 4 `resnets` + 2 columns with the paper's kernels, which makes 22 of 32 in the paper's model (+ 1 in place of
     + 2 if there is no smaller map). So by default, with `resnets` 2, images wider than 11 columns do not get their
-    complete context. Wider kernels reach further, kw // 2 columns a layer to the right, kw - 1 to the left: (2, 7) and
-    (2, 4) give it to 28x28.
+    complete context. Wider kernels reach further, kw // 2 columns per layer to the right, kw - 1 to the left: (2, 7)
+    and (2, 4) give it to 28x28.
     """
 
     name = "pixelcnnpp"

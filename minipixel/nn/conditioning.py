@@ -11,7 +11,7 @@ from minipixel.tensor import Tensor
 class Conditioning(Module):
     """Adds V h to a pre-activation (1606.05328, section 2.3): (H, W, N, K) -> (H, W, N, K).
 
-    h is a condition of `K_condition` numbers, the same for all pixels (1, 1, N, K_condition) or one a pixel
+    h is a condition of `K_condition` numbers, the same for all pixels (1, 1, N, K_condition) or one per pixel
     (H, W, N, K_condition); V is an unmasked 1x1 without bias, since a condition is known before the first pixel.
     With `K_condition` 0 there is nothing to add, and nothing to learn.
     """

@@ -47,7 +47,7 @@ def normal_mixture_log_prob(parameters, *, images, levels):
 
 
 def rows_of(C):
-    """How many rows of M parameters a pixel of C channels has: 3 if it is grey, 10 in colour."""
+    """How many rows of M parameters per pixel of C channels has: 3 if it is grey, 10 in colour."""
     return 1 + 2 * C + C * (C - 1) // 2
 
 

@@ -1,4 +1,4 @@
-"""Ops of an embedding network: from a map to a row an image, to length 1, to one number that labels judge.
+"""Ops of an embedding network: from a map to a row per image, to length 1, to one number that labels judge.
 
 Source: F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet", 2015, arXiv:1503.03832, section 3.
 """

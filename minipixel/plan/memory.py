@@ -15,7 +15,7 @@ LINE = 16
 
 
 class Buffer:
-    """Room for a map, or for `ring` steps of it if that is not 0; in numbers an image it has `size` from `base` on.
+    """Room for a map, or for `ring` steps of it if that is not 0; in numbers per image it has `size` from `base` on.
 
     `extra`: slots behind all others, for start states. `first` and `last` say when it lives.
     """

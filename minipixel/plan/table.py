@@ -107,7 +107,7 @@ class Table:
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"Table({len(self.rows)} instructions, {len(self.forward)} groups, {self.work:,} numbers an image)"
+        return f"Table({len(self.rows)} instructions, {len(self.forward)} groups, {self.work:,} numbers per image)"
 
 
 def _line(instruction: Any) -> str:

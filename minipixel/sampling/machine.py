@@ -23,7 +23,7 @@ from minipixel.sampling.program import Program
 from minipixel.sampling.sampler import Sampler
 
 SHARD, WIDE_SHARD, ROWS = 8, 256, 128
-"""How many images a shard has, and one of images that are to be drawn side by side; and about how many rows of
+"""How many images per shard has, and one of images that are to be drawn side by side; and about how many rows of
 numbers, pixels times images, are computed at once."""
 
 
@@ -61,7 +61,7 @@ def _loop() -> Any:
 
 
 class Tables:
-    """A program laid out as arrays of numbers, and where its maps and kept states begin, in numbers an image."""
+    """A program laid out as arrays of numbers, and where its maps and kept states begin, in numbers per image."""
 
     def __init__(self, program: Program) -> None:
         self.program, self.schedule = program, program.schedule

@@ -18,7 +18,7 @@ class Sampler:
     wide_shard_size: int
 
     def chances(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """All the randomness of N images (N, H, W, C), a row an image: here one uniform for each sub-pixel."""
+        """All the randomness of N images (N, H, W, C), a row per image: here one uniform for each sub-pixel."""
         return rng.random(shape)
 
     def __call__(

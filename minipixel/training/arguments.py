@@ -116,4 +116,4 @@ def held_out(N: int, share: float, rng: np.random.Generator) -> tuple[np.ndarray
 def check_one_each(model: Model, condition: Any) -> None:
     """ValueError for a single condition: `sample` takes it for all images, but to train each image has its own."""
     if model.conditions.is_single(condition):
-        raise ValueError("condition: got a single one, wanted one an image; np.stack([condition] * len(images)) say")
+        raise ValueError("condition: got a single one, wanted one per image; np.stack([condition] * len(images)) say")

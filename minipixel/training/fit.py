@@ -71,7 +71,7 @@ def fit(
     resume: str | os.PathLike[str] | None = None,
     anomaly: bool = False,
 ) -> History:
-    """Train a model on integer images (N, H, W, C) by maximum likelihood; the History has one entry an epoch.
+    """Train a model on integer images (N, H, W, C) by maximum likelihood; the History has one entry per epoch.
 
     `validation`: images, or (images, condition), evaluated after every epoch; or a share of the training images, 0.1
     say, which `rng` draws, and `transform` changes once. `optimizer`: one of mp.optim, or its name; Adam at 1e-3 if

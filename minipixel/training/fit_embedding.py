@@ -45,7 +45,7 @@ def fit_embedding(
     """Train an embedding network on labelled images, integers (N, H, W, C) and (N,), by the triplet loss.
 
     Each step takes at most `classes_per_batch` classes and at most `images_per_class` images of each, all at random:
-    the loss needs several of a kind side by side. The History has one entry a step, "loss". `optimizer`: one of
+    the loss needs several of a kind side by side. The History has one entry per step, "loss". `optimizer`: one of
     mp.optim, or its name; Adam at 1e-3 if None. `rng`: None, int, SeedSequence or Generator. `workers`: threads, one a
     core if None.
     Raises ValueError for arguments that cannot be meant, as a class with a single image, before anything is changed;

@@ -1,17 +1,17 @@
-"""What training remembers: one number an epoch for each quantity."""
+"""What training remembers: one number per epoch for each quantity."""
 
 import math
 from typing import Any
 
 
 class History:
-    """The numbers of each epoch: `history` maps a name to a list with one entry an epoch.
+    """The numbers of each epoch: `history` maps a name to a list with one entry per epoch.
 
-    Names: "loss" (nats an image), "bits_per_dim", "gradient_norm" (that of all weights together, before any clipping,
+    Names: "loss" (nats per image), "bits_per_dim", "gradient_norm" (that of all weights together, before any clipping,
     the mean over the epoch's steps), "learning_rate" (that of the epoch's last step), "seconds"; with validation data
     "val_loss", "val_bits_per_dim"; and whatever a callback adds to the logs of an epoch. NaN stands for an epoch that
     had none of a number that a later epoch has.
-    That of `fit_embedding` has one entry a step instead: "loss", the triplet loss of its batch.
+    That of `fit_embedding` has one entry per step instead: "loss", the triplet loss of its batch.
     """
 
     def __init__(self) -> None:

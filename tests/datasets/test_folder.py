@@ -3,6 +3,7 @@
 import json
 import mmap
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -142,6 +143,19 @@ def test_bad_files_are_named_counted_and_left_out(folder):
         assert [sum(name in text for text in texts) for name in ("bad.png", "page.jpg", "empty.gif")] == [1, 1, 1]
         assert texts[-1].endswith("3 of 7 pictures are left out") and all("\n" not in text for text in texts)
         assert len(ds.everything().images) == 4
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("Train", "val", "test"), ("train", "cats"), ("test",)])
+def test_subfolders_that_are_splits_are_pointed_out(folder, names):
+    for n, name in enumerate(names):
+        fill(folder / name, 2, start=10 * n)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        ds = from_folder(folder)
+    assert set(ds.classes) == set(names)
+    suspicious = len(names) > 1 and "cats" not in names
+    assert [("taken for classes" in str(warning.message)) for warning in said] == [True] * suspicious
+    assert all(warning.filename == __file__ for warning in said)
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"<html>"])

@@ -61,7 +61,7 @@ interlaced = pytest.mark.parametrize("interlaced", [False, True])
 def test_png(kind, bits, size, interlaced):
     """1, 2 and 4 bits are stretched to 8, a palette is looked up, 16 bits are exact."""
     if bits not in {GREY: (1, 2, 4, 8, 16), PALETTE: (1, 2, 4, 8)}.get(kind, (8, 16)):
-        with pytest.raises(FormatError, match=f"has {bits} bits a channel and colour type {kind}"):
+        with pytest.raises(FormatError, match=f"has {bits} bits per channel and colour type {kind}"):
             decode_picture("a.png", png(numbers(*size, CHANNELS[kind], top=2**bits - 1), bits, kind))
         return
     samples = numbers(*size, CHANNELS[kind], top=2**bits - 1)
@@ -214,7 +214,7 @@ def test_what_has_more_than_pillow_keeps_is_refused(refused):
         decode_picture("a", content)
     for dtype, what in ((np.float32, "floats"), (np.int32, "whole numbers of more than 16 bits")):
         content = saved(Image.fromarray(np.zeros((3, 4), dtype)), "TIFF")
-        with refused(FormatError, f"a: has {what}, expected 1 to 16 bits a channel; scale it to 0..65535"):
+        with refused(FormatError, f"a: has {what}, expected 1 to 16 bits per channel; scale it to 0..65535"):
             decode_picture("a", content)
 
 

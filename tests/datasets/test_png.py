@@ -114,8 +114,8 @@ CASES = {
     "16 bits": (png(header(bits=16), PIXELS, END), "end too soon or too late", "3 rows"),
     "a colour type of none": (png(header(kind=5), PIXELS, END), "colour type 5", "grey or colour"),
     "another interlacing": (png(header(interlace=2), PIXELS, END), "interlacing 2", "0, 0, 0 or 1"),
-    "3 bits": (png(header(bits=3), PIXELS, END), "3 bits a channel", "grey or colour"),
-    "a palette of 16 bits": (png(header(bits=16, kind=3), PIXELS, END), "16 bits a channel", "grey or colour"),
+    "3 bits": (png(header(bits=3), PIXELS, END), "3 bits per channel", "grey or colour"),
+    "a palette of 16 bits": (png(header(bits=16, kind=3), PIXELS, END), "16 bits per channel", "grey or colour"),
     "a transparent colour of a byte": (png(header(), (b"tRNS", b"\1"), PIXELS, END), "makes no sense", "one that fits"),
     "a transparent colour beside alpha": (
         png(header(kind=4), (b"tRNS", b"\0\1"), PIXELS, END),

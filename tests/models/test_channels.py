@@ -190,7 +190,7 @@ def test_on_the_command_line(C, tmp_path, capsys):
     code = main(["evaluate", str(path), "--images", str(tmp_path / "grey.png")])
     said = capsys.readouterr()
     assert code == (0 if C == 4 else 2)  # an opaque picture; nobody knows what else there would be in others
-    assert ("nats an image" in said.out) if C == 4 else (f"got a model of {C} channels, wanted 1, 3 or 4" in said.err)
+    assert ("nats per image" in said.out) if C == 4 else (f"got a model of {C} channels, wanted 1, 3 or 4" in said.err)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -212,4 +212,4 @@ def test_the_page(tmp_path, monkeypatch, capsys):
     first, second = -names["model"].log_prob_map(names["images"]).mean(axis=(0, 1, 2))
     assert second < 0.8 * first and (tmp_path / "phases.png").exists()
     assert "hidden: got 16, wanted a whole number in 17..65536" in said and "say hidden=17, or more" in said
-    assert "LogisticMixture(105 parameters a pixel of 5 channels)" in said
+    assert "LogisticMixture(105 parameters per pixel of 5 channels)" in said

@@ -181,7 +181,7 @@ def test_a_class_and_a_map_train_and_validate_together(tmp_path):
         ),
         (
             lambda: M.PixelCNN((256, 256, 3), 4096, hidden=3, blocks=1),
-            r"^levels: got 4096 with a categorical head for images of 256x256x3, 3\.0 GiB of parameters an image",
+            r"^levels: got 4096 with a categorical head for images of 256x256x3, 3\.0 GiB of parameters per image",
         ),
         (
             lambda: M.PixelCNN((8, 8, 3), 4096, inputs="one_hot", hidden=256),

@@ -248,7 +248,7 @@ ALONE = np.where(np.arange(60) == 0, 77, LABELS)
         (IMAGES[:, :5], LABELS, {}, r"images: got shape \(60, 5, 8, 1\), wanted \(N, 8, 8, 1\)"),
         (IMAGES / 16, LABELS, {}, "images: got dtype float64, wanted integers"),
         (IMAGES + 9, LABELS, {}, "images: got levels 9"),
-        (IMAGES, LABELS[:59], {}, r"labels: got int64 of shape \(59,\), wanted 60 integers, one an image"),
+        (IMAGES, LABELS[:59], {}, r"labels: got int64 of shape \(59,\), wanted 60 integers, one per image"),
         (IMAGES, LABELS[:, None, None], {}, r"labels: got int64 of shape \(60, 1, 1\)"),
         (IMAGES, LABELS + 0.5, {}, "labels: got float64 of shape"),
         (IMAGES, None, {}, "labels: got None, wanted an array"),

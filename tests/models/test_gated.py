@@ -46,7 +46,7 @@ def test_the_first_two_masks_together_are_mask_a():
 
 
 def test_six_layers_see_all_of_nine_rows():
-    """Three rows up, then one a layer: 3 + 5 reaches row 0 from row 8. A PixelCNN of as many layers stays blind."""
+    """Three rows up, then one per layer: 3 + 5 reaches row 0 from row 8. A PixelCNN of as many layers stays blind."""
     report = mp.check_causality(gated((9, 8, 1), filters=8, layers=6))
     assert report.ok and len(report.blind) == 0, str(report)
     shallower = mp.check_causality(gated((9, 8, 1), filters=8, layers=5)).blind
@@ -226,8 +226,8 @@ def test_conditions_enter_both_gates_of_every_layer(kind):
         ({"kernel": 4}, r"^kernel: got 4, wanted an odd number, .* try 5$"),
         ({"kernel": 1}, r"^kernel: got 1, wanted a whole number in 3\.\."),
         ({"first_kernel": 6}, r"^first_kernel: got 6, wanted an odd number"),
-        ({"dilations": 2}, r"^dilations: got 2, wanted one a layer after the first"),
-        ({"dilations": ()}, r"^dilations: got \(\), wanted one a layer"),
+        ({"dilations": 2}, r"^dilations: got 2, wanted one per layer after the first"),
+        ({"dilations": ()}, r"^dilations: got \(\), wanted one per layer"),
         ({"dilations": (1, 0)}, r"^dilations: got 0, wanted a whole number in 1\.\."),
         ({"head_width": 0}, r"^head_width: got 0, wanted a whole number in 1\.\."),
     ],

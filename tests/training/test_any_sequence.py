@@ -26,7 +26,7 @@ from minipixel.training.checkpoints import find
 
 IMAGES = np.random.default_rng(0).integers(0, 3, (7, 3, 3, 1)).astype(np.uint8)
 BATCH, STEPS, MOST = 3, 3, 12
-"""Three steps an epoch, the last of a single image; no training goes beyond so many steps."""
+"""Three steps per epoch, the last of a single image; no training goes beyond so many steps."""
 
 
 def new_model(seed=0):
@@ -122,7 +122,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(n=st.integers(1, 7), shard=st.integers(1, 7))
     def evaluate(self, n, shard):
-        """Whatever the number of images, and of images a shard."""
+        """Whatever the number of images, and of images per shard."""
         whole = self.model.log_prob(IMAGES)
         kind = type(self.model)
         before = kind.wide_shard_size

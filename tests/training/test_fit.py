@@ -124,7 +124,7 @@ def test_ctrl_c_finishes_the_step_and_keeps_the_model():
     with pytest.raises(Interrupted) as stop:
         train(model, epochs=50, callbacks=[Interrupter(after=5)])
     assert isinstance(stop.value, KeyboardInterrupt)
-    assert stop.value.history.epochs == 2  # three batches an epoch
+    assert stop.value.history.epochs == 2  # three batches per epoch
     assert signal.getsignal(signal.SIGINT) is before
     same = small()
     with pytest.raises(Interrupted):

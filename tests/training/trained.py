@@ -11,7 +11,7 @@ RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 4, (22, 4, 4, 1)).astype(np.uint8)
 LABELS = RNG.integers(0, 3, 22)
 EPOCHS, BATCH, STEPS = 3, 6, 4
-"""Of 22 images in batches of 6: four steps an epoch, the last of four images."""
+"""Of 22 images in batches of 6: four steps per epoch, the last of four images."""
 
 
 def pixelcnnpp(**options):
