@@ -17,6 +17,11 @@ RESHAPE = "a wrong reshape: a view where a permutation of axes was meant, so tha
 
 SEQUENCES: Table = (
     (
+        Pattern.but_for_the_last_column,
+        "a mask that is off by a place, its diagonal open behind a shift, or a kernel a tap too wide there: each place but "
+        "the last sees itself",
+    ),
+    (
         Pattern.within_a_pixel,
         "a start token and a shift that are missing, or the diagonal of a mask, of attention say, that is open: a place "
         "may see those before it alone",
@@ -50,6 +55,11 @@ SEQUENCES: Table = (
 """For sequences: the first row whose pattern is there says the cause."""
 
 IMAGES: Table = (
+    (
+        Pattern.but_for_the_last_column,
+        "a later kernel that is a column too wide, or has no mask in its own row, or states read a column too late: each "
+        "pixel but those at the right sees itself",
+    ),
     (
         Pattern.each_colour_itself,
         "mask B, or none, where the image comes in (there mask A), a shift to the right that is missing, or the diagonal "

@@ -67,6 +67,14 @@ class Pattern:
         kinds = (np.eye(C, dtype=bool), np.triu(np.ones((C, C), bool)), np.ones((C, C), bool))
         return self.within_a_pixel() and any(np.array_equal(self.within, kind) for kind in kinds)
 
+    def but_for_the_last_column(self) -> bool:
+        """Outputs see themselves, but for those at the right side, behind which a kernel finds zeros alone."""
+        itself = np.zeros((self.H, self.W), bool)
+        itself[tuple(self.places.T)] = self.leaks.any(axis=(1, 2))
+        seen = np.unique(self.places[:, 1])
+        last, others = itself[:, self.W - 1], itself[:, seen[seen < self.W - 1]]
+        return self.within_a_pixel() and self.W - 1 in seen and not last.any() and bool(others.mean() >= 0.5)
+
     # --- few outputs, few inputs -------------------------------------------------------------------------------------
 
     def first_row_sees_all(self) -> bool:
@@ -78,16 +86,17 @@ class Pattern:
         return few and bool((self.leaks & self.later)[leaky].sum() >= NEARLY * self.later[leaky].sum() > 1)
 
     def comes_in_at_the_other_side(self) -> bool:
-        """Leaks read nothing but what lies at the end of rows, of columns or of the image, and do so from its start."""
+        """What is read lies at the far end of rows, of columns or of the image, and never just behind an output."""
         down, right = self.steps.T
         row, r, c = np.nonzero(self.leaks)
-        from_r, from_c = self.places[row].T
-        columns = self.W > 2 and (down == 0).all() and (right == self.W - 1).any()
-        rows = self.H > 2 and (down == self.H - 1).any() and (right == 0).any()
-        whole = self.H > 1 and self.W > 1 and (r == self.H - 1).all() and (c == self.W - 1).all() and (from_r == 0).any()
-        return bool(
-            (columns and _only_the_end(c, from_c, right, self.W)) or (rows and _only_the_end(r, from_r, down, self.H)) or whole
-        )
+        across, along = down > 0, down == 0
+        far = (self.H > 2 and (down == self.H - 1).any()) or (self.W > 2 and (along & (right == self.W - 1)).any())
+        near = (down == 1).any() or (along & (right <= 1)).any()
+        ends_of_rows = along.all() and far and _at_the_end(c, self.W)
+        ends_of_columns = across.any() and far and (right == 0).any() and _at_the_end(r, self.H)
+        last_pixel = self.H > 1 and (r == self.H - 1).all() and (c == self.W - 1).all() and len(row) > 1
+        from_the_start = bool((self.places[row].sum(axis=1) == 0).any())
+        return bool((far and not near) or ends_of_rows or ends_of_columns or (last_pixel and from_the_start))
 
     # --- how far ------------------------------------------------------------------------------------------------------
 
@@ -104,15 +113,23 @@ class Pattern:
 
     def one_column(self) -> bool:
         """No leak leaves its row, nor leads further than one column."""
-        return self.own_row_alone() and self.steps[:, 1].max() == 1
+        return self.own_row_alone() and bool(self.steps[:, 1].max() == 1)
 
     def shifted_back(self) -> bool:
         """All is seen a step too early, along rows or down columns, so that what is first is never seen."""
         down, right = self.steps.max(axis=0)
         if down > 0:
-            return bool(down <= max(1, self.H // 3) and not self.sees[:, :down].any() and self.complete)
-        own_row = self.sees[np.arange(len(self.places)), self.places[:, 0]]
-        return bool(0 < right <= max(1, self.W // 3) and not own_row[:, :right].any())
+            near = (self.places[:, 0] <= down) & self.places.any(axis=1)
+            return bool(near.any() and down <= max(1, self.H // 3) and not self.sees[:, :down].any())
+        rows = np.arange(len(self.places))
+        itself = self.leaks[rows, self.places[:, 0], self.places[:, 1]]
+        first = self.places[:, 1] == 0
+        ahead = bool(first.any() and not itself[first].any() and (itself[~first].any() or not self._first_columns(right)))
+        return bool(0 < right <= max(1, self.W // 3)) and ahead
+
+    def _first_columns(self, n: int) -> bool:
+        """Whether any output sees one of the first columns of its own row."""
+        return bool(self.sees[np.arange(len(self.places)), self.places[:, 0], :n].any())
 
     def rows_below_alone(self) -> bool:
         """Of its own row no output sees anything to the right, nor itself; it sees rows below."""
@@ -147,7 +164,7 @@ class Pattern:
     def _nearly_all(self, wanted: np.ndarray) -> bool:
         seen = self.leaks.any(axis=0)
         reach = self.W * self.H - np.flatnonzero(seen.ravel())[-1] <= max(3, self.W // 2)
-        wanted = wanted & seen
+        wanted = wanted & seen & self.sees.any(axis=(1, 2))[:, None, None]
         many = wanted.any(axis=(1, 2)).mean() >= 0.5 and seen.mean() >= 0.5
         return bool(reach and many and (self.leaks & wanted).sum() >= NEARLY * wanted.sum())
 
@@ -182,18 +199,19 @@ class Pattern:
             return False
         number = np.zeros((self.H, self.W), int)
         number[tuple(self.places.T)] = self.leaks.sum(axis=(1, 2))
-        return any(_saws(number.sum(axis=axis), k) for axis in (0, 1) for k in (2, 3, 4))
+        axes = (0,) if self.own_row_alone() else (0, 1)
+        return any(_saws(number.sum(axis=axis), k) for axis in axes for k in (2, 3, 4))
 
     def slow(self) -> bool:
-        """The last pixel that an output sees moves on evenly, by far less than a pixel from output to output."""
+        """The last pixel that an output sees moves on, to the end, by far less than a pixel from output to output."""
         flat = self.sees.reshape(len(self.sees), -1)
         if not self.complete or not flat.any(axis=1).all() or len(flat) < 8:
             return False
         S = len(flat)
         last = S - 1 - flat[np.argsort(self.places @ [self.W, 1])][:, ::-1].argmax(axis=1)
-        rise = last[-1] - last[0]
-        even = np.abs(last - (last[0] + rise * np.arange(S) / (S - 1))).max() <= 2
-        return bool(even and (np.diff(last) >= 0).all() and 0.1 * S < rise <= 0.6 * S and last[0] >= 0.35 * S)
+        moves, until = int(last.max() - last[0]), int(last.argmax())
+        evenly = moves > 1 and S - until <= 1.5 * until / moves + 1  # it stays at the end as long as elsewhere
+        return bool(evenly and moves <= 0.6 * until and last[0] >= 0.35 * S)
 
     def scattered(self) -> bool:
         """Outputs read each at places of their own: few steps that one of them takes are taken by the others."""
@@ -227,10 +245,9 @@ def _turn_of(order: np.ndarray) -> np.ndarray | None:
     return None
 
 
-def _only_the_end(read: np.ndarray, output: np.ndarray, step: np.ndarray, size: int) -> bool:
-    """Whether what is read lies in the last places alone, and what reads it does so from the other side, too."""
-    end = int(size - read.min())
-    return bool(2 * end <= size and (output < size - 1).any() and not ((step == 1) & (read < size - 1)).any())
+def _at_the_end(places: np.ndarray, size: int) -> bool:
+    """Whether places lie in the second half alone, the last one and few others among them."""
+    return bool(places.max() == size - 1 and 2 * (size - places.min()) <= size)
 
 
 def _saws(numbers: np.ndarray, k: int) -> bool:

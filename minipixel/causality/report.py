@@ -99,13 +99,14 @@ class CausalityReport:
         return UNDECIDED if self.undecided else ""
 
     def _cause(self) -> str:
+        cause = usual_cause(self.order, self.leaks, self.dependencies, self.outputs)
         if self.rounding:
             tolerance = 10 ** np.ceil(np.log10(self.illegal) + 1)
             return (
                 f"rounding, as where sums cancel or an FFT is taken: what leaks is at most {self.illegal:.0e} of what "
-                f"is legal; tolerance={tolerance:.0e} allows for it"
+                f"is legal, and tolerance={tolerance:.0e} allows for it; if it is there in float64 too: {cause}"
             )
-        return usual_cause(self.order, self.leaks, self.dependencies, self.outputs)
+        return cause
 
     def _seen_in(self) -> str:
         return f"; first seen in {self.layer}" if self.layer else ""
