@@ -9,6 +9,7 @@ from minipixel import console
 from minipixel.causality import perturbation as perturb
 from minipixel.causality.gradients import slopes
 from minipixel.causality.of_model import OfModel
+from minipixel.causality.patterns import drawn_in_raster_order
 from minipixel.causality.report import CausalityReport
 from minipixel.causality.structure import joined, structure
 from minipixel.causality.subjects import Subject
@@ -23,6 +24,8 @@ WHOLE = 4096
 """Up to how many sub-pixels the matrix has all rows, where the graph gives them."""
 STILL, MOST = 4, 32
 """Images go on being tried until so many in a row show no further dependency, and at most so many."""
+TRIED = 4
+"""How many leaks are followed through the layers at the most, until one is named."""
 SHAKES = 2
 """How many copies with other weights are asked."""
 
@@ -293,19 +296,25 @@ class Examination:
         return subject.first_seen(images, changed, -1, seed)
 
     def _name_the_layer(self, outputs: np.ndarray, matrix: np.ndarray) -> None:
-        """The layer at which the first leak is first seen, in raster order, where it is told by pixels alone."""
+        """The layer at which a leak is first seen, where pixels are drawn in raster order, and it leaves its own."""
         subject, seed = self.leaking or (self.subject, None)
-        C = subject.image_shape[2]
-        raster = np.array_equal(subject.order.ravel(), np.arange(subject.size))
-        pairs = np.argwhere(matrix & ~earlier(subject.order, outputs))
-        if not raster or not len(pairs):
+        H, W, C = subject.image_shape
+        leaks = np.argwhere(matrix & ~earlier(subject.order, outputs))
+        if not len(leaks) or not drawn_in_raster_order(subject.order):
             return
-        output, read = int(outputs[pairs[0, 0]]) // C, int(pairs[0, 1])
-        if output == read // C and C > 1:
+        output, read = outputs[leaks[:, 0]] // C, leaks[:, 1]
+        down, right = read // C // W - output // W, read // C % W - output % W
+        own = (down == 0) & (right == 0)
+        if C > 1 and own.all():
             return  # which colours a layer may see of its own pixel is not known
-        images, changed = self._two_batches(read)
-        last = output if output == read // C else read // C - 1
-        self.layer = subject.first_seen(images, changed, last, seed)
+        # A row below tells most: a layer may know its own row, where what comes behind shifts it down.
+        nearness = np.lexsort((output, np.abs(right), down, down == 0, own))
+        for pair in nearness[:TRIED]:
+            if C == 1 or not own[pair]:
+                images, changed = self._two_batches(int(read[pair]))
+                self.layer = subject.first_seen(images, changed, int(output[pair]), seed)
+            if self.layer:
+                return
 
     def _two_batches(self, place: int) -> tuple[np.ndarray, np.ndarray]:
         """A batch of random images, and the same with one sub-pixel changed in each."""

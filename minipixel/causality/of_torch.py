@@ -154,10 +154,15 @@ class OfTorch(OfFunction):
         """The first layer, in the order in which they end, whose output moves at `place` or before."""
         from minipixel.causality.layers import first_moved
 
-        def run(batch: np.ndarray) -> None:
-            self._called(self.given(self.padded(batch)), seed)
+        eager = copy.copy(self)
+        eager._replace(lambda module: module)  # what is compiled takes no hooks
 
-        return first_moved(self.modules, self.image_shape, self.batch, lambda: run(images), lambda: run(changed), place)
+        def run(batch: np.ndarray) -> np.ndarray:
+            return eager.parameters(batch, None, seed)
+
+        return first_moved(
+            eager.modules, self.image_shape, self.batch, lambda: run(images), lambda: run(changed), place
+        )
 
     def _replace(self, swap: Any) -> None:
         """Refer to other modules than those that were handed over, which stay as they are."""

@@ -226,6 +226,12 @@ class Pattern:
         return len(self.steps) > 1 and float(np.mean(shares)) < 0.5
 
 
+def drawn_in_raster_order(order: np.ndarray) -> bool:
+    """Whether pixels are drawn row after row, whatever the order of the colours within them."""
+    turn = _turn_of(order)
+    return turn is not None and np.array_equal(turn.ravel(), np.arange(turn.size))
+
+
 def _turn_of(order: np.ndarray) -> np.ndarray | None:
     """Pixels in raster order, turned and mirrored so that they are drawn row after row; None if none of that does it."""
     H, W, C = order.shape
