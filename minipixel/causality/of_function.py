@@ -22,7 +22,7 @@ from minipixel.models.network import Network
 from minipixel.shown import short
 
 AT_ONCE = 32
-"""How many images are tried at a time, if their size allows it: a smaller batch is filled up, so more would be waste."""
+"""How many images are tried at a time, if their size allows it; smaller batches are filled up, so more were waste."""
 SUBPIXELS = 2**17
 """About how many sub-pixels are tried at a time, at most."""
 CODES = ("int64", 0, 1)
