@@ -10,7 +10,6 @@ BATCH = "batch normalisation, or another statistic over the batch; normalise eac
 """What usually causes an image to see another one of its batch."""
 
 Table = tuple[tuple[Callable[[Pattern], bool], str], ...]
-ALWAYS: Callable[[Pattern], bool] = lambda pattern: True  # noqa: E731 - the last row of a table
 
 ANOTHER_ORDER = "masks made for another order than the one that is checked"
 RESHAPE = "a wrong reshape: a view where a permutation of axes was meant, so that pixels end up at other places"
@@ -18,18 +17,18 @@ RESHAPE = "a wrong reshape: a view where a permutation of axes was meant, so tha
 SEQUENCES: Table = (
     (
         Pattern.but_for_the_last_column,
-        "a mask that is off by a place, its diagonal open behind a shift, or a kernel a tap too wide there: each place but "
-        "the last sees itself",
+        "a mask that is off by a place, its diagonal open behind a shift, or a kernel a tap too wide there: each "
+        "place but the last sees itself",
     ),
     (
         Pattern.within_a_pixel,
-        "a start token and a shift that are missing, or the diagonal of a mask, of attention say, that is open: a place "
-        "may see those before it alone",
+        "a start token and a shift that are missing, or the diagonal of a mask, of attention say, that is open: a "
+        "place may see those before it alone",
     ),
     (
         Pattern.first_row_sees_all,
-        "an attention softmax whose first row is wholly masked: it becomes a mean over all places; set that row to zero, "
-        "or put a start token in front",
+        "an attention softmax whose first row is wholly masked: it becomes a mean over all places; set that row to "
+        "zero, or put a start token in front",
     ),
     (
         Pattern.comes_in_at_the_other_side,
@@ -40,16 +39,20 @@ SEQUENCES: Table = (
     (Pattern.slow, RESHAPE),
     (
         Pattern.all,
-        "attention without a mask, a normalisation or a pooling over the whole sequence, or a recurrence in both "
-        "directions: only what comes before may take part",
+        "attention without a mask, a normalisation or a pooling over the whole sequence, a recurrence in both "
+        "directions, or a convolution by FFT without zeros behind, so that the end comes in at the other side: only "
+        "what comes before may take part",
     ),
     (Pattern.all_later, "an attention mask that is transposed, or a recurrence that runs backwards: turn it round"),
-    (Pattern.blocks, "a pooling, or a stride, without a shift: a place sees the block that it lies in; shift by a block"),
+    (
+        Pattern.blocks,
+        "a pooling, or a stride, without a shift: a place sees the block that it lies in; shift by a block",
+    ),
     (Pattern.scattered, RESHAPE),
     (
-        ALWAYS,
-        "a convolution that is centred, its kernel a column too wide, or an attention mask that is off by some places: "
-        "put all zeros in front, and mask what comes after",
+        Pattern.anything,
+        "a convolution that is centred, its kernel a column too wide, or an attention mask that is off by some "
+        "places: put all zeros in front, and mask what comes after",
     ),
 )
 """For sequences: the first row whose pattern is there says the cause."""
@@ -57,38 +60,38 @@ SEQUENCES: Table = (
 IMAGES: Table = (
     (
         Pattern.but_for_the_last_column,
-        "a later kernel that is a column too wide, or has no mask in its own row, or states read a column too late: each "
-        "pixel but those at the right sees itself",
+        "a later kernel that is a column too wide, or has no mask in its own row, or a shift that is a column short "
+        "behind the first layer: each pixel but those at the right sees itself",
     ),
     (
         Pattern.each_colour_itself,
-        "mask B, or none, where the image comes in (there mask A), a shift to the right that is missing, or the diagonal "
-        "of an attention mask that is open",
+        "mask B, or none, where the image comes in (there mask A), a shift to the right that is missing, or the "
+        "diagonal of an attention mask that is open",
     ),
     (
         Pattern.within_a_pixel,
-        "a colour mask: a colour may see those before it alone, and none where the head joins the colours; look at the "
-        "groups of channels of every layer",
+        "a colour mask: a colour may see those before it alone, and none where the head joins the colours; look at "
+        "the groups of channels of every layer",
     ),
-    (lambda pattern: not pattern.turned, ANOTHER_ORDER),
+    (Pattern.in_no_raster, ANOTHER_ORDER),
     (
         Pattern.first_row_sees_all,
-        "an attention softmax whose first row is wholly masked: it becomes a mean over the whole image; set that row to "
-        "zero",
+        "an attention softmax whose first row is wholly masked: it becomes a mean over the whole image; set that row "
+        "to zero",
     ),
     (
         Pattern.comes_in_at_the_other_side,
-        "a roll instead of a shift, or a kernel that wraps around: what leaves at one side of the image comes in at the "
-        "other; put zeros there",
+        "a roll instead of a shift, or a kernel that wraps around: what leaves at one side of the image comes in at "
+        "the other; put zeros there",
     ),
     (
         Pattern.shifted_back,
         "zeros appended at the wrong end: shift down, or to the right, so that they stand in front",
     ),
     (
-        lambda pattern: pattern.all_rows_below() and pattern.right_for_another_order(),
-        "a recurrence that runs up the rows, or masks made for another order than the one that is checked: what comes "
-        "from the rows below has to go",
+        Pattern.from_below,
+        "a recurrence that runs up the rows, or masks made for another order than the one that is checked: what comes"
+        " from the rows below has to go",
     ),
     (Pattern.right_for_another_order, f"{ANOTHER_ORDER}; or pass order="),
     (Pattern.slow, RESHAPE),
@@ -108,8 +111,8 @@ IMAGES: Table = (
     ),
     (
         Pattern.own_row_whole,
-        "a softmax, a normalisation, or a recurrence from the right, over the whole axis of the columns: leave it out, or "
-        "shift it down by a row",
+        "a softmax, a normalisation, or a recurrence from the right, over the whole axis of the columns: leave it "
+        "out, or shift it down by a row",
     ),
     (Pattern.one_column, "a kernel one column too wide, or a shift to the right that is missing"),
     (
@@ -123,9 +126,9 @@ IMAGES: Table = (
         "a vertical stack that sees the rows below, or its own, further down than its shift makes good",
     ),
     (
-        ALWAYS,
-        "a convolution without a mask, or with one that leaves the rows below open: a centred kernel sees what is to the "
-        "right and below",
+        Pattern.anything,
+        "a convolution without a mask, or with one that leaves the rows below open: a centred kernel sees what is to "
+        "the right and below",
     ),
 )
 """For images: the first row whose pattern is there says the cause."""

@@ -10,6 +10,7 @@ from minipixel.causality import perturbation as perturb
 from minipixel.causality.gradients import slopes
 from minipixel.causality.of_model import OfModel
 from minipixel.causality.patterns import drawn_in_raster_order
+from minipixel.causality.precision import is_rounding, mixing
 from minipixel.causality.report import CausalityReport
 from minipixel.causality.structure import joined, structure
 from minipixel.causality.subjects import Subject
@@ -78,6 +79,7 @@ class Examination:
             self._name_the_layer(outputs, matrix)
         past = earlier(subject.order, outputs)
         refused = any(witness.holds is False for witness in self.witnesses)
+        leaking, seed = self.leaking or (subject, None)
         return CausalityReport(
             subject.name,
             subject.order,
@@ -89,7 +91,7 @@ class Examination:
             notes=tuple(self.notes),
             undecided=not known and not (matrix & past).any() and bool(past.any() or not len(outputs)) and not refused,
             illegal=self.illegal,
-            rounding=0 < self.illegal <= self.subject.rounding,
+            rounding=is_rounding(leaking, self.illegal, np.nonzero(matrix & ~past)[1], rng=self.rng, seed=seed),
             layer=self.layer,
         )
 
@@ -110,14 +112,14 @@ class Examination:
     def _evaluation(self, known: bool) -> bool:
         """What is asked in evaluation mode; whether images see each other there."""
         subject = self.subject
-        mixing = perturb.strangers(subject, images=self.images, rng=self.rng)
-        if mixing > max(subject.rounding, self.tolerance):
+        moved = mixing(subject, images=self.images, rng=self.rng)
+        if moved > max(subject.rounding, self.tolerance):
             self.layer = self._mixing_layer(subject, None)
             line = "the output of an image depends on another image of its batch"
             self.witnesses.append(Witness("batch", False, line))
             return True
         alone = "; it is asked about one image at a time" if subject.batch == 1 else ""
-        rounding = f"; what moves is of rounding's size, {mixing:.0e}" if mixing else ""
+        rounding = f"; what moves is of rounding's size, {moved:.0e}" if moved else ""
         self._ask("perturbation", lambda: self._change(subject, None, "", known))
         line = f"no image sees another one of its batch{alone}{rounding}"
         self.witnesses.append(Witness("batch", True, line))
@@ -126,16 +128,16 @@ class Examination:
     def _training(self, known: bool) -> None:
         """What is asked in training mode, if it differs: all but statistics over the batch, which are named."""
         subject, seed = self.subject, perturb.SEED
-        if not differs_in_training(subject):
+        if "evaluation" in self.modes and not differs_in_training(subject):
             return
         few = "" if "evaluation" in self.modes else "; in evaluation nothing was asked"
-        if perturb.strangers(subject, images=self.images, rng=self.rng, seed=seed) <= self.subject.rounding:
+        if mixing(subject, images=self.images, rng=self.rng, seed=seed) <= self.subject.rounding:
             self._change(subject, seed, " in training mode", known)
             return
         frozen = subject.frozen()
         self.batch_statistics = frozen[1] if frozen else (self._mixing_layer(subject, seed) or "an unnamed layer",)
         rest = frozen[0] if frozen else subject
-        if frozen and perturb.strangers(rest, images=self.images, rng=self.rng, seed=seed) <= self.subject.rounding:
+        if frozen and mixing(rest, images=self.images, rng=self.rng, seed=seed) <= self.subject.rounding:
             self._change(rest, seed, " in training mode, statistics over the batch as in evaluation", known)
             return
         if frozen and (layer := self._mixing_layer(rest, seed)):
@@ -262,11 +264,13 @@ class Examination:
         self._add(name, rows, matrix, tried, far)
 
     def _seen_to_leak(self, illegal: float, legal: float, subject: Subject, seed: int | None) -> None:
-        self.illegal = max(self.illegal, illegal / legal if legal else np.inf)
-        if self.leaking is None:
+        share = illegal / legal if legal else np.inf
+        first = self.leaking is None
+        if first or self.illegal <= subject.rounding < share:  # what is more than rounding tells more
             self.leaking = (subject, seed)
-            if subject.size > ALL and console.stderr.isatty():
-                print(f"{subject.name}: leaks; explaining ...", file=console.stderr)
+        self.illegal = max(self.illegal, share)
+        if first and subject.size > ALL and console.stderr.isatty():
+            print(f"{subject.name}: leaks; explaining ...", file=console.stderr)
 
     def _add(self, name: str, rows: np.ndarray, matrix: np.ndarray, tried: str, far: str = "") -> None:
         """What a witness found, the dependencies of some outputs, and what it did to find it."""
@@ -299,7 +303,7 @@ class Examination:
     def _name_the_layer(self, outputs: np.ndarray, matrix: np.ndarray) -> None:
         """The layer at which a leak is first seen, where pixels are drawn in raster order, and it leaves its own."""
         subject, seed = self.leaking or (self.subject, None)
-        H, W, C = subject.image_shape
+        _, W, C = subject.image_shape
         leaks = np.argwhere(matrix & ~earlier(subject.order, outputs))
         if not len(leaks) or not drawn_in_raster_order(subject.order):
             return

@@ -15,7 +15,7 @@ KEPT = 2
 """How many images of the batch are looked at."""
 TRIED = 16
 """How many layers are put back at the most, one after the other."""
-SLACK = 64
+SLACK = 4
 """So many last bits of the largest number in a layer may move by rounding alone."""
 
 
@@ -107,13 +107,15 @@ class Hooks:
         try:
             for module in modules:
                 for name, layer in module.named_modules():
-                    if name and id(layer) not in self.names:
-                        self.names[id(layer)] = f"{name!r} ({type(layer).__name__})"
+                    if id(layer) not in self.names:
+                        kind = type(layer).__name__
+                        self.names[id(layer)] = f"{name!r} ({kind})" if name else f"the forward pass of {kind}"
                         self.handles.append(layer.register_forward_hook(self.note))
         except RuntimeError:  # scripts take no hooks
             self.remove()
 
     def remove(self) -> None:
+        """Take all hooks away again."""
         for handle in self.handles:
             handle.remove()
 
@@ -123,6 +125,7 @@ class Hooks:
         return call()
 
     def note(self, layer: Any, arguments: Any, output: Any) -> Any:
+        """What a layer calls with its output; what is returned takes its place, if that is not None."""
         import torch
 
         parts = list(output) if isinstance(output, (tuple, list)) else [output]

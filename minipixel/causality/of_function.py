@@ -210,8 +210,8 @@ class OfFunction(Subject):
         return self.function(images)
 
     def rounding_of(self, dtype: np.dtype) -> float:
-        """From what share of the largest legal change on a change is more than rounding."""
-        return 1e-12 if dtype == np.float64 else 1e-5
+        """From what share of the largest legal change on a change is more than rounding, be it of what goes in."""
+        return 1e-12 if dtype == np.float64 and self.inputs.dtype != np.float32 else 1e-5
 
     def mine(self, output: Any) -> bool:
         """Whether an output is of the framework that this adapter is for."""

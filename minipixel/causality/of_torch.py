@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.causality import closures
+from minipixel.causality.arguments import Inputs
 from minipixel.causality.of_function import OfFunction, called_by
 from minipixel.causality.shaking import shaken
 from minipixel.causality.subjects import Options, Subject, adapter, is_of
@@ -133,6 +134,19 @@ class OfTorch(OfFunction):
                     numbers = weight.detach().double().cpu().numpy()
                     weight.copy_(torch.as_tensor(shaken(numbers, rng, gently, weight.requires_grad)))
         return other if weights else None
+
+    def precise(self) -> Subject | None:
+        """With copies of the modules in float64, fed the same images."""
+        import torch
+
+        if self.dtype == torch.float64 or not self.modules or self.frozen_layers or self.arrays:
+            return None
+        other = copy.copy(self)
+        other._replace(lambda module: copy.deepcopy(module).double())
+        other.dtype = torch.float64
+        if self.inputs.dtype.kind == "f":
+            other.inputs = Inputs.of(("float64", self.inputs.low, self.inputs.high))
+        return other
 
     def frozen(self) -> tuple[Subject, tuple[str, ...]] | None:
         """With layers that normalise by statistics over the batch in evaluation mode, whatever the others are in."""

@@ -1,4 +1,4 @@
-"""What leaks look like: measures on the matrix of what depends on what, by pixels, for whoever guesses at their cause."""
+"""What leaks look like: questions to the matrix of what depends on what, pixel by pixel, that tell causes apart."""
 
 from functools import cached_property
 
@@ -54,6 +54,14 @@ class Pattern:
         """[k, r, c]: whether a pixel is drawn after output k."""
         place = np.arange(self.H * self.W).reshape(self.H, self.W)
         return place > (self.places @ [self.W, 1])[:, None, None]
+
+    def anything(self) -> bool:
+        """Whatever else it is."""
+        return True
+
+    def in_no_raster(self) -> bool:
+        """The order does not go row after row, however it is turned and mirrored."""
+        return not self.turned
 
     # --- within a pixel ----------------------------------------------------------------------------------------------
 
@@ -124,7 +132,9 @@ class Pattern:
         rows = np.arange(len(self.places))
         itself = self.leaks[rows, self.places[:, 0], self.places[:, 1]]
         first = self.places[:, 1] == 0
-        ahead = bool(first.any() and not itself[first].any() and (itself[~first].any() or not self._first_columns(right)))
+        ahead = bool(
+            first.any() and not itself[first].any() and (itself[~first].any() or not self._first_columns(right))
+        )
         return bool(0 < right <= max(1, self.W // 3)) and ahead
 
     def _first_columns(self, n: int) -> bool:
@@ -150,7 +160,7 @@ class Pattern:
 
     def first_row_alone_is_right(self) -> bool:
         """All rows but the first one leak, and see rows below or their own."""
-        first, leaky = self.places[:, 0] == 0, self.leaks.any(axis=(1, 2))
+        first, leaky = np.asarray(self.places[:, 0] == 0), self.leaks.any(axis=(1, 2))
         return bool(self.H > 2 and first.any() and not leaky[first].any() and leaky[~first].mean() >= 0.8)
 
     def all_later(self) -> bool:
@@ -164,7 +174,7 @@ class Pattern:
     def _nearly_all(self, wanted: np.ndarray) -> bool:
         seen = self.leaks.any(axis=0)
         reach = self.W * self.H - np.flatnonzero(seen.ravel())[-1] <= max(3, self.W // 2)
-        wanted = wanted & seen & self.sees.any(axis=(1, 2))[:, None, None]
+        wanted = wanted & seen & self.sees.any(axis=(1, 2), keepdims=True)
         many = wanted.any(axis=(1, 2)).mean() >= 0.5 and seen.mean() >= 0.5
         return bool(reach and many and (self.leaks & wanted).sum() >= NEARLY * wanted.sum())
 
@@ -192,6 +202,10 @@ class Pattern:
                 return False
             waits &= ~ready
         return True
+
+    def from_below(self) -> bool:
+        """Rows below are seen, down to the last one, and that would be right if the image were drawn from below."""
+        return self.all_rows_below() and self.right_for_another_order()
 
     def blocks(self) -> bool:
         """Outputs at the start of a block of rows, or of columns, leak more than those at its end: again and again."""
@@ -233,7 +247,7 @@ def drawn_in_raster_order(order: np.ndarray) -> bool:
 
 
 def _turn_of(order: np.ndarray) -> np.ndarray | None:
-    """Pixels in raster order, turned and mirrored so that they are drawn row after row; None if none of that does it."""
+    """Pixels, turned and mirrored so that they are drawn row after row: (H, W) or (W, H); None if they cannot be."""
     H, W, C = order.shape
     pixel = np.arange(H * W).reshape(H, W)
     place = order.reshape(H, W, C).astype(np.int64)

@@ -64,6 +64,10 @@ class Subject:
         """A copy of it with other weights, so that none hides a path; None if it has no weights that are known."""
         return None
 
+    def precise(self) -> "Subject | None":
+        """A copy of it that computes in float64; None if there is none, or if it does so anyway."""
+        return None
+
     def frozen(self) -> "tuple[Subject, tuple[str, ...]] | None":
         """A view of it that takes statistics over the batch as in evaluation, and the layers that have some."""
         return None

@@ -1,4 +1,4 @@
-"""Patterns planted into matrices of what depends on what: each is told its own cause, at several sizes, and no other."""
+"""Patterns planted into matrices of what depends on what: each is told its own cause, at several sizes."""
 
 import itertools
 
@@ -39,6 +39,7 @@ WIDE_A = kernel(masked("A", 2))
 NONE = kernel(rectangle((-1, 1), (-1, 1)))
 BELOW = kernel([*masked("B"), *rectangle((1, 1), (-1, 1))])
 ITSELF = kernel([(0, 0)])
+DILATED = kernel([(2 * down, 2 * right) for down, right in rectangle((-1, 1), (-1, 1))])
 
 
 def net(*layers):
@@ -76,6 +77,7 @@ RIGHT = all_of(lambda r, c, r2, c2: (r == r2) & (c2 >= c))
 UP_THE_ROWS = all_of(lambda r, c, r2, c2: (r2 > r) & (abs(c2 - c) <= r2 - r))
 BLOCKS = all_of(lambda r, c, r2, c2: (r // 2 == r2 // 2) & (c // 2 == c2 // 2))
 FIRST_SEES_ALL = all_of(lambda r, c, r2, c2: (r == 0) & (c == 0) & (r2 == r2))
+FIRST_SEES_OTHERS = all_of(lambda r, c, r2, c2: (r + c == 0) & (r2 + c2 > 0))
 FIRST_ROW_SEES_ALL = all_of(lambda r, c, r2, c2: (r == 0) & (r2 == r2) & (c == c))
 
 
@@ -87,6 +89,9 @@ def rolled(H, W):
 def later_by_raster(n):
     """Shifted by n places of the raster."""
     return lambda H, W: np.eye(H * W, k=-n, dtype=bool)
+
+
+BEFORE = later_by_raster(1)
 
 
 def reshaped(Q):
@@ -136,10 +141,24 @@ VERTICAL = kernel(rectangle((-1, 0), (-1, 1)))
 UP_ONE, LEFT_ONE = kernel([(1, 0)]), kernel([(0, 1)])  # zeros at the wrong end
 DOWN_ONE, RIGHT_ONE = kernel([(-1, 0)]), kernel([(0, -1)])
 
-FIRST, LATER, ORDER, SOFTMAX = "where the image comes in", "a later kernel", "masks made for another order", "softmax whose"
+FIRST, LATER, ORDER, SOFTMAX = (
+    "where the image comes in",
+    "a later kernel",
+    "masks made for another order",
+    "softmax whose",
+)
 ROLL, WRONG_END, RESHAPE, STATISTIC = "a roll instead", "wrong end", "a wrong reshape", "statistic over the whole image"
-TRANSPOSED, UP, BLOCK, AXIS = "mask that is transposed", "a recurrence that runs up", "a pooling, or", "over the whole axis"
-COLUMN, STACK, BELOW_OPEN = "kernel one column too wide, or a shift", "stack whose shift down", "leaves the rows below open: set"
+TRANSPOSED, UP, BLOCK, AXIS = (
+    "mask that is transposed",
+    "a recurrence that runs up",
+    "a pooling, or",
+    "over the whole axis",
+)
+COLUMN, STACK, BELOW_OPEN = (
+    "kernel one column too wide, or a shift",
+    "stack whose shift down",
+    "leaves the rows below open: set",
+)
 DEEP_BELOW, UNMASKED = "stack that sees the rows below", "a convolution without a mask"
 
 PLANTED = {
@@ -164,7 +183,7 @@ PLANTED = {
     "mask A, then none": (net(A, NONE), UNMASKED),
     "a wide mask A, then none": (net(WIDE_A, NONE), UNMASKED),
     "mask A, mask B, then none": (net(WIDE_A, B, NONE), UNMASKED),
-    "dilated, no mask": (net(A, kernel([(2 * down, 2 * right) for down, right in rectangle((-1, 1), (-1, 1))])), UNMASKED),
+    "dilated, no mask": (net(A, DILATED), UNMASKED),
     "zeros below": (UP_ONE, WRONG_END),
     "zeros to the right": (LEFT_ONE, WRONG_END),
     "zeros below, then a causal net": (net(UP_ONE, A, B), WRONG_END),
@@ -182,7 +201,7 @@ PLANTED = {
     "a statistic of what is shifted": (net(later_by_raster(1), ALL), STATISTIC),
     "a softmax whose first row is masked": (both(PAST, FIRST_SEES_ALL), SOFTMAX),
     "a softmax whose first rows are masked": (both(PAST, FIRST_ROW_SEES_ALL), SOFTMAX),
-    "a softmax whose first row is masked, strict": (both(PAST, all_of(lambda r, c, r2, c2: (r + c == 0) & (r2 + c2 > 0))), SOFTMAX),
+    "a softmax whose first row is masked, strict": (both(PAST, FIRST_SEES_OTHERS), SOFTMAX),
     "a transposed mask": (both(FUTURE, ITSELF), TRANSPOSED),
     "a transposed mask behind a shift": (net(later_by_raster(1), both(FUTURE, ITSELF)), TRANSPOSED),
     "a state that runs up the rows as well": (both(PAST, UP_THE_ROWS), UP),
@@ -198,7 +217,7 @@ PLANTED = {
     "all that is later": (FUTURE, ORDER),
     "a net from below": (from_below(PAST), ORDER),
     "a wrong reshape of outputs that see all before": (net(PAST, reshaped(4)), RESHAPE),
-    "a wrong reshape of outputs that see a bit": (net(*[later_by_raster(1)], both(ITSELF, later_by_raster(1)), reshaped(3)), RESHAPE),
+    "a wrong reshape of outputs that see a bit": (net(BEFORE, both(ITSELF, BEFORE), reshaped(3)), RESHAPE),
     "a wrong reshape of a net for images": (net(A, B, reshaped(4)), RESHAPE),
     "a wrong view of the image": (taken_for_transposed, RESHAPE),
     "a wrong view of the image, then mask A": (net(taken_for_transposed, A), RESHAPE),
@@ -252,7 +271,7 @@ def test_colours_and_other_orders(pattern):
     for first in 3 * np.flatnonzero(~reads.diagonal()):
         coloured[first : first + 3, first : first + 3] = np.tri(3, k=-1)
     assert named in cause(coloured, (5, 6, 3))
-    if named == ORDER or named == UP:
+    if named in (ORDER, UP):
         return  # they would say so of another order
     pixel = np.arange(30).reshape(5, 6)[::-1, ::-1].ravel()
     order = np.arange(30)[::-1].reshape(5, 6, 1)

@@ -54,7 +54,10 @@ def test_an_order_of_ones_own():
 
 CAUSES = {
     "its own value": (lambda x: x, "mask B, or none, where the image comes in"),
-    "the next pixel": (lambda x: np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0)))[:, :, 1:], "zeros appended at the wrong end"),
+    "the next pixel": (
+        lambda x: np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0)))[:, :, 1:],
+        "zeros appended at the wrong end",
+    ),
     "the row below": (
         lambda x: np.pad(x, ((0, 0), (0, 1), (0, 0), (0, 0)))[:, 1:],
         "zeros appended at the wrong end",
