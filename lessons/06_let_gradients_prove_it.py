@@ -161,7 +161,7 @@ print(mp.check_causality(planted((2, 3, 1), "one tap too many")).why)
 
 # %% [markdown]
 # Red is a leak. The clock (lesson 15) names the layer to mend, or the op where a layer is none of the model's. The
-# "usual cause" goes by the look of a leak: mask B looks the same but at the right side. Batch normalisation leaks between
+# "usual cause" goes by the look of a leak: mask B has the same but at the right side. Batch normalisation leaks between
 # images; enumeration has all 64 in one batch, of one mean, and sees nothing. What sleeps fools all who go by values.
 # `structure` and the clock ask who reads whom, whatever the weights. Rightly: training wakes the first in one step.
 

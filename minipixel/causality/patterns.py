@@ -160,7 +160,8 @@ class Pattern:
 
     def first_row_alone_is_right(self) -> bool:
         """All rows but the first one leak, and see rows below or their own."""
-        first, leaky = np.asarray(self.places[:, 0] == 0), self.leaks.any(axis=(1, 2))
+        first = self.places[:, 0] == 0
+        leaky = np.asarray(self.leaks.any(axis=(1, 2)))
         return bool(self.H > 2 and first.any() and not leaky[first].any() and leaky[~first].mean() >= 0.8)
 
     def all_later(self) -> bool:
