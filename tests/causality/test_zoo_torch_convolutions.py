@@ -7,7 +7,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the zoo of PyTorch needs PyTorch: pip install 'minipixel[parity]'")
 
-from causality.zoo.torch_convolutions import ROWS  # noqa: E402 - not without PyTorch
+from causality.zoo.torch_colour import Colours, ShiftedStreams  # noqa: E402
+from causality.zoo.torch_convolutions import ROWS  # noqa: E402
+from causality.zoo.torch_forwards import Around, Codes, KeepsTheFirstBatch, WithLabel  # noqa: E402
+from causality.zoo.torch_grey import pixelcnn  # noqa: E402
+
+import minipixel as mp  # noqa: E402 - not without PyTorch
 
 ANIMALS = {animal.name: animal for animal, _ in ROWS}
 READINGS = {animal.name: reading for animal, reading in ROWS}
@@ -15,13 +20,23 @@ LEAKY = [name for name, animal in ANIMALS.items() if not animal.causal and not a
 
 
 @cache
-def report(name):
-    """The report of an animal, or what was raised instead."""
+def outcome(name):
+    """(the report of an animal, or what was raised instead; whether the animal is still what it was before)."""
     animal = ANIMALS[name]
+    net = animal.make()
+    before = state(net)
     try:
-        return animal.check(animal.make())
+        found = animal.check(net)
     except Exception as error:  # anything at all: the test says which animal it was
-        return error
+        found = error
+    return found, all(torch.equal(a, b) for a, b in zip(before, state(net), strict=True))
+
+
+def state(net):
+    """Weights and buffers, what needs a gradient, what has one, and the mode of each module."""
+    weights, modules = list(net.parameters()), list(net.modules())
+    flags = [*(w.requires_grad for w in weights), *(w.grad is None for w in weights), *(m.training for m in modules)]
+    return [*(value.clone() for value in net.state_dict().values()), torch.tensor(flags)]
 
 
 def test_names_are_no_repeated_ones_and_there_are_enough():
@@ -31,15 +46,17 @@ def test_names_are_no_repeated_ones_and_there_are_enough():
 
 @pytest.mark.parametrize("name", ANIMALS)
 def test_the_first_call_is_right(name):
-    animal, found = ANIMALS[name], report(name)
+    animal, (found, unchanged) = ANIMALS[name], outcome(name)
     assert not isinstance(found, Exception), f"raised {type(found).__name__}: {found}"
     assert found.ok == animal.causal, str(found)
     assert bool(found.batch_statistics) == animal.batch_statistics, str(found)
     assert found.undecided == animal.undecided, str(found)
+    assert unchanged, "the check has changed the model"
 
 
 def test_the_right_cause_is_named_in_nine_of_ten():
-    missed = {name: getattr(report(name), "why", report(name)) for name in LEAKY}
+    found = {name: outcome(name)[0] for name in LEAKY}
+    missed = {name: getattr(report, "why", report) for name, report in found.items()}
     missed = {name: why for name, why in missed.items() if ANIMALS[name].cause not in str(why)}
     listed = "\n".join(f"{name}: wanted {ANIMALS[name].cause!r} in: {why}" for name, why in missed.items())
     assert len(missed) <= len(LEAKY) / 10, f"{len(missed)} of {len(LEAKY)} missed\n{listed}"
@@ -102,3 +119,48 @@ def outputs(net, reading, images):
     missing = sorted(set("NHWCQ") - set(reading.axes))
     letters = reading.axes + "".join(missing)
     return y[(..., *[None] * len(missing))].permute(*(letters.index(letter) for letter in "NHWCQ")).numpy()
+
+
+TWO_LABELS = torch.tensor([0, 1])
+REFUSED = {
+    "labels are missing": (lambda: mp.check_causality(WithLabel(), (1, 5, 6)), "call"),
+    "labels for another number of images": (
+        lambda: mp.check_causality(WithLabel(), (1, 5, 6), call=lambda net, x: net(x, TWO_LABELS.repeat(4))),
+        "batch_size",
+    ),
+    "a tuple": (lambda: mp.check_causality(Around(pixelcnn(), behind=lambda y: (y, y)), (1, 5, 6)), "call"),
+    "two readings": (
+        lambda: mp.check_causality(Colours(lambda y: y.movedim(2, 4)), (3, 4, 4)),
+        "layout",
+    ),
+    "numbers for codes": (lambda: mp.check_causality(Codes(), (5, 6)), "inputs"),
+    "more colours than it takes": (lambda: mp.check_causality(pixelcnn(), (3, 5, 6)), "float32"),
+    "of another size": (
+        lambda: mp.check_causality(Around(torch.nn.Linear(7, 7), before=lambda x: x.flatten(1)), (1, 5, 6)),
+        "float32",
+    ),
+    "noise in evaluation": (
+        lambda: mp.check_causality(Around(pixelcnn(), before=lambda x: x + np.random.rand()), (1, 5, 6)),  # noqa: NPY002
+        "two different",
+    ),
+    "not a mixture": (lambda: mp.check_causality(Colours(lambda y: y), (3, 5, 6), head="logistic_mixture"), "head"),
+    "mixtures without a head": (lambda: mp.check_causality(ShiftedStreams(), (3, 4, 6)), "groups"),
+}
+
+
+@pytest.mark.parametrize("mistake", REFUSED)
+def test_a_call_that_cannot_be_meant_is_refused_in_one_line(mistake):
+    call, way_out = REFUSED[mistake]
+    with pytest.raises(ValueError, match=way_out) as error:
+        call()
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_that_keeps_its_first_batch_is_judged_or_told_of_batch_size():
+    """Nobody knows beforehand that it does."""
+    try:
+        report = mp.check_causality(KeepsTheFirstBatch("B"), (1, 5, 6))
+    except ValueError as error:
+        assert "batch_size" in str(error) and "\n" not in str(error)
+    else:
+        assert not report.ok, str(report)
