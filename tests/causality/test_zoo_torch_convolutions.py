@@ -1,5 +1,6 @@
 """Convolutional nets of PyTorch, as strangers write them: the first call is right about each, and names the cause."""
 
+import copy
 from functools import cache
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_the_table_is_true(name):
         assert 0 < late < 1e-9 * seen
     else:
         assert (late == 0) if animal.causal else (late > 1e-7 * seen), f"moved by {late}, by the past {seen}"
-    assert batch_matters(net.train(), reading) == animal.batch_statistics
+    assert reading.noisy or batch_matters(net.train(), reading) == animal.batch_statistics
 
 
 def brute_force(net, reading):
@@ -100,7 +101,10 @@ def batch_matters(net, reading):
     images = drawn(reading)
     changed = images.clone()
     changed[0] = changed[0].flip(2)
-    before, after = (outputs(net, reading, batch) for batch in (images, changed))
+    buffers = copy.deepcopy(net.state_dict())
+    before = outputs(net, reading, images)
+    net.load_state_dict(buffers)  # some are written in training
+    after = outputs(net, reading, changed)
     return bool((before[1:] != after[1:]).any())
 
 
@@ -115,7 +119,7 @@ def outputs(net, reading, images):
     """(N, H, W, C, Q), with axes of 1 for letters that the output lacks."""
     torch.manual_seed(0)
     with torch.no_grad():
-        y = reading.call(net, images.clone())
+        y = reading.call(net, images.clone()).clamp(min=-1e9)  # no -inf, whose differences are NaN
     missing = sorted(set("NHWCQ") - set(reading.axes))
     letters = reading.axes + "".join(missing)
     return y[(..., *[None] * len(missing))].permute(*(letters.index(letter) for letter in "NHWCQ")).numpy()

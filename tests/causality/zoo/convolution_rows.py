@@ -33,6 +33,8 @@ class Reading:
     order: Any = None
     """The place in line of each sub-pixel, (H, W, C)."""
     batch: int = 2
+    noisy: bool = False
+    """Whether training draws noise that nothing repeats, so nobody can tell what it does to a batch."""
 
 
 class Rows(list):

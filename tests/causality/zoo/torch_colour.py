@@ -137,3 +137,20 @@ class ShiftedStreams(nn.Module):
         ul = ul + self.ul_up(self.ul_low(self.ul_down(ul), low))
         y = self.out(nn.functional.elu(ul))
         return y if self.red is None else y + self.red(x[:, :1])
+
+
+class Planes(nn.Module):
+    """All of red is drawn first, then all of green: a plane sees its own past, and the planes before it as a whole."""
+
+    def __init__(self, green_sees=(0,)):
+        super().__init__()
+        torch.manual_seed(0)
+        self.seen = [list(green_sees), [0, 1]]
+        self.own = nn.ModuleList(MaskedConv2d("A", 1, 4, 3) for _ in range(3))
+        self.others = nn.ModuleList(nn.Conv2d(len(planes), 4, 3, padding=1) for planes in self.seen)
+
+    def forward(self, x):
+        red, green, blue = (own(x[:, k : k + 1]) for k, own in enumerate(self.own))
+        green = green + self.others[0](x[:, self.seen[0]])
+        blue = blue + self.others[1](x[:, self.seen[1]])
+        return torch.stack([red, green, blue], dim=1)

@@ -1,15 +1,18 @@
 """Nets for three colours in PyTorch: every layout of the output, colour masks, colours that a head joins."""
 
+import numpy as np
 from causality.zoo.convolution_rows import FIRST_B, RGB, Rows, rgb
 from causality.zoo.torch_colour import (
     RED_SEES_BLUE,
     ColourMaskedConv2d,
     Colours,
     DepthIsColour,
+    Planes,
     ShiftedStreams,
     colour_pixelcnn,
 )
 from causality.zoo.torch_forwards import Around
+from causality.zoo.torch_grey import MaskedConv2d
 from torch import nn
 
 import minipixel as mp
@@ -70,6 +73,32 @@ add(
     rgb,
     FIRST_B,
     **BLOCKS,
+)
+PLANES = np.arange(90).reshape(3, 5, 6).transpose(1, 2, 0)
+add(
+    "plane after plane",
+    Planes,
+    lambda net: mp.check_causality(net, (3, 5, 6), order="rgb-planes"),
+    shape=RGB,
+    axes="NCQHW",
+    order=PLANES,
+)
+add(
+    "plane after plane, green sees blue",
+    lambda: Planes((0, 2)),
+    lambda net: mp.check_causality(net, (3, 5, 6), order="rgb-planes"),
+    "another order",
+    shape=RGB,
+    axes="NCQHW",
+    order=PLANES,
+)
+add(
+    "no colour sees another of its pixel",
+    lambda: MaskedConv2d("A", 3, 6, 3),
+    rgb,
+    shape=RGB,
+    axes="NCQHW",
+    call=lambda net, x: net(x).unflatten(1, (3, 2)),
 )
 add("colour is depth", DepthIsColour, rgb, shape=RGB, axes="NQCHW")
 add("colour is depth, B first", lambda: DepthIsColour("B"), rgb, FIRST_B, shape=RGB, axes="NQCHW")

@@ -1,5 +1,8 @@
 """Nets in PyTorch whose forward pass does something of its own: shifts, sums, codes, labels, rounding."""
 
+import random
+
+import numpy as np
 import torch
 from causality.zoo.torch_grey import Cropped, MaskedConv2d, pixelcnn
 from torch import nn
@@ -170,3 +173,49 @@ class GatedByABuffer(nn.Module):
 
     def forward(self, x):
         return self.net(x) * self.gate
+
+
+class NoiseInTraining(nn.Module):
+    """Training adds noise that no seed of PyTorch's governs; evaluation adds none."""
+
+    def __init__(self, noise, first="A"):
+        super().__init__()
+        self.net, self.noise = pixelcnn(first=first), noise
+
+    def forward(self, x):
+        return self.net(x + self.noise(x) if self.training else x)
+
+
+def noise_by_numpy(x):
+    return torch.as_tensor(np.random.standard_normal(tuple(x.shape)), dtype=x.dtype)
+
+
+def noise_by_random(x):
+    return random.random()
+
+
+GENERATOR = torch.Generator().manual_seed(0)
+
+
+def noise_of_its_own(x):
+    return torch.rand(x.shape, generator=GENERATOR, dtype=x.dtype)
+
+
+class Untied(nn.Module):
+    """A bias for each place of the image, and coordinates as channels: it has one fixed size."""
+
+    def __init__(self, first="A"):
+        super().__init__()
+        torch.manual_seed(0)
+        self.bias, rows = nn.Parameter(torch.randn(1, 8, 5, 6)), torch.linspace(-1, 1, 5)
+        self.register_buffer("rows", rows[:, None].expand(5, 6).clone())
+        self.stem, self.out = MaskedConv2d(first, 1, 8, 3), nn.Conv2d(9, 4, 1)
+
+    def forward(self, x):
+        h = torch.relu(self.stem(x) + self.bias)
+        return self.out(torch.cat([h, self.rows.expand(len(x), 1, 5, 6)], dim=1))
+
+
+def impossible_level(y):
+    """Log-probabilities: the last level has -inf."""
+    return torch.cat([y[:, :-1].log_softmax(1), torch.full_like(y[:, -1:], -torch.inf)], dim=1)

@@ -4,6 +4,12 @@ import torch
 from causality.zoo.convolution_rows import FIRST_B, GREY, Rows, grey
 from causality.zoo.torch_forwards import (
     Around,
+    NoiseInTraining,
+    Untied,
+    impossible_level,
+    noise_by_numpy,
+    noise_by_random,
+    noise_of_its_own,
 )
 from causality.zoo.torch_grey import (
     Cropped,
@@ -18,7 +24,7 @@ from causality.zoo.torch_grey import (
     pixelcnn,
 )
 from torch import nn
-from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 ROWS = Rows()
 add = ROWS.add
@@ -107,3 +113,61 @@ add("dropout of channels", lambda: pixelcnn(between=lambda: nn.Dropout2d(0.3)), 
 add("dropout, B first", lambda: pixelcnn(first="B", between=lambda: nn.Dropout(0.3)), grey, FIRST_B)
 add("softmax over the columns", lambda: Around(pixelcnn(), behind=lambda y: y.softmax(3)), grey, "axis")
 add("softmax over the levels", lambda: Around(pixelcnn(), behind=lambda y: y.softmax(1)), grey)
+add("log-probabilities, one of them -inf", lambda: Around(pixelcnn(), behind=impossible_level), grey)
+add(
+    "log-probabilities, one of them -inf, B first",
+    lambda: Around(pixelcnn(first="B"), behind=impossible_level),
+    grey,
+    FIRST_B,
+)
+add(
+    "images scaled by their maximum",
+    lambda: Around(pixelcnn(), before=lambda x: x / x.amax((1, 2, 3), True)),
+    grey,
+    IMAGE,
+)
+add(
+    "images centred by their batch",
+    lambda: Around(pixelcnn(), before=lambda x: x - x.mean(0)),
+    grey,
+    "batch",
+    statistics=True,
+)
+add("images centred by a constant", lambda: Around(pixelcnn(), before=lambda x: x - 0.3), grey)
+add("noise by NumPy in training", lambda: NoiseInTraining(noise_by_numpy), grey, noisy=True)
+add("noise by Python in training", lambda: NoiseInTraining(noise_by_random), grey, noisy=True)
+add("noise of its own generator in training", lambda: NoiseInTraining(noise_of_its_own), grey, noisy=True)
+add("noise by NumPy in training, B first", lambda: NoiseInTraining(noise_by_numpy, "B"), grey, FIRST_B, noisy=True)
+add("noise by PyTorch in training", lambda: NoiseInTraining(torch.rand_like), grey)
+add("spectral normalisation", lambda: spectrally(pixelcnn()), grey)
+add("spectral normalisation, B first", lambda: spectrally(pixelcnn(first="B")), grey, FIRST_B)
+add("biases for each place", Untied, grey)
+add("biases for each place, B first", lambda: Untied("B"), grey, FIRST_B)
+add("DataParallel", lambda: nn.DataParallel(pixelcnn()), grey)
+add("one number for a pixel", lambda: pixelcnn(Q=1), grey)
+add(
+    "one number for a pixel, without an axis", lambda: Around(pixelcnn(Q=1), behind=lambda y: y[:, 0]), grey, axes="NHW"
+)
+add(
+    "one number for a pixel, without an axis, B first",
+    lambda: Around(pixelcnn(first="B", Q=1), behind=lambda y: y[:, 0]),
+    grey,
+    FIRST_B,
+    axes="NHW",
+)
+add("a dilated kernel", lambda: dilated(True), grey)
+add("a dilated kernel, centred, unmasked", lambda: dilated(False), grey, UNMASKED)
+
+
+def spectrally(net):
+    for layer in net[::2]:
+        spectral_norm(layer)
+    return net
+
+
+def dilated(masked):
+    """Two taps apart."""
+    net = pixelcnn()
+    conv = MaskedConv2d("B" if masked else "none", 8, 8, 3, dilation=2)
+    conv.padding = (2, 2)
+    return nn.Sequential(net[0], net[1], conv, net[3], net[4])
