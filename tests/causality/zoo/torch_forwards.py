@@ -187,7 +187,7 @@ class NoiseInTraining(nn.Module):
 
 
 def noise_by_numpy(x):
-    return torch.as_tensor(np.random.standard_normal(tuple(x.shape)), dtype=x.dtype)
+    return torch.as_tensor(np.random.standard_normal(tuple(x.shape)), dtype=x.dtype)  # noqa: NPY002 - as people do
 
 
 def noise_by_random(x):
