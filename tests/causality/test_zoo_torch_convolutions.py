@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="the zoo of PyTorch needs PyTorch: p
 
 from causality.zoo.torch_colour import Colours, ShiftedStreams  # noqa: E402
 from causality.zoo.torch_convolutions import ROWS  # noqa: E402
-from causality.zoo.torch_forwards import Around, Codes, KeepsTheFirstBatch, WithLabel  # noqa: E402
+from causality.zoo.torch_forwards import Around, KeepsTheFirstBatch, WithLabel  # noqa: E402
 from causality.zoo.torch_grey import pixelcnn  # noqa: E402
 
 import minipixel as mp  # noqa: E402 - not without PyTorch
@@ -125,11 +125,11 @@ def outputs(net, reading, images):
     return y[(..., *[None] * len(missing))].permute(*(letters.index(letter) for letter in "NHWCQ")).numpy()
 
 
-TWO_LABELS = torch.tensor([0, 1])
+FIVE_LABELS = torch.tensor([0, 1, 2, 0, 1])
 REFUSED = {
     "labels are missing": (lambda: mp.check_causality(WithLabel(), (1, 5, 6)), "call"),
     "labels for another number of images": (
-        lambda: mp.check_causality(WithLabel(), (1, 5, 6), call=lambda net, x: net(x, TWO_LABELS.repeat(4))),
+        lambda: mp.check_causality(WithLabel(), (1, 5, 6), call=lambda net, x: net(x, FIVE_LABELS)),
         "batch_size",
     ),
     "a tuple": (lambda: mp.check_causality(Around(pixelcnn(), behind=lambda y: (y, y)), (1, 5, 6)), "call"),
@@ -137,7 +137,6 @@ REFUSED = {
         lambda: mp.check_causality(Colours(lambda y: y.movedim(2, 4)), (3, 4, 4)),
         "layout",
     ),
-    "numbers for codes": (lambda: mp.check_causality(Codes(), (5, 6)), "inputs"),
     "more colours than it takes": (lambda: mp.check_causality(pixelcnn(), (3, 5, 6)), "float32"),
     "of another size": (
         lambda: mp.check_causality(Around(torch.nn.Linear(7, 7), before=lambda x: x.flatten(1)), (1, 5, 6)),

@@ -7,9 +7,11 @@ from causality.zoo.convolution_rows import FIRST_B, GREY, ZERO, Rows, grey, last
 from causality.zoo.torch_forwards import (
     Around,
     Codes,
+    KeepsItsFeatures,
     KeepsTheFirstBatch,
     Quantises,
     TakesAMask,
+    Trainer,
     WithLabel,
     WithoutATape,
     WritesItsInput,
@@ -47,6 +49,18 @@ add(
     FIRST_B,
     axes="NHWQ",
 )
+
+
+def trained_by_an_object(net):
+    trainer = Trainer(net)
+    return mp.check_causality(lambda x: trainer.net(x), GREY, channels_first=True)
+
+
+def in_a_table(net):
+    nets = {"grey": net}
+    return mp.check_causality(lambda x: nets["grey"](x), GREY, channels_first=True)
+
+
 for first in "AB":
     leaks = {"cause": FIRST_B} if first == "B" else {}
     leaky = ", B first" if leaks else ""
@@ -62,6 +76,14 @@ for first in "AB":
         f"codes{leaky}",
         lambda first=first: Codes(first),
         lambda net: mp.check_causality(net, (5, 6), inputs=("int64", 0, 6)),
+        **leaks,
+        levels=7,
+        call=lambda net, x: net(x[:, 0]),
+    )
+    add(
+        f"codes, and nobody says so{leaky}",
+        lambda first=first: Codes(first),
+        lambda net: mp.check_causality(net, (5, 6)),
         **leaks,
         levels=7,
         call=lambda net, x: net(x[:, 0]),
@@ -136,4 +158,53 @@ for first in "AB":
         statistics=True,
     )
 
-ANIMALS = tuple(animal for animal, _ in ROWS)
+    add(
+        f"an object around a net, batch normalisation{leaky}",
+        lambda first=first: pixelcnn(first=first, between=lambda: nn.BatchNorm2d(8)),
+        lambda net: mp.check_causality(Trainer(net), (1, 5, 6), channels_first=True),
+        **leaks,
+        statistics=True,
+    )
+    add(
+        f"a method of an object around a net, zero last layer{leaky}",
+        lambda first=first: pixelcnn(first=first, **ZERO),
+        lambda net: mp.check_causality(Trainer(net).logits, (1, 5, 6), channels_first=True),
+        **leaks,
+        wake=last_layer,
+    )
+    add(
+        f"a lambda around an object around a net, zero last layer, batch normalisation{leaky}",
+        lambda first=first: pixelcnn(first=first, between=lambda: nn.BatchNorm2d(8), **ZERO),
+        trained_by_an_object,
+        **leaks,
+        statistics=True,
+        wake=last_layer,
+    )
+    add(
+        f"a lambda around a table of nets, zero last layer{leaky}",
+        lambda first=first: pixelcnn(first=first, **ZERO),
+        in_a_table,
+        **leaks,
+        wake=last_layer,
+    )
+    add(
+        f"cannot be copied, weight_norm of old, zero last layer{leaky}",
+        lambda first=first: with_old_weight_norm(pixelcnn(first=first, **ZERO)),
+        grey,
+        **leaks,
+        wake=last_layer,
+    )
+    add(
+        f"cannot be copied, keeps its last features, zero last layer{leaky}",
+        lambda first=first: KeepsItsFeatures(first),
+        grey,
+        **leaks,
+        wake=lambda net: last_layer(net.net),
+    )
+
+
+def with_old_weight_norm(net):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        nn.utils.weight_norm(net[2])
+    return net
