@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="the zoo of PyTorch needs PyTorch: p
 
 from causality.zoo.torch_colour import Colours, ShiftedStreams  # noqa: E402
 from causality.zoo.torch_convolutions import ROWS  # noqa: E402
-from causality.zoo.torch_forwards import Around, KeepsTheFirstBatch, WithLabel  # noqa: E402
+from causality.zoo.torch_forwards import Around, KeepsTheFirstBatch, WithLabel, noise_of_its_own  # noqa: E402
 from causality.zoo.torch_grey import pixelcnn  # noqa: E402
 
 import minipixel as mp  # noqa: E402 - not without PyTorch
@@ -143,7 +143,7 @@ REFUSED = {
         "float32",
     ),
     "noise in evaluation": (
-        lambda: mp.check_causality(Around(pixelcnn(), before=lambda x: x + np.random.rand()), (1, 5, 6)),  # noqa: NPY002
+        lambda: mp.check_causality(Around(pixelcnn(), before=lambda x: x + noise_of_its_own(x)), (1, 5, 6)),
         "two different",
     ),
     "not a mixture": (lambda: mp.check_causality(Colours(lambda y: y), (3, 5, 6), head="logistic_mixture"), "head"),
