@@ -85,7 +85,8 @@ def test_the_table_is_true(name):
         assert 0 < late < 1e-9 * seen
     else:
         assert (late == 0) if animal.causal else (late > 1e-7 * seen), f"moved by {late}, by the past {seen}"
-    assert reading.noisy or batch_matters(net.train(), reading) == animal.batch_statistics
+    if not reading.noisy:  # where images see each other in evaluation, too, that is a leak and no statistic apart
+        assert batch_matters(net.train(), reading) == (animal.batch_statistics or animal.cause == "batch")
 
 
 def brute_force(net, reading):
