@@ -8,7 +8,6 @@ import pytest
 pytest.importorskip("torch", reason="the adapter for PyTorch needs PyTorch: pip install 'minipixel[parity]'")
 
 import torch
-
 from causality.zoo.torch_sequences import ANIMALS, ZOO
 
 

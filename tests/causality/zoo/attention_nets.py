@@ -1,4 +1,4 @@
-"""Attention over pixels, as people write it in PyTorch: transformers over codes, and gated convolutions with attention."""
+"""Attention over pixels in PyTorch: transformers over codes, and gated convolutions with attention."""
 
 import torch
 from torch import nn
@@ -61,7 +61,7 @@ class Turned(nn.Module):
 
 
 class AcrossTheBatch(Transformer):
-    """The mistake: an encoder for (S, N, E) is handed (N, S, E), and so attends to the images before it in the batch."""
+    """The mistake: an encoder for (S, N, E) is handed (N, S, E), and attends to earlier images of the batch."""
 
     def forward(self, codes):
         x = self.tokens(codes) + self.places.weight
@@ -108,7 +108,7 @@ class Attention(nn.Module):
 
     "strict": nothing for the first pixel, and it gets zeros. "nan": the same, its NaN put right afterwards.
     "diagonal": a pixel's key, which holds the pixel itself, is open to it. "uniform": the first row is wholly masked,
-    and the softmax of equal numbers is a mean over all. "weak": later pixels are closed with a number that is too small.
+    and the softmax of equal numbers is a mean over all. "weak": later pixels are closed with too small a number.
     """
 
     def __init__(self, channels, width, opening):
@@ -134,7 +134,7 @@ class Attention(nn.Module):
 class Snail(nn.Module):
     """Images (N, C, H, W) -> (N, out, H, W): gated convolutions, attention to all earlier pixels, a head."""
 
-    def __init__(self, channels=1, width=8, out=4, opening="strict"):
+    def __init__(self, channels=1, width=8, out=5, opening="strict"):
         super().__init__()
         self.gated, self.attention = Shifted(channels, width), Attention(channels, width, opening)
         self.head = nn.Sequential(nn.ELU(), nn.Conv2d(2 * width, out, 1))

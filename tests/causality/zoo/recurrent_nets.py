@@ -1,13 +1,13 @@
-"""Row and Diagonal LSTMs, LSTMs over the raster, and convolutions over the sequence, as people write them in PyTorch."""
+"""Row and Diagonal LSTMs, LSTMs over the raster, and convolutions over the sequence, in PyTorch."""
 
 import torch
 from torch import nn
 
 
 class RowLstm(nn.Module):
-    """Images (N, C, H, W) -> (N, out, H, W): a state runs down the rows; `up=True` adds one that runs up, the mistake."""
+    """Images (N, C, H, W) -> (N, out, H, W): a state runs down the rows; with `up` another one runs up, the mistake."""
 
-    def __init__(self, channels=1, width=6, out=4, up=False):
+    def __init__(self, channels=1, width=6, out=5, up=False):
         super().__init__()
         self.width, self.up = width, up
         self.left = nn.Conv2d(channels, 4 * width, (1, 3))
@@ -64,9 +64,9 @@ class Diagonal(nn.Module):
 
 
 class DiagonalLstm(nn.Module):
-    """Images (N, C, H, W) -> (N, out, H, W): one direction, or both, the second shifted down a row (unless forgotten)."""
+    """Images (N, C, H, W) -> (N, out, H, W): one direction, or both, the second shifted `down` a row."""
 
-    def __init__(self, channels=1, width=6, out=4, both=True, down=True, late=0):
+    def __init__(self, channels=1, width=6, out=5, both=True, down=True, late=0):
         super().__init__()
         self.both, self.down = both, down
         self.inside = nn.Conv2d(channels, width, 2)
@@ -112,7 +112,7 @@ class FixedBatch(RasterLstm):
 
 
 class RasterConvolution(nn.Module):
-    """Numbers (N, S) -> (N, Q, S): convolutions along the sequence, padded in front (right) or on both sides (wrong)."""
+    """Numbers (N, S) -> (N, Q, S): convolutions along it, padded in front (right) or on both sides (wrong)."""
 
     def __init__(self, Q=4, width=8, causal=True):
         super().__init__()
@@ -142,7 +142,7 @@ class ToImage(nn.Module):
 
 
 class FromBelow(nn.Module):
-    """A net for images that is fed the rows from below, and gives its rows from below: it draws the lowest row first."""
+    """A net for images that is fed the rows from below, and gives them so: it draws the lowest row first."""
 
     def __init__(self, net):
         super().__init__()
@@ -155,7 +155,7 @@ class FromBelow(nn.Module):
 class Labelled(nn.Module):
     """A net for images with a label added to it: -> (logits, labels), a tuple."""
 
-    def __init__(self, net, labels=10, out=4):
+    def __init__(self, net, labels=10, out=5):
         super().__init__()
         self.net, self.labels = net, nn.Embedding(labels, out)
 
