@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import torch
-from causality.zoo import torch_transformers
+from causality.zoo import torch_oddities, torch_transformers
 from causality.zoo.attention_nets import Snail
 from causality.zoo.made_nets import Gaussian, Made
 from causality.zoo.readings import Reading, as_it_is, leaky, pixels, right
@@ -190,5 +190,5 @@ ROWS = [
         "convolution",
     ),
 ]
-ZOO = [*ROWS, *torch_transformers.ROWS]
+ZOO = [*ROWS, *torch_transformers.ROWS, *torch_oddities.ROWS]
 ANIMALS = tuple(animal for animal, _ in ZOO)
