@@ -14,12 +14,15 @@ def shaken(weight: np.ndarray, rng: np.random.Generator, gently: bool, trained: 
     """Other numbers in the place of a weight: each times 0.5 to 1.5 and, unless `gently`, of another sign by chance.
 
     A zero among others stays zero: it may be a mask's, put into the weights once. Only where all are zero there are
-    new ones, small as a fan-in's, and not even there if the weight is not `trained`, as a mask may be.
+    new ones, small as a fan-in's. Whole numbers stay as they are if there are more than two, or if they are not
+    `trained`: they are a mask, degrees of MADE or the places of an order, from which masks are made.
     """
     numbers = weight.astype(np.float64)
+    if np.array_equal(numbers, np.round(numbers)) and (not trained or len(np.unique(numbers)) > 2):
+        return weight
     if not numbers.any():
         fan_in = max(1, numbers[:1].size) if numbers.ndim > 1 else 1
-        return (rng.standard_normal(numbers.shape) / np.sqrt(fan_in)).astype(weight.dtype) if trained else weight
+        return (rng.standard_normal(numbers.shape) / np.sqrt(fan_in)).astype(weight.dtype)
     if not np.isfinite(numbers).all() or np.abs(numbers).max() >= HUGE:
         return weight
     factors = rng.uniform(0.5, 1.5, numbers.shape)
