@@ -25,8 +25,9 @@ class Subject:
     takes at a time, `has_gradients` whether `gradient` may be called, `trains` whether it may have a training
     mode, `threads` how many may use it at once, None for any number, and `block` what they work in: only what is this
     library's own does so without denormal numbers. `axes` is how many axes an image has where the thing has it: with
-    one, places are places in a sequence. `notes` are sentences for whoever reads the report. `rounding`: changes
-    up to that share of the largest legal one may be no more than rounding.
+    one, places are places in a sequence. `fills_batches` says that it is always handed whole batches. `notes` are
+    sentences for whoever reads the report. `rounding`: changes up to that share of the largest legal one may be no more
+    than rounding.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Subject:
     inputs: Inputs
     batch: int
     axes = 3
+    fills_batches = False
     joins = False
     has_gradients = False
     trains = False

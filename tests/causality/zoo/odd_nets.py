@@ -115,3 +115,19 @@ class OneSlip(nn.Module):
         out = self.net(x).clone()
         out[:, self.place] += x[:, self.place + 1, None]
         return out
+
+
+class Experts(nn.Module):
+    """Numbers (N, S) -> (N, S, Q): those after a positive number go to an expert, who takes `capacity` in a batch."""
+
+    def __init__(self, capacity=40, Q=4, width=8):
+        super().__init__()
+        self.lstm, self.capacity = nn.LSTM(1, width, batch_first=True), capacity
+        self.usual, self.expert = nn.Linear(width, Q), nn.Linear(width, Q)
+
+    def forward(self, x):
+        before = nn.functional.pad(x, (1, -1))[..., None]
+        states = self.lstm(before)[0]
+        chosen = before > 0
+        chosen &= chosen.flatten().cumsum(0).view_as(chosen) <= self.capacity
+        return torch.where(chosen, self.expert(states), self.usual(states))

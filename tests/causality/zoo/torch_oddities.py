@@ -6,6 +6,7 @@ from causality.zoo.attention_nets import Transformer, Turned
 from causality.zoo.odd_nets import (
     ByLength,
     Categories,
+    Experts,
     FrozenDegrees,
     LinearAttention,
     LongConvolution,
@@ -102,6 +103,8 @@ ROWS = [
     right("transformer-zero-is-padding", lambda: ZeroIsPadding(16), on_codes, TOKENS),
     leaky("transformer-scaled-by-length", lambda: ByLength(16), on_codes, TOKENS, "statistic"),
     leaky("lstm-slips-at-one-place", lambda: OneSlip(RasterLstm(), 7), on_sequences, NUMBERS, ""),
+    right("experts", lambda: Experts(10**6), on_sequences, NUMBERS),
+    leaky("experts-with-a-capacity-for-the-batch", Experts, on_sequences, NUMBERS, "batch"),
     # layouts
     right(
         "transformer-as-many-codes-as-places",
