@@ -77,7 +77,7 @@ ROWS = [
         lambda: LongConvolution(16, zeros=False),
         lambda net: mp.check_causality(net, (16,), tolerance=1e-4),
         CHANNELS,
-        "convolution",
+        "comes in at the other",
     ),
     right("lstm-with-a-state-that-stays", StatefulLstm, on_sequences, Reading((16,), afresh)),
     right(
@@ -101,8 +101,8 @@ ROWS = [
         "order",
     ),
     right("transformer-zero-is-padding", lambda: ZeroIsPadding(16), on_codes, TOKENS),
-    leaky("transformer-scaled-by-length", lambda: ByLength(16), on_codes, TOKENS, "statistic"),
-    leaky("lstm-slips-at-one-place", lambda: OneSlip(RasterLstm(), 7), on_sequences, NUMBERS, ""),
+    leaky("transformer-scaled-by-length", lambda: ByLength(16), on_codes, TOKENS, "over the whole"),
+    leaky("lstm-slips-at-one-place", lambda: OneSlip(RasterLstm(), 7), on_sequences, NUMBERS, "off by"),
     right("experts", lambda: Experts(10**6), on_sequences, NUMBERS),
     leaky("experts-with-a-capacity-for-the-batch", Experts, on_sequences, NUMBERS, "batch"),
     # layouts

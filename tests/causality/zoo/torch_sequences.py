@@ -145,11 +145,11 @@ ROWS = [
     ),
     # Row and Diagonal LSTMs
     right("row-lstm", RowLstm, on_images, IMAGE),
-    leaky("row-lstm-runs-up-too", lambda: RowLstm(up=True), on_images, IMAGE, "rows below"),
+    leaky("row-lstm-runs-up-too", lambda: RowLstm(up=True), on_images, IMAGE, "runs up"),
     right("diagonal-lstm", lambda: DiagonalLstm(both=False), on_images, IMAGE),
     right("diagonal-lstm-both-ways", DiagonalLstm, on_images, IMAGE),
-    leaky("diagonal-lstm-not-shifted-down", lambda: DiagonalLstm(down=False), on_images, IMAGE, "shift"),
-    leaky("diagonal-lstm-unskewed-wrongly", lambda: DiagonalLstm(both=False, late=1), on_images, IMAGE, "mask"),
+    leaky("diagonal-lstm-not-shifted-down", lambda: DiagonalLstm(down=False), on_images, IMAGE, "down"),
+    leaky("diagonal-lstm-unskewed-wrongly", lambda: DiagonalLstm(both=False, late=1), on_images, IMAGE, "shift"),
     leaky("diagonal-lstm-unskewed-two-late", lambda: DiagonalLstm(both=False, late=2), on_images, IMAGE, "shift"),
     right(
         "row-lstm-from-below",
@@ -175,7 +175,7 @@ ROWS = [
     ),
     right("lstm-scripted", lambda: scripted(RasterLstm()), on_sequences, NUMBERS),
     leaky("lstm-scripted-without-a-shift", lambda: scripted(RasterLstm(shift=False)), on_sequences, NUMBERS, "shift"),
-    leaky("lstm-bidirectional", lambda: RasterLstm(both=True), on_sequences, NUMBERS, ""),
+    leaky("lstm-bidirectional", lambda: RasterLstm(both=True), on_sequences, NUMBERS, "recurrence"),
     right(
         "lstm-of-one-batch", lambda: FixedBatch(6), lambda net: mp.check_causality(net, (16,), batch_size=6), NUMBERS
     ),

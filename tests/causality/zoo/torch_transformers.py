@@ -64,10 +64,14 @@ ROWS = [
         Reading((16,), lambda net, x: net(x).transpose(1, 2), codes=True),
     ),
     leaky("transformer-without-a-shift", lambda: Transformer(16, shift=False), on_codes, TOKENS, "shift"),
-    leaky("transformer-mask-transposed", lambda: Transformer(16, mask="transposed"), on_codes, TOKENS, "mask"),
+    leaky("transformer-mask-transposed", lambda: Transformer(16, mask="transposed"), on_codes, TOKENS, "transposed"),
     leaky("transformer-mask-off-by-one", lambda: Transformer(16, mask="off by one"), on_codes, TOKENS, "mask"),
-    leaky("transformer-no-mask-in-evaluation", lambda: Transformer(16, mask="in training"), on_codes, TOKENS, "mask"),
-    leaky("transformer-no-mask-in-training", lambda: Transformer(16, mask="in evaluation"), on_codes, TOKENS, "mask"),
+    leaky(
+        "transformer-no-mask-in-evaluation", lambda: Transformer(16, mask="in training"), on_codes, TOKENS, "attention"
+    ),
+    leaky(
+        "transformer-no-mask-in-training", lambda: Transformer(16, mask="in evaluation"), on_codes, TOKENS, "attention"
+    ),
     leaky(
         "transformer-of-a-grid-without-a-mask",
         lambda: Transformer(16, mask="none", dropout=0.1),
@@ -110,7 +114,7 @@ ROWS = [
         lambda: SubPixelTransformer(3, 3, 3, shift=False),
         lambda net: mp.check_causality(net, (3, 3, 3), inputs=CODES, layout="NHWCQ"),
         COLOUR_CODES,
-        "mask",
+        "shift",
     ),
     right(
         "transformer-of-a-sequence-of-colours",
@@ -131,7 +135,7 @@ ROWS = [
         lambda: Transformer(16, mask="in training"),
         lambda net: on_codes(net.logits),
         TOKENS,
-        "mask",
+        "attention",
     ),
     right(
         "transformer-partial-with-a-mask",
