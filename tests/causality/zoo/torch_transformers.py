@@ -79,7 +79,14 @@ ROWS = [
         GRID,
         "attention",
     ),
-    leaky("transformer-across-the-batch", lambda: AcrossTheBatch(16, batch_first=False), on_codes, TOKENS, "batch"),
+    leaky(
+        "transformer-across-the-batch",
+        lambda: AcrossTheBatch(16, batch_first=False),
+        on_codes,
+        TOKENS,
+        "batch",
+        batch_statistics=True,
+    ),
     right("transformer-norm-per-token", lambda: Transformer(16, norm=nn.LayerNorm(8)), on_codes, TOKENS),
     leaky(
         "transformer-norm-over-the-sequence",
