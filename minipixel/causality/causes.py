@@ -1,9 +1,124 @@
 """What usually causes a leak, told from where an output looks: a sentence for whoever has to mend it."""
 
+from collections.abc import Callable
+
 import numpy as np
+
+from minipixel.causality.patterns import Pattern
 
 BATCH = "batch normalisation, or another statistic over the batch; normalise each image, or each pixel, by itself"
 """What usually causes an image to see another one of its batch."""
+
+Table = tuple[tuple[Callable[[Pattern], bool], str], ...]
+ALWAYS: Callable[[Pattern], bool] = lambda pattern: True  # noqa: E731 - the last row of a table
+
+ANOTHER_ORDER = "masks made for another order than the one that is checked"
+RESHAPE = "a wrong reshape: a view where a permutation of axes was meant, so that pixels end up at other places"
+
+SEQUENCES: Table = (
+    (
+        Pattern.within_a_pixel,
+        "a start token and a shift that are missing, or the diagonal of a mask, of attention say, that is open: a place "
+        "may see those before it alone",
+    ),
+    (
+        Pattern.first_row_sees_all,
+        "an attention softmax whose first row is wholly masked: it becomes a mean over all places; set that row to zero, "
+        "or put a start token in front",
+    ),
+    (
+        Pattern.comes_in_at_the_other_side,
+        "a roll instead of a shift: what leaves at one end comes in at the other; put zeros there",
+    ),
+    (Pattern.shifted_back, "zeros appended at the wrong end: shift the other way, so that they stand in front"),
+    (Pattern.right_for_another_order, f"{ANOTHER_ORDER}, backwards say, or one that is transposed; or pass order="),
+    (Pattern.slow, RESHAPE),
+    (
+        Pattern.all,
+        "attention without a mask, a normalisation or a pooling over the whole sequence, or a recurrence in both "
+        "directions: only what comes before may take part",
+    ),
+    (Pattern.all_later, "an attention mask that is transposed, or a recurrence that runs backwards: turn it round"),
+    (Pattern.blocks, "a pooling, or a stride, without a shift: a place sees the block that it lies in; shift by a block"),
+    (Pattern.scattered, RESHAPE),
+    (
+        ALWAYS,
+        "a convolution that is centred, its kernel a column too wide, or an attention mask that is off by some places: "
+        "put all zeros in front, and mask what comes after",
+    ),
+)
+"""For sequences: the first row whose pattern is there says the cause."""
+
+IMAGES: Table = (
+    (
+        Pattern.each_colour_itself,
+        "mask B, or none, where the image comes in (there mask A), a shift to the right that is missing, or the diagonal "
+        "of an attention mask that is open",
+    ),
+    (
+        Pattern.within_a_pixel,
+        "a colour mask: a colour may see those before it alone, and none where the head joins the colours; look at the "
+        "groups of channels of every layer",
+    ),
+    (lambda pattern: not pattern.turned, ANOTHER_ORDER),
+    (
+        Pattern.first_row_sees_all,
+        "an attention softmax whose first row is wholly masked: it becomes a mean over the whole image; set that row to "
+        "zero",
+    ),
+    (
+        Pattern.comes_in_at_the_other_side,
+        "a roll instead of a shift, or a kernel that wraps around: what leaves at one side of the image comes in at the "
+        "other; put zeros there",
+    ),
+    (
+        Pattern.shifted_back,
+        "zeros appended at the wrong end: shift down, or to the right, so that they stand in front",
+    ),
+    (
+        lambda pattern: pattern.all_rows_below() and pattern.right_for_another_order(),
+        "a recurrence that runs up the rows, or masks made for another order than the one that is checked: what comes "
+        "from the rows below has to go",
+    ),
+    (Pattern.right_for_another_order, f"{ANOTHER_ORDER}; or pass order="),
+    (Pattern.slow, RESHAPE),
+    (
+        Pattern.all,
+        "a statistic over the whole image: a normalisation, a pooling, attention without a mask; let only what comes "
+        "before take part",
+    ),
+    (Pattern.all_later, "an attention mask that is transposed, or a recurrence that runs backwards: turn it round"),
+    (
+        Pattern.all_rows_below,
+        "a recurrence that runs up the rows, or a mask that leaves all rows below open: let it run down alone",
+    ),
+    (
+        Pattern.blocks,
+        "a pooling, or a stride, without a shift: a pixel sees the block that it lies in; shift by a block before it",
+    ),
+    (
+        Pattern.own_row_whole,
+        "a softmax, a normalisation, or a recurrence from the right, over the whole axis of the columns: leave it out, or "
+        "shift it down by a row",
+    ),
+    (Pattern.one_column, "a kernel one column too wide, or a shift to the right that is missing"),
+    (
+        Pattern.own_row_alone,
+        "a vertical stack whose shift down is missing, or kernels one column too wide, or centred without a mask",
+    ),
+    (Pattern.scattered, RESHAPE),
+    (Pattern.rows_below_open, "a mask that leaves the rows below open: set its rows behind the centre to zero"),
+    (
+        Pattern.first_row_alone_is_right,
+        "a vertical stack that sees the rows below, or its own, further down than its shift makes good",
+    ),
+    (
+        ALWAYS,
+        "a convolution without a mask, or with one that leaves the rows below open: a centred kernel sees what is to the "
+        "right and below",
+    ),
+)
+"""For images: the first row whose pattern is there says the cause."""
 
 
 def usual_cause(order: np.ndarray, pairs: np.ndarray, dependencies: np.ndarray, outputs: np.ndarray) -> str:
@@ -14,26 +129,6 @@ def usual_cause(order: np.ndarray, pairs: np.ndarray, dependencies: np.ndarray, 
     It goes by all of them: an output that sees its own pixel alone has another mistake behind it than one that sees
     its own pixel and the row below.
     """
-    H, W, C = order.shape
-    dr, dc, dk = (pairs[:, 1] - pairs[:, 0]).T
-    here = (dr == 0) & (dc == 0)
-    if here.all():
-        if (dk == 0).all() and len(np.unique(pairs[:, 0, 2])) == C:
-            return "mask B, or none, where the image comes in (there mask A), or a later kernel that is a tap too wide"
-        return "a colour mask: a colour may see those before it alone; look at the groups of channels of every layer"
-    if not np.array_equal(order.ravel(), np.arange(order.size)):
-        return "masks made for another order than the one that is checked"
-    if _wraps(dr[~here], H) or _wraps(dc[~here], W):
-        return "a roll instead of a shift: what leaves at one side of the image comes in at the other"
-    if (dr == 0).all():
-        return "a kernel one column too wide, one that is centred and has no mask, or a missing shift to the right"
-    if (dr > 0).all():
-        return "zeros appended at the wrong end, a shift down that is missing, or a mask that leaves rows below open"
-    if ((dr == H - 1) & (np.abs(dc) == W - 1)).any():
-        return "a statistic over the whole image: a normalisation, a pooling, attention without a mask"
-    return "a convolution without a mask: a centred kernel sees what is to the right and below"
-
-
-def _wraps(steps: np.ndarray, size: int) -> bool:
-    """Whether steps lead from one side of the image to the other, and none to a neighbour."""
-    return size > 2 and bool((np.abs(steps) == size - 1).any() and not (np.abs(steps) == 1).any())
+    pattern = Pattern(order, pairs, dependencies, outputs)
+    table = SEQUENCES if pattern.sequence else IMAGES
+    return next(sentence for applies, sentence in table if applies(pattern))
