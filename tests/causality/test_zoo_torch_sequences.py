@@ -73,10 +73,11 @@ def test_the_verdict_is_right(animal):
 
 def test_the_right_cause_is_named_in_nine_of_ten():
     leaky = [animal for animal in ANIMALS if not animal.causal]
+    causes = {animal: report(animal).why.partition("the usual cause: ")[2] for animal in leaky}
     misses = [
-        f"{animal.name}: {animal.cause!r} not in {report(animal).why!r}"
+        f"{animal.name}: {animal.cause!r} not in {causes[animal]!r}"
         for animal in leaky
-        if animal.cause not in report(animal).why
+        if animal.cause not in causes[animal]
     ]
     assert len(misses) <= len(leaky) / 10, "\n".join(misses)
 

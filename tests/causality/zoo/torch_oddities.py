@@ -98,7 +98,7 @@ ROWS = [
         lambda: Permuted(DRAWN, back=False),
         lambda net: on_codes(net, order=PLACES),
         PERMUTED,
-        "order",
+        "other places",
     ),
     right("transformer-zero-is-padding", lambda: ZeroIsPadding(16), on_codes, TOKENS),
     leaky("transformer-scaled-by-length", lambda: ByLength(16), on_codes, TOKENS, "over the whole"),
