@@ -12,6 +12,7 @@ from causality.zoo.odd_nets import (
     LongConvolution,
     OneSlip,
     Permuted,
+    Pooled,
     StatefulLstm,
     ZeroIsPadding,
 )
@@ -56,6 +57,13 @@ def afresh(net, x):
     net.state = None
     return net(x)
 
+
+def opened(net, x):
+    nn.init.ones_(net.gate)
+    return net(x)
+
+
+OPENED = Reading((16,), opened)
 
 ROWS = [
     right("linear-attention-shifted", lambda: LinearAttention(16, "shifted"), on_sequences, NUMBERS),
@@ -105,6 +113,10 @@ ROWS = [
     leaky("lstm-slips-at-one-place", lambda: OneSlip(RasterLstm(), 7), on_sequences, NUMBERS, "off by"),
     right("experts", lambda: Experts(10**6), on_sequences, NUMBERS),
     leaky("experts-with-a-capacity-for-the-batch", Experts, on_sequences, NUMBERS, "batch", batch_statistics=True),
+    *(
+        leaky(f"pooled-behind-a-{gate}-gate", lambda gate=gate: Pooled(gate), on_sequences, OPENED, "over the whole")
+        for gate in ("zero", "shut", "dead")
+    ),
     # layouts
     right(
         "transformer-as-many-codes-as-places",
