@@ -110,7 +110,6 @@ class Examination:
         mixing = perturb.strangers(subject, images=self.images, rng=self.rng)
         if mixing > max(subject.rounding, self.tolerance):
             self.layer = self._mixing_layer(subject, None)
-            self.batch_statistics = (self.layer or "an unnamed layer",)
             line = "the output of an image depends on another image of its batch"
             self.witnesses.append(Witness("batch", False, line))
             return True

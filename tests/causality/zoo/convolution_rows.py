@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from causality.zoo.animal import Animal
 from torch import nn
 
@@ -37,12 +38,17 @@ class Reading:
     """Whether training draws noise that nothing repeats, so nobody can tell what it does to a batch."""
 
 
-class Rows(list):
+class Rows(list[tuple[Animal, Reading]]):
     """Rows of (animal, reading)."""
 
     def add(self, name, make, check, cause=None, *, statistics=False, undecided=False, **reading):
         """One more; it leaks if a `cause` is given, a word of the cause that the report must name."""
-        animal = Animal(name, make, check, cause is None, cause or "", statistics, undecided)
+
+        def seeded():
+            torch.manual_seed(0)
+            return make()
+
+        animal = Animal(name, seeded, check, cause is None, cause or "", statistics, undecided)
         self.append((animal, Reading(**reading)))
 
 

@@ -15,7 +15,6 @@ class Colours(nn.Module):
 
     def __init__(self, laid_out, sees=GREEN_SEES_RED, Q=4):
         super().__init__()
-        torch.manual_seed(0)
         self.laid_out, self.Q = laid_out, Q
         self.before, self.here = MaskedConv2d("A", 3, 3 * Q, 3), nn.Conv2d(3, 3 * Q, 1)
         self.register_buffer("mask", torch.tensor(sees, dtype=torch.float32).repeat_interleave(Q, 0)[:, :, None, None])
@@ -46,7 +45,6 @@ class ColourMaskedConv2d(nn.Conv2d):
 
 def colour_pixelcnn(blocks=True, later="B", last_blocks=None):
     """Three layers, groups of channels in blocks or by turns -> (N, 12, H, W); the last may read them the other way."""
-    torch.manual_seed(0)
     read = blocks if last_blocks is None else last_blocks
     return nn.Sequential(
         ColourMaskedConv2d("A", 3, 9, 3, blocks_out=blocks),
@@ -62,7 +60,6 @@ class DepthIsColour(nn.Module):
 
     def __init__(self, first="A"):
         super().__init__()
-        torch.manual_seed(0)
         self.first, self.second = nn.Conv3d(1, 6, 3, padding=1), nn.Conv3d(6, 4, 1)
         # A tap at another pixel is earlier or later whatever its colour is; one at the pixel itself, by its colour.
         mask = raster_mask("A").repeat(3, 1, 1)
@@ -117,7 +114,6 @@ class ShiftedStreams(nn.Module):
 
     def __init__(self, M=2, u_shift=DOWN_ONE, own_red=False, zeros=False):
         super().__init__()
-        torch.manual_seed(0)
         self.u = Down(4, 6, (2, 3), shift=u_shift)
         self.ul_above, self.ul_left = Down(4, 6, (1, 3), shift=DOWN_ONE), Down(4, 6, (2, 1), shift=RIGHT_ONE)
         self.u_mix, self.ul_mix = Mix((2, 3), False), Mix((2, 2), True)
@@ -144,7 +140,6 @@ class Planes(nn.Module):
 
     def __init__(self, green_sees=(0,)):
         super().__init__()
-        torch.manual_seed(0)
         self.seen = [list(green_sees), [0, 1]]
         self.own = nn.ModuleList(MaskedConv2d("A", 1, 4, 3) for _ in range(3))
         self.others = nn.ModuleList(nn.Conv2d(len(planes), 4, 3, padding=1) for planes in self.seen)

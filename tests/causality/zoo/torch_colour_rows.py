@@ -60,6 +60,15 @@ for leaks, sees in (({}, ()), ({"cause": COLOUR}, (RED_SEES_BLUE,))):
         axes="NCHWQ",
     )
 
+add(
+    "(N, 3Q, H, W) by turns, red sees blue, and nobody says so",
+    lambda: Colours(lambda y: y.transpose(1, 2).flatten(1, 2), RED_SEES_BLUE),
+    rgb,
+    COLOUR,
+    shape=RGB,
+    axes="NQCHW",
+    call=lambda net, x: net(x).unflatten(1, (4, 3)),
+)
 BLOCKS = {"shape": RGB, "axes": "NCQHW", "call": lambda net, x: net(x).unflatten(1, (3, 4))}
 TURNS = {"shape": RGB, "axes": "NQCHW", "call": lambda net, x: net(x).unflatten(1, (4, 3))}
 add("colour masks in blocks", colour_pixelcnn, rgb, **BLOCKS)

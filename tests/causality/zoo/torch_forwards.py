@@ -27,7 +27,6 @@ class Shifted(nn.Module):
 
     def __init__(self, shift):
         super().__init__()
-        torch.manual_seed(0)
         self.shift = shift
         self.net = nn.Sequential(Cropped("B", 8, 8, 3), nn.ELU(), nn.Conv2d(8, 4, 1))
         self.beside, self.above = nn.Conv2d(1, 8, 1), Cropped("A", 1, 8, 3)
@@ -41,7 +40,6 @@ class Fourier(nn.Module):
 
     def __init__(self, leaks=False):
         super().__init__()
-        torch.manual_seed(0)
         self.kernel, self.leaks = nn.Parameter(torch.rand(4, 8) + 0.5), leaks
 
     def forward(self, x):
@@ -57,7 +55,6 @@ class SumsMinusItself(nn.Module):
 
     def __init__(self):
         super().__init__()
-        torch.manual_seed(0)
         self.weigh = nn.Conv2d(1, 3, 1)
 
     def forward(self, x):
@@ -70,7 +67,6 @@ class OneDimensional(nn.Module):
 
     def __init__(self, left=3, right=-1, channels_last=True):
         super().__init__()
-        torch.manual_seed(0)
         self.pads, self.channels_last = (left, right), channels_last
         self.first, self.second = nn.Conv1d(1, 6, 3), nn.Conv1d(6, 4, 2)
 
@@ -85,7 +81,6 @@ class Codes(nn.Module):
 
     def __init__(self, first="A", Q=7):
         super().__init__()
-        torch.manual_seed(0)
         self.table = nn.Embedding(Q, 5)
         self.net = nn.Sequential(MaskedConv2d(first, 5, 8, 3), nn.ReLU(), nn.Conv2d(8, Q, 1))
 
@@ -110,7 +105,6 @@ class TakesAMask(nn.Module):
 
     def __init__(self):
         super().__init__()
-        torch.manual_seed(0)
         self.kernel, self.rest = nn.Parameter(torch.randn(8, 1, 3, 3)), nn.Sequential(nn.ReLU(), nn.Conv2d(8, 4, 1))
 
     def forward(self, x, mask):
@@ -206,7 +200,6 @@ class Untied(nn.Module):
 
     def __init__(self, first="A"):
         super().__init__()
-        torch.manual_seed(0)
         self.bias, rows = nn.Parameter(torch.randn(1, 8, 5, 6)), torch.linspace(-1, 1, 5)
         self.register_buffer("rows", rows[:, None].expand(5, 6).clone())
         self.stem, self.out = MaskedConv2d(first, 1, 8, 3), nn.Conv2d(9, 4, 1)

@@ -73,7 +73,6 @@ class Cropped(nn.Module):
 
 def pixelcnn(conv=MaskedConv2d, first="A", later="B", between=nn.ReLU, Q=4, last=None):
     """The usual five layers; `between` makes what stands behind the first one, `last` touches the last one."""
-    torch.manual_seed(0)
     net = nn.Sequential(conv(first, 1, 8, 5), between(), conv(later, 8, 8, 3), nn.ReLU(), nn.Conv2d(8, Q, 1))
     if last is not None:
         with torch.no_grad():
@@ -86,7 +85,6 @@ class Residual(nn.Module):
 
     def __init__(self, later="B", alpha=None, image_too=False):
         super().__init__()
-        torch.manual_seed(0)
         self.stem = MaskedConv2d("A", 1, 8, 5)
         self.branches = nn.ModuleList(
             nn.Sequential(nn.ReLU(), nn.Conv2d(8, 4, 1), nn.ReLU(), MaskedConv2d(later, 4, 4, 3), nn.Conv2d(4, 8, 1))
@@ -157,7 +155,6 @@ class GatedLayer(nn.Module):
 class GatedPixelCNN(nn.Module):
     def __init__(self, shifted=True, open_below=False):
         super().__init__()
-        torch.manual_seed(0)
         self.layers = nn.ModuleList(
             GatedLayer(1 if i == 0 else 6, 6, i == 0, shifted, open_below and i > 0) for i in range(3)
         )

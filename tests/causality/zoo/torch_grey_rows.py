@@ -100,7 +100,6 @@ add(
     lambda: pixelcnn(between=lambda: nn.BatchNorm2d(8, track_running_stats=False)),
     grey,
     "batch",
-    statistics=True,
 )
 add("group normalisation", lambda: pixelcnn(between=lambda: nn.GroupNorm(2, 8)), grey, IMAGE)
 add("instance normalisation", lambda: pixelcnn(between=lambda: nn.InstanceNorm2d(8)), grey, IMAGE)
@@ -131,7 +130,6 @@ add(
     lambda: Around(pixelcnn(), before=lambda x: x - x.mean(0)),
     grey,
     "batch",
-    statistics=True,
 )
 add("images centred by a constant", lambda: Around(pixelcnn(), before=lambda x: x - 0.3), grey)
 add("noise by NumPy in training", lambda: NoiseInTraining(noise_by_numpy), grey, noisy=True)
