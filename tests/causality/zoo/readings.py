@@ -45,6 +45,6 @@ def right(name, make, check, reading, **more) -> Row:
     return Animal(name, seeded(make), check, True, **more), reading
 
 
-def leaky(name, make, check, reading, cause, **more) -> Row:
+def leaky(name, make, check, reading, cause) -> Row:
     """A row for what leaks; the named cause has to contain `cause`."""
-    return Animal(name, seeded(make), check, False, cause, **more), reading
+    return Animal(name, seeded(make), check, False, cause), reading

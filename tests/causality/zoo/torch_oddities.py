@@ -112,7 +112,7 @@ ROWS = [
     leaky("transformer-scaled-by-length", lambda: ByLength(16), on_codes, TOKENS, "over the whole"),
     leaky("lstm-slips-at-one-place", lambda: OneSlip(RasterLstm(), 7), on_sequences, NUMBERS, "off by"),
     right("experts", lambda: Experts(10**6), on_sequences, NUMBERS),
-    leaky("experts-with-a-capacity-for-the-batch", Experts, on_sequences, NUMBERS, "batch", batch_statistics=True),
+    leaky("experts-with-a-capacity-for-the-batch", Experts, on_sequences, NUMBERS, "batch"),
     *(
         leaky(f"pooled-behind-a-{gate}-gate", lambda gate=gate: Pooled(gate), on_sequences, OPENED, "over the whole")
         for gate in ("zero", "shut", "dead")
