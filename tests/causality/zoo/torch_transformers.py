@@ -85,7 +85,6 @@ ROWS = [
         on_codes,
         TOKENS,
         "batch",
-        batch_statistics=True,
     ),
     right("transformer-norm-per-token", lambda: Transformer(16, norm=nn.LayerNorm(8)), on_codes, TOKENS),
     leaky(
