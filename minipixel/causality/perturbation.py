@@ -159,7 +159,7 @@ def strangers(subject: Subject, *, images: int = 4, rng: Any = 0, seed: int | No
     The first image changes, then the last. 0 means that not a bit moves.
     """
     generator = np.random.default_rng(rng)
-    N = max(2, images)
+    N = max(2, images, subject.batch if subject.fills_up else 0)  # a limit for the whole batch shows in a full one
     batch = np.stack([subject.random_image(generator) for _ in range(N)])
     context = subject.context(generator)
     before = subject.parameters(batch, context, seed)
