@@ -4,6 +4,7 @@ What is true of each is found out here by brute force: each sub-pixel of an imag
 """
 
 import contextlib
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,28 @@ import jax
 from causality.zoo import jax_models as zoo
 
 BY_NAME = {animal.name: animal for animal in zoo.ZOO}
+
+
+@functools.cache
+def report(name):
+    """What minipixel says of it, asked in the natural way."""
+    return BY_NAME[name].check(BY_NAME[name].make())
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_verdict_is_right(name):
+    animal = BY_NAME[name]
+    assert report(name).ok == animal.causal, str(report(name))
+    assert bool(report(name).batch_statistics) == animal.batch_statistics
+    assert report(name).undecided == animal.undecided
+
+
+def test_the_cause_is_named():
+    leaky = [animal for animal in zoo.ZOO if animal.cause]
+    unnamed = [
+        f"{animal.name}: {report(animal.name).why}" for animal in leaky if animal.cause not in report(animal.name).why
+    ]
+    assert len(unnamed) <= len(leaky) / 10, "\n".join(unnamed)
 
 
 @dataclass(frozen=True)
@@ -62,7 +85,7 @@ FED = {
 
 
 def dependencies(function, fed, trials=3):
-    """What each place sees, (places, places), and whether an image sees another one; by changing one place at a time."""
+    """What each place sees, (places, places), and whether an image sees another one: a place at a time is changed."""
     rng = np.random.default_rng(0)
     found, strangers = np.zeros((fed.places, fed.places)), False
     for _ in range(trials):

@@ -74,13 +74,28 @@ def sequence(function):
     return mp.check_causality(function, (9,), inputs=("int32", 0, 3))
 
 
-# --- how strangers hand a network over ----------------------------------------------------------------------------------
+# --- how strangers hand a network over --------------------------------------------------------------------------------
 
 
 def variables(net, shape=GREY, dtype=np.float32):
-    """Weights of a network of flax.linen."""
+    """Weights of a network of flax.linen, drawn by NumPy: XLA takes seconds to compile flax's own initialisers."""
+    rng = np.random.default_rng(0)
+
+    def drawn(path, leaf):
+        if path[-1].key in ("scale", "var"):
+            return jnp.asarray(rng.uniform(0.5, 1.5, leaf.shape), leaf.dtype)
+        fan_in = np.prod(leaf.shape[:-1]) if path[-1].key == "kernel" else 1
+        return jnp.asarray(rng.standard_normal(leaf.shape) / np.sqrt(fan_in), leaf.dtype)
+
     keys = {"params": jax.random.key(0), "dropout": jax.random.key(1)}
-    return jax.jit(net.init)(keys, np.zeros((1, *shape), dtype))
+    return jax.tree.map_with_path(drawn, jax.eval_shape(net.init, keys, np.zeros((1, *shape), dtype)))
+
+
+def with_all(number, net, layer, leaf):
+    """A network in a lambda, one array of whose weights is all the same number."""
+    params = variables(net)
+    params["params"][layer][leaf] = jnp.full_like(params["params"][layer][leaf], number)
+    return lambda x: net.apply(params, x)
 
 
 def in_lambda(net, shape=GREY, dtype=np.float32):
@@ -183,9 +198,6 @@ def transposed(S):
     return tril(S).T
 
 
-DEAD = -100.0
-"""A bias that no image overcomes."""
-
 ZOO = (
     Animal("lax: mask A, jitted", lambda: plain("A"), grey, True),
     Animal("lax: mask B, jitted", lambda: plain("B"), grey, False, "mask B"),
@@ -202,9 +214,7 @@ ZOO = (
     Animal("nnx: zero-initialised", lambda: NnxPixelCNN("A", jax.nn.initializers.zeros), grey, True),
     Animal("nnx: zero-initialised, mask B", lambda: NnxPixelCNN("B", jax.nn.initializers.zeros), grey, False, "mask B"),
     Animal("linen: colours in blocks", lambda: jitted(Coloured(), COLOUR), colour, True),
-    Animal(
-        "linen: a colour sees itself", lambda: jitted(Coloured(("B", "B")), COLOUR), colour, False, "mask B"
-    ),
+    Animal("linen: a colour sees itself", lambda: jitted(Coloured(("B", "B")), COLOUR), colour, False, "mask B"),
     Animal("linen: PixelCNN++", lambda: jitted(Shifted(20), COLOUR), mixture, True),
     Animal(
         "linen: PixelCNN++ without a shift",
@@ -213,10 +223,10 @@ ZOO = (
         False,
         "shift",
     ),
-    Animal("linen: zero-initialised", lambda: in_lambda(PixelCNN(last=linen.initializers.zeros)), grey, True),
+    Animal("linen: zero-initialised", lambda: with_all(0, PixelCNN(), "Conv_2", "kernel"), grey, True),
     Animal(
         "linen: zero-initialised, mask B",
-        lambda: in_lambda(PixelCNN(("B",), last=linen.initializers.zeros)),
+        lambda: with_all(0, PixelCNN(("B",)), "Conv_1", "kernel"),
         grey,
         False,
         "mask B",
@@ -225,7 +235,7 @@ ZOO = (
     Animal("lax: zero-initialised, mask B", lambda: zeros("B"), grey, False, "mask B"),
     Animal("linen: ReZero, jitted", lambda: rezero("A"), grey, True),
     Animal("linen: ReZero, jitted, rows below open", lambda: rezero("below"), grey, False, "below"),
-    Animal("linen: dead rectifiers, mask B", lambda: in_lambda(PixelCNN(("B",), bias=DEAD)), grey, False),
+    Animal("linen: dead rectifiers, mask B", lambda: with_all(-100, PixelCNN(("B",)), "Conv_0", "bias"), grey, False),
     Animal("attention over pixels", lambda: pixels(Attention()), grey, True),
     Animal("attention, transposed mask", lambda: pixels(Attention(transposed)), grey, False, "mask"),
     Animal("attention, first row all masked", lambda: pixels(Attention(strictly, shift=False)), grey, False, "softmax"),
@@ -270,12 +280,11 @@ ZOO = (
     Animal("MADE, outputs that see themselves", lambda: made("leaky"), vector, False, "mask"),
 )
 
-normal = linen.initializers.lecun_normal()
 AWAKE = {
     "nnx: zero-initialised": NnxPixelCNN,
     "nnx: zero-initialised, mask B": lambda: NnxPixelCNN("B"),
-    "linen: zero-initialised": lambda: in_lambda(PixelCNN(last=normal)),
-    "linen: zero-initialised, mask B": lambda: in_lambda(PixelCNN(("B",), last=normal)),
+    "linen: zero-initialised": lambda: in_lambda(PixelCNN()),
+    "linen: zero-initialised, mask B": lambda: in_lambda(PixelCNN(("B",))),
     "lax: zero-initialised, closes over its mask": lambda: plain("A"),
     "lax: zero-initialised, mask B": lambda: plain("B"),
     "linen: ReZero, jitted": lambda: rezero("A", 1.0),

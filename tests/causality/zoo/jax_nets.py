@@ -45,30 +45,14 @@ class PixelCNN(linen.Module):
     levels: int = 3
     make_mask: callable = mask
     dtype: str = "float32"
-    last: callable = linen.initializers.lecun_normal()
-    bias: float = 0.0
 
     @linen.compact
     def __call__(self, x):
+        conv = functools.partial(linen.Conv, dtype=self.dtype, param_dtype=self.dtype)
         for kind in self.kinds:
             inputs = x.shape[-1]
-            x = linen.Conv(
-                6,
-                (3, 3),
-                mask=self.make_mask(kind, inputs, 6),
-                bias_init=linen.initializers.constant(self.bias),
-                dtype=self.dtype,
-                param_dtype=self.dtype,
-            )(x)
-            x = linen.relu(x)
-        return linen.Conv(
-            self.levels,
-            (1, 1),
-            mask=self.make_mask("B", 6, self.levels)[1:2, 1:2],
-            kernel_init=self.last,
-            dtype=self.dtype,
-            param_dtype=self.dtype,
-        )(x)
+            x = linen.relu(conv(6, (3, 3), mask=self.make_mask(kind, inputs, 6))(x))
+        return conv(self.levels, (1, 1), mask=self.make_mask("B", 6, self.levels)[1:2, 1:2])(x)
 
 
 class Coloured(linen.Module):
