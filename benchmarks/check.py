@@ -98,7 +98,7 @@ def main():
     lines = list(HEAD)
     print("\n".join(HEAD), flush=True)
     for name in chosen(options.only):
-        run = subprocess.run([sys.executable, __file__, "--one", name], check=True, capture_output=True, text=True)
+        run = subprocess.run([sys.executable, __file__, "--one", name], check=True, stdout=subprocess.PIPE, text=True)
         found = json.loads(run.stdout.splitlines()[-1])
         lines.append(line(name, found))
         print(lines[-1], flush=True)
