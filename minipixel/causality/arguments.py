@@ -9,22 +9,34 @@ from minipixel.models.checks import MAX_SUBPIXELS
 from minipixel.shown import short
 
 
-def check_image_shape(shape: Any, channels_first: bool) -> tuple[int, int, int]:
-    """(H, W, C), or (C, H, W) with channels first -> (H, W, C); else ValueError."""
+def check_image_shape(shape: Any, channels_first: bool) -> tuple[tuple[int, int, int], str]:
+    """(H, W, C), or (C, H, W) with channels first, (H, W) or (S,) -> (H, W, C) and how images are laid out.
+
+    (H, W) are images (N, H, W) without a channel axis, (S,) vectors or sequences (N, S). Else ValueError.
+    """
     wanted = "(C, H, W), channels first" if channels_first else "(H, W, C), channels last"
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
     whole = all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes)
-    if len(sizes) != 3 or not whole or np.prod([int(size) for size in sizes]) > MAX_SUBPIXELS:
-        raise ValueError(f"image_shape: got {short(shape)}, wanted {wanted}; only a minipixel model knows its own")
-    a, b, c = (int(size) for size in sizes)
-    return (b, c, a) if channels_first else (a, b, c)
+    if len(sizes) not in (1, 2, 3) or not whole or np.prod([int(size) for size in sizes]) > MAX_SUBPIXELS:
+        raise ValueError(
+            f"image_shape: got {short(shape)}, wanted {wanted}, (H, W) without a channel axis, or (S,) for sequences; "
+            "only a minipixel model knows its own"
+        )
+    numbers = [int(size) for size in sizes]
+    if len(numbers) == 1:
+        return (1, numbers[0], 1), "NS"
+    if len(numbers) == 2:
+        return (numbers[0], numbers[1], 1), "NHW"
+    a, b, c = numbers
+    return ((b, c, a), "NCHW") if channels_first else ((a, b, c), "NHWC")
 
 
 def check_order(order: Any, image_shape: tuple[int, int, int]) -> np.ndarray:
     """The place in line of each sub-pixel, integers (H, W, C), from a name or from such an array; else ValueError.
 
-    "raster" (or None) goes pixel by pixel, "rgb-planes" draws all of the first channel before the second one.
-    Sub-pixels of the same place are drawn at once, so neither may depend on the other.
+    "raster" (or None) goes sub-pixel by sub-pixel, "pixels" draws all channels of a pixel at once, "rgb-planes" all of
+    the first channel before the second one; of grey images integers (H, W) will do. Sub-pixels of the same place are
+    drawn at once, so neither may depend on the other.
     """
     H, W, C = image_shape
     raster = np.arange(H * W * C).reshape(image_shape)
@@ -32,11 +44,15 @@ def check_order(order: Any, image_shape: tuple[int, int, int]) -> np.ndarray:
         return raster
     if isinstance(order, str) and order == "rgb-planes":
         return np.arange(C * H * W).reshape(C, H, W).transpose(1, 2, 0)
+    if isinstance(order, str) and order == "pixels":
+        return np.broadcast_to(np.arange(H * W).reshape(H, W, 1), image_shape).copy()
     places = np.asarray(order)
+    if C == 1 and places.size == H * W and places.ndim in (1, 2) and places.shape in ((H, W), (W,) if H == 1 else ()):
+        places = places.reshape(image_shape)
     if places.shape != image_shape or places.dtype.kind not in "iu":
         got = repr(order) if isinstance(order, str) else f"{places.dtype} of shape {places.shape}"
         raise ValueError(
-            f'order: got {got}, wanted "raster", "rgb-planes" or integers of shape {image_shape}, (H, W, C)'
+            f'order: got {got}, wanted "raster", "pixels", "rgb-planes" or integers of shape {image_shape}, (H, W, C)'
         )
     return places
 
@@ -83,61 +99,47 @@ class Inputs:
         return np.where(values > middle, self.low, self.high).astype(self.dtype)
 
 
-class Layout:
-    """How an output of N images is laid out: channels last (N, H, W, ...) or first (N, ..., H, W); ... may be nothing.
+def check_groups(groups: Any, P: int, C: int) -> np.ndarray:
+    """The colour that each of P parameters describes, integers in 0..C-1; a colour may have none. Else ValueError."""
+    colours = np.asarray(groups)
+    if colours.dtype.kind not in "iu" or colours.size != P:
+        raise ValueError(
+            f"groups: got {colours.dtype} of shape {colours.shape}, wanted {P} integers, the colour of each channel of "
+            "the output"
+        )
+    colours = colours.reshape(-1)
+    if colours.min() < 0 or colours.max() >= C:
+        raise ValueError(f"groups: got colours {np.unique(colours).tolist()}, wanted some of {list(range(C))}")
+    return colours
 
-    `channels` are the sizes of what stands for the dots, `P` their product. ValueError for any other shape.
-    """
 
-    def __init__(self, shape: tuple[int, ...], image_shape: tuple[int, int, int], N: int, channels_first: bool) -> None:
-        H, W, _ = image_shape
-        self.channels_first = channels_first and len(shape) > 3
-        pixels, self.channels = (shape[-2:], shape[1:-2]) if self.channels_first else (shape[1:3], shape[3:])
-        if len(shape) not in (3, 4, 5) or shape[0] != N or pixels != (H, W):
-            wanted = f"({N}, P, {H}, {W})" if channels_first else f"({N}, {H}, {W}, P)"
-            raise ValueError(
-                f"output: got shape {shape} for {N} images of {H} x {W} pixels, wanted {wanted}, parameters for each "
-                "pixel of each image; look at image_shape and channels_first, or wrap what returns something else"
-            )
-        self.P = int(np.prod(self.channels, dtype=int))
+def split_evenly(P: int, C: int) -> np.ndarray:
+    """The colour of each of P parameters by an even split, C blocks, the first for the first colour; or ValueError."""
+    if P % C:
+        mixture = _mixture_size(C)
+        joined = f', or head="logistic_mixture" for {P // mixture} components' if P % mixture == 0 else ""
+        raise ValueError(
+            f"output: got {P} channels, wanted a number that {C} colours share evenly; pass groups=, the colour of each "
+            f"channel of the output{joined}"
+        )
+    return np.repeat(np.arange(C), P // C)
 
-    def last(self, raw: np.ndarray) -> np.ndarray:
-        """An output as it is laid out -> (N, H, W, P)."""
-        if self.channels_first:
-            raw = np.moveaxis(raw, (-2, -1), (1, 2))
-        return raw.reshape(*raw.shape[:3], self.P)
 
-    def raw(self, parameters: np.ndarray) -> np.ndarray:
-        """(N, H, W, P) -> laid out as the output is."""
-        parameters = parameters.reshape(*parameters.shape[:3], *self.channels)
-        return np.moveaxis(parameters, (1, 2), (-2, -1)) if self.channels_first else parameters
+def check_head(head: Any, P: int, C: int) -> bool:
+    """Whether the colours of a pixel are joined in the head; ValueError for a head that is not known."""
+    if head is None:
+        return False
+    if head != "logistic_mixture":
+        raise ValueError(f'head: got {short(head)}, wanted None or "logistic_mixture", colours joined as in PixelCNN++')
+    each = _mixture_size(C)
+    if P % each:
+        raise ValueError(
+            f'head: got {P} parameters per pixel for "logistic_mixture", wanted a multiple of {each}: a logit, {C} '
+            f"means and log-scales, {C * (C - 1) // 2} coefficients per component"
+        )
+    return True
 
-    def groups(self, groups: Any, C: int) -> np.ndarray:
-        """The colour that each parameter describes, integers (P,) in 0..C-1: those given, or an even split by C.
 
-        An even split is C blocks, the first for the first colour; of two axes of channels, the one that is C long.
-        """
-        if groups is not None:
-            found = np.asarray(groups)
-            if found.dtype.kind not in "iu" or found.shape not in ((self.P,), self.channels):
-                raise ValueError(
-                    f"groups: got {found.dtype} of shape {found.shape}, wanted {self.P} integers, the colour of each "
-                    "channel of the output"
-                )
-            found = found.reshape(-1)
-            if not np.array_equal(np.unique(found), np.arange(C)):
-                raise ValueError(f"groups: got colours {np.unique(found).tolist()}, wanted each of {list(range(C))}")
-            return found
-        way_out = "pass groups=, the colour of each channel of the output"
-        if len(self.channels) == 2:
-            axes = [axis for axis, size in enumerate(self.channels) if size == C]
-            if len(axes) == 2 and not self.channels_first:
-                axes = [0]  # (N, H, W, C, Q)
-            if len(axes) != 1:
-                raise ValueError(
-                    f"output: got axes {self.channels} of channels, wanted just one of them {C} long; {way_out}"
-                )
-            return np.broadcast_to(np.indices(self.channels)[axes[0]], self.channels).reshape(-1)
-        if self.P % C:
-            raise ValueError(f"output: got {self.P} channels, wanted a number that {C} colours share evenly; {way_out}")
-        return np.repeat(np.arange(C), self.P // C)
+def _mixture_size(C: int) -> int:
+    """Parameters of one component of a mixture whose channels are joined by coefficients."""
+    return 1 + 2 * C + C * (C - 1) // 2

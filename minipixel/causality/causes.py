@@ -6,8 +6,10 @@ BATCH = "batch normalisation, or another statistic over the batch; normalise eac
 """What usually causes an image to see another one of its batch."""
 
 
-def usual_cause(order: np.ndarray, pairs: np.ndarray) -> str:
+def usual_cause(order: np.ndarray, pairs: np.ndarray, dependencies: np.ndarray, outputs: np.ndarray) -> str:
     """What leaks like these come from: the order (H, W, C), and pairs of positions (pairs, 2, 3), the output's first.
+
+    `dependencies` (rows, S) is all that the `outputs` (rows,) depend on.
 
     It goes by all of them: an output that sees its own pixel alone has another mistake behind it than one that sees
     its own pixel and the row below.

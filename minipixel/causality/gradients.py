@@ -26,18 +26,24 @@ def dependencies(
     `outputs` picks rows, as places in raster order: then (len(outputs), S).
     """
     subject = subject_of(model)
+    places = np.arange(subject.size) if outputs is None else np.asarray(outputs)
+    found = slopes(subject, images=images, outputs=places, rng=rng) > 0
+    return found | joined(places, subject.image_shape) if subject.joins else found
+
+
+def slopes(subject: Subject, *, images: int = 4, outputs: np.ndarray, rng: Any = 0) -> np.ndarray:
+    """How large the gradient of each output is with respect to each sub-pixel, at the most: (rows, S)."""
     if not subject.has_gradients:
         raise ValueError(f"dependencies: got {subject.name}, without gradients, wanted one with; see perturbed")
     generator = np.random.default_rng(rng)
-    places = np.arange(subject.size) if outputs is None else np.asarray(outputs)
-    found = np.zeros((len(places), subject.size), bool)
+    sizes = np.zeros((len(outputs), subject.size))
     with Workers(subject.threads, block=subject.block) as workers:
         for _ in range(images):
             image = subject.random_image(generator)
             weights = generator.uniform(0.5, 1.5, len(subject.groups))  # so that no two parameters cancel
-            rows = functools.partial(_rows_of_jacobian, subject, image, subject.context(generator), weights, places)
-            found |= np.concatenate(list(workers.map(rows, len(places), subject.batch)))
-    return found | joined(places, subject.image_shape) if subject.joins else found
+            rows = functools.partial(_rows_of_jacobian, subject, image, subject.context(generator), weights, outputs)
+            np.maximum(sizes, np.concatenate(list(workers.map(rows, len(outputs), subject.batch))), out=sizes)
+    return sizes
 
 
 def _rows_of_jacobian(
@@ -48,11 +54,11 @@ def _rows_of_jacobian(
     places: np.ndarray,
     part: slice,
 ) -> np.ndarray:
-    """Where the rows `places[part]` of the Jacobian at an image (H, W, C) are not zero: -> boolean (n, S)."""
+    """The sizes of the rows `places[part]` of the Jacobian at an image (H, W, C): -> (n, S)."""
     n = len(places[part])
     r, c, channel = np.unravel_index(places[part], subject.image_shape)
     seeds = np.zeros((n, *subject.image_shape[:2], len(weights)), np.float32)
     for k in range(n):
         seeds[k, r[k], c[k]] = weights * belongs(subject.groups, channel[k], subject.joins)
-    gradient = subject.gradient(np.repeat(image[None], n, axis=0), seeds, context)
-    return gradient.reshape(n, -1) != 0
+    sizes = np.abs(subject.gradient(np.repeat(image[None], n, axis=0), seeds, context).reshape(n, -1))
+    return np.where(np.isnan(sizes), np.inf, sizes)

@@ -1,11 +1,18 @@
-"""The adapter for JAX functions; it is imported when one returns an array of JAX's, and no sooner."""
+"""The adapter for JAX functions; JAX is imported when somebody else has done so, and no sooner."""
 
+import copy
+import sys
 from typing import Any
 
-import jax
 import numpy as np
 
-from minipixel.causality.subjects import OfFunction
+from minipixel.causality import closures
+from minipixel.causality.of_function import OfFunction, called_by
+from minipixel.causality.shaking import shaken
+from minipixel.causality.subjects import Options, Subject, adapter
+
+AT_ONCE = 32
+"""How many images are tried at a time, at most: what they keep for gradients is not known."""
 
 
 class OfJax(OfFunction):
@@ -14,12 +21,81 @@ class OfJax(OfFunction):
     Noise and modes are arguments of such a function, so fix them before it is handed over.
     """
 
-    def __init__(self, function: Any, image_shape: Any, **options: Any) -> None:
-        super().__init__(function, image_shape, **options)
+    def __init__(self, function: Any, image_shape: Any, options: Options) -> None:
+        super().__init__(function, image_shape, options)
         self.has_gradients = self.inputs.dtype.kind == "f"
+
+    def usual_batch(self, asked: Any, spelled: str) -> int:
+        """Not more than AT_ONCE."""
+        usual = super().usual_batch(asked, spelled)
+        return usual if asked is not None else min(usual, AT_ONCE)
+
+    def mine(self, output: Any) -> bool:
+        """Whether it is an array of JAX's."""
+        return isinstance(output, sys.modules["jax"].Array)
+
+    def numbers(self, output: Any) -> np.ndarray:
+        """An array of JAX's as one of NumPy's, of float32 if it has fewer bits."""
+        numbers = np.asarray(output)
+        return numbers.astype(np.float32) if numbers.dtype.itemsize < 4 and numbers.dtype.kind not in "iub" else numbers
 
     def gradient(self, images: np.ndarray, seeds: np.ndarray, context: Any = None) -> np.ndarray:
         """The gradient of the sum of `seeds` (N, H, W, P) times the parameters: -> (N, H, W, C)."""
-        output, backward = jax.vjp(self.function, jax.numpy.asarray(self.given(images)))
+        import jax
+
+        n = len(images)
+        seeds = np.concatenate([seeds, np.zeros((self.batch - n, *seeds.shape[1:]), seeds.dtype)])
+        output, backward = jax.vjp(self.function, jax.numpy.asarray(self.given(self.padded(images))))
         (gradient,) = backward(jax.numpy.asarray(self.layout.raw(seeds), output.dtype))
-        return self.taken(np.asarray(gradient))
+        return self.taken(self.numbers(gradient))[:n]
+
+    def shaken(self, seed: int, gently: bool) -> Subject | None:
+        """With other weights: those in trees of arrays (dicts, lists, modules) that the function refers to."""
+        rng, count = np.random.default_rng(seed), 0
+
+        def swap(value: Any) -> Any:
+            nonlocal count
+            if not _tree_of_weights(value):
+                return value
+            count += 1
+            import jax
+
+            return jax.tree_util.tree_map(lambda leaf: _shaken_leaf(leaf, rng, gently), value)
+
+        function = closures.replaced(self.function, swap)
+        if not count:
+            return None
+        other = copy.copy(self)
+        other.function = function
+        return other
+
+
+def _tree_of_weights(value: Any) -> bool:
+    """Whether it is a tree of several arrays, some floating point; an array alone may be a mask or a condition."""
+    import jax
+
+    if isinstance(value, (str, bytes, int, float, jax.Array, np.ndarray)) or value is None:
+        return False
+    leaves = jax.tree_util.tree_leaves(value)
+    arrays = [leaf for leaf in leaves if isinstance(leaf, (jax.Array, np.ndarray))]
+    return (
+        bool(arrays) and len(arrays) == len(leaves) and any(jax.numpy.issubdtype(a.dtype, np.floating) for a in arrays)
+    )
+
+
+def _shaken_leaf(leaf: Any, rng: np.random.Generator, gently: bool) -> Any:
+    import jax
+
+    if not jax.numpy.issubdtype(leaf.dtype, np.floating):
+        return leaf
+    return jax.numpy.asarray(shaken(np.asarray(leaf, np.float64), rng, gently), leaf.dtype)
+
+
+@adapter(rank=80)
+def of_jax(thing: Any, image_shape: Any, options: Options) -> Subject | None:
+    """A function that returns arrays of JAX's."""
+    if "jax" not in sys.modules or not callable(thing) or isinstance(thing, type):
+        return None
+    subject = OfJax(called_by(thing, options.call), image_shape, options)
+    subject.name = getattr(thing, "__name__", type(thing).__name__)
+    return subject

@@ -1,73 +1,239 @@
-"""The adapter for PyTorch modules; it is imported when one is handed over, and no sooner."""
+"""The adapter for PyTorch: modules, and functions of tensors; torch is imported when one is handed over, no sooner."""
 
+import copy
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import torch
 
-from minipixel.causality.subjects import OfFunction
+from minipixel.causality import closures
+from minipixel.causality.of_function import OfFunction, called_by
+from minipixel.causality.shaking import shaken
+from minipixel.causality.subjects import Options, Subject, adapter, is_of
+
+MEMORY = 2**29
+"""About how many bytes a batch may take for its gradients."""
+PROBED = 2
+"""How many images are tried to find out what one takes."""
+FEW = 8
+"""How many are tried at a time where that cannot be found out."""
 
 
 class OfTorch(OfFunction):
-    """A PyTorch module: channels first unless told otherwise, in evaluation and in training mode, with gradients.
+    """A PyTorch module, in evaluation and in training mode, or a function of tensors, with gradients.
 
-    Nothing of it is left changed: modes and buffers are put back, and the noise is drawn from a generator apart.
+    Modules are channels first unless told otherwise. Nothing of them is left changed: modes, buffers and attributes are
+    put back, and noise is drawn from a generator apart. `modules` are those that a function refers to; `arrays` says
+    that the function wants NumPy arrays all the same.
     """
 
-    trains = True
+    first = True
+    arrays = False
 
-    def __init__(self, module: Any, image_shape: Any, *, channels_first: bool | None = None, **options: Any) -> None:
-        weights = [weight for weight in (*module.parameters(), *module.buffers()) if weight.is_floating_point()]
+    def __init__(
+        self, function: Any, image_shape: Any, options: Options, modules: list[Any], name: str, arrays: bool = False
+    ) -> None:
+        import torch
+
+        self.modules, self.arrays, self.frozen_layers = modules, arrays, ()
+        weights = [each for module in modules for each in (*module.parameters(), *module.buffers())]
+        weights = [weight for weight in weights if weight.is_floating_point()]
         self.device = weights[0].device if weights else torch.device("cpu")
         self.dtype = weights[0].dtype if weights else torch.float32
-        self.module = module
-        super().__init__(module, image_shape, channels_first=channels_first is not False, **options)
-        self.name = type(module).__name__
-        self.has_gradients = self.inputs.dtype.kind == "f"
+        self.trains = bool(modules)
+        super().__init__(function, image_shape, options)
+        self.name = name
+        self.has_gradients = self.inputs.dtype.kind == "f" and not arrays
 
     def usual_inputs(self) -> tuple[str, float, float]:
         """Numbers of the precision of the weights."""
+        import torch
+
         return "float64" if self.dtype == torch.float64 else "float32", -1.0, 1.0
+
+    def usual_batch(self, asked: Any, spelled: str) -> int:
+        """As many as fit into MEMORY with what a way back keeps, which copies of the modules are asked for."""
+        usual = super().usual_batch(asked, spelled)
+        return usual if asked is not None or self.arrays else min(usual, self._fitting(spelled))
+
+    def _fitting(self, spelled: str) -> int:
+        import torch
+
+        kept = 0
+
+        def count(tensor: Any) -> Any:
+            nonlocal kept
+            kept += tensor.numel() * tensor.element_size()
+            return tensor
+
+        try:
+            probe = copy.copy(self)
+            probe._replace(copy.deepcopy)
+            x = probe._tensor(np.zeros(self.shape_of(PROBED, spelled), self.inputs.dtype))
+            x = x.requires_grad_() * 1 if x.is_floating_point() else x
+            with probe._mode(None), torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
+                probe.function(x)
+        except Exception:  # it takes no such batch, or cannot be copied: what is wrong is said when it is called
+            return FEW
+        return max(1, int(MEMORY // max(1, kept / PROBED)))
+
+    def rounding_of(self, dtype: np.dtype) -> float:
+        """That of the precision of the weights."""
+        return super().rounding_of(dtype) if self.dtype.itemsize > 2 else 1e-2
+
+    def mine(self, output: Any) -> bool:
+        """Whether it is a tensor, or what a module returns, whatever it is."""
+        import torch
+
+        return isinstance(output, torch.Tensor) or bool(self.modules)
 
     def call(self, images: np.ndarray, seed: int | None) -> Any:
         """The module's output, without a tape."""
+        import torch
+
         with self._mode(seed), torch.no_grad():
-            return self.function(self._tensor(images))
+            return self.function(images if self.arrays else self._tensor(images))
 
     def numbers(self, output: Any) -> np.ndarray:
-        """A tensor as a NumPy array."""
-        return (output if output.dtype == torch.float64 else output.float()).cpu().numpy()
+        """A tensor as a NumPy array, of float32 if it has fewer bits."""
+        output = output.detach()
+        return (output.float() if output.is_floating_point() and output.itemsize < 4 else output).cpu().numpy()
 
     def gradient(self, images: np.ndarray, seeds: np.ndarray, context: Any = None) -> np.ndarray:
         """The gradient of the sum of `seeds` (N, H, W, P) times the parameters: -> (N, H, W, C)."""
-        x = self._tensor(self.given(images)).requires_grad_()
+        import torch
+
+        n = len(images)
+        seeds = np.concatenate([seeds, np.zeros((self.batch - n, *seeds.shape[1:]), seeds.dtype)])
+        x = self._tensor(self.given(self.padded(images))).requires_grad_()
         with self._mode(None), torch.enable_grad():
-            output = self.function(x)
-            laid_out = np.ascontiguousarray(self.layout.raw(seeds))
-            seed = torch.as_tensor(laid_out, dtype=output.dtype, device=self.device)
+            output = self.function(x * 1)  # a copy, which may be written into
+            if not output.requires_grad:
+                raise ValueError("its output has no gradient: it runs under no_grad, or detaches")
+            seed = torch.as_tensor(self.layout.raw(seeds), dtype=output.dtype, device=self.device)
             (gradient,) = torch.autograd.grad(output, x, seed, allow_unused=True)
-        return self.taken(np.zeros(x.shape) if gradient is None else self.numbers(gradient))
+        raw = np.zeros(self.layout_in.shape) if gradient is None else self.numbers(gradient)
+        return self.taken(raw)[:n]
+
+    def shaken(self, seed: int, gently: bool) -> Subject | None:
+        """With other weights in copies of the modules."""
+        import torch
+
+        rng = np.random.default_rng(seed)
+        other = copy.copy(self)
+        other._replace(copy.deepcopy)
+        weights = [weight for module in other.modules for weight in module.parameters()]
+        with torch.no_grad():
+            for weight in weights:
+                if weight.is_floating_point():
+                    numbers = weight.detach().double().cpu().numpy()
+                    weight.copy_(torch.as_tensor(shaken(numbers, rng, gently, weight.requires_grad)))
+        return other if weights else None
+
+    def frozen(self) -> tuple[Subject, tuple[str, ...]] | None:
+        """With layers that normalise by statistics over the batch in evaluation mode, whatever the others are in."""
+        import torch
+
+        layers = [
+            (name, layer)
+            for module in self.modules
+            for name, layer in module.named_modules()
+            if isinstance(layer, torch.nn.modules.batchnorm._NormBase)
+            and layer.track_running_stats
+            and not isinstance(layer, torch.nn.modules.instancenorm._InstanceNorm)
+        ]
+        if not layers:
+            return None
+        other = copy.copy(self)
+        other.frozen_layers = tuple(layer for _, layer in layers)
+        return other, tuple(f"{name!r} ({type(layer).__name__})" for name, layer in layers)
+
+    def first_seen(self, images: np.ndarray, changed: np.ndarray, place: int, seed: int | None) -> str:
+        """The first layer, in the order in which they end, whose output moves at `place` or before."""
+        from minipixel.causality.layers import first_moved
+
+        def run(batch: np.ndarray) -> None:
+            self._called(self.given(self.padded(batch)), seed)
+
+        return first_moved(self.modules, self.image_shape, self.batch, lambda: run(images), lambda: run(changed), place)
+
+    def _replace(self, swap: Any) -> None:
+        """Refer to other modules than those that were handed over, which stay as they are."""
+        others = {id(module): swap(_original(module)) for module in self.modules}
+        self.function = closures.replaced(self.function, lambda value: others.get(id(value), value))
+        self.function = others.get(id(self.function), self.function)
+        self.modules = list(others.values())
 
     def _tensor(self, images: np.ndarray) -> Any:
+        import torch
+
         x = torch.as_tensor(images, device=self.device)
         return x.to(self.dtype) if x.is_floating_point() and self.dtype.itemsize < 4 else x
 
     @contextmanager
     def _mode(self, seed: int | None) -> Iterator[None]:
-        """Evaluation mode or, with a seed, training mode."""
-        modes = [(module, module.training) for module in self.module.modules()]
-        buffers = [(buffer, buffer.clone()) for buffer in self.module.buffers()]
+        """Evaluation mode or, with a seed, training mode; afterwards all is as it was."""
+        import torch
+
+        inner = [each for module in self.modules for each in module.modules()]
+        attributes = [(module, dict(vars(module)), module.training) for module in inner]
+        buffers = [(buffer, buffer.clone()) for module in self.modules for buffer in module.buffers()]
         devices = [self.device] if self.device.type == "cuda" else []
         try:
             with torch.random.fork_rng(devices):
                 torch.manual_seed(0 if seed is None else seed)
-                self.module.train(seed is not None)
+                for module in self.modules:
+                    module.train(seed is not None)
+                for layer in self.frozen_layers:
+                    layer.eval()
                 yield
         finally:
-            for module, training in modes:
+            for module, before, training in attributes:
+                if not isinstance(module, torch.jit.ScriptModule):
+                    vars(module).clear()
+                    vars(module).update(before)
                 module.training = training
             with torch.no_grad():
-                for buffer, before in buffers:
-                    buffer.copy_(before)
+                for buffer, numbers in buffers:
+                    buffer.copy_(numbers)
+
+
+def _original(module: Any) -> Any:
+    """A module as it was before it was compiled, which can be copied."""
+    return getattr(module, "_orig_mod", module)
+
+
+def _is_module(thing: Any) -> bool:
+    return is_of(type(thing), "torch.nn.modules.module", "Module")
+
+
+@adapter(rank=10)
+def of_module(thing: Any, image_shape: Any, options: Options) -> Subject | None:
+    """A module of PyTorch, called as it is or by `call`."""
+    if not _is_module(thing):
+        return None
+    name = type(_original(thing)).__name__
+    return OfTorch(called_by(thing, options.call), image_shape, options, [thing], name)
+
+
+@adapter(rank=110)
+def of_tensors(thing: Any, image_shape: Any, options: Options) -> Subject | None:
+    """A function that wants tensors, since it could do nothing with NumPy arrays."""
+    return _of_callable(thing, image_shape, options, arrays=False)
+
+
+@adapter(rank=90)
+def of_arrays(thing: Any, image_shape: Any, options: Options) -> Subject | None:
+    """A function of NumPy arrays that returns tensors."""
+    return _of_callable(thing, image_shape, options, arrays=True)
+
+
+def _of_callable(thing: Any, image_shape: Any, options: Options, arrays: bool) -> Subject | None:
+    if "torch" not in sys.modules or not callable(thing) or isinstance(thing, type):
+        return None
+    function = called_by(thing, options.call)
+    modules = [value for value in closures.references(function) if _is_module(value)]
+    name = type(modules[0]).__name__ if len(modules) == 1 else getattr(thing, "__name__", type(thing).__name__)
+    return OfTorch(function, image_shape, options, modules, name, arrays)

@@ -1,4 +1,4 @@
-"""Change something, and see what moves: to the bit, for anything that turns images into numbers."""
+"""Change something, and see what moves, and by how much: to the bit, for anything that turns images into numbers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,10 +7,13 @@ import numpy as np
 
 from minipixel.causality.structure import belongs, joined
 from minipixel.causality.subjects import Subject
+from minipixel.progress import shown
 from minipixel.shards import Workers
 
 SEED = 0
 """What the noise of the training mode is drawn from: the same for the image and for the changed one."""
+SMALLEST = np.finfo(np.float32).tiny
+"""What a change counts at least, so that none is lost to rounding."""
 
 
 def perturbed(
@@ -30,36 +33,89 @@ def perturbed(
     """
     generator = np.random.default_rng(rng)
     rows = np.arange(subject.size) if outputs is None else np.asarray(outputs)
+    sizes = np.zeros((len(rows), subject.size), np.float32)
+    for _ in range(images):
+        np.maximum(sizes, movements(subject, generator, outputs=rows, seed=seed, inputs=inputs), out=sizes)
+    found = sizes > 0
+    return found | joined(rows, subject.image_shape) if subject.joins else found
+
+
+def movements(
+    subject: Subject,
+    generator: np.random.Generator,
+    *,
+    outputs: np.ndarray,
+    seed: int | None = None,
+    inputs: Sequence[int] | np.ndarray | None = None,
+) -> np.ndarray:
+    """How far outputs move, on a random image, for a change of each sub-pixel alone: float32 (rows, S), 0 for not."""
     columns = np.arange(subject.size) if inputs is None else np.asarray(inputs)
-    found = np.zeros((len(rows), subject.size), bool)
 
     def change(copies: np.ndarray, part: slice) -> None:
         touched = (np.arange(len(copies)), columns[part])
         copies[touched] = subject.inputs.far(copies[touched])
 
-    for _ in range(images):
-        found[:, columns] |= _moved(subject, change, len(columns), generator, seed)[:, rows].T
-    return found | joined(rows, subject.image_shape) if subject.joins else found
+    sizes = np.zeros((len(outputs), subject.size), np.float32)
+    sizes[:, columns] = _moved(subject, change, len(columns), generator, seed)[:, outputs].T
+    return sizes
 
 
 def future_changed(
     subject: Subject, places: np.ndarray, *, images: int = 4, rng: Any = 0, seed: int | None = None
 ) -> np.ndarray:
-    """Which outputs move though only what is drawn no earlier did: boolean (len(places), S), [k, i] for output i.
+    """How far outputs move when only what is drawn no earlier did: float32 (len(places), S), [k, i] for output i.
 
     For each of some `places` in raster order that sub-pixel and all later ones are changed at once: a single forward
     pass tells what all earlier outputs know of all of its future.
     """
     generator, order = np.random.default_rng(rng), subject.order.ravel()
-    found = np.zeros((len(places), subject.size), bool)
+    sizes = np.zeros((len(places), subject.size), np.float32)
 
     def change(copies: np.ndarray, part: slice) -> None:
         future = order >= order[places[part], None]
         copies[future] = subject.inputs.far(copies[future])
 
     for _ in range(images):
-        found |= _moved(subject, change, len(places), generator, seed)
-    return found & (order <= order[places, None])
+        np.maximum(sizes, _moved(subject, change, len(places), generator, seed), out=sizes)
+    return sizes
+
+
+def culprits(
+    subject: Subject, outputs: np.ndarray, *, images: int = 4, rng: Any = 0, seed: int | None = None
+) -> np.ndarray:
+    """One sub-pixel that each of some outputs must not see, and does: places (rows,), -1 where none is found.
+
+    All that is no earlier than an output is halved again and again, keeping a half that moves the output.
+    """
+    generator, order = np.random.default_rng(rng), subject.order.ravel()
+    found = np.full(len(outputs), -1)
+    for _ in range(images):
+        state = generator.bit_generator.state
+        suspects = [np.flatnonzero(order >= order[place]) for place in outputs]
+
+        def moving(sets: list[np.ndarray], state: Any = state) -> np.ndarray:
+            def change(copies: np.ndarray, part: slice) -> None:
+                for copy, inputs in zip(copies, sets[part], strict=True):
+                    copy[inputs] = subject.inputs.far(copy[inputs])
+
+            again = np.random.default_rng()
+            again.bit_generator.state = state
+            return _moved(subject, change, len(sets), again, seed)[np.arange(len(sets)), outputs] > 0
+
+        moved = moving(suspects)
+        while max(map(len, suspects)) > 1:
+            halves = [inputs[: (len(inputs) + 1) // 2] for inputs in suspects]
+            first = moving(halves)
+            suspects = [
+                half if here or len(inputs) == 1 else inputs[len(half) :]
+                for half, here, inputs in zip(halves, first, suspects, strict=True)
+            ]
+        alone = np.array([inputs[0] for inputs in suspects])
+        hit = moved & (found < 0) & moving(suspects)
+        found[hit] = alone[hit]
+        subject.random_image(generator)  # the next one
+        subject.context(generator)
+    return found
 
 
 def _moved(
@@ -69,7 +125,7 @@ def _moved(
     generator: np.random.Generator,
     seed: int | None,
 ) -> np.ndarray:
-    """Which outputs move in each of n changed copies of a random image: boolean (n, S).
+    """How far outputs move in each of n changed copies of a random image: float32 (n, S), 0 where not a bit moves.
 
     `change(copies, part)` writes into copies (len(part), S).
     """
@@ -86,28 +142,43 @@ def _moved(
         size = len(range(*part.indices(n)))
         changed = copies(size)
         change(changed.reshape(size, -1), part)
-        moved = differ(subject.parameters(changed, context, seed), before[size])
-        colours = [moved[..., belongs(subject.groups, k, subject.joins)].any(axis=-1) for k in range(C)]
+        moved = distance(subject.parameters(changed, context, seed), before[size])
+        colours = [moved[..., belongs(subject.groups, k, subject.joins)].max(axis=-1, initial=0) for k in range(C)]
+        bar.advance(size)
         return np.stack(colours, axis=-1).reshape(size, -1)
 
-    with Workers(subject.threads, block=subject.block) as workers:
+    with shown(n, " images") as bar, Workers(subject.threads, block=subject.block) as workers:
         return np.concatenate(list(workers.map(shard, n, subject.batch)))
 
 
-def strangers(subject: Subject, *, images: int = 4, rng: Any = 0, seed: int | None = None) -> bool:
-    """Whether an image sees another one of its batch: the first one changes, then the last, and others move."""
+def strangers(subject: Subject, *, images: int = 4, rng: Any = 0, seed: int | None = None) -> float:
+    """How far an image moves when another one of its batch changes, as a share of how far that one moves itself.
+
+    The first image changes, then the last. 0 means that not a bit moves.
+    """
     generator = np.random.default_rng(rng)
     N = max(2, images)
     batch = np.stack([subject.random_image(generator) for _ in range(N)])
     context = subject.context(generator)
     before = subject.parameters(batch, context, seed)
+    found = 0.0
     for n in (0, N - 1):
         changed = batch.copy()
         changed[n] = subject.inputs.far(batch[n])
-        moved = differ(subject.parameters(changed, context, seed), before)
-        if np.delete(moved, n, axis=0).any():
-            return True
-    return False
+        moved = distance(subject.parameters(changed, context, seed), before)
+        others = float(np.delete(moved, n, axis=0).max())
+        if others:
+            found = max(found, others / max(float(moved[n].max()), others))
+    return found
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """How far apart two arrays are: float32, 0 only where they are the same to the bit; NaN is NaN, and 0.0 is -0.0."""
+    different = differ(a, b)
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.abs(np.subtract(a, b, dtype=np.float64)).astype(np.float32)
+    apart = np.where(np.isnan(apart), np.float32(np.inf), apart)
+    return np.where(different, np.maximum(apart, SMALLEST), np.float32(0))
 
 
 def differ(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -11,6 +11,11 @@ from minipixel.causality.causes import BATCH, usual_cause
 from minipixel.causality.witnesses import Witness, earlier
 from minipixel.shown import of_channel
 
+UNDECIDED = (
+    "nothing can be told: no output moves, whatever is changed; check it with weights that are not zero, or with images "
+    "of the kind that it takes, inputs="
+)
+
 
 # Without eq=False, == would compare arrays, which has no single answer.
 @dataclass(frozen=True, eq=False, repr=False)
@@ -21,6 +26,12 @@ class CausalityReport:
     each. `leaks` and `blind` list pairs of positions: integers (pairs, 2, 3), the output's (r, c, channel) first.
     `witnesses` say what was tried and seen. Where not all outputs were looked at, `outputs` names those that were, as
     places in raster order, and `dependencies` has these rows alone.
+
+    `batch_statistics` names layers at which an image sees its batch in training mode, which makes nothing less causal.
+    `undecided`: hardly anything moves, whatever is changed, so that nothing can be told. `illegal` is the largest change
+    that must not be, as a share of the largest legal one, and `rounding` says that it is of rounding's size. `layer` is
+    where a leak is first seen, in the order in which layers end, "" if unknown. `notes` are sentences on how the thing
+    was read. `axes` is how many axes an image has for the thing itself: with one, positions are places in a sequence.
     """
 
     name: str
@@ -28,11 +39,19 @@ class CausalityReport:
     dependencies: np.ndarray
     outputs: np.ndarray
     witnesses: tuple[Witness, ...] = ()
+    axes: int = 3
+    batch_statistics: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    undecided: bool = False
+    illegal: float = 0.0
+    rounding: bool = False
+    layer: str = ""
 
     @property
     def ok(self) -> bool:
-        """Whether nothing leaks, by any witness. Blind spots make a model weaker, not wrong."""
-        return len(self.leaks) == 0 and all(witness.holds is not False for witness in self.witnesses)
+        """Whether nothing leaks, by any witness, and something moves. Blind spots make a model weaker, not wrong."""
+        refused = any(witness.holds is False for witness in self.witnesses)
+        return len(self.leaks) == 0 and not refused and not self.undecided
 
     @cached_property
     def leaks(self) -> np.ndarray:
@@ -55,26 +74,45 @@ class CausalityReport:
         return np.stack(np.unravel_index(places, self.order.shape), axis=-1)
 
     def describe(self, position: Sequence[int] | np.ndarray) -> str:
-        """A sub-pixel in words: "(3, 5) green"."""
+        """A sub-pixel in words: "(3, 5) green", or "place 7" of a sequence."""
         r, c, channel = (int(i) for i in position)
-        return f"({r}, {c}){of_channel(channel, self.order.shape[2])}"
+        return f"place {c}" if self.axes == 1 else f"({r}, {c}){of_channel(channel, self.order.shape[2])}"
 
     @property
     def why(self) -> str:
-        """What is wrong, and what usually causes it, in a sentence; "" if nothing leaks."""
+        """What is wrong, and what usually causes it, in a sentence; "" if nothing is."""
         refusing = {witness.name: witness for witness in self.witnesses if witness.holds is False}
         if len(self.leaks):
             output, read = self.leaks[0]
             itself = " (its own value)" if tuple(output) == tuple(read) else ", which is drawn later"
             several = f"; {len(self.leaks):,} such pairs in all" if len(self.leaks) > 1 else ""
-            layer = f"; {refusing['clock'].line}" if "clock" in refusing else ""
+            shaken = self._only_shaken(refusing)
+            clock = f"; {refusing['clock'].line}" if "clock" in refusing else ""
             return (
-                f"sub-pixel {self.describe(output)} depends on {self.describe(read)}{itself}{several}{layer}; "
-                f"the usual cause: {usual_cause(self.order, self.leaks)}"
+                f"sub-pixel {self.describe(output)} depends on {self.describe(read)}{itself}{several}{shaken}{clock}"
+                f"{self._seen_in()}; the usual cause: {self._cause()}"
             )
         if "batch" in refusing:
-            return f"{refusing['batch'].line}; the usual cause: {BATCH}"
-        return "; ".join(str(witness) for witness in refusing.values())
+            return f"{refusing['batch'].line}{self._seen_in()}; the usual cause: {BATCH}"
+        if refusing:
+            return "; ".join(str(witness) for witness in refusing.values())
+        return UNDECIDED if self.undecided else ""
+
+    def _cause(self) -> str:
+        if self.rounding:
+            return (
+                f"rounding: what leaks is at most {self.illegal:.0e} of what is legal, as where sums cancel or an FFT is "
+                f"taken; tolerance={10 ** np.ceil(np.log10(self.illegal) + 1):.0e} allows for it"
+            )
+        return usual_cause(self.order, self.leaks, self.dependencies, self.outputs)
+
+    def _seen_in(self) -> str:
+        return f"; first seen in {self.layer}" if self.layer else ""
+
+    @staticmethod
+    def _only_shaken(refusing: dict[str, Witness]) -> str:
+        """Where a leak is hidden by the weights as they are."""
+        return "; seen once the weights are shaken, in a copy" if list(refusing) == ["shaken"] else ""
 
     def plot(self, output: Sequence[int] | None = None) -> Any:
         """What depends on what, what one output (r, c, channel) sees, and how much each sees of its past -> Figure.
@@ -105,11 +143,16 @@ class CausalityReport:
             output, read = self.leaks[0]
             verdict = f"{len(self.leaks):,} leaks, the first: {self.describe(output)} depends on {self.describe(read)}"
         elif not self.ok:
-            verdict = f"not causal, {self.why}"
+            verdict = self.why if self.undecided else f"not causal, {self.why}"
+        elif self.batch_statistics:
+            layers = ", ".join(self.batch_statistics)
+            verdict = f"causal in evaluation; in training an image sees its batch, at {layers}"
         else:
             verdict = "causal, no output depends on itself or on anything later"
         blind = f"blind to {len(self.blind):,} of {seen:,} earlier pairs" if len(self.blind) else "sees its whole past"
         blind = blind if len(self.outputs) else "nothing more was tried"
         some = "" if len(self.outputs) == self.order.size else f" (of {len(self.outputs):,} outputs)"
-        lines = [f"  {witness}" for witness in self.witnesses]
+        lines = [f"  {line}" for line in (*self.witnesses, *(f"note: {note}" for note in self.notes))]
+        if len(self.leaks):
+            lines.append(f"  why: {self.why}")
         return "\n".join([f"{self.name}: {verdict}; {blind}{some if len(self.outputs) else ''}", *lines])

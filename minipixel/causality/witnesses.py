@@ -158,14 +158,18 @@ def _in_float64(model: Model) -> Model:
 def modes(subject: Any) -> list[tuple[str, int | None]]:
     """The modes in which a subject is to be tried: how to say so, and the seed. Training, only if it is different."""
     found: list[tuple[str, int | None]] = [("", None)]
-    if subject.trains:
-        generator = np.random.default_rng(0)
-        images = np.stack([subject.random_image(generator) for _ in range(2)])
-        context = subject.context(generator)
-        evaluated, trained = (subject.parameters(images, context, seed) for seed in (None, perturb.SEED))
-        if perturb.differ(evaluated, trained).any():
-            found.append((" in training mode", perturb.SEED))
-    return found
+    return found + [(" in training mode", perturb.SEED)] * differs_in_training(subject)
+
+
+def differs_in_training(subject: Any) -> bool:
+    """Whether a subject has a training mode in which it gives other numbers."""
+    if not subject.trains:
+        return False
+    draws = np.random.default_rng(0)
+    images = np.stack([subject.random_image(draws) for _ in range(2)])
+    context = subject.context(draws)
+    evaluated, trained = (subject.parameters(images, context, seed) for seed in (None, perturb.SEED))
+    return bool(perturb.differ(evaluated, trained).any())
 
 
 def earlier(order: np.ndarray, outputs: Sequence[int] | np.ndarray | None = None) -> np.ndarray:

@@ -1,0 +1,320 @@
+"""One check: all witnesses asked, the cheapest first, and what they found in one report."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minipixel import console
+from minipixel.causality import perturbation as perturb
+from minipixel.causality.gradients import slopes
+from minipixel.causality.of_model import OfModel
+from minipixel.causality.report import CausalityReport
+from minipixel.causality.structure import joined, structure
+from minipixel.causality.subjects import Subject
+from minipixel.causality.witnesses import Witness, differs_in_training, earlier, proof
+from minipixel.clock import Clock, Trace
+from minipixel.randomness import generator
+
+ALL, MANY, FEW = 256, 1024, 32
+"""Up to ALL sub-pixels everything is tried on each; above, what takes long on FEW of them, and changing them one by one
+on one image up to MANY, or further if nothing else tells what depends on what."""
+WHOLE = 4096
+"""Up to how many sub-pixels the matrix has all rows, where the graph gives them."""
+STILL, MOST = 4, 32
+"""Images go on being tried until so many in a row show no further dependency, and at most so many."""
+SHAKES = 2
+"""How many copies with other weights are asked."""
+
+
+class Examination:
+    """One check: what was found so far, a row of dependencies for each output that was looked at."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        *,
+        images: int,
+        rng: Any,
+        picked: np.ndarray | None,
+        modes: tuple[str, ...],
+        tolerance: float,
+    ) -> None:
+        self.subject, self.images, self.picked, self.modes, self.tolerance = subject, images, picked, modes, tolerance
+        self.rng = int(generator(rng).integers(2**62))  # every witness draws the same images from it
+        channel = np.arange(subject.size) % subject.image_shape[2]
+        self.described = np.flatnonzero(np.isin(channel, subject.groups) | subject.joins)
+        self.rows = self.described if picked is None else np.intersect1d(picked, self.described)
+        few = self.rows[np.unique(np.linspace(0, len(self.rows) - 1, FEW).astype(int))]
+        self.few = self.rows if picked is not None or subject.size <= ALL else few
+        self.found: dict[int, np.ndarray] = {}
+        self.witnesses: list[Witness] = []
+        self.notes = list(subject.notes)
+        self.batch_statistics: tuple[str, ...] = ()
+        self.suspects = np.zeros(0, int)  # outputs seen to leak where not all outputs are looked at
+        self.illegal = 0.0
+        self.leaking: tuple[Subject, int | None] | None = None  # what was seen to leak first, and its seed
+        self.layer = ""
+
+    def report(self) -> CausalityReport:
+        """All that there is to try, the cheapest first."""
+        subject = self.subject
+        known = isinstance(subject, OfModel) and self._graph(subject)
+        mixes = self._evaluation(known) if "evaluation" in self.modes else False
+        if "training" in self.modes and subject.trains:
+            self._ask("training", lambda: self._training(known))
+        if "evaluation" in self.modes and not mixes:  # copies of an image that see each other have no rows of their own
+            if not known:
+                self._ask("shaken", self._shaken)
+            if subject.has_gradients:
+                self._ask("gradients", self._gradients)
+        outputs = np.array(sorted(self.found), int)
+        matrix = np.array([self.found[place] for place in outputs], bool).reshape(len(outputs), subject.size)
+        if self.leaking and not self.layer:
+            self._name_the_layer(outputs, matrix)
+        past = earlier(subject.order, outputs)
+        refused = any(witness.holds is False for witness in self.witnesses)
+        return CausalityReport(
+            subject.name,
+            subject.order,
+            matrix,
+            outputs,
+            tuple(self.witnesses),
+            axes=subject.axes,
+            batch_statistics=self.batch_statistics,
+            notes=tuple(self.notes),
+            undecided=not known and not (matrix & past).any() and bool(past.any() or not len(outputs)) and not refused,
+            illegal=self.illegal,
+            rounding=0 < self.illegal <= self.subject.rounding,
+            layer=self.layer,
+        )
+
+    def _graph(self, subject: OfModel) -> bool:
+        """What can be read off the graph, if all its ops say what they read."""
+        try:
+            trace = Trace(subject.model)
+        except ValueError as error:
+            self.witnesses.append(Witness("structure", None, f"not to be had, nor a proof by the clock: {error}"))
+            return False
+        whole = np.arange(subject.size) if subject.size <= WHOLE else self.few
+        rows = whole if self.picked is None else self.picked
+        matrix = structure(subject.model, outputs=rows, trace=trace)
+        self._add("structure", rows, matrix, f"all that {len(rows):,} outputs can read, whatever the weights")
+        self.witnesses.append(proof(subject.model, Clock(trace, subject.groups, subject.order)))
+        return True
+
+    def _evaluation(self, known: bool) -> bool:
+        """What is asked in evaluation mode; whether images see each other there."""
+        subject = self.subject
+        mixing = perturb.strangers(subject, images=self.images, rng=self.rng)
+        if mixing > max(subject.rounding, self.tolerance):
+            self.layer = self._mixing_layer(subject, None)
+            line = "the output of an image depends on another image of its batch"
+            self.witnesses.append(Witness("batch", False, line))
+            return True
+        alone = "; it is asked about one image at a time" if subject.batch == 1 else ""
+        rounding = f"; what moves is of rounding's size, {mixing:.0e}" if mixing else ""
+        self._ask("perturbation", lambda: self._change(subject, None, "", known))
+        line = f"no image sees another one of its batch{alone}{rounding}"
+        self.witnesses.append(Witness("batch", True, line))
+        return False
+
+    def _training(self, known: bool) -> None:
+        """What is asked in training mode, if it differs: all but statistics over the batch, which are named."""
+        subject, seed = self.subject, perturb.SEED
+        if not differs_in_training(subject):
+            return
+        few = "" if "evaluation" in self.modes else "; in evaluation nothing was asked"
+        if perturb.strangers(subject, images=self.images, rng=self.rng, seed=seed) <= self.subject.rounding:
+            self._change(subject, seed, " in training mode", known)
+            return
+        frozen = subject.frozen()
+        self.batch_statistics = frozen[1] if frozen else (self._mixing_layer(subject, seed) or "an unnamed layer",)
+        rest = frozen[0] if frozen else subject
+        if frozen and perturb.strangers(rest, images=self.images, rng=self.rng, seed=seed) <= self.subject.rounding:
+            self._change(rest, seed, " in training mode, statistics over the batch as in evaluation", known)
+            return
+        if frozen and (layer := self._mixing_layer(rest, seed)):
+            self.batch_statistics += (layer,)
+        line = f"not asked in training mode, where an image sees its batch, so that all moves with all{few}"
+        self.witnesses.append(Witness("perturbation", None, line))
+
+    def _shaken(self) -> None:
+        """Ask again with other weights, in copies: a layer that starts at zero hides all that is behind it."""
+        moved = np.zeros((len(self.rows), self.subject.size), np.float32)
+        suspects: set[int] = set()
+        copies = 0
+        for n in range(SHAKES):
+            other = self._finite_copy(n)
+            if other is None:
+                continue
+            copies += 1
+            if self.subject.size <= ALL:
+                sizes = perturb.movements(other, np.random.default_rng(self.rng + n), outputs=self.rows)
+                np.maximum(moved, sizes, out=moved)
+            else:
+                sizes = perturb.future_changed(other, self.few, images=1, rng=self.rng + n)
+                suspects |= set(self._late(sizes, other, None).tolist())
+        if not copies:
+            return
+        tried = f"with its weights shaken, in {copies} copies"
+        if self.subject.size <= ALL:
+            known = np.array([self.found.get(place, np.zeros(self.subject.size, bool)) for place in self.rows.tolist()])
+            more = int(((moved > 0) & ~known).sum())
+            self._accept("shaken", self.rows, moved, f"{tried}, {more:,} further pairs move", other, None)
+        else:
+            self.witnesses.append(
+                Witness("shaken", not suspects, f"{tried}: {len(suspects):,} outputs see their future")
+            )
+
+    def _finite_copy(self, n: int) -> Subject | None:
+        """A copy with other weights whose parameters are numbers."""
+        for gently in (False, True):
+            other = self.subject.shaken(self.rng % 2**31 + n, gently)
+            if other is None:
+                return None
+            images = np.stack([other.random_image(np.random.default_rng(self.rng + n)) for _ in range(2)])
+            if np.isfinite(other.parameters(images)).all():
+                return other
+        return None
+
+    def _gradients(self) -> None:
+        rows = np.union1d(self.few, self.suspects).astype(int)
+        sizes = slopes(self.subject, images=self.images, outputs=rows, rng=self.rng)
+        tried = f"of {len(rows):,} outputs on {self._images(self.images)}"
+        if not sizes.any() and earlier(self.subject.order, rows).any():
+            flat = "all are zero: something in it has no slope, as rounding has none, or nothing moves"
+            self.witnesses.append(Witness("gradients", None, f"{tried}: {flat}"))
+        else:
+            self._accept("gradients", rows, sizes, tried, self.subject, None)
+
+    def _change(self, subject: Subject, seed: int | None, mode: str, known: bool) -> None:
+        """Change sub-pixels: one by one where that is cheap or nothing else tells, else a whole future at once."""
+        S = subject.size
+        if S <= ALL or (not known and (S <= MANY or not subject.has_gradients)):
+            sizes, images, still = self._one_by_one(subject, seed)
+            tried = f"{S:,} sub-pixels changed, one at a time, on {self._images(images)}{mode}"
+            self._accept("perturbation", self.rows, sizes, f"{tried}{still}", subject, seed)
+        if S > ALL:
+            sizes = perturb.future_changed(subject, self.few, images=self.images, rng=self.rng, seed=seed)
+            late = self._late(sizes, subject, seed)
+            tried = f"all changed from each of {len(self.few):,} sub-pixels on, on {self._images(self.images)}{mode}"
+            self.witnesses.append(Witness("future", not len(late), f"{tried}: {len(late):,} outputs that leak"))
+
+    def _one_by_one(self, subject: Subject, seed: int | None) -> tuple[np.ndarray, int, str]:
+        """How far outputs move, on how many images, and what is to be said of further ones: until all stands still."""
+        draws, past = np.random.default_rng(self.rng), earlier(subject.order, self.rows)
+        sizes = np.zeros((len(self.rows), subject.size), np.float32)
+        asked = self.images if subject.size <= ALL else 1
+        images = quiet = 0
+        while images < asked or (subject.size <= ALL and seed is None and quiet < STILL and images < MOST):
+            more = perturb.movements(subject, draws, outputs=self.rows, seed=seed)
+            new = bool(((more > 0) & (sizes == 0) & past).any())
+            np.maximum(sizes, more, out=sizes)
+            images, quiet = images + 1, 0 if new else quiet + 1
+            if images >= asked and not ((sizes == 0) & past).any():
+                return sizes, images, ""
+        if seed is not None:
+            return sizes, images, ""
+        return sizes, images, f", of which the last {quiet} showed nothing new" if quiet else ", still finding more"
+
+    def _late(self, sizes: np.ndarray, subject: Subject, seed: int | None) -> np.ndarray:
+        """Outputs that moved though only their future did: (few, S) -> places; of FEW of them it is found what they see."""
+        places = self.few
+        order = subject.order.ravel()
+        late = order <= order[places, None]
+        legal = float(sizes[~late].max(initial=0))
+        illegal = np.where(late, sizes, 0).max(axis=0)
+        illegal[illegal <= self.tolerance * legal] = 0
+        outputs = np.intersect1d(np.flatnonzero(illegal), self.described if self.picked is None else self.rows)
+        if len(outputs):
+            self._seen_to_leak(float(illegal.max()), legal, subject, seed)
+            looked_at = outputs[np.unique(np.linspace(0, len(outputs) - 1, FEW).astype(int))]
+            causes = perturb.culprits(subject, looked_at, images=self.images, rng=self.rng, seed=seed)
+            first = places[np.where(late, sizes, 0)[:, looked_at].argmax(axis=0)]
+            for place, cause, other in zip(looked_at.tolist(), causes.tolist(), first.tolist(), strict=True):
+                row = np.zeros(subject.size, bool)
+                row[cause if cause >= 0 else other] = True
+                self._found(place, row)
+            self.suspects = np.union1d(self.suspects, looked_at).astype(int)
+        return outputs
+
+    def _accept(
+        self, name: str, rows: np.ndarray, sizes: np.ndarray, tried: str, subject: Subject, seed: int | None
+    ) -> None:
+        """What a witness measured: how far each of some outputs moves with each sub-pixel."""
+        past = earlier(subject.order, rows)
+        if subject.joins:
+            past = past | joined(rows, subject.image_shape)
+        legal, illegal = (float(sizes[part].max(initial=0)) for part in (past, ~past))
+        matrix = (sizes > 0) & (past | (sizes > self.tolerance * legal))
+        if (matrix & ~past).any():
+            self._seen_to_leak(illegal, legal, subject, seed)
+        if subject.joins:
+            matrix |= joined(rows, subject.image_shape)
+        ratio = illegal / legal if legal else np.inf
+        far = f", at most {ratio:.1g} of the largest legal change" if illegal and legal else ""
+        self._add(name, rows, matrix, tried, far)
+
+    def _seen_to_leak(self, illegal: float, legal: float, subject: Subject, seed: int | None) -> None:
+        self.illegal = max(self.illegal, illegal / legal if legal else np.inf)
+        if self.leaking is None:
+            self.leaking = (subject, seed)
+            if subject.size > ALL and console.stderr.isatty():
+                print(f"{subject.name}: leaks; explaining ...", file=console.stderr)
+
+    def _add(self, name: str, rows: np.ndarray, matrix: np.ndarray, tried: str, far: str = "") -> None:
+        """What a witness found, the dependencies of some outputs, and what it did to find it."""
+        for place, row in zip(rows.tolist(), matrix, strict=True):
+            self._found(place, row)
+        late = int((matrix & ~earlier(self.subject.order, rows)).sum())
+        self.witnesses.append(Witness(name, not late, f"{tried}: {late:,} leaks{far}"))
+
+    def _found(self, place: int, row: np.ndarray) -> None:
+        self.found[place] = self.found[place] | row if place in self.found else row
+
+    def _ask(self, name: str, question: Callable[[], None]) -> None:
+        """Ask a witness; if somebody's model raises an error meanwhile, that is what it has to say."""
+        if isinstance(self.subject, OfModel):
+            question()
+            return
+        try:
+            question()
+        except Exception as error:
+            said = " ".join(str(error).split())
+            self.witnesses.append(Witness(name, None, f"could not be asked: {said:.300}"))
+
+    def _mixing_layer(self, subject: Subject, seed: int | None) -> str:
+        """The layer at which an image first sees another one of its batch."""
+        images, _ = self._two_batches(0)
+        changed = images.copy()
+        changed[0] = subject.inputs.far(images[0])
+        return subject.first_seen(images, changed, -1, seed)
+
+    def _name_the_layer(self, outputs: np.ndarray, matrix: np.ndarray) -> None:
+        """The layer at which the first leak is first seen, in raster order, where it is told by pixels alone."""
+        subject, seed = self.leaking or (self.subject, None)
+        C = subject.image_shape[2]
+        raster = np.array_equal(subject.order.ravel(), np.arange(subject.size))
+        pairs = np.argwhere(matrix & ~earlier(subject.order, outputs))
+        if not raster or not len(pairs):
+            return
+        output, read = int(outputs[pairs[0, 0]]) // C, int(pairs[0, 1])
+        if output == read // C and C > 1:
+            return  # which colours a layer may see of its own pixel is not known
+        images, changed = self._two_batches(read)
+        last = output if output == read // C else read // C - 1
+        self.layer = subject.first_seen(images, changed, last, seed)
+
+    def _two_batches(self, place: int) -> tuple[np.ndarray, np.ndarray]:
+        """A batch of random images, and the same with one sub-pixel changed in each."""
+        draws = np.random.default_rng(self.rng)
+        images = np.stack([self.subject.random_image(draws) for _ in range(max(2, min(self.subject.batch, 4)))])
+        changed = images.copy()
+        flat = changed.reshape(len(changed), -1)
+        flat[:, place] = self.subject.inputs.far(flat[:, place])
+        return images, changed
+
+    @staticmethod
+    def _images(n: int) -> str:
+        return f"{n} image{'s' * (n > 1)}"
