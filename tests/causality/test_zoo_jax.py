@@ -78,6 +78,7 @@ FED = {
     zoo.grey_tolerant: Fed((4, 5, 1), tolerance=1e-5),
     zoo.codes: Fed((4, 5), "int32", 4),
     zoo.colour: Fed((3, 4, 3), places=36),
+    zoo.wide: Fed((3, 5, 3), places=45),
     zoo.mixture: Fed((3, 4, 3), places=12),
     zoo.vector: Fed((9,), places=9),
     zoo.sequence: Fed((9,), "int32", 4, places=9),
@@ -111,7 +112,7 @@ def test_what_the_zoo_says_is_true(name):
         found, strangers = dependencies(zoo.AWAKE.get(name, animal.make)(), FED[animal.check])
     assert np.tril(found, -1).any(), "what sees nothing shows nothing"
     assert animal.causal == (not np.triu(found).any() and not strangers)
-    assert strangers == animal.batch_statistics
+    assert strangers == (animal.cause == "batch")
 
 
 @pytest.mark.parametrize("name", zoo.AWAKE)

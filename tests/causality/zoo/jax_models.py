@@ -15,6 +15,7 @@ from causality.zoo.jax_nets import (
     PixelCNN,
     Scan,
     Shifted,
+    Strict,
     convolve,
     made,
     mask,
@@ -24,7 +25,7 @@ from flax import linen
 
 import minipixel as mp
 
-GREY, CODES, COLOUR = (4, 5, 1), (4, 5), (3, 4, 3)
+GREY, CODES, COLOUR, WIDE = (4, 5, 1), (4, 5), (3, 4, 3), (3, 5, 3)
 
 # --- the natural calls ------------------------------------------------------------------------------------------------
 
@@ -59,7 +60,11 @@ def codes(function):
 
 
 def colour(function):
-    return mp.check_causality(function, (3, 4, 3))
+    return mp.check_causality(function, (3, 4, 3), layout="NHWCQ")  # four columns, and four levels: it fits twice
+
+
+def wide(function):
+    return mp.check_causality(function, (3, 5, 3))
 
 
 def mixture(function):
@@ -189,11 +194,6 @@ def rolled(steps):
     return jax.jit(lambda x: jnp.roll(x, steps, axis=2) * jnp.asarray([1.0, 2.0]))
 
 
-def strictly(S):
-    """Nothing at all is allowed for the first position, and the softmax spreads over everything."""
-    return np.tril(np.ones((S, S), bool), -1)
-
-
 def transposed(S):
     return tril(S).T
 
@@ -202,7 +202,7 @@ ZOO = (
     Animal("lax: mask A, jitted", lambda: plain("A"), grey, True),
     Animal("lax: mask B, jitted", lambda: plain("B"), grey, False, "mask B"),
     Animal("lax: channels first", lambda: plain("A", "NCHW"), grey_first, True),
-    Animal("lax: channels first, rows below open", lambda: plain("below", "NCHW"), grey_first, False, "below"),
+    Animal("lax: channels first, rows below open", lambda: plain("below", "NCHW"), grey_first, False, "rows below"),
     Animal("linen: PixelCNN in a lambda", lambda: in_lambda(PixelCNN()), grey, True),
     Animal("linen: mask B first, in a lambda", lambda: in_lambda(PixelCNN(("B", "B"))), grey, False, "mask B"),
     Animal("linen: PixelCNN in a partial", lambda: in_partial(PixelCNN()), grey, True),
@@ -238,7 +238,8 @@ ZOO = (
     Animal("linen: dead rectifiers, mask B", lambda: with_all(-100, PixelCNN(("B",)), "Conv_0", "bias"), grey, False),
     Animal("attention over pixels", lambda: pixels(Attention()), grey, True),
     Animal("attention, transposed mask", lambda: pixels(Attention(transposed)), grey, False, "mask"),
-    Animal("attention, first row all masked", lambda: pixels(Attention(strictly, shift=False)), grey, False, "softmax"),
+    Animal("attention, first row zeroed", lambda: pixels(Strict()), grey, True),
+    Animal("attention, first row all masked", lambda: pixels(Strict(zeroed=False)), grey, False, "softmax"),
     Animal("attention over codes", lambda: jitted(Attention(embed=True), (9,), np.int32), sequence, True),
     Animal(
         "attention over codes without a shift",
@@ -248,7 +249,7 @@ ZOO = (
         "shift",
     ),
     Animal("batch normalisation, running average", lambda: normalised(True), grey, True),
-    Animal("batch normalisation by the batch", lambda: normalised(False), grey, False, "batch", True),
+    Animal("batch normalisation by the batch", lambda: normalised(False), grey, False, "batch"),
     Animal(
         "layer normalisation over the image",
         lambda: jitted(Normalised(functools.partial(linen.LayerNorm, reduction_axes=(1, 2, 3)))),

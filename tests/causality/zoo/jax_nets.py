@@ -124,6 +124,22 @@ class Attention(linen.Module):
         return linen.Dense(self.levels)(linen.gelu(seen + x if self.shift else seen))
 
 
+class Strict(linen.Module):
+    """Attention to earlier positions alone, (N, S, C) -> (N, S, Q); the first has none, and a softmax must sum to 1."""
+
+    zeroed: bool = True
+
+    @linen.compact
+    def __call__(self, x):
+        S, K = x.shape[1], 8
+        allowed = np.tril(np.ones((S, S), bool), -1)
+        before = jnp.pad(linen.Dense(K)(x), ((0, 0), (1, 0), (0, 0)))[:, :-1]
+        q, k, v = linen.Dense(K)(before), linen.Dense(K)(x), linen.Dense(K)(x)
+        weights = jax.nn.softmax(jnp.where(allowed, q @ k.transpose(0, 2, 1), -1e9))
+        seen = (weights * allowed if self.zeroed else weights) @ v
+        return linen.Dense(4)(linen.gelu(before + seen))
+
+
 class Normalised(linen.Module):
     """Mask A, a normalisation, two channels mixed: (N, H, W, 1) -> (N, H, W, 2)."""
 
