@@ -1,7 +1,6 @@
 """Proof that a model never reads what it is about to draw."""
 
 from minipixel.causality import of_function, of_jax, of_model, of_torch  # noqa: F401 - adapters register themselves
-
 from minipixel.causality.check import assert_causal, check_causality
 from minipixel.causality.gradients import dependencies
 from minipixel.causality.perturbation import perturbed

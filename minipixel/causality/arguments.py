@@ -52,7 +52,7 @@ def check_order(order: Any, image_shape: tuple[int, int, int]) -> np.ndarray:
     if places.shape != image_shape or places.dtype.kind not in "iu":
         got = repr(order) if isinstance(order, str) else f"{places.dtype} of shape {places.shape}"
         raise ValueError(
-            f'order: got {got}, wanted "raster", "pixels", "rgb-planes" or integers of shape {image_shape}, (H, W, C)'
+            f'order: got {got}, wanted "raster", "pixels", "rgb-planes" or integers of shape {image_shape}'
         )
     return places
 
@@ -119,8 +119,8 @@ def split_evenly(P: int, C: int) -> np.ndarray:
         mixture = _mixture_size(C)
         joined = f', or head="logistic_mixture" for {P // mixture} components' if P % mixture == 0 else ""
         raise ValueError(
-            f"output: got {P} channels, wanted a number that {C} colours share evenly; pass groups=, the colour of each "
-            f"channel of the output{joined}"
+            f"output: got {P} channels, wanted a number that {C} colours share evenly; pass groups=, the colour of "
+            f"each channel of the output{joined}"
         )
     return np.repeat(np.arange(C), P // C)
 

@@ -55,8 +55,8 @@ def check_causality(
     - `groups`: the colour of each output channel; by default an even split, the first third red. `head`:
       "logistic_mixture" joins the colours in the head, as PixelCNN++ does: no parameter may see its own pixel.
     - `inputs`: what images it takes, (dtype, lowest, highest): ("float32", -1.0, 1.0), or ("uint8", 0, 255) say.
-    - `images`: how many are tried, at least, drawn at random from `rng`; none of them is constant. `batch_size`: how many
-      it is called with, always.
+    - `images`: how many are tried, at least, drawn at random from `rng`; none of them is constant. `batch_size`: how
+      many it is called with, always.
     - `outputs`: look at these alone, places in raster order (r * W + c) * C + channel. Of large images some are picked.
     - `modes`: "evaluation", "training". In training, statistics over the batch are named, and are no leak.
     - `tolerance`: changes up to that share of the largest legal one are no leak; by default every bit counts.

@@ -55,6 +55,7 @@ class Examination:
         self.illegal = 0.0
         self.leaking: tuple[Subject, int | None] | None = None  # what was seen to leak first, and its seed
         self.layer = ""
+        self.shaken_copy = subject  # the last one
 
     def report(self) -> CausalityReport:
         """All that there is to try, the cheapest first."""
@@ -148,7 +149,7 @@ class Examination:
             other = self._finite_copy(n)
             if other is None:
                 continue
-            copies += 1
+            copies, self.shaken_copy = copies + 1, other
             if self.subject.size <= ALL:
                 sizes = perturb.movements(other, np.random.default_rng(self.rng + n), outputs=self.rows)
                 np.maximum(moved, sizes, out=moved)
@@ -161,7 +162,7 @@ class Examination:
         if self.subject.size <= ALL:
             known = np.array([self.found.get(place, np.zeros(self.subject.size, bool)) for place in self.rows.tolist()])
             more = int(((moved > 0) & ~known).sum())
-            self._accept("shaken", self.rows, moved, f"{tried}, {more:,} further pairs move", other, None)
+            self._accept("shaken", self.rows, moved, f"{tried}, {more:,} further pairs move", self.shaken_copy, None)
         else:
             self.witnesses.append(
                 Witness("shaken", not suspects, f"{tried}: {len(suspects):,} outputs see their future")
@@ -214,12 +215,12 @@ class Examination:
             images, quiet = images + 1, 0 if new else quiet + 1
             if images >= asked and not ((sizes == 0) & past).any():
                 return sizes, images, ""
-        if seed is not None:
+        if seed is not None or subject.size > ALL:
             return sizes, images, ""
         return sizes, images, f", of which the last {quiet} showed nothing new" if quiet else ", still finding more"
 
     def _late(self, sizes: np.ndarray, subject: Subject, seed: int | None) -> np.ndarray:
-        """Outputs that moved though only their future did: (few, S) -> places; of FEW of them it is found what they see."""
+        """Outputs that moved though only their future did: (few, S) -> those; for FEW of them, what they see."""
         places = self.few
         order = subject.order.ravel()
         late = order <= order[places, None]

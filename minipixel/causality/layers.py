@@ -62,7 +62,7 @@ def first_moved(
 
 
 def _by_pixel(moved: np.ndarray, image_shape: tuple[int, int, int], N: int) -> np.ndarray | None:
-    """Where the output of a layer moved: boolean, any shape that has pixels in it -> (N, H * W); None if it has none."""
+    """Where the output of a layer moved: boolean, any shape with pixels in it -> (N, H * W); None if it has none."""
     H, W, _ = image_shape
     shape = moved.shape
     if shape[0] != N:

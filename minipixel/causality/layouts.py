@@ -22,7 +22,7 @@ OPEN = "QP"  # letters whose size the shape says
 READINGS = {
     2: ("NS", "N(CHW)", "N(SQ)", "N(QS)"),
     3: ("NHW", "NSQ", "NQS", "N(HW)P", "NP(HW)"),
-    4: ("NHWP", "NPHW", "N(HW)CQ", "N(HW)QC"),
+    4: ("NHWP", "NPHW", "N(HW)CQ"),
     5: ("NHWCQ", "NHWQC", "NCHWQ", "NCQHW", "NQCHW", "NQHWC"),
 }
 
@@ -55,7 +55,7 @@ class Layout:
                 )
             for letter in free:
                 sizes[letter] = size // known
-        self.spelled, self.shape = spelled, shape
+        self.spelled, self.shape, self.N = spelled, shape, N
         order = "NHW" + "".join(letter for letter in "CQP" if letter in named)
         self._apart = [sizes[letter] for letters in axes for letter in letters]
         self._forward = [named.index(letter) for letter in order]
@@ -102,7 +102,7 @@ def _parsed(spelled: str) -> list[str]:
             f"layout: got {spelled!r}, wanted letters for the axes, each once, N, H and W among them, like "
             '"NCHWQ", "NHWP", "N(QC)HW" or "NSQ"; see minipixel/causality/layouts.py'
         )
-    if "P" in letters and set("CQ") & set(letters) or any(len(set(OPEN) & set(axis)) > 1 for axis in axes):
+    if ("P" in letters and set("CQ") & set(letters)) or any(len(set(OPEN) & set(axis)) > 1 for axis in axes):
         raise ValueError(f"layout: got {spelled!r}, wanted P, or Q with C; P stands for all parameters of a pixel")
     return axes
 
@@ -138,13 +138,16 @@ def _fitting(shape: tuple[int, ...], N: int, image_shape: tuple[int, int, int]) 
 
 
 def layout_of(
-    shape: tuple[int, ...], N: int, image_shape: tuple[int, int, int], channels_first: bool | None = None
+    shape: tuple[int, ...], image_shape: tuple[int, int, int], images: Layout, channels_first: bool | None = None
 ) -> Layout:
     """The one layout that an array of parameters can have. ValueError if there is none, or more than one.
 
-    `channels_first`, where somebody has said it, decides between channels before and after the pixels.
+    What has the shape of the `images` is laid out as they are. `channels_first`, where somebody has said it, decides
+    between channels before and after the pixels.
     """
-    H, W, C = image_shape
+    if shape == images.shape:
+        return images
+    (H, W, _), N = image_shape, images.N
     found = readings(shape, N, image_shape)
     if len(found) > 1 and channels_first is not None:
         found = [layout for layout in found if _first(layout.spelled) == channels_first] or found
@@ -153,13 +156,12 @@ def layout_of(
     if found:
         names = " or ".join(f'"{layout.spelled}"' for layout in found)
         raise ValueError(f"output: got shape {shape}, which can be read in {len(found)} ways, wanted layout={names}")
+    got = f"output: got shape {shape} for {N} images of {H} x {W} pixels"
     if len(shape) < 2:
-        loss = "a loss, it seems; return the parameters of each pixel instead"
-        raise ValueError(f"output: got shape {shape} for {N} images of {H} x {W} pixels, wanted parameters, not {loss}")
+        raise ValueError(f"{got}, a loss it seems, wanted parameters; return those of each pixel instead")
     raise ValueError(
-        f"output: got shape {shape} for {N} images of {H} x {W} pixels, wanted ({N}, {H}, {W}, P) or ({N}, P, {H}, {W}),"
-        " parameters for each pixel of each image; look at image_shape, channels_first and layout, or wrap what returns "
-        "something else"
+        f"{got}, wanted ({N}, {H}, {W}, P) or ({N}, P, {H}, {W}), parameters for each pixel of each image; look at "
+        "image_shape, channels_first and layout, or wrap what returns something else"
     )
 
 

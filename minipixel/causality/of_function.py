@@ -52,7 +52,7 @@ class OfFunction(Subject):
         raw = self._first_output(options.inputs is None)
         wanted = None if options.channels_first is None else self.channels_first
         if output is None:
-            self.layout = layout_of(tuple(raw.shape), self.batch, self.image_shape, wanted)
+            self.layout = layout_of(tuple(raw.shape), self.image_shape, self.layout_in, wanted)
         else:
             self.layout = Layout(output, tuple(raw.shape), self.batch, self.image_shape)
         self._parameters_are(options)
@@ -63,7 +63,7 @@ class OfFunction(Subject):
         """Which colour each parameter describes, and whether colours are joined in a head."""
         P, C = self.layout.P, self.image_shape[2]
         joined = check_head(options.head, P, C)
-        self.joins = joined and not np.ptp(self.order, axis=2).max() == 0  # at once: no colour comes after another
+        self.joins = joined and bool(np.ptp(self.order, axis=2).any())  # at once: no colour comes after another
         self.split = False  # by blocks, which is a guess
         if joined:
             self.groups = np.zeros(P, int)
@@ -92,8 +92,8 @@ class OfFunction(Subject):
         numbers = self.numbers(self._called(self.given(self.padded(images)), seed))
         if numbers.shape != self.layout.shape:
             raise ValueError(
-                f"output: got shape {numbers.shape}, after {self.layout.shape} for images of the same shape, wanted the "
-                "same each time"
+                f"output: got shape {numbers.shape}, after {self.layout.shape} for as many images, wanted the same "
+                "each time"
             )
         return self.layout.last(numbers)[:n]
 

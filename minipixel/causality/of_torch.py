@@ -24,20 +24,20 @@ FEW = 8
 class OfTorch(OfFunction):
     """A PyTorch module, in evaluation and in training mode, or a function of tensors, with gradients.
 
-    Modules are channels first unless told otherwise. Nothing of them is left changed: modes, buffers and attributes are
-    put back, and noise is drawn from a generator apart. `modules` are those that a function refers to; `arrays` says
+    `modules` are those that a function refers to: it is channels first, then, unless told otherwise. Nothing of them is
+    left changed: modes, buffers and attributes are put back, and noise is drawn from a generator apart. `arrays` says
     that the function wants NumPy arrays all the same.
     """
 
-    first = True
     arrays = False
+    frozen_layers: tuple[Any, ...] = ()
 
     def __init__(
         self, function: Any, image_shape: Any, options: Options, modules: list[Any], name: str, arrays: bool = False
     ) -> None:
         import torch
 
-        self.modules, self.arrays, self.frozen_layers = modules, arrays, ()
+        self.modules, self.arrays, self.first = modules, arrays, bool(modules)
         weights = [each for module in modules for each in (*module.parameters(), *module.buffers())]
         weights = [weight for weight in weights if weight.is_floating_point()]
         self.device = weights[0].device if weights else torch.device("cpu")
@@ -186,8 +186,8 @@ class OfTorch(OfFunction):
                 torch.manual_seed(0 if seed is None else seed)
                 for module in self.modules:
                     module.train(seed is not None)
-                for layer in self.frozen_layers:
-                    layer.eval()
+                for normalisation in self.frozen_layers:
+                    normalisation.eval()
                 yield
         finally:
             for module, before, training in attributes:

@@ -12,8 +12,8 @@ from minipixel.causality.witnesses import Witness, earlier
 from minipixel.shown import of_channel
 
 UNDECIDED = (
-    "nothing can be told: no output moves, whatever is changed; check it with weights that are not zero, or with images "
-    "of the kind that it takes, inputs="
+    "nothing can be told, since no output moves, whatever is changed; check it with weights that are not zero, or with "
+    "images of the kind that it takes, inputs="
 )
 
 
@@ -28,10 +28,10 @@ class CausalityReport:
     places in raster order, and `dependencies` has these rows alone.
 
     `batch_statistics` names layers at which an image sees its batch in training mode, which makes nothing less causal.
-    `undecided`: hardly anything moves, whatever is changed, so that nothing can be told. `illegal` is the largest change
-    that must not be, as a share of the largest legal one, and `rounding` says that it is of rounding's size. `layer` is
-    where a leak is first seen, in the order in which layers end, "" if unknown. `notes` are sentences on how the thing
-    was read. `axes` is how many axes an image has for the thing itself: with one, positions are places in a sequence.
+    `undecided`: nothing moves, whatever is changed, so that nothing can be told. `illegal` is the largest change that
+    must not be, as a share of the largest legal one, and `rounding` says that it is of rounding's size. `layer` is
+    where a leak is first seen, in the order in which layers end, "" if unknown. `notes` say how the thing was read.
+    `axes` is how many axes an image has for the thing itself: with one, positions are places in a sequence.
     """
 
     name: str
@@ -100,9 +100,10 @@ class CausalityReport:
 
     def _cause(self) -> str:
         if self.rounding:
+            tolerance = 10 ** np.ceil(np.log10(self.illegal) + 1)
             return (
-                f"rounding: what leaks is at most {self.illegal:.0e} of what is legal, as where sums cancel or an FFT is "
-                f"taken; tolerance={10 ** np.ceil(np.log10(self.illegal) + 1):.0e} allows for it"
+                f"rounding, as where sums cancel or an FFT is taken: what leaks is at most {self.illegal:.0e} of what "
+                f"is legal; tolerance={tolerance:.0e} allows for it"
             )
         return usual_cause(self.order, self.leaks, self.dependencies, self.outputs)
 

@@ -1,4 +1,4 @@
-"""Whether the parameters of a pixel take turns among its colours, red, green, blue, red ..., rather than come in blocks."""
+"""Whether the parameters of a pixel take turns among its colours: red, green, blue, red ..., and not in blocks."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ IMAGES, PIXELS = 4, 4
 def takes_turns(subject: Subject) -> bool:
     """Whether the parameters of each colour see the same of their own pixel, and no more than the colours before.
 
-    The subject's groups are those to be tried. Where a single parameter sees what the others of its colour do not, it is
-    a leak in another arrangement rather than this arrangement.
+    The subject's groups are those to be tried. Where a single parameter sees what the others of its colour do not, that
+    is a leak in another arrangement, and not this one.
     """
     H, W, C = subject.image_shape
     draws = np.random.default_rng(0)

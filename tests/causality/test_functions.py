@@ -1,9 +1,12 @@
 """Any function on arrays is checked by changing what it is given: causal ones pass, and leaks are told apart."""
 
+import re
+
 import numpy as np
 import pytest
 
 import minipixel as mp
+from minipixel.causality import layouts
 
 
 def sums(reads):
@@ -95,7 +98,10 @@ def test_layouts_and_groups():
     def mixed(x):
         return parameters(x).swapaxes(3, 4).reshape(*x.shape[:3], 15)
 
-    assert not mp.check_causality(mixed, shape).ok
+    guessed = mp.check_causality(mixed, shape)
+    assert guessed.ok and any("in turn" in note for note in guessed.notes) and "note: its colours" in str(guessed)
+    assert not mp.check_causality(mixed, shape, layout="NHW(CQ)").ok
+    assert mp.check_causality(mixed, shape, layout="NHW(QC)").ok
     assert mp.check_causality(mixed, shape, groups=np.tile(np.arange(3), 5)).ok
     grey = mp.check_causality(lambda x: sums(past((2, 3, 1)))(x)[..., 0], (2, 3, 1))  # (N, H, W)
     assert grey.ok and len(grey.blind) == 0
@@ -114,12 +120,69 @@ def test_several_parameters_a_channel(C, Q):
     def in_turn(images):
         return np.tile(one(images), Q)
 
-    assert mp.check_causality(lambda x: blocks(x).reshape(len(x), *shape, Q), shape).ok
+    assert mp.check_causality(lambda x: blocks(x).reshape(len(x), *shape, Q), shape, layout="NHWCQ").ok
     assert mp.check_causality(blocks, shape).ok
     assert mp.check_causality(in_turn, shape, groups=np.tile(np.arange(C), Q)).ok
-    assert "(0, 0) channel 0 depends on (0, 0) channel 0" in str(mp.check_causality(in_turn, shape))
-    with pytest.raises(ValueError, match=r"^groups: got colours \[0, 1\], wanted each of \[0, 1, 2"):
-        mp.check_causality(lambda x: x, (2, 3, 4), groups=[0, 1, 0, 1])
+    assert mp.check_causality(in_turn, shape).ok
+    in_blocks = mp.check_causality(in_turn, shape, layout="NHW(CQ)")
+    assert "(0, 0) channel 0 depends on (0, 0) channel 0" in str(in_blocks)
+
+    def one_sees_itself(images):  # the second parameter of the first colour, which would be the second colour's in turn
+        parameters = np.repeat(one(images), Q, axis=-1)
+        parameters[..., 1] += images[..., 0]
+        return parameters.reshape(len(images), *shape[:2], C * Q)
+
+    assert not mp.check_causality(one_sees_itself, shape).ok
+    with pytest.raises(ValueError, match=r"^groups: got colours \[0, 7\], wanted some of \[0, 1, 2"):
+        mp.check_causality(lambda x: x, (2, 3, 4), groups=[0, 7, 0, 7])
+
+
+@pytest.mark.parametrize("groups", [[0, 0, 0], [1, 1, 1], [2, 0, 2]])
+def test_a_colour_may_have_no_parameters(groups):
+    shape = (2, 3, 3)
+    reads = past(shape).reshape(6, 3, 18)[:, groups].reshape(18, 18)
+    report = mp.check_causality(sums(reads), shape, groups=groups)
+    assert report.ok
+    np.testing.assert_array_equal(np.unique(report.outputs % 3), np.unique(groups))
+
+
+def readings_of(shape, image_shape):
+    return [layout.spelled for layout in layouts.readings(shape, shape[0], image_shape)]
+
+
+def test_which_readings_a_shape_allows():
+    assert readings_of((4, 3, 5, 6, 7), (5, 6, 3)) == ["NCHWQ"]
+    assert readings_of((4, 5, 5, 5, 3), (5, 5, 3)) == ["NHWQC", "NQHWC"]
+    assert readings_of((4, 8, 8, 8), (8, 8, 1)) == ["NHWP", "NPHW"]
+    assert readings_of((4, 75, 9), (5, 5, 3)) == ["NSQ"]
+    assert readings_of((4, 12), (1, 6, 1)) == ["N(SQ)", "N(QS)"]
+    assert readings_of((4, 5, 5), (5, 6, 1)) == []
+    with pytest.raises(
+        ValueError, match=r'^output: got shape \(128, 4, 4, 4\), which can be read in 2 ways.*="NHWP" or'
+    ):
+        mp.check_causality(lambda x: np.repeat(x, 4, axis=3), (4, 4, 1))
+    with pytest.raises(ValueError, match=r"^output: got shape \(128,\) .*a loss it seems"):
+        mp.check_causality(lambda x: x.mean(axis=(1, 2, 3)), (4, 4, 1))
+
+
+SPELLED = ["NHWCQ", "NCHWQ", "NQCHW", "N(QC)HW", "NHW(CQ)", "N(HWC)Q", "NQ(HWC)", "N(HWCQ)", "HWNCQ"]
+
+
+@pytest.mark.parametrize("spelled", SPELLED)
+def test_a_layout_leads_there_and_back(spelled):
+    sizes = {"N": 2, "H": 3, "W": 4, "C": 3, "Q": 5}
+    axes = re.findall(r"\([A-Z]+\)|[A-Z]", spelled)
+    shape = tuple(int(np.prod([sizes[letter] for letter in axis.strip("()")])) for axis in axes)
+    layout = layouts.Layout(spelled, shape, 2, (3, 4, 3))
+    parameters = np.random.default_rng(0).random((2, 3, 4, 15))
+    np.testing.assert_array_equal(layout.last(layout.raw(parameters)), parameters)
+    assert layout.raw(parameters).shape == shape and np.array_equal(layout.groups, np.repeat(np.arange(3), 5))
+    number = parameters[1, 2, 3, 1 * 5 + 4]  # colour 1, parameter 4
+    flat = {"N": 1, "H": 2, "W": 3, "C": 1, "Q": 4}
+    index = tuple(
+        np.ravel_multi_index([flat[x] for x in axis.strip("()")], [sizes[x] for x in axis.strip("()")]) for axis in axes
+    )
+    assert layout.raw(parameters)[index] == number
 
 
 def test_inputs():
@@ -148,7 +211,7 @@ def test_large_images_say_what_was_tried():
     report = mp.check_causality(before, (24, 24, 2), images=2)
     assert report.ok and report.dependencies.shape == (1152, 1152) and report.dependencies.sum() == 24 * 2 * 276
     assert "1,152 sub-pixels changed, one at a time, on 1 image: 0 leaks" in str(report)
-    assert "all changed from each of 32 sub-pixels on, on 2 images: 0 leaks" in str(report)
+    assert "all changed from each of 32 sub-pixels on, on 2 images: 0 outputs that leak" in str(report)
 
 
 def test_some_outputs():
@@ -162,11 +225,22 @@ def test_some_outputs():
 
 REFUSED = {
     "image_shape: got None, wanted (H, W, C), channels last": {"image_shape": None},
-    "image_shape: got (4, 4), wanted (H, W, C)": {"image_shape": (4, 4)},
-    'order: got \'spiral\', wanted "raster", "rgb-planes" or integers of shape (2, 3, 3)': {"order": "spiral"},
+    "image_shape: got (4, 0), wanted (H, W, C)": {"image_shape": (4, 0)},
+    'order: got \'spiral\', wanted "raster", "pixels", "rgb-planes" or integers of shape (2, 3, 3)': {
+        "order": "spiral"
+    },
+    'modes: got (\'test\',), wanted some of ("evaluation", "training")': {"modes": ("test",)},
+    "tolerance: got -1, wanted a share of the largest legal change": {"tolerance": -1},
+    "batch_size: got 0, wanted a whole number": {"batch_size": 0},
+    "layout: got 'NHWX', wanted letters for the axes": {"layout": "NHWX"},
+    "layout: got 'NHW', without C, for 3 channels": {"layout": "NHW"},
+    "layout: got 3, wanted a text": {"layout": 3},
+    "head: got 'mixture', wanted None or": {"head": "mixture"},
+    'head: got 3 parameters per pixel for "logistic_mixture", wanted a multiple of 10': {"head": "logistic_mixture"},
+    "call: got 3, wanted a function of the model and x": {"call": 3},
     "order: got int64 of shape (2, 3), wanted": {"order": np.zeros((2, 3), int)},
     "groups: got int64 of shape (2,), wanted 3 integers": {"groups": [0, 1]},
-    "groups: got colours [0, 1], wanted each of [0, 1, 2]": {"groups": [0, 1, 1]},
+    "groups: got colours [0, 3], wanted some of [0, 1, 2]": {"groups": [0, 3, 3]},
     "inputs: got 'uint8', wanted (dtype, lowest, highest)": {"inputs": "uint8"},
     "inputs: got ('float32', 1, 1), wanted (dtype, lowest, highest)": {"inputs": ("float32", 1, 1)},
     "inputs: got ('uint8', 0, 256), wanted whole numbers that uint8 can hold": {"inputs": ("uint8", 0, 256)},
@@ -175,7 +249,7 @@ REFUSED = {
     "output: got 4 channels, wanted a number that 3 colours share evenly; pass groups=": {
         "function": lambda x: np.zeros((len(x), 2, 3, 4))
     },
-    "output: got axes (3, 3) of channels, wanted just one of them 3 long; pass groups=": {
+    'output: got shape (128, 3, 3, 2, 3), which can be read in 2 ways, wanted layout="NCQHW" or "NQCHW"': {
         "function": lambda x: np.zeros((len(x), 3, 3, 2, 3)),
         "channels_first": True,
         "image_shape": (3, 2, 3),
@@ -191,9 +265,9 @@ REFUSED = {
 @pytest.mark.parametrize("message", REFUSED)
 def test_what_is_refused(message):
     options = {"function": lambda x: x, "image_shape": (2, 3, 3)} | REFUSED[message]
-    if message.startswith("output: got shape"):
+    if message.startswith("output: got shape (2"):
         message, options["function"] = (
-            "output: got shape (2, 2, 2, 4) for 2 images of 2 x 3 pixels",
+            "output: got shape (2, 2, 2, 4) for 128 images of 2 x 3 pixels",
             options["function"],
         )
     with pytest.raises(ValueError) as error:

@@ -42,7 +42,7 @@ def test_five_lines():
     model = pixelcnn()
     report = mp.check_causality(model, (1, 8, 8))
     assert report.ok and len(report.blind) > 0 and report.dependencies.shape == (64, 64)
-    assert {"gradients", "perturbation", "batch"} == {witness.name for witness in report.witnesses}
+    assert {"gradients", "perturbation", "batch", "shaken"} == {witness.name for witness in report.witnesses}
     mp.assert_causal(model, (1, 8, 8))
 
 
@@ -62,7 +62,7 @@ def test_mask_b_in_the_first_layer_is_refused_with_the_first_pair():
     assert "\n" not in str(error.value)
 
 
-def test_batch_normalisation_is_refused_in_training_mode():
+def test_batch_normalisation_is_named_and_no_leak():
     def normalised():
         return nn.BatchNorm2d(16)
 
@@ -70,8 +70,11 @@ def test_batch_normalisation_is_refused_in_training_mode():
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.train()
     model[1].eval()
-    with pytest.raises(mp.CausalityError, match=r"another image of its batch in training mode; .*batch normalisation"):
-        mp.assert_causal(model, (1, 5, 6))
+    mp.assert_causal(model, (1, 5, 6))
+    report = mp.check_causality(model, (1, 5, 6))
+    assert report.ok and report.batch_statistics == ("'1' (BatchNorm2d)",)
+    assert "causal in evaluation; in training an image sees its batch, at '1' (BatchNorm2d)" in str(report)
+    assert "in training mode, statistics over the batch as in evaluation: 0 leaks" in str(report)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert model.training and not model[1].training
 
@@ -101,7 +104,7 @@ def test_of_large_images_some_outputs_are_picked_and_a_leak_among_the_others_is_
             return y
 
     report = mp.check_causality(Leaky(), (1, 40, 40), images=1)
-    assert "of 32 outputs on 1 image" in str(report)
+    assert "of 33 outputs on 1 image" in str(report)
     np.testing.assert_array_equal(report.leaks, [[[20, 3, 0], [30, 4, 0]]])
     assert 32 <= len(report.outputs) <= 33
 
@@ -155,7 +158,10 @@ def test_any_number_of_channels(C):
 
     mp.assert_causal(Flat(earlier, blocks=True), (C, 4, 6))
     mp.assert_causal(Flat(earlier, blocks=False), (C, 4, 6), groups=np.tile(np.arange(C), 4))
-    assert not mp.check_causality(Flat(earlier, blocks=False), (C, 4, 6)).ok  # blocks it is not
+    assert not mp.check_causality(Flat(earlier, blocks=False), (C, 4, 6), layout="N(CQ)HW").ok  # blocks it is not
+    in_turn = mp.check_causality(Flat(earlier, blocks=False), (C, 4, 6))
+    assert in_turn.ok and "in turn" in in_turn.notes[0]
+    assert not mp.check_causality(Flat(late, blocks=False), (C, 4, 6)).ok
     with pytest.raises(
         ValueError, match=r"^output: got 7 channels, wanted a number that . colours share evenly; pass g"
     ):
