@@ -19,6 +19,16 @@ from causality.zoo import jax_models as zoo
 BY_NAME = {animal.name: animal for animal in zoo.ZOO}
 
 
+@pytest.fixture(autouse=True)
+def quickly_compiled(request):
+    """XLA leaves out what it does for speed: most of the time would go into that. Slow tests do without."""
+    slow = request.node.get_closest_marker("slow")
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", not slow)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @functools.cache
 def report(name):
     """What minipixel says of it, asked in the natural way."""
@@ -31,6 +41,13 @@ def test_the_verdict_is_right(name):
     assert report(name).ok == animal.causal, str(report(name))
     assert bool(report(name).batch_statistics) == animal.batch_statistics
     assert report(name).undecided == animal.undecided
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_verdict_is_right_of_optimised_code(name):
+    animal = BY_NAME[name]
+    assert animal.check(animal.make()).ok == animal.causal
 
 
 def test_the_cause_is_named():
