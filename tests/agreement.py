@@ -4,6 +4,7 @@ The definition is `reference`. Each row of `WAYS` is judged by it; what the pack
 """
 
 import contextlib
+import copy
 import importlib
 import warnings
 from collections.abc import Callable
@@ -26,6 +27,7 @@ needs_values = pytest.mark.skipif(not HAS_VALUES, reason="there is no Model.valu
 
 EXACT = {"value": 1e-12, "gradient": 1e-11}
 SINGLE = 1e-5
+ROUNDED = 3  # models whose weights are rounded by chance, to see what that alone costs
 KINK = 1e-5
 """A rectifier whose input is nearer to 0 than this, beside the largest one of its map, may fall on either side of its
 kink in float32: its gradient then jumps, by however much, and says nothing about the arithmetic."""
@@ -136,7 +138,7 @@ def _assert_agree(drawn, model):
         twin = drawn.model("float64")
         kinked = near_a_kink(twin, batch)
         event(f"a rectifier near its kink: {kinked}")
-        wanted, limit = reference(twin, *batch), single_limit(reference(twin, *batch), wanted)
+        wanted, limit = reference(twin, *batch), single_limit(twin, batch, wanted)
     for name, way in WAYS.items():
         compare(way(model, *batch), wanted, limit, name, only_the_loss=kinked)
 
@@ -167,23 +169,38 @@ def exact_limit(wanted, weight):
     return EXACT["value" if weight is None else "gradient"] * scale(wanted, weight)
 
 
-def single_limit(exact, single):
-    """In float32: 1e-5, or four times what the tape itself loses there, whatever is more.
+def single_limit(twin, batch, single):
+    """In float32: 1e-5, or four times what the tape itself loses there, or models with rounded weights, the largest.
 
     A narrow mixture, say, loses digits in the difference of two numbers near 1, whoever computes it; and large gains
-    of many layers enlarge whatever was rounded, in some weights by luck more than in others.
+    of many layers enlarge whatever was rounded, in some weights by luck more than in others. What the tape loses is one
+    such chance; models whose weights are each moved by one step of float32 show others.
     """
+    exact = reference(twin, *batch)
 
-    def lost(weight):
-        a, b = (r.loss if weight is None else r.gradients[weight] for r in (exact, single))
+    def lost(other, weight):
+        a, b = (r.loss if weight is None else r.gradients[weight] for r in (exact, other))
         return float(np.abs(a - b).max(initial=0)) / max(scale(exact, weight, 0.1), np.finfo(np.float32).tiny)
 
-    of_loss, of_gradients = lost(None), max(map(lost, exact.gradients))
+    def losses(other):
+        return lost(other, None), max(lost(other, weight) for weight in exact.gradients)
+
+    others = [losses(reference(rounded(twin, n), *batch)) for n in range(ROUNDED)]
+    of_loss, of_gradients = np.max([losses(single), *others], axis=0)
 
     def limit(wanted, weight):
         return max(SINGLE, 4 * (of_loss if weight is None else of_gradients)) * scale(wanted, weight, 0.1)
 
     return limit
+
+
+def rounded(model, seed):
+    """A copy of a model whose weights are each moved by one step of float32, up or down."""
+    rng, model = np.random.default_rng(seed), copy.deepcopy(model)
+    for parameter in model.parameters():
+        step = np.spacing(np.abs(parameter.data).astype(np.float32)).astype(np.float64)
+        parameter.data = parameter.data + step * rng.choice([-1.0, 1.0], parameter.shape)
+    return model
 
 
 def near_a_kink(model, batch):

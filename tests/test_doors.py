@@ -13,7 +13,7 @@ from test_compiled import CASES
 
 from minipixel import Tensor, kernels, models, ops
 from minipixel.kernels.shapes import check
-from minipixel.nn import Conditioning, Module
+from minipixel.nn import Conditioning, Module, Parameter
 from minipixel.tensor import gradients
 
 
@@ -339,3 +339,11 @@ def test_two_weights_never_share_a_gradient():
     assert not np.shares_memory(a.grad, b.grad) and not np.shares_memory(a.grad, seed)
     ops.total(a).backward()
     assert a.grad.flags.writeable
+
+
+def test_a_weight_without_axes_stays_an_array():
+    """Arithmetic on an array without axes gives a number, which could not be written to."""
+    weight = Parameter(np.array(2.0))
+    weight.data = weight.data * 1.5
+    weight.data[...] = weight.data - 1.0
+    assert isinstance(weight.data, np.ndarray) and weight.data.shape == () and weight.data == 2.0

@@ -34,7 +34,8 @@ class Parameter(Tensor):
         watching = observer()
         if watching is not None:
             watching.written(self)
-        array = array if hasattr(array, "dtype") else np.asarray(array)
+        # a single number that arithmetic made of a weight without axes is no array, and could not be written to
+        array = array if hasattr(array, "dtype") and not isinstance(array, np.generic) else np.asarray(array)
         try:
             own = _DATA.__get__(self).dtype
         except AttributeError:  # the first one
