@@ -192,7 +192,8 @@ class Examination:
     def _change(self, subject: Subject, seed: int | None, mode: str, known: bool) -> None:
         """Change sub-pixels: one by one where that is cheap or nothing else tells, else a whole future at once."""
         S = subject.size
-        if S <= ALL or (not known and (S <= MANY or not subject.has_gradients)):
+        many = not known and ((S <= MANY and seed is None) or not subject.has_gradients)
+        if S <= ALL or many:
             sizes, images, still = self._one_by_one(subject, seed)
             tried = f"{S:,} sub-pixels changed, one at a time, on {self._images(images)}{mode}"
             self._accept("perturbation", self.rows, sizes, f"{tried}{still}", subject, seed)

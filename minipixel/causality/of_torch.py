@@ -12,6 +12,7 @@ from minipixel.causality import closures
 from minipixel.causality.of_function import OfFunction, called_by
 from minipixel.causality.shaking import shaken
 from minipixel.causality.subjects import Options, Subject, adapter, is_of
+from minipixel.computing import AsItIs
 
 MEMORY = 2**29
 """About how many bytes a batch may take for its gradients."""
@@ -29,6 +30,7 @@ class OfTorch(OfFunction):
     that the function wants NumPy arrays all the same.
     """
 
+    block = AsItIs()  # PyTorch has threads of its own
     arrays = False
     frozen_layers: tuple[Any, ...] = ()
 
