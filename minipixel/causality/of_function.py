@@ -37,6 +37,7 @@ class OfFunction(Subject):
     """
 
     first = False
+    fills_up = True
 
     def __init__(self, function: Callable[[Any], Any], image_shape: Any, options: Options) -> None:
         self.function = function
