@@ -231,6 +231,7 @@ class Examination:
         outputs = np.intersect1d(np.flatnonzero(illegal), self.described if self.picked is None else self.rows)
         if len(outputs):
             self._seen_to_leak(float(illegal.max()), legal, subject, seed)
+        if len(outputs) and (subject is self.subject or not len(self.suspects)):  # one leak explained is enough
             looked_at = outputs[np.unique(np.linspace(0, len(outputs) - 1, FEW).astype(int))]
             causes = perturb.culprits(subject, looked_at, images=self.images, rng=self.rng, seed=seed)
             first = places[np.where(late, sizes, 0)[:, looked_at].argmax(axis=0)]
