@@ -31,6 +31,14 @@ SHAKES = 2
 """How many copies with other weights are asked."""
 
 
+def some_of(places: np.ndarray, C: int) -> np.ndarray:
+    """About FEW of some places in raster order, spread evenly over those of each colour, the first and the last."""
+    by_colour = [places[places % C == k] for k in range(C)]
+    each = max(2, FEW // sum(len(some) > 0 for some in by_colour)) if len(places) else 0
+    spread = [some[np.linspace(0, len(some) - 1, each).astype(int)] for some in by_colour if len(some)]
+    return np.unique(np.concatenate([places[:0], *spread]))
+
+
 class Examination:
     """One check: what was found so far, a row of dependencies for each output that was looked at."""
 
@@ -49,7 +57,7 @@ class Examination:
         channel = np.arange(subject.size) % subject.image_shape[2]
         self.described = np.flatnonzero(np.isin(channel, subject.groups) | subject.joins)
         self.rows = self.described if picked is None else np.intersect1d(picked, self.described)
-        few = self.rows[np.unique(np.linspace(0, len(self.rows) - 1, FEW).astype(int))]
+        few = some_of(self.rows, subject.image_shape[2])
         self.few = self.rows if picked is not None or subject.size <= ALL else few
         self.found: dict[int, np.ndarray] = {}
         self.witnesses: list[Witness] = []
@@ -244,7 +252,8 @@ class Examination:
         outputs = np.intersect1d(np.flatnonzero(illegal), self.described if self.picked is None else self.rows)
         if len(outputs):
             self._seen_to_leak(float(illegal.max()), legal, subject, seed)
-            looked_at = outputs[np.unique(np.linspace(0, len(outputs) - 1, FEW).astype(int))]
+        if len(outputs) and (subject is self.subject or not len(self.suspects)):  # one leak explained is enough
+            looked_at = some_of(outputs, subject.image_shape[2])
             causes = perturb.culprits(subject, looked_at, images=self.images, rng=self.rng, seed=seed)
             first = places[np.where(late, sizes, 0)[:, looked_at].argmax(axis=0)]
             for place, cause, other in zip(looked_at.tolist(), causes.tolist(), first.tolist(), strict=True):

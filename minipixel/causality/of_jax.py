@@ -22,6 +22,12 @@ class OfJax(OfFunction):
         super().__init__(function, image_shape, options)
         self.has_gradients = self.inputs.dtype.kind == "f"
 
+    def call(self, images: np.ndarray, seed: int | None) -> Any:
+        """The function's own output, for an array of JAX's: it may use what NumPy's have not, x.at[...].set say."""
+        import jax
+
+        return self.function(jax.numpy.asarray(images))
+
     def mine(self, output: Any) -> bool:
         """Whether it is an array of JAX's."""
         return isinstance(output, sys.modules["jax"].Array)
@@ -54,7 +60,9 @@ class OfJax(OfFunction):
 
             return jax.tree_util.tree_map(lambda leaf: _shaken_leaf(leaf, rng, gently), value)
 
-        function = closures.replaced(self.function, swap)
+        function = swap(self.function)  # a module of flax.nnx is called itself, and holds its weights
+        if not count:
+            function = closures.replaced(self.function, swap)
         if not count:
             return None
         other = copy.copy(self)

@@ -113,6 +113,8 @@ def culprits(
         alone = np.array([inputs[0] for inputs in suspects])
         hit = moved & (found < 0) & moving(suspects)
         found[hit] = alone[hit]
+        if (found >= 0).all():
+            break
         subject.random_image(generator)  # the next one
         subject.context(generator)
     return found

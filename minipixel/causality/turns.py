@@ -19,13 +19,12 @@ def takes_turns(subject: Subject) -> bool:
     sees = np.zeros((len(subject.groups), C), bool)
     for _ in range(IMAGES):
         image = subject.random_image(draws)
+        before = subject.parameters(np.repeat(image[None], C, axis=0))
         for pixel in draws.integers(H * W, size=PIXELS):
             r, c = divmod(int(pixel), W)
-            copies = np.repeat(image[None], C + 1, axis=0)
-            colours = np.arange(C)
-            copies[colours, r, c, colours] = subject.inputs.far(copies[colours, r, c, colours])
-            parameters = np.concatenate([subject.parameters(copies[k : k + 1]) for k in range(C + 1)])[:, r, c]
-            sees |= perturb.differ(parameters[:C], parameters[C:]).T
+            changed, colours = np.repeat(image[None], C, axis=0), np.arange(C)
+            changed[colours, r, c, colours] = subject.inputs.far(changed[colours, r, c, colours])
+            sees |= perturb.differ(subject.parameters(changed)[:, r, c], before[:, r, c]).T
     same = all((sees[subject.groups == k] == sees[subject.groups == k][:1]).all() for k in range(C))
     later = np.arange(C) >= subject.groups[:, None]
     return same and not (sees & later).any() and bool(sees[subject.groups == C - 1].any())
