@@ -17,7 +17,7 @@ OF_OWN_CODE = ("shape", "head", "inputs")
 
 def check(arguments: argparse.Namespace) -> int:
     """Check the model of a file, a new one, or what code of one's own makes: 0 if it is causal, 1 if not."""
-    out = output_file(arguments.out, (".png",), "--out, --plot")
+    out = output_file(arguments.out, (".png",))
     options: dict[str, Any] = {"images": arguments.images, "rng": arguments.seed, "tolerance": arguments.tolerance}
     options |= {name: getattr(arguments, name) for name in ("order", "layout", "batch_size", "channels_first")}
     if arguments.modes is not None:
