@@ -3,6 +3,7 @@
 To write it anew: MINIPIXEL_WRITE_DOCS=1 python -m pytest tests/causality/test_docs.py
 """
 
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,16 +11,30 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import minipixel as mp
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from pages import assert_as_printed
 
-PAGE = Path(__file__).parents[2] / "docs" / "causality.md"
+ROOT = Path(__file__).parents[2]
+PAGE, README = ROOT / "docs" / "causality.md", ROOT / "README.md"
 
 
 def test_the_page_shows_what_its_code_prints():
     torch = pytest.importorskip("torch", reason="most of it is about PyTorch modules")
     torch.manual_seed(0)
     assert_as_printed(PAGE, "tests/causality/test_docs.py", models(torch), blocks=5)
+
+
+def test_what_the_readme_shows_of_it(tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch", reason="it is about PyTorch modules")
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(
+        r"```python\n(report = mp.check_causality.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
+    )
+    names = models(torch)
+    exec(code, {"mp": mp, **names, "net": names["of_colours"]})
+    assert (tmp_path / "causality.png").exists()
 
 
 def models(torch):
@@ -75,6 +90,16 @@ def models(torch):
             seen = self.table(x).cumsum(dim=1)
             return seen if self.of_the_next else F.pad(seen, (0, 0, 1, -1))
 
+    class Prior(OfCodes):
+        """Codes (N, H, W) and a label -> a tuple, the first of it (N, 512, H, W)."""
+
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(512, 512)
+
+        def forward(self, x, label):
+            return super().forward(x) + label, None
+
     class InColour(nn.Module):
         """(N, C, H, W) -> (N, C, H, W, 3)."""
 
@@ -121,8 +146,10 @@ def models(torch):
         "two_results": TwoResults(1, 2),
         "with_mask": Attention(),
         "of_codes": OfCodes(),
+        "prior": Prior(),
         "transformer": OfSequences(of_the_next=False),
         "of_the_next": OfSequences(of_the_next=True),
+        "of_colours": Left(3, 6),
         "in_colour": InColour(),
         "pixelcnnpp": Left(3, 100),
     }
