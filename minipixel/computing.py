@@ -56,7 +56,17 @@ class Computing(contextlib.ContextDecorator):
         one_blas_thread.__exit__(*exception)
 
 
+class AsItIs(contextlib.ContextDecorator):
+    """A block in which nothing holds: what computes in it keeps its own threads."""
+
+    def __enter__(self) -> "AsItIs":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+
 computing = Computing()
 
-Block = Computing | OneBlasThread
+Block = Computing | OneBlasThread | AsItIs
 """What a thread may work in: all of the above, or BLAS alone, for functions that are not this library's."""

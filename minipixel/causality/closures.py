@@ -2,16 +2,20 @@
 
 `lambda x: net(x, labels)[0]` is how a network is handed over that wants more than an image. To put it into evaluation
 mode, or to ask it again with other weights, one has to find it: in the closure, among the globals that the code names,
-in a partial or behind a bound method. The function and all that it refers to stay as they are.
+in a partial or behind a bound method; by itself, in a list or a table, or as an attribute of an object around it. The
+function and all that it refers to stay as they are.
 """
 
+import copy
 import functools
 import types
 from collections.abc import Callable
 from typing import Any
 
 DEPTH = 3
-"""How many functions deep it is looked: a lambda that calls a function that calls a network."""
+"""How many functions and objects deep it is looked: a lambda that calls a function that calls a network."""
+MOST = 64
+"""How many values a list, a table or an object has at the most for each of them to be looked at."""
 
 Swap = Callable[[Any], Any]
 
@@ -44,7 +48,7 @@ def replaced(function: Any, swap: Swap, depth: int = DEPTH) -> Any:
     if isinstance(function, types.FunctionType):
         return _function(function, swap, depth)
     inner = getattr(function, "__wrapped__", None)  # a compiled or cached function says so what it was
-    return replaced(inner, swap, depth) if isinstance(inner, types.FunctionType) else function
+    return replaced(inner, swap, depth) if isinstance(inner, types.FunctionType) else _holder(function, swap, depth)
 
 
 def _function(function: types.FunctionType, swap: Swap, depth: int) -> types.FunctionType:
@@ -87,9 +91,26 @@ def _swapped(value: Any, swap: Swap, depth: int) -> Any:
     after = swap(value)
     if after is not value or isinstance(value, (type, types.ModuleType, types.BuiltinFunctionType)):
         return after
-    function = isinstance(value, (types.FunctionType, types.MethodType, functools.partial))
-    ours = function or hasattr(value, "__wrapped__")
-    return replaced(value, swap, depth - 1) if ours and not _of_a_library(value) else value
+    return value if _of_a_library(value) else replaced(value, swap, depth - 1)
+
+
+def _holder(holder: Any, swap: Swap, depth: int) -> Any:
+    """A list, a tuple, a table or an object with `swap(value)` for each of its values; itself if nothing is swapped."""
+    kind = type(holder)
+    if kind in (list, tuple, dict):
+        values = holder if kind is dict else dict(enumerate(holder[: MOST + 1]))
+    elif isinstance(holder, (type, types.ModuleType)) or _of_a_library(kind) or hasattr(holder, "named_modules"):
+        return holder  # a framework's own, and its modules, are found or not: what is inside is their own affair
+    else:
+        values = getattr(holder, "__dict__", {})
+    others = {name: _swapped(value, swap, depth) for name, value in values.items()} if len(values) <= MOST else values
+    if all(others[name] is value for name, value in values.items()):
+        return holder
+    if kind in (list, tuple, dict):
+        return others if kind is dict else kind(others.values())
+    other = copy.copy(holder)
+    vars(other).update(others)
+    return other
 
 
 LIBRARIES = ("torch", "jax", "jaxlib", "flax", "numpy", "scipy", "minipixel", "functools")

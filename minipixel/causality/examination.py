@@ -12,7 +12,7 @@ from minipixel.causality.of_model import OfModel
 from minipixel.causality.report import CausalityReport
 from minipixel.causality.structure import joined, structure
 from minipixel.causality.subjects import Subject
-from minipixel.causality.witnesses import Witness, differs_in_training, earlier, proof
+from minipixel.causality.witnesses import Witness, differs_in_training, earlier, proof, repeats
 from minipixel.clock import Clock, Trace
 from minipixel.randomness import generator
 
@@ -122,18 +122,25 @@ class Examination:
 
     def _training(self, known: bool) -> None:
         """What is asked in training mode, if it differs: all but statistics over the batch, which are named."""
-        subject, seed = self.subject, perturb.SEED
+        subject, seed, mode = self.subject, perturb.SEED, " in training mode"
         if not differs_in_training(subject):
+            shaken = self._finite_copy(0)  # a last layer of zeros hides what is different
+            if shaken is None or not differs_in_training(shaken):
+                return
+            subject, mode = shaken, " in training mode, weights shaken"
+        if not repeats(subject, seed):
+            line = "not asked in training mode, where the same images give other numbers each time, whatever the seed"
+            self.witnesses.append(Witness("perturbation", None, line))
             return
         few = "" if "evaluation" in self.modes else "; in evaluation nothing was asked"
         if perturb.strangers(subject, images=self.images, rng=self.rng, seed=seed) <= self.subject.rounding:
-            self._change(subject, seed, " in training mode", known)
+            self._change(subject, seed, mode, known)
             return
         frozen = subject.frozen()
         self.batch_statistics = frozen[1] if frozen else (self._mixing_layer(subject, seed) or "an unnamed layer",)
         rest = frozen[0] if frozen else subject
         if frozen and perturb.strangers(rest, images=self.images, rng=self.rng, seed=seed) <= self.subject.rounding:
-            self._change(rest, seed, " in training mode, statistics over the batch as in evaluation", known)
+            self._change(rest, seed, f"{mode}, statistics over the batch as in evaluation", known)
             return
         if frozen and (layer := self._mixing_layer(rest, seed)):
             self.batch_statistics += (layer,)
@@ -192,7 +199,8 @@ class Examination:
     def _change(self, subject: Subject, seed: int | None, mode: str, known: bool) -> None:
         """Change sub-pixels: one by one where that is cheap or nothing else tells, else a whole future at once."""
         S = subject.size
-        if S <= ALL or (not known and (S <= MANY or not subject.has_gradients)):
+        many = not known and ((S <= MANY and seed is None) or not subject.has_gradients)
+        if S <= ALL or many:
             sizes, images, still = self._one_by_one(subject, seed)
             tried = f"{S:,} sub-pixels changed, one at a time, on {self._images(images)}{mode}"
             self._accept("perturbation", self.rows, sizes, f"{tried}{still}", subject, seed)

@@ -21,10 +21,10 @@ from minipixel.models.checks import check_count
 from minipixel.models.network import Network
 from minipixel.shown import short
 
-MOST_AT_ONCE = 128
-"""How many images are tried at a time, if they are small."""
-AT_ONCE = 2**17
-"""About how many sub-pixels are tried at a time."""
+FEWEST, MOST = 4, 32
+"""How many images are tried at a time; smaller batches are filled up, so that more would be waste."""
+SUBPIXELS = 2**14
+"""About how many sub-pixels are tried at a time, within these."""
 CODES = ("int64", 0, 1)
 """What is fed to something that takes no floating-point numbers, until it is known how many codes there are."""
 
@@ -37,6 +37,7 @@ class OfFunction(Subject):
     """
 
     first = False
+    fills_up = True
 
     def __init__(self, function: Callable[[Any], Any], image_shape: Any, options: Options) -> None:
         self.function = function
@@ -203,7 +204,7 @@ class OfFunction(Subject):
         """How many images it is called with, always: as `asked`, or as is usual for images laid out like that."""
         if asked is not None:
             return check_count("batch_size", asked, 1)
-        return int(np.clip(AT_ONCE // self.size, 1, MOST_AT_ONCE))
+        return int(np.clip(SUBPIXELS // self.size, FEWEST, MOST))
 
     def call(self, images: np.ndarray, seed: int | None) -> Any:
         """The function's own output; in training mode if there is a `seed`."""

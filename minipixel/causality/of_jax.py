@@ -11,9 +11,6 @@ from minipixel.causality.of_function import OfFunction, called_by
 from minipixel.causality.shaking import shaken
 from minipixel.causality.subjects import Options, Subject, adapter
 
-AT_ONCE = 32
-"""How many images are tried at a time, at most: what they keep for gradients is not known."""
-
 
 class OfJax(OfFunction):
     """A function of JAX arrays, channels last unless told otherwise, with gradients if its images are floating point.
@@ -24,11 +21,6 @@ class OfJax(OfFunction):
     def __init__(self, function: Any, image_shape: Any, options: Options) -> None:
         super().__init__(function, image_shape, options)
         self.has_gradients = self.inputs.dtype.kind == "f"
-
-    def usual_batch(self, asked: Any, spelled: str) -> int:
-        """Not more than AT_ONCE."""
-        usual = super().usual_batch(asked, spelled)
-        return usual if asked is not None else min(usual, AT_ONCE)
 
     def mine(self, output: Any) -> bool:
         """Whether it is an array of JAX's."""

@@ -1,6 +1,7 @@
 """The adapter for PyTorch: modules, and functions of tensors; torch is imported when one is handed over, no sooner."""
 
 import copy
+import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from minipixel.causality import closures
 from minipixel.causality.of_function import OfFunction, called_by
 from minipixel.causality.shaking import shaken
 from minipixel.causality.subjects import Options, Subject, adapter, is_of
+from minipixel.computing import AsItIs
 
 MEMORY = 2**29
 """About how many bytes a batch may take for its gradients."""
@@ -29,6 +31,7 @@ class OfTorch(OfFunction):
     that the function wants NumPy arrays all the same.
     """
 
+    block = AsItIs()  # PyTorch has threads of its own
     arrays = False
     frozen_layers: tuple[Any, ...] = ()
 
@@ -70,7 +73,7 @@ class OfTorch(OfFunction):
 
         try:
             probe = copy.copy(self)
-            probe._replace(copy.deepcopy)
+            probe._replace(_copied)
             x = probe._tensor(np.zeros(self.shape_of(PROBED, spelled), self.inputs.dtype))
             x = x.requires_grad_() * 1 if x.is_floating_point() else x
             with probe._mode(None), torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
@@ -123,7 +126,7 @@ class OfTorch(OfFunction):
 
         rng = np.random.default_rng(seed)
         other = copy.copy(self)
-        other._replace(copy.deepcopy)
+        other._replace(_copied)
         weights = [weight for module in other.modules for weight in module.parameters()]
         with torch.no_grad():
             for weight in weights:
@@ -182,8 +185,8 @@ class OfTorch(OfFunction):
         buffers = [(buffer, buffer.clone()) for module in self.modules for buffer in module.buffers()]
         devices = [self.device] if self.device.type == "cuda" else []
         try:
-            with torch.random.fork_rng(devices):
-                torch.manual_seed(0 if seed is None else seed)
+            with torch.random.fork_rng(devices), _noise_apart(seed or 0):
+                torch.manual_seed(seed or 0)
                 for module in self.modules:
                     module.train(seed is not None)
                 for normalisation in self.frozen_layers:
@@ -200,9 +203,36 @@ class OfTorch(OfFunction):
                     buffer.copy_(numbers)
 
 
+@contextmanager
+def _noise_apart(seed: int) -> Iterator[None]:
+    """The global generators of Python and NumPy, from which layers draw as well, seeded; put back afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is what people's layers draw from
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
 def _original(module: Any) -> Any:
     """A module as it was before it was compiled, which can be copied."""
     return getattr(module, "_orig_mod", module)
+
+
+def _copied(module: Any) -> Any:
+    """A deep copy, for which what is computed and kept in an attribute, with its tape, is no obstacle."""
+    import torch
+
+    leaves = {
+        id(value): value.detach().clone()
+        for inner in module.modules()
+        for attribute in vars(inner).values()
+        for value in (attribute if isinstance(attribute, (list, tuple)) else [attribute])
+        if isinstance(value, torch.Tensor) and not value.is_leaf
+    }
+    return copy.deepcopy(module, leaves)
 
 
 def _is_module(thing: Any) -> bool:

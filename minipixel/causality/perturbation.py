@@ -135,14 +135,16 @@ def _moved(
     def copies(size: int) -> np.ndarray:
         return np.repeat(image[None], size, axis=0)
 
-    sizes = {min(subject.batch, n), n % subject.batch or min(subject.batch, n)}
+    whole = min(subject.batch, n)
+    sizes = {whole} if subject.fills_up else {whole, n % subject.batch or whole}
     before = {size: subject.parameters(copies(size), context, seed) for size in sizes}
 
     def shard(part: slice) -> np.ndarray:
         size = len(range(*part.indices(n)))
         changed = copies(size)
         change(changed.reshape(size, -1), part)
-        moved = distance(subject.parameters(changed, context, seed), before[size])
+        old = before[whole][:size] if subject.fills_up else before[size]
+        moved = distance(subject.parameters(changed, context, seed), old)
         colours = [moved[..., belongs(subject.groups, k, subject.joins)].max(axis=-1, initial=0) for k in range(C)]
         bar.advance(size)
         return np.stack(colours, axis=-1).reshape(size, -1)

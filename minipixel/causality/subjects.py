@@ -22,11 +22,11 @@ class Subject:
 
     `order` (H, W, C) is the place in line of each sub-pixel; `groups` (P,) the colour of each parameter; with `joins` a
     colour is predicted from the parameters of earlier ones too, and from their values. `batch` is how many images it
-    takes at a time, `has_gradients` whether `gradient` may be called, `trains` whether it may have a training
-    mode, `threads` how many may use it at once, None for any number, and `block` what they work in: only what is this
-    library's own does so without denormal numbers. `axes` is how many axes an image has where the thing has it: with
-    one, places are places in a sequence. `notes` are sentences for whoever reads the report. `rounding`: changes
-    up to that share of the largest legal one may be no more than rounding.
+    takes at a time, and with `fills_up` always; `has_gradients` says whether `gradient` may be called, `trains` whether
+    it may have a training mode. `threads` is how many may use it at once, None for any number, and `block` what they
+    work in: only what is this library's own does so without denormal numbers. `axes` is how many axes an image has
+    where the thing has it: with one, places are places in a sequence. `notes` are sentences for whoever reads the
+    report. Changes up to `rounding`, as a share of the largest legal one, may be no more than rounding.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Subject:
     batch: int
     axes = 3
     joins = False
+    fills_up = False
     has_gradients = False
     trains = False
     threads: int | None = 1

@@ -172,6 +172,15 @@ def differs_in_training(subject: Any) -> bool:
     return bool(perturb.differ(evaluated, trained).any())
 
 
+def repeats(subject: Any, seed: int) -> bool:
+    """Whether the noise of a subject's training mode is that of the seed: the same images give the same numbers."""
+    draws = np.random.default_rng(0)
+    images = np.stack([subject.random_image(draws) for _ in range(2)])
+    context = subject.context(draws)
+    first, again = (subject.parameters(images, context, seed) for _ in range(2))
+    return not perturb.differ(first, again).any()
+
+
 def earlier(order: np.ndarray, outputs: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
     """[i, j]: whether sub-pixel j is drawn before output i, (rows, S)."""
     place = order.ravel()

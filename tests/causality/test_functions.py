@@ -158,10 +158,10 @@ def test_which_readings_a_shape_allows():
     assert readings_of((4, 12), (1, 6, 1)) == ["N(SQ)", "N(QS)"]
     assert readings_of((4, 5, 5), (5, 6, 1)) == []
     with pytest.raises(
-        ValueError, match=r'^output: got shape \(128, 4, 4, 4\), which can be read in 2 ways.*="NHWP" or'
+        ValueError, match=r'^output: got shape \(32, 4, 4, 4\), which can be read in 2 ways.*="NHWP" or'
     ):
         mp.check_causality(lambda x: np.repeat(x, 4, axis=3), (4, 4, 1))
-    with pytest.raises(ValueError, match=r"^output: got shape \(128,\) .*a loss it seems"):
+    with pytest.raises(ValueError, match=r"^output: got shape \(32,\) .*a loss it seems"):
         mp.check_causality(lambda x: x.mean(axis=(1, 2, 3)), (4, 4, 1))
 
 
@@ -249,7 +249,7 @@ REFUSED = {
     "output: got 4 channels, wanted a number that 3 colours share evenly; pass groups=": {
         "function": lambda x: np.zeros((len(x), 2, 3, 4))
     },
-    'output: got shape (128, 3, 3, 2, 3), which can be read in 2 ways, wanted layout="NCQHW" or "NQCHW"': {
+    'output: got shape (32, 3, 3, 2, 3), which can be read in 2 ways, wanted layout="NCQHW" or "NQCHW"': {
         "function": lambda x: np.zeros((len(x), 3, 3, 2, 3)),
         "channels_first": True,
         "image_shape": (3, 2, 3),
@@ -267,7 +267,7 @@ def test_what_is_refused(message):
     options = {"function": lambda x: x, "image_shape": (2, 3, 3)} | REFUSED[message]
     if message.startswith("output: got shape (2"):
         message, options["function"] = (
-            "output: got shape (2, 2, 2, 4) for 128 images of 2 x 3 pixels",
+            "output: got shape (2, 2, 2, 4) for 32 images of 2 x 3 pixels",
             options["function"],
         )
     with pytest.raises(ValueError) as error:
