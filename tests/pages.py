@@ -10,9 +10,12 @@ import pytest
 BLOCK = re.compile(r"(?<=```)(python|text)\n(.*?)(?=```\n)", re.DOTALL)
 
 
-def as_printed(text):
-    """The page, with what its code prints, block after block in one program, in its blocks of text."""
-    names, printed = {}, io.StringIO()
+def as_printed(text, names=()):
+    """The page, with what its code prints, block after block in one program, in its blocks of text.
+
+    `names` are those that the program has from the beginning, a dict.
+    """
+    names, printed = dict(names), io.StringIO()
 
     def block(found):
         language, content = found.groups()
@@ -28,11 +31,11 @@ def as_printed(text):
     return BLOCK.sub(block, text)
 
 
-def assert_as_printed(page, test):
+def assert_as_printed(page, test, names=(), blocks=11):
     """Fails where a page does not show what its code prints; with MINIPIXEL_WRITE_DOCS=1 it is written anew instead."""
     text = page.read_text(encoding="utf-8")
-    wanted = as_printed(text)
-    assert len(BLOCK.findall(text)) > 10
+    wanted = as_printed(text, names)
+    assert len(BLOCK.findall(text)) >= blocks
     if os.environ.get("MINIPIXEL_WRITE_DOCS"):
         page.write_text(wanted, encoding="utf-8")
     elif text != wanted:

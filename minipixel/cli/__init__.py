@@ -1,6 +1,7 @@
 """The command line: `minipixel demo | train | sample | complete | evaluate | check | compare | info | warmup`.
 
-The exit status is 0; 1 if `check` finds a leak; 2 for what cannot be done, and one line says why; 130 after Ctrl-C.
+The exit status is 0; 1 if `check` finds a leak, or cannot tell; 2 for what cannot be done, and one line says why; 130
+after Ctrl-C.
 """
 
 import contextlib

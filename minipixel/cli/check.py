@@ -1,45 +1,105 @@
 """`minipixel check`: the verdict on a model, in numbers and in a picture."""
 
 import argparse
+from typing import Any
 
 from minipixel.causality import check_causality
-from minipixel.cli import architecture
+from minipixel.causality.subjects import CallError
+from minipixel.cli import architecture, own_code
 from minipixel.cli.use import output_file, read_model, write_picture
 from minipixel.models import MODELS, Model
 
 COMMON = ("head", "mixtures", "inputs", "embedding_width")
 OF_A_NEW_MODEL = ("model", "shape", "levels", *COMMON)
+OF_OWN_CODE = ("shape", "head", "inputs")
+"""Those that code of one's own takes, too, in its own meaning."""
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Check the model of a file, or a new one: 0 if it is causal, 1 if it leaks."""
+    """Check the model of a file, a new one, or what code of one's own makes: 0 if it is causal, 1 if not."""
     out = output_file(arguments.out, (".png",))
-    model = _model(arguments)
-    report = check_causality(model, images=arguments.images, rng=arguments.seed)
-    print(f"{model.describe()}, {model.num_parameters:,} weights\n{report}")
-    if not report.ok:
-        print(f"leak    {report.why}")
-    write_picture(out, report.plot())
-    print(f"picture {out}")
+    options: dict[str, Any] = {"images": arguments.images, "rng": arguments.seed, "tolerance": arguments.tolerance}
+    options |= {name: getattr(arguments, name) for name in ("order", "layout", "batch_size", "channels_first")}
+    if arguments.modes is not None:
+        options["modes"] = tuple(arguments.modes)
+    if arguments.file and own_code.names_code(arguments.file):
+        report = _of_own_code(arguments, options)
+    else:
+        model = _model(arguments)
+        print(_described(model))
+        report = check_causality(model, **options)
+    print(report)
+    if len(report.outputs):
+        write_picture(out, report.plot())
+        print(f"picture {out}")
     return 0 if report.ok else 1
 
 
+def _of_own_code(arguments: argparse.Namespace, options: dict[str, Any]) -> Any:
+    """The report on what code of one's own makes. ValueError if it raises an error, with the line of it."""
+    name = arguments.file
+    _refuse(arguments, [option for option in OF_A_NEW_MODEL if option not in OF_OWN_CODE])
+    print(f"{name}: its code runs now, with all that you may do yourself", flush=True)
+    thing = own_code.thing_in(name)
+    if isinstance(thing, Model):
+        _refuse(arguments, list(OF_OWN_CODE))
+        print(_described(thing))
+        return check_causality(thing, **options)
+    if arguments.shape is None and callable(thing):
+        raise ValueError(
+            "--shape: got none, wanted that of an image in the layout of what is checked: 1 28 28 for PyTorch"
+        )
+    options |= {"head": arguments.head, "inputs": _fed(arguments.inputs)}
+    try:
+        return check_causality(thing, arguments.shape and tuple(arguments.shape), **options)
+    except CallError as error:
+        raise CallError(f"{error}{own_code.line_of(error.__cause__, name.rpartition(':')[0])}") from error
+
+
+def _fed(inputs: list[str] | None) -> tuple[str, float, float] | None:
+    """What images code of one's own takes, from DTYPE LOWEST HIGHEST."""
+    if inputs is None:
+        return None
+    try:
+        dtype, lowest, highest = inputs
+        return dtype, float(lowest), float(highest)
+    except ValueError:
+        raise ValueError(
+            f"--inputs: got {' '.join(inputs):.60}, wanted DTYPE LOWEST HIGHEST, int64 0 255 say"
+        ) from None
+
+
 def _model(arguments: argparse.Namespace) -> Model:
-    """The one model that the arguments name; ValueError for none or two."""
-    given = [name for name in OF_A_NEW_MODEL if getattr(arguments, name) is not None]
+    """The one minipixel model that the arguments name; ValueError for none or two."""
     if arguments.file:
-        architecture_too = architecture.given(arguments)
-        if given or architecture_too:
-            option = (given + architecture_too)[0].replace("_", "-")
-            raise ValueError(
-                f"--{option}: got one beside {arguments.file}, wanted one of the two; a file says what is in it"
-            )
+        _refuse(arguments, list(OF_A_NEW_MODEL))
         return read_model(arguments.file, arguments.own_classes)
     if not (arguments.model and arguments.shape):
-        raise ValueError("check: got no model, wanted a model.safetensors, or --model with --shape H W C")
+        raise ValueError(
+            "check: got no model, wanted a model.safetensors, or --model with --shape H W C, or net.py:make_model"
+        )
+    if len(arguments.shape) != 3:
+        raise ValueError(f"--shape: got {' '.join(map(str, arguments.shape)):.60}, wanted H W C, three whole numbers")
     options = architecture.chosen(arguments) | {
         name: getattr(arguments, name) for name in COMMON if getattr(arguments, name) is not None
     }
+    if len(words := options.get("inputs", [""])) != 1:
+        raise ValueError(f"--inputs: got {' '.join(words):.60} for a minipixel model, wanted one word, scaled say")
+    options |= {"inputs": words[0]} if "inputs" in options else {}
     return MODELS[arguments.model](
         tuple(arguments.shape), 2 if arguments.levels is None else arguments.levels, **options
     )
+
+
+def _refuse(arguments: argparse.Namespace, options: list[str]) -> None:
+    """ValueError if something is said of a new model beside a file, or of a minipixel model beside its code."""
+    given = [name for name in options if getattr(arguments, name) is not None] + architecture.given(arguments)
+    if given:
+        option = given[0].replace("_", "-")
+        raise ValueError(
+            f"--{option}: got one beside {arguments.file}, wanted one of the two; a file says what is in it"
+        )
+
+
+def _described(model: Model) -> str:
+    return f"{model.describe()}, {model.num_parameters:,} weights"

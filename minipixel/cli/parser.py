@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import minipixel
+from minipixel.causality.check import MODES
 from minipixel.cli import architecture, check, compare, config, evaluate, export, train, use, warmup
 from minipixel.cli.rates import SCHEDULES
 from minipixel.datasets import DATASETS
@@ -16,8 +17,17 @@ from minipixel.optim import OPTIMIZERS
 from minipixel.sampling import SAMPLERS
 
 DESCRIPTION = (
-    "The PixelCNN / PixelRNN family: train, draw, score, check. The exit status is 0; 1 if check finds a leak; 2 for "
-    "what cannot be done, and one line says why; 130 after Ctrl-C."
+    "The PixelCNN / PixelRNN family: train, draw, score, check. The exit status is 0; 1 if check finds a leak, or "
+    "cannot tell; 2 for what cannot be done, and one line says why; 130 after Ctrl-C."
+)
+
+CHECK = (
+    "Whether no output of a model depends on itself or on anything that is drawn later, and which earlier sub-pixels "
+    "it never sees; with a picture. The exit status is 0 if it is causal, 1 if it leaks, or if nothing can be told, 2 "
+    "for what cannot be done. A model of PyTorch or JAX, or any function of images, is named by its file: "
+    "net.py:make_model is the model or the function of that name in net.py, or what a class or a function without "
+    "arguments of that name makes. Its code is run, with all that you may do yourself: name no file that you do not "
+    "trust."
 )
 
 
@@ -230,26 +240,9 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     _add_class(scored)
     scored.set_defaults(command=evaluate.evaluate)
 
-    causal = commands.add_parser(
-        "check",
-        help="whether a model is causal, and what it is blind to",
-        description="Whether no output of a model depends on itself or on anything that is drawn later, and which "
-        "earlier sub-pixels it never sees; with a picture. The exit status is 0 if it is causal, 1 if it leaks.",
+    _add_check(
+        commands.add_parser("check", help="whether a model is causal, and what it is blind to", description=CHECK)
     )
-    causal.add_argument("file", nargs="?", help="a model.safetensors; or give --model and --shape")
-    causal.add_argument("--model", choices=MODELS, help="check one as it is made, before any training")
-    causal.add_argument("--shape", type=int, nargs=3, metavar=("H", "W", "C"), help="of its images")
-    causal.add_argument("--levels", type=int, help="of its images (default: 2)")
-    causal.add_argument("--head", choices=HEADS, help="default: bernoulli for 2 levels, else categorical")
-    causal.add_argument("--mixtures", type=int, help="components of a mixture head (default: 5)")
-    causal.add_argument("--inputs", choices=INPUTS, help="what is read of a level (default: scaled)")
-    causal.add_argument("--embedding-width", type=int, help="learned numbers a level (default: 16)")
-    causal.add_argument("--images", type=int, default=4, help="how many to try (default: %(default)s)")
-    causal.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    causal.add_argument("--out", default="causality.png", help="picture .png (default: %(default)s)")
-    architecture.add_arguments(causal)
-    _add_class(causal)
-    causal.set_defaults(command=check.check)
 
     written = commands.add_parser(
         "export",
@@ -282,6 +275,76 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     warm = commands.add_parser("warmup", help="compile everything now, so that no first step has to wait for it")
     warm.set_defaults(command=warmup.warmup)
     return whole
+
+
+def _add_check(causal: argparse.ArgumentParser) -> None:
+    causal.add_argument(
+        "file",
+        nargs="?",
+        help="a model.safetensors; or FILE.py:NAME or MODULE:NAME, code of your own, which is run; or give --model",
+    )
+    causal.add_argument("--model", choices=MODELS, help="check one as it is made, before any training")
+    causal.add_argument(
+        "--shape",
+        type=int,
+        nargs="+",
+        metavar="SIZE",
+        help="of an image, in the layout of what is checked: H W C for --model; for code of your own C H W, channels "
+        "first, of a PyTorch module, and H W C of a function; H W without an axis of channels, S for sequences",
+    )
+    causal.add_argument("--levels", type=int, help="of the images of --model (default: 2)")
+    causal.add_argument(
+        "--head",
+        choices=HEADS,
+        help="of --model (default: bernoulli for 2 levels, else categorical); for code of your own logistic_mixture "
+        "says that colours are joined in the head, as in PixelCNN++",
+    )
+    causal.add_argument("--mixtures", type=int, help="components of a mixture head of --model (default: 5)")
+    causal.add_argument(
+        "--inputs",
+        nargs="+",
+        metavar="WORD",
+        help=f"for --model what is read of a level, {', '.join(INPUTS)} (default: scaled); for code of your own DTYPE "
+        "LOWEST HIGHEST, the images that it takes (default: float32 -1 1), int64 0 255 say for codes",
+    )
+    causal.add_argument("--embedding-width", type=int, help="learned numbers a level of --model (default: 16)")
+    causal.add_argument(
+        "--order",
+        choices=("raster", "pixels", "rgb-planes"),
+        help="in which it draws: sub-pixel by sub-pixel, all colours of a pixel at once, or all of red before green "
+        "(default: raster, or the model's own)",
+    )
+    causal.add_argument(
+        "--layout",
+        help="how the output of code of your own is laid out, if its shape does not say it: NCHWQ, N(QC)HW, ...; "
+        "docs/causality.md explains the letters",
+    )
+    channels = causal.add_mutually_exclusive_group()
+    for first, where in ((True, "first"), (False, "last")):
+        channels.add_argument(
+            f"--channels-{where}",
+            dest="channels_first",
+            action="store_const",
+            const=first,
+            help=f"images of code of your own have their channels {where}, and so has --shape",
+        )
+    causal.add_argument("--batch-size", type=int, metavar="N", help="code of your own takes so many images, always")
+    causal.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="changes up to this share of the largest legal one are no leak, 1e-6 say (default: every bit counts)",
+    )
+    causal.add_argument("--modes", nargs="+", choices=MODES, help="to look at (default: both)")
+    causal.add_argument("--images", type=int, default=4, help="how many to try, at least (default: %(default)s)")
+    causal.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    causal.add_argument(
+        "--out", "--plot", default="causality.png", metavar="PNG", help="picture .png (default: %(default)s)"
+    )
+    architecture.add_arguments(causal)
+    _add_class(causal)
+    causal.set_defaults(command=check.check)
 
 
 def _add_class(parser: argparse.ArgumentParser) -> None:
