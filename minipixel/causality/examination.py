@@ -9,7 +9,7 @@ from minipixel import console
 from minipixel.causality import perturbation as perturb
 from minipixel.causality.gradients import slopes
 from minipixel.causality.of_model import OfModel
-from minipixel.causality.patterns import drawn_in_raster_order
+from minipixel.causality.naming import leaking_layer, mixing_layer
 from minipixel.causality.precision import is_rounding, mixing
 from minipixel.causality.report import CausalityReport
 from minipixel.causality.structure import joined, structure
@@ -25,8 +25,6 @@ WHOLE = 4096
 """Up to how many sub-pixels the matrix has all rows, where the graph gives them."""
 STILL, MOST = 4, 32
 """Images go on being tried until so many in a row show no further dependency, and at most so many."""
-TRIED = 4
-"""How many leaks are followed through the layers at the most, until one is named."""
 SHAKES = 2
 """How many copies with other weights are asked."""
 
@@ -84,7 +82,7 @@ class Examination:
         outputs = np.array(sorted(self.found), int)
         matrix = np.array([self.found[place] for place in outputs], bool).reshape(len(outputs), subject.size)
         if self.leaking and not self.layer:
-            self._name_the_layer(outputs, matrix)
+            self.layer = leaking_layer(*self.leaking, outputs, matrix, self.rng)
         past = earlier(subject.order, outputs)
         refused = any(witness.holds is False for witness in self.witnesses)
         leaking, seed = self.leaking or (subject, None)
@@ -122,7 +120,7 @@ class Examination:
         subject = self.subject
         moved = mixing(subject, images=self.images, rng=self.rng)
         if moved > max(subject.rounding, self.tolerance):
-            self.layer = self._mixing_layer(subject, None)
+            self.layer = mixing_layer(subject, None, self.rng)
             line = "the output of an image depends on another image of its batch"
             self.witnesses.append(Witness("batch", False, line))
             return True
@@ -151,12 +149,12 @@ class Examination:
             self._change(subject, seed, mode, known)
             return
         frozen = subject.frozen()
-        self.batch_statistics = frozen[1] if frozen else (self._mixing_layer(subject, seed) or "an unnamed layer",)
+        self.batch_statistics = frozen[1] if frozen else (mixing_layer(subject, seed, self.rng) or "an unnamed layer",)
         rest = frozen[0] if frozen else subject
         if frozen and mixing(rest, images=self.images, rng=self.rng, seed=seed) <= self.subject.rounding:
             self._change(rest, seed, f"{mode}, statistics over the batch as in evaluation", known)
             return
-        if frozen and (layer := self._mixing_layer(rest, seed)):
+        if frozen and (layer := mixing_layer(rest, seed, self.rng)):
             self.batch_statistics += (layer,)
         line = f"not asked in training mode, where an image sees its batch, so that all moves with all{few}"
         self.witnesses.append(Witness("perturbation", None, line))
@@ -309,43 +307,6 @@ class Examination:
         except Exception as error:
             said = " ".join(str(error).split())
             self.witnesses.append(Witness(name, None, f"could not be asked: {said:.300}"))
-
-    def _mixing_layer(self, subject: Subject, seed: int | None) -> str:
-        """The layer at which an image first sees another one of its batch."""
-        images, _ = self._two_batches(0)
-        changed = images.copy()
-        changed[0] = subject.inputs.far(images[0])
-        return subject.first_seen(images, changed, -1, seed)
-
-    def _name_the_layer(self, outputs: np.ndarray, matrix: np.ndarray) -> None:
-        """The layer at which a leak is first seen, where pixels are drawn in raster order, and it leaves its own."""
-        subject, seed = self.leaking or (self.subject, None)
-        _, W, C = subject.image_shape
-        leaks = np.argwhere(matrix & ~earlier(subject.order, outputs))
-        if not len(leaks) or not drawn_in_raster_order(subject.order):
-            return
-        output, read = outputs[leaks[:, 0]] // C, leaks[:, 1]
-        down, right = read // C // W - output // W, read // C % W - output % W
-        own = (down == 0) & (right == 0)
-        if C > 1 and own.all():
-            return  # which colours a layer may see of its own pixel is not known
-        # A row below tells most: a layer may know its own row, where what comes behind shifts it down.
-        nearness = np.lexsort((output, np.abs(right), down, down == 0, own))
-        for pair in nearness[:TRIED]:
-            if C == 1 or not own[pair]:
-                images, changed = self._two_batches(int(read[pair]))
-                self.layer = subject.first_seen(images, changed, int(output[pair]), seed)
-            if self.layer:
-                return
-
-    def _two_batches(self, place: int) -> tuple[np.ndarray, np.ndarray]:
-        """A batch of random images, and the same with one sub-pixel changed in each."""
-        draws = np.random.default_rng(self.rng)
-        images = np.stack([self.subject.random_image(draws) for _ in range(max(2, min(self.subject.batch, 4)))])
-        changed = images.copy()
-        flat = changed.reshape(len(changed), -1)
-        flat[:, place] = self.subject.inputs.far(flat[:, place])
-        return images, changed
 
     @staticmethod
     def _images(n: int) -> str:
