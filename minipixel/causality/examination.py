@@ -8,8 +8,8 @@ import numpy as np
 from minipixel import console
 from minipixel.causality import perturbation as perturb
 from minipixel.causality.gradients import slopes
-from minipixel.causality.of_model import OfModel
 from minipixel.causality.naming import leaking_layer, mixing_layer
+from minipixel.causality.of_model import OfModel
 from minipixel.causality.precision import is_rounding, mixing
 from minipixel.causality.report import CausalityReport
 from minipixel.causality.structure import joined, structure
