@@ -12,6 +12,7 @@ BATCH = "batch normalisation, or another statistic over the batch; normalise eac
 Table = tuple[tuple[Callable[[Pattern], bool], str], ...]
 
 ANOTHER_ORDER = "masks made for another order than the one that is checked"
+UP_THE_ROWS = "a recurrence that runs up the rows, or a mask that leaves all rows below open: let it run down alone"
 RESHAPE = "a wrong reshape: a view where a permutation of axes was meant, so that pixels end up at other places"
 
 SEQUENCES: Table = (
@@ -101,10 +102,8 @@ IMAGES: Table = (
         "before take part",
     ),
     (Pattern.all_later, "an attention mask that is transposed, or a recurrence that runs backwards: turn it round"),
-    (
-        Pattern.all_rows_below,
-        "a recurrence that runs up the rows, or a mask that leaves all rows below open: let it run down alone",
-    ),
+    (Pattern.all_rows_below, UP_THE_ROWS),
+    (Pattern.own_column_down, UP_THE_ROWS),
     (
         Pattern.blocks,
         "a pooling, or a stride, without a shift: a pixel sees the block that it lies in; shift by a block before it",

@@ -149,6 +149,11 @@ class Pattern:
         """Leaks lie in rows below, down to the last one."""
         return self.rows_below_alone() and self.H > 2 and self.steps[:, 0].max() == self.H - 1
 
+    def own_column_down(self) -> bool:
+        """Leaks lie in the own column alone, from the output down to the last row that is seen: behind a shift."""
+        reach = self.places[:, 0].max() - 1
+        return bool((self.steps[:, 1] == 0).all() and self.H > 3 and self.steps[:, 0].max() >= reach)
+
     def rows_below_open(self) -> bool:
         """Rows below are seen, and what is to the right in the own row is not, unless through them."""
         down, right = self.steps.T

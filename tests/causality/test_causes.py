@@ -73,6 +73,7 @@ PAST = all_of(lambda r, c, r2, c2: (r2 < r) | ((r2 == r) & (c2 < c)))
 FUTURE = all_of(lambda r, c, r2, c2: (r2 > r) | ((r2 == r) & (c2 > c)))
 ALL = all_of(lambda r, c, r2, c2: (r2 == r2) & (r == r))
 OWN_ROW = all_of(lambda r, c, r2, c2: (r == r2) & (c == c))
+OWN_COLUMN = all_of(lambda r, c, r2, c2: (c == c2) & (r == r))
 RIGHT = all_of(lambda r, c, r2, c2: (r == r2) & (c2 >= c))
 UP_THE_ROWS = all_of(lambda r, c, r2, c2: (r2 > r) & (abs(c2 - c) <= r2 - r))
 BLOCKS = all_of(lambda r, c, r2, c2: (r // 2 == r2 // 2) & (c // 2 == c2 // 2))
@@ -205,6 +206,7 @@ PLANTED = {
     "a transposed mask": (both(FUTURE, ITSELF), TRANSPOSED),
     "a transposed mask behind a shift": (net(later_by_raster(1), both(FUTURE, ITSELF)), TRANSPOSED),
     "a state that runs up the rows as well": (both(PAST, UP_THE_ROWS), UP),
+    "a state that runs up each column, and another one down, behind a shift": (net(DOWN_ONE, OWN_COLUMN), UP),
     "a state that runs up the rows": (both(UP_THE_ROWS, RIGHT_ONE), UP),
     "pooled and up again": (BLOCKS, BLOCK),
     "mask A, pooled and up again": (net(A, both(ITSELF, BLOCKS)), BLOCK),
