@@ -10,6 +10,7 @@ from minipixel.causality import closures
 from minipixel.causality.of_function import OfFunction, called_by
 from minipixel.causality.shaking import shaken
 from minipixel.causality.subjects import Options, Subject, adapter
+from minipixel.models.network import Network
 
 
 class OfJax(OfFunction):
@@ -94,7 +95,7 @@ def _shaken_leaf(leaf: Any, rng: np.random.Generator, gently: bool) -> Any:
 @adapter(rank=80)
 def of_jax(thing: Any, image_shape: Any, options: Options) -> Subject | None:
     """A function that returns arrays of JAX's."""
-    if "jax" not in sys.modules or not callable(thing) or isinstance(thing, type):
+    if "jax" not in sys.modules or not callable(thing) or isinstance(thing, (type, Network)):
         return None
     subject = OfJax(called_by(thing, options.call), image_shape, options)
     subject.name = getattr(thing, "__name__", type(thing).__name__)

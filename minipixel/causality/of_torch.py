@@ -15,6 +15,7 @@ from minipixel.causality.of_function import OfFunction, called_by
 from minipixel.causality.shaking import shaken
 from minipixel.causality.subjects import Options, Subject, adapter, is_of
 from minipixel.computing import AsItIs
+from minipixel.models.network import Network
 
 MEMORY = 2**29
 """About how many bytes a batch may take for its gradients."""
@@ -280,7 +281,7 @@ def of_arrays(thing: Any, image_shape: Any, options: Options) -> Subject | None:
 
 
 def _of_callable(thing: Any, image_shape: Any, options: Options, arrays: bool) -> Subject | None:
-    if "torch" not in sys.modules or not callable(thing) or isinstance(thing, type):
+    if "torch" not in sys.modules or not callable(thing) or isinstance(thing, (type, Network)):
         return None
     function = called_by(thing, options.call)
     modules = [value for value in closures.references(function) if _is_module(value)]

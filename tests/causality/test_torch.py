@@ -207,3 +207,8 @@ def test_torch_is_not_imported_before_it_is_needed():
         "mp.check_causality(np.zeros_like, (2, 2, 1)); assert not {'torch', 'jax'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_embedding_network_is_refused_as_it_is_without_pytorch():
+    with pytest.raises(ValueError, match="check_causality: got a EmbeddingNet, wanted a minipixel model"):
+        mp.check_causality(mp.models.EmbeddingNet((4, 3, 1), 2, dimensions=2), (4, 3, 1))
