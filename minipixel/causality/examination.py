@@ -27,12 +27,15 @@ STILL, MOST = 4, 32
 """Images go on being tried until so many in a row show no further dependency, and at most so many."""
 SHAKES = 2
 """How many copies with other weights are asked."""
+LIGHT, HEAVY, MOST_KEPT = 2**23, 2**25, 2**30
+"""Bytes that the way back of an image keeps: above ALL sub-pixels these are changed one by one only up to LIGHT, and
+from HEAVY on less is asked, of half as many outputs on half as many images; above MOST_KEPT there is no way back."""
 
 
-def some_of(places: np.ndarray, C: int) -> np.ndarray:
-    """About FEW of some places in raster order, spread evenly over those of each colour, the first and the last."""
+def some_of(places: np.ndarray, C: int, few: int = FEW) -> np.ndarray:
+    """About `few` of some places in raster order, spread evenly over those of each colour, the first and the last."""
     by_colour = [places[places % C == k] for k in range(C)]
-    each = max(2, FEW // sum(len(some) > 0 for some in by_colour)) if len(places) else 0
+    each = max(2, few // sum(len(some) > 0 for some in by_colour)) if len(places) else 0
     spread = [some[np.linspace(0, len(some) - 1, each).astype(int)] for some in by_colour if len(some)]
     return np.unique(np.concatenate([places[:0], *spread]))
 
@@ -50,13 +53,16 @@ class Examination:
         modes: tuple[str, ...],
         tolerance: float,
     ) -> None:
-        self.subject, self.images, self.picked, self.modes, self.tolerance = subject, images, picked, modes, tolerance
+        self.subject, self.picked, self.modes, self.tolerance = subject, picked, modes, tolerance
         self.rng = int(generator(rng).integers(2**62))  # every witness draws the same images from it
         channel = np.arange(subject.size) % subject.image_shape[2]
         self.described = np.flatnonzero(np.isin(channel, subject.groups) | subject.joins)
         self.rows = self.described if picked is None else np.intersect1d(picked, self.described)
-        few = some_of(self.rows, subject.image_shape[2])
-        self.few = self.rows if picked is not None or subject.size <= ALL else few
+        large = subject.size > ALL
+        heavy = large and subject.kept > HEAVY
+        self.few = some_of(self.rows, subject.image_shape[2], FEW // (1 + heavy))
+        self.few = self.rows if picked is not None or not large else self.few
+        self.images = max(1, images // 2) if heavy else images
         self.found: dict[int, np.ndarray] = {}
         self.witnesses: list[Witness] = []
         self.notes = list(subject.notes)
@@ -199,6 +205,10 @@ class Examination:
         return None
 
     def _gradients(self) -> None:
+        if self.subject.kept > MOST_KEPT:
+            line = f"not asked, since the way back of one image keeps {self.subject.kept / 2**30:.1f} GiB"
+            self.witnesses.append(Witness("gradients", None, line))
+            return
         rows = np.union1d(self.few, self.suspects).astype(int)
         sizes = slopes(self.subject, images=self.images, outputs=rows, rng=self.rng)
         tried = f"of {len(rows):,} outputs on {self._images(self.images)}"
@@ -211,7 +221,8 @@ class Examination:
     def _change(self, subject: Subject, seed: int | None, mode: str, known: bool) -> None:
         """Change sub-pixels: one by one where that is cheap or nothing else tells, else a whole future at once."""
         S = subject.size
-        many = not known and ((S <= MANY and seed is None) or not subject.has_gradients)
+        cheap = S <= MANY and seed is None and subject.kept <= LIGHT
+        many = not known and (cheap or not subject.has_gradients)
         if S <= ALL or many:
             sizes, images, still = self._one_by_one(subject, seed)
             tried = f"{S:,} sub-pixels changed, one at a time, on {self._images(images)}{mode}"
@@ -251,7 +262,7 @@ class Examination:
         if len(outputs):
             self._seen_to_leak(float(illegal.max()), legal, subject, seed)
         if len(outputs) and (subject is self.subject or not len(self.suspects)):  # one leak explained is enough
-            looked_at = some_of(outputs, subject.image_shape[2])
+            looked_at = some_of(outputs, subject.image_shape[2], len(self.few))
             causes = perturb.culprits(subject, looked_at, images=self.images, rng=self.rng, seed=seed)
             first = places[np.where(late, sizes, 0)[:, looked_at].argmax(axis=0)]
             for place, cause, other in zip(looked_at.tolist(), causes.tolist(), first.tolist(), strict=True):

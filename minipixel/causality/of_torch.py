@@ -68,21 +68,25 @@ class OfTorch(OfFunction):
 
         kept = 0
 
-        def count(tensor: Any) -> Any:
+        def count(tensor: Any) -> None:  # nothing is kept here: there is no way back
             nonlocal kept
             kept += tensor.numel() * tensor.element_size()
-            return tensor
 
         try:
             probe = copy.copy(self)
             probe._replace(_copied)
             x = probe._tensor(np.zeros(self.shape_of(PROBED, spelled), self.inputs.dtype))
             x = x.requires_grad_() * 1 if x.is_floating_point() else x
-            with probe._mode(None), torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
+            with (
+                probe._mode(None),
+                torch.enable_grad(),
+                torch.autograd.graph.saved_tensors_hooks(count, lambda none: none),
+            ):
                 probe.function(x)
         except Exception:  # it takes no such batch, or cannot be copied: what is wrong is said when it is called
             return FEW
-        return max(1, int(MEMORY // max(1, kept / PROBED)))
+        self.kept = kept // PROBED
+        return max(1, MEMORY // max(1, self.kept))
 
     def rounding_of(self, dtype: np.dtype) -> float:
         """That of the precision of the weights."""

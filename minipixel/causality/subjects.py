@@ -26,7 +26,8 @@ class Subject:
     it may have a training mode. `threads` is how many may use it at once, None for any number, and `block` what they
     work in: only what is this library's own does so without denormal numbers. `axes` is how many axes an image has
     where the thing has it: with one, places are places in a sequence. `notes` are sentences for whoever reads the
-    report. Changes up to `rounding`, as a share of the largest legal one, may be no more than rounding.
+    report. Changes up to `rounding`, as a share of the largest legal one, may be no more than rounding. `kept` is how
+    many bytes the way back of an image keeps, 0 if that is not known: what is asked of large images goes by it.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Subject:
     block: Block = one_blas_thread
     notes: tuple[str, ...] = ()
     rounding = 1e-5
+    kept = 0
 
     def context(self, rng: np.random.Generator) -> Any:
         """What an image comes with, a condition say: None unless a subject has some."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import minipixel as mp
+from minipixel.causality import examination
 
 torch = pytest.importorskip("torch", reason="the adapter for PyTorch needs PyTorch: pip install 'minipixel[parity]'")
 nn = torch.nn
@@ -212,3 +213,18 @@ def test_torch_is_not_imported_before_it_is_needed():
 def test_an_embedding_network_is_refused_as_it_is_without_pytorch():
     with pytest.raises(ValueError, match="check_causality: got a EmbeddingNet, wanted a minipixel model"):
         mp.check_causality(mp.models.EmbeddingNet((4, 3, 1), 2, dimensions=2), (4, 3, 1))
+
+
+def test_what_is_asked_goes_by_the_memory_of_a_way_back(monkeypatch):
+    """A large net is asked less, and one whose way back fits nowhere is asked by change alone."""
+    net = pixelcnn(levels=2)
+    light = mp.check_causality(net, (1, 20, 20), images=2)
+    assert "400 sub-pixels changed, one at a time" in str(light) and len(light.outputs) == 400
+    for name, said in (("LIGHT", "of 32 outputs on 2 images"), ("HEAVY", "of 16 outputs on 1 image")):
+        monkeypatch.setattr(examination, name, 0)
+        report = mp.check_causality(net, (1, 20, 20), images=2)
+        assert report.ok and "one at a time" not in str(report) and said in str(report), str(report)
+    monkeypatch.setattr(examination, "MOST_KEPT", 0)
+    report = mp.check_causality(net, (1, 20, 20), images=2)
+    silent = {witness.name: witness for witness in report.witnesses if witness.holds is None}
+    assert list(silent) == ["gradients"] and "the way back of one image keeps" in silent["gradients"].line
