@@ -1,0 +1,154 @@
+"""The family trained to the end, beside the figures of the papers: a command per row, and the table of all rows.
+
+Run: MINIPIXEL_DATA=DIR python benchmarks/paper_table.py ROW ...       train rows, or go on where they were stopped
+     MINIPIXEL_DATA=DIR python benchmarks/paper_table.py --test ROW    score the test pictures with what there is
+     python benchmarks/paper_table.py                                  list the rows, and how far each has come
+     python benchmarks/paper_table.py --write                          write the table into docs/results.md
+
+A row is a call of `minipixel train`, whose folder benchmarks/runs/ROW says all that it depends on: seed, schedule,
+averages, protocol. It goes on to the same bits after any stop, so let it run at low priority (nice) for as many
+sittings as it takes. Two hours on two idle cores are meant for a row, four for the best; hours are those of its steps.
+
+Binary digits are drawn anew for every batch in training, and for the test: the mean over DRAWS draws of the 10,000
+test digits, with its spread over these (the dynamic protocol). The papers' own figures for binary MNIST belong to one
+fixed file of drawn digits, another protocol, and stand in a column of their own.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import minipixel as mp
+
+RESULTS = Path(__file__).parent.parent / "docs" / "results.md"
+START, END = "<!-- made by benchmarks/paper_table.py -->\n", "<!-- end of paper_table.py -->"
+FOLDER = Path(__file__).parent / "runs"
+DRAWS = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is trained, and what others have found: nats per image, or bits/dim, by protocol."""
+
+    arguments: str
+    dynamic: str = ""  # the figure of others for digits drawn anew
+    fixed: str = ""  # the paper's, for its fixed file
+
+
+BINARY = "--data mnist --levels 2 --binarize dynamic --batch-size 50 --schedule cosine --ema 0.999 "
+
+ROWS = {
+    "digits": Row("--data digits --model pixelcnn --hidden 48 --blocks 7 --dropout 0.2 --epochs 80 --batch-size 32 "
+                  "--learning-rate 2e-3 --schedule cosine --ema 0.999 --conditional"),
+    "emoji": Row("--data emoji --model pixelcnnpp --filters 48 --resnets 2 --dropout 0.2 --epochs 150 --batch-size 32 "
+                 "--learning-rate 1e-3 --schedule cosine --ema 0.999 --conditional --augment flip"),
+    "mnist-diagonal": Row(BINARY + "--model diagonal-bilstm --layers 7 --hidden 16 --learning-rate 3e-3 --epochs 24",
+                          fixed="79.20"),
+    "mnist-pixelcnn": Row(BINARY + "--model pixelcnn --hidden 32 --blocks 12 --learning-rate 2e-3 --epochs 24",
+                          dynamic="81.45", fixed="81.30"),
+    "mnist-gated": Row(BINARY + "--model gated --hidden 32 --layers 10 --learning-rate 2e-3 --epochs 24",
+                       dynamic="81.50"),
+    "mnist-gated-classes": Row(BINARY + "--model gated --hidden 32 --layers 10 --learning-rate 2e-3 --epochs 24 "
+                               "--conditional", dynamic="81.50"),
+    "mnist-row": Row(BINARY + "--model row-lstm --layers 7 --hidden 16 --learning-rate 3e-3 --epochs 24",
+                     fixed="80.54"),
+    "mnist-pixelcnnpp": Row(BINARY + "--model pixelcnnpp --filters 32 --resnets 3 --learning-rate 1e-3 --epochs 16"),
+    "mnist-256": Row("--data mnist --model gated --hidden 48 --layers 8 --dilations 1 2 1 4 --batch-size 50 "
+                     "--learning-rate 1e-3 --schedule cosine --ema 0.999 --epochs 8 --conditional"),
+}  # fmt: skip
+
+
+def of(name, option):
+    """What a row says of an option of `minipixel train`; None if it says nothing."""
+    words = ROWS[name].arguments.split()
+    return words[words.index(option) + 1] if option in words else None
+
+
+def train(name):
+    """Train a row, or go on with it."""
+    folder = FOLDER / name
+    begun = (folder / "config.toml").exists()
+    how = (
+        ["--resume", str(folder)]
+        if begun
+        else [*ROWS[name].arguments.split(), "--save-freq", "200", "--out", str(folder)]
+    )
+    subprocess.run([sys.executable, "-m", "minipixel", "train", *how], check=True)
+
+
+def test(name):
+    """Nats per test picture, and the spread of its mean over draws; kept beside the model as test.json."""
+    folder = FOLDER / name
+    model = mp.load(folder / "model.safetensors")
+    ds = mp.datasets.load(of(name, "--data"))
+    labels = ds.test.labels if model.conditions.num_classes else None
+    drawn = of(name, "--binarize") == "dynamic"
+    means = []
+    for draw in range(DRAWS if drawn else 1):
+        images = mp.datasets.binarize(ds.test.images, ds.levels, rng=draw) if drawn else ds.test.images
+        means.append(float(-model.log_prob(images, labels).mean()))
+        print(f"{name}: draw {draw}: {means[-1]:.3f} nats per image", flush=True)
+    found = {"nats": float(np.mean(means)), "spread": float(np.std(means)), "bits_per_dim": model.bits(np.mean(means))}
+    (folder / "test.json").write_text(json.dumps(found | {"weights": model.num_parameters}))
+
+
+def progress(name):
+    """Epochs done, hours, and the last validation loss, from the log of a run; None if it has not begun."""
+    log = FOLDER / name / "log.csv"
+    if not log.exists():
+        return None
+    rows = list(csv.DictReader(log.read_text().splitlines()))
+    return len(rows), sum(float(row.get("seconds", 0)) for row in rows) / 3600, rows[-1] if rows else {}
+
+
+def table():
+    """The table in Markdown: a line per row that has been tested."""
+    lines = [
+        "| row | weights | nats per image | bits/dim | others, drawn anew | paper, fixed file | epochs | hours |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in ROWS.items():
+        file = FOLDER / name / "test.json"
+        if not file.exists():
+            continue
+        found, (epochs, hours, _) = json.loads(file.read_text()), progress(name)
+        spread = f" ± {found['spread']:.2f}" if found["spread"] else ""
+        lines.append(
+            f"| `{name}` | {found['weights']:,} | {found['nats']:.2f}{spread} | {found['bits_per_dim']:.3f} | "
+            f"{row.dynamic} | {row.fixed} | {epochs} | {hours:.1f} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def write():
+    """Put the table into docs/results.md."""
+    text = RESULTS.read_text()
+    before, after = text.partition(START)[0], text.partition(END)[2]
+    RESULTS.write_text(before + START + table() + END + after)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--test", action="store_true", help="score the test pictures, and do not train")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/results.md")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.rows) - set(ROWS):
+        parser.error(f"got {', '.join(sorted(unknown))}, wanted some of {', '.join(ROWS)}")
+    os.nice(5)
+    for name in arguments.rows:
+        if not arguments.test:
+            train(name)
+        test(name)
+    if arguments.write:
+        write()
+    elif not arguments.rows:
+        for name in ROWS:
+            print(f"{name:20} {progress(name) or 'not begun'}")
