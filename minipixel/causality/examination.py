@@ -27,7 +27,7 @@ STILL, MOST = 4, 32
 """Images go on being tried until so many in a row show no further dependency, and at most so many."""
 SHAKES = 2
 """How many copies with other weights are asked."""
-LIGHT, HEAVY, MOST_KEPT = 2**23, 2**25, 2**30
+LIGHT, HEAVY, MOST_KEPT = 2**23, 2**25, 2**29
 """Bytes that the way back of an image keeps: above ALL sub-pixels these are changed one by one only up to LIGHT, and
 from HEAVY on less is asked, of half as many outputs on half as many images; above MOST_KEPT there is no way back."""
 
@@ -151,10 +151,11 @@ class Examination:
             self.witnesses.append(Witness("perturbation", None, line))
             return
         few = "" if "evaluation" in self.modes else "; in evaluation nothing was asked"
-        if mixing(subject, images=self.images, rng=self.rng, seed=seed) <= self.subject.rounding:
+        frozen = subject.frozen()
+        alone = subject.batch == 1 and frozen  # there is no other image to be seen, but statistics there are
+        if not alone and mixing(subject, images=self.images, rng=self.rng, seed=seed) <= self.subject.rounding:
             self._change(subject, seed, mode, known)
             return
-        frozen = subject.frozen()
         self.batch_statistics = frozen[1] if frozen else (mixing_layer(subject, seed, self.rng) or "an unnamed layer",)
         rest = frozen[0] if frozen else subject
         if frozen and mixing(rest, images=self.images, rng=self.rng, seed=seed) <= self.subject.rounding:
@@ -175,6 +176,13 @@ class Examination:
             if other is None:
                 continue
             copies, self.shaken_copy = copies + 1, other
+            if mixing(other, images=self.images, rng=self.rng) > max(other.rounding, self.tolerance):
+                self.layer = mixing_layer(other, None, self.rng)
+                line = (
+                    "with its weights shaken, in a copy, the output of an image depends on another image of its batch"
+                )
+                self.witnesses.append(Witness("batch", False, line))
+                return
             if self.subject.size <= ALL:
                 sizes = perturb.movements(other, np.random.default_rng(self.rng + n), outputs=self.rows)
                 np.maximum(moved, sizes, out=moved)

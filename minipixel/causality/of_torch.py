@@ -19,6 +19,8 @@ from minipixel.models.network import Network
 
 MEMORY = 2**29
 """About how many bytes a batch may take for its gradients."""
+LEAST = 2
+"""How many images it is at least: normalised by its batch, one alone would be normalised by its own later pixels."""
 PROBED = 2
 """How many images are tried to find out what one takes."""
 FEW = 8
@@ -86,7 +88,7 @@ class OfTorch(OfFunction):
         except Exception:  # it takes no such batch, or cannot be copied: what is wrong is said when it is called
             return FEW
         self.kept = kept // PROBED
-        return max(1, MEMORY // max(1, self.kept))
+        return max(LEAST, MEMORY // max(1, self.kept))
 
     def rounding_of(self, dtype: np.dtype) -> float:
         """That of the precision of the weights."""

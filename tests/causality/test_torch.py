@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minipixel as mp
-from minipixel.causality import examination
+from minipixel.causality import examination, of_torch
 
 torch = pytest.importorskip("torch", reason="the adapter for PyTorch needs PyTorch: pip install 'minipixel[parity]'")
 nn = torch.nn
@@ -228,3 +228,33 @@ def test_what_is_asked_goes_by_the_memory_of_a_way_back(monkeypatch):
     report = mp.check_causality(net, (1, 20, 20), images=2)
     silent = {witness.name: witness for witness in report.witnesses if witness.holds is None}
     assert list(silent) == ["gradients"] and "the way back of one image keeps" in silent["gradients"].line
+
+
+def test_one_image_at_a_time_is_not_normalised_by_its_own_future(monkeypatch):
+    """Neither where somebody says so, nor where no more fit into memory: statistics over the batch are named."""
+
+    def normalised():
+        return nn.BatchNorm2d(16)
+
+    one = mp.check_causality(pixelcnn(between=normalised), (1, 5, 6), batch_size=1)
+    assert one.ok and one.batch_statistics == ("'1' (BatchNorm2d)",), str(one)
+    assert "it is asked about one image at a time" in str(one)
+    monkeypatch.setattr(of_torch, "MEMORY", 1)
+    large = mp.check_causality(pixelcnn(between=normalised), (1, 5, 6))
+    assert large.ok and large.batch_statistics == one.batch_statistics, str(large)
+    assert not mp.check_causality(pixelcnn("B", between=normalised), (1, 5, 6), batch_size=1).ok
+
+
+def test_a_mean_over_the_batch_behind_a_factor_of_zero_is_called_that():
+    class Hidden(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net, self.alpha = pixelcnn(), nn.Parameter(torch.zeros(()))
+
+        def forward(self, x):
+            return self.net(x) + self.alpha * x.mean(dim=0)
+
+    report = mp.check_causality(Hidden(), (1, 5, 6))
+    assert not report.ok and len(report.leaks) == 0
+    assert report.why.startswith("with its weights shaken, in a copy, the output of an image depends on another image")
+    assert "batch normalisation, or another statistic over the batch" in report.why
