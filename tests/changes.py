@@ -206,8 +206,12 @@ def masked(part):
 
 @on_first(masked)
 def mask_written(layer):
-    layer.mask.flags.writeable = True
+    try:
+        layer.mask.flags.writeable = True
+    except ValueError:  # a view of an array that is read-only: nobody can write to it
+        return False
     layer.mask[..., : max(1, layer.mask.shape[-1] // 2)] = False
+    return None
 
 
 @on_first(masked)

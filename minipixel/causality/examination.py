@@ -69,6 +69,7 @@ class Examination:
         self.batch_statistics: tuple[str, ...] = ()
         self.suspects = np.zeros(0, int)  # outputs seen to leak where not all outputs are looked at
         self.illegal = 0.0
+        self.moves = False  # whether anything moves that may
         self.leaking: tuple[Subject, int | None] | None = None  # what was seen to leak first, and its seed
         self.layer = ""
         self.shaken_copy = subject  # the last one
@@ -101,7 +102,7 @@ class Examination:
             axes=subject.axes,
             batch_statistics=self.batch_statistics,
             notes=tuple(self.notes),
-            undecided=not known and not (matrix & past).any() and bool(past.any() or not len(outputs)) and not refused,
+            undecided=not (known or self.moves or refused) and bool(past.any() or not len(outputs)),
             illegal=self.illegal,
             rounding=is_rounding(leaking, self.illegal, np.nonzero(matrix & ~past)[1], rng=self.rng, seed=seed),
             layer=self.layer,
@@ -266,6 +267,7 @@ class Examination:
         legal = float(sizes[~late].max(initial=0))
         illegal = np.where(late, sizes, 0).max(axis=0)
         illegal[illegal <= self.tolerance * legal] = 0
+        self.moves |= legal > 0
         outputs = np.intersect1d(np.flatnonzero(illegal), self.described if self.picked is None else self.rows)
         if len(outputs):
             self._seen_to_leak(float(illegal.max()), legal, subject, seed)
@@ -289,6 +291,7 @@ class Examination:
             past = past | joined(rows, subject.image_shape)
         legal, illegal = (float(sizes[part].max(initial=0)) for part in (past, ~past))
         matrix = (sizes > 0) & (past | (sizes > self.tolerance * legal))
+        self.moves |= legal > 0
         if (matrix & ~past).any():
             self._seen_to_leak(illegal, legal, subject, seed)
         if subject.joins:

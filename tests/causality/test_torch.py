@@ -228,6 +228,7 @@ def test_what_is_asked_goes_by_the_memory_of_a_way_back(monkeypatch):
     report = mp.check_causality(net, (1, 20, 20), images=2)
     silent = {witness.name: witness for witness in report.witnesses if witness.holds is None}
     assert list(silent) == ["gradients"] and "the way back of one image keeps" in silent["gradients"].line
+    assert report.ok and not len(report.outputs) and not mp.check_causality(pixelcnn("B", levels=2), (1, 20, 20)).ok
 
 
 def test_one_image_at_a_time_is_not_normalised_by_its_own_future(monkeypatch):
