@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from minipixel.causality.examination import Examination
-from minipixel.causality.of_function import OfFunction
 from minipixel.causality.report import CausalityReport
 from minipixel.causality.subjects import subject_of
 from minipixel.causality.turns import takes_turns
@@ -85,7 +84,7 @@ def check_causality(
         "tolerance": _check_tolerance(tolerance),
     }
     report = Examination(subject, **options).report()
-    turns = subject.interleaved() if isinstance(subject, OfFunction) and _within_pixels(report) else None
+    turns = subject.interleaved() if _within_pixels(report) else None
     if turns is not None and takes_turns(turns):
         turns.notes += ('its colours are read in turn, "N(QC)HW", since in blocks it leaks, and all within a pixel',)
         other = Examination(turns, **options).report()

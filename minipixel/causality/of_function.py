@@ -75,7 +75,7 @@ class OfFunction(Subject):
         else:
             self.groups, self.split = split_evenly(P, C), P > C
 
-    def interleaved(self) -> "OfFunction | None":
+    def interleaved(self) -> Subject | None:
         """The same, its parameters read with the colours in turn; None where the colours are not guessed."""
         if not self.split:
             return None

@@ -71,6 +71,10 @@ class Subject:
         """A copy of it that computes in float64; None if there is none, or if it does so anyway."""
         return None
 
+    def interleaved(self) -> "Subject | None":
+        """The same, its parameters read with the colours in turn; None where the colours are not guessed."""
+        return None
+
     def frozen(self) -> "tuple[Subject, tuple[str, ...]] | None":
         """A view of it that takes statistics over the batch as in evaluation, and the layers that have some."""
         return None
