@@ -13,6 +13,7 @@ import numpy as np
 
 import minipixel
 from minipixel import datasets, plots
+from minipixel.cli.boxed import data_of, path_of
 from minipixel.cli.data import describe, prepare
 from minipixel.cli.notes import say
 from minipixel.cli.own_class import import_class
@@ -93,7 +94,7 @@ def _drawing(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def info(arguments: argparse.Namespace) -> int:
     """Describe a model file or the folder of a run; without one, the installation."""
-    if arguments.file and Path(arguments.file).is_dir():
+    if arguments.file and Path(path_of(arguments.file)).is_dir():
         print(describe_run(Path(arguments.file)))
         return 0
     if arguments.file:
@@ -154,7 +155,7 @@ def write_picture(out: Path, figure: Any) -> None:
 
 
 def read_model(path: str, own_classes: Sequence[str] = ()) -> Model:
-    """The model in a file; ValueError for an embedding network, which is no distribution over images."""
+    """The model in a file, or in the box; ValueError for an embedding network, which is no distribution over images."""
     model = _load(path, own_classes)
     if not isinstance(model, Model):
         raise ValueError(f"{path}: got an embedding network, which draws nothing and scores nothing, wanted a model")
@@ -162,8 +163,8 @@ def read_model(path: str, own_classes: Sequence[str] = ()) -> Model:
 
 
 def _load(path: str, own_classes: Sequence[str]) -> Any:
-    """What is in a file, of a class of the family or of those that `--class` names."""
-    return load(path, classes=[import_class(name) for name in own_classes])
+    """What is in a file or in the box, of a class of the family or of those that `--class` names."""
+    return load(path_of(path), classes=[import_class(name) for name in own_classes])
 
 
 class Pictures(NamedTuple):
@@ -181,6 +182,7 @@ class Pictures(NamedTuple):
 
 def pictures_for(arguments: argparse.Namespace, model: Model, paths: Sequence[str] | None) -> Pictures:
     """Pictures of one's own, if paths are given, else a split of the data set that was asked for."""
+    arguments.data = data_of(arguments)
     return _own(arguments, model, paths) if paths else _split(arguments, model)
 
 
