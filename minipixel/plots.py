@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import tiles
+from minipixel.growing import growing as growing
 
 INK, OPEN, SHUT, CENTRE = "#20262e", "#2f6f9f", "#f1efe9", "#d9822b"
 
@@ -82,6 +83,29 @@ def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarr
     fig = _grids(parts, min(10, len(images)), columns, "")
     for ax, lines in zip(fig.axes[1::3], seams, strict=True):
         ax.add_collection(LineCollection(lines, colors=OPEN, linewidths=1))
+    return fig
+
+
+def nearest_grid(drawn: np.ndarray, nearest: np.ndarray, levels: int, *, columns: int = 10) -> Any:
+    """Below each drawn image those most like it, the nearest first, in bands of so many `columns` -> Figure.
+
+    Integers (N, H, W, C) in 0..Q-1; (N, count, H, W, C), as `among[indices]` is of `mp.datasets.nearest`.
+    """
+    columns = min(tiles.abreast(columns, drawn.shape[3]), len(drawn))
+    rows = [tiles.colours(one, levels) for one in (drawn, *np.moveaxis(nearest, 1, 0))]
+    blank = np.full((-len(drawn) % columns, *rows[0].shape[1:]), tiles.BETWEEN)  # fills the last band's rows
+    rows = [np.concatenate([row, blank]) for row in rows]
+    bands = range(0, len(drawn), columns)
+    parts = [("", np.concatenate([row[first : first + columns] for row in rows])) for first in bands]
+    fig = _grids(parts, columns, columns, "")
+    fig.get_layout_engine().set(h_pad=0.08)
+    names = ["drawn", "nearest", *["next"] * len(rows)][: len(rows)]
+    for ax in fig.axes:
+        height = ax.images[0].get_array().shape[0]
+        ax.set_yticks(
+            (np.arange(len(rows)) + 0.5) * height / len(rows) - 0.5, names, rotation=90, va="center", color=INK
+        )
+        ax.tick_params(length=0)
     return fig
 
 
@@ -200,7 +224,8 @@ def _grids(parts: list[tuple[str, np.ndarray]], columns: int, abreast: int, titl
     """Mosaics of colours (N, H, W, 3), each with its name at its left, one below the other, as wide as `columns`."""
     mosaics = [(name, tiles.side_by_side(colours, abreast)) for name, colours in parts if len(colours)]
     heights = [mosaic.shape[0] / mosaic.shape[1] for _, mosaic in mosaics]
-    width = min(6.6, 1.1 * columns)
+    widest = max(mosaic.shape[1] for _, mosaic in mosaics)
+    width = max(min(6.6, 1.1 * columns), widest / 120)  # a pixel of the figure, or more, for each of theirs
     fig = figure(width + 0.7, width * sum(heights) + 0.12 * len(parts) + (0.35 if title else 0.1))
     axes = fig.subplots(len(mosaics), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, (name, mosaic) in zip(axes, mosaics, strict=True):
