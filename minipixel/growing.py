@@ -126,7 +126,7 @@ def _indexed(picture: np.ndarray, most: int | None) -> tuple[np.ndarray, np.ndar
 
 
 def _frame(index: np.ndarray, places: np.ndarray, count: int, undrawn: int) -> np.ndarray:
-    """The colour of each pixel once so many places are drawn, by its number; the one after `undrawn` is that of `NEXT`."""
+    """The number of each pixel's colour once so many places are drawn; after that of `UNDRAWN` comes that of `NEXT`."""
     return np.where(places < count, index, undrawn + (places == count))
 
 

@@ -1,5 +1,7 @@
 """Arrays in, matplotlib Figures out: nothing is shown, no global state is touched; save one with `.savefig(path)`.
 
+`growing` alone makes an animation instead, the bytes of a file.
+
 A notebook shows a Figure that is the value of a cell, or that is passed to `display`.
 
 Images of one channel are shown in grey, of three in colour, of four in colour over a chequerboard that shines through
@@ -101,10 +103,8 @@ def nearest_grid(drawn: np.ndarray, nearest: np.ndarray, levels: int, *, columns
     fig.get_layout_engine().set(h_pad=0.08)
     names = ["drawn", "nearest", *["next"] * len(rows)][: len(rows)]
     for ax in fig.axes:
-        height = ax.images[0].get_array().shape[0]
-        ax.set_yticks(
-            (np.arange(len(rows)) + 0.5) * height / len(rows) - 0.5, names, rotation=90, va="center", color=INK
-        )
+        centres = (np.arange(len(rows)) + 0.5) * ax.images[0].get_array().shape[0] / len(rows) - 0.5
+        ax.set_yticks(centres, names, rotation=90, va="center", color=INK)
         ax.tick_params(length=0)
     return fig
 

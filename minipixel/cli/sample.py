@@ -49,12 +49,12 @@ def sample(arguments: argparse.Namespace) -> int:
 
     All that can be refused is refused before anything is drawn.
     """
-    out, growing, copies = _files(arguments)
+    out, animation, copies = _files(arguments)
     model, n = read_model(arguments.file, arguments.own_classes), check_count("-n", arguments.n, 1, MANY)
     label = label_of(model, arguments.label)
     condition = model.conditions.in_turn(n) if label is None else np.full(n, label)
     columns = min(n, ABREAST if arguments.grid is None else check_count("--grid", arguments.grid, 1))
-    if growing:
+    if animation:
         fitting_scale((n, *model.image_shape), columns)
     learnt = _learnt(arguments, model) if copies else None
     status = 0
@@ -71,10 +71,11 @@ def sample(arguments: argparse.Namespace) -> int:
         say("", f"interrupted: the first {len(images)} of {n} images are in {out}")
     else:
         print(f"{n} images in {out}")
-    if growing:
-        options = {"order": model.order, "columns": columns, "format": growing.suffix[1:]}
-        write_atomically(growing, plots.growing(images, model.levels, **options))
-        print(f"growing, in the order in which they are drawn, in {growing}")
+    if animation:
+        kind = animation.suffix[1:]
+        content = plots.growing(images, model.levels, order=model.order, columns=columns, format=kind)
+        write_atomically(animation, content)
+        print(f"growing, in the order in which they are drawn, in {animation}")
     if learnt and copies:
         _compare(copies, images, learnt, model.levels, columns)
     return status
@@ -83,13 +84,13 @@ def sample(arguments: argparse.Namespace) -> int:
 def _files(arguments: argparse.Namespace) -> tuple[Path, Path | None, Path | None]:
     """Where the images, the animation and the comparison go: three places, of which the last two may be none."""
     out = output_file(arguments.out, DRAWN)
-    growing = output_file(arguments.animate, (".gif", ".png"), "--animate") if arguments.animate else None
+    animation = output_file(arguments.animate, (".gif", ".png"), "--animate") if arguments.animate else None
     copies = output_file(arguments.nearest, (".png",), "--nearest") if arguments.nearest else None
     taken = {out.absolute(): "--out"}
-    for option, file in (("--animate", growing), ("--nearest", copies)):
+    for option, file in (("--animate", animation), ("--nearest", copies)):
         if file and (other := taken.setdefault(file.absolute(), option)) != option:
             raise ValueError(f"{option}: got {file}, which {other} writes, wanted another name")
-    return out, growing, copies
+    return out, animation, copies
 
 
 def _learnt(arguments: argparse.Namespace, model: Model) -> Learnt:
