@@ -23,6 +23,8 @@ GIF_COLOURS = 253
 """How many colours of images a GIF has, beside the two below and one that leaves a pixel as it was."""
 UNDRAWN = (0xA9, 0xC6, 0xE0), (0xC4, 0xDB, 0xA8), (0xDD, 0xB8, 0xD9)
 """Soft colours for what is not drawn yet, the first of them in grey pictures."""
+APART = 25
+"""How far they are from the colours of images, where that can be: the first is as far from any grey."""
 NEXT = 0xD9, 0x82, 0x2B
 """The colour of the pixel that is drawn next."""
 
@@ -61,8 +63,7 @@ def growing(
     finished = np.rint(tiles.side_by_side(tiles.colours(images, levels), columns) * 255).astype(np.uint8)
     places = _places(order, len(images), columns)
     colours, index = _indexed(finished, GIF_COLOURS if format == "gif" else None)
-    undrawn = max(UNDRAWN, key=lambda soft: np.abs(colours.astype(int) - soft).max(axis=1).min())
-    colours = np.concatenate([colours, np.array([undrawn, NEXT], np.uint8)])
+    colours = np.concatenate([colours, np.array([_undrawn(colours), NEXT], np.uint8)])
     last = int(places.max()) + 1
     steps = min(last, STEPS, max(1, int(seconds * 1000 / SHORTEST)))
     counts = np.rint(np.linspace(0, last, steps + 1)).astype(int)
@@ -123,6 +124,12 @@ def _indexed(picture: np.ndarray, most: int | None) -> tuple[np.ndarray, np.ndar
     every = Image.fromarray(picture)
     fewer = every.quantize(most, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)
     return np.array(fewer.getpalette(), np.uint8).reshape(-1, 3)[:most], np.asarray(fewer, int)
+
+
+def _undrawn(colours: np.ndarray) -> tuple[int, int, int]:
+    """The first soft colour that is far enough from every colour of a picture (K, 3), else the one that is farthest."""
+    distances = [np.abs(colours.astype(int) - soft).max(axis=1).min() for soft in UNDRAWN]
+    return UNDRAWN[int(np.argmax(np.minimum(distances, APART)))]
 
 
 def _frame(index: np.ndarray, places: np.ndarray, count: int, undrawn: int) -> np.ndarray:

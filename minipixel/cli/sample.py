@@ -14,7 +14,7 @@ from minipixel.cli.pictures import label_of
 from minipixel.cli.use import (
     DRAWN,
     as_it_learnt,
-    data_of_its_size,
+    data_that_fits,
     drawing,
     output_file,
     read_model,
@@ -84,18 +84,18 @@ def sample(arguments: argparse.Namespace) -> int:
 def _files(arguments: argparse.Namespace) -> tuple[Path, Path | None, Path | None]:
     """Where the images, the animation and the comparison go: three places, of which the last two may be none."""
     out = output_file(arguments.out, DRAWN)
-    animation = output_file(arguments.animate, (".gif", ".png"), "--animate") if arguments.animate else None
-    copies = output_file(arguments.nearest, (".png",), "--nearest") if arguments.nearest else None
-    taken = {out.absolute(): "--out"}
+    animation = None if arguments.animate is None else output_file(arguments.animate, (".gif", ".png"), "--animate")
+    copies = None if arguments.nearest is None else output_file(arguments.nearest, (".png",), "--nearest")
+    taken = {out.resolve(): "--out"}
     for option, file in (("--animate", animation), ("--nearest", copies)):
-        if file and (other := taken.setdefault(file.absolute(), option)) != option:
+        if file and (other := taken.setdefault(file.resolve(), option)) != option:
             raise ValueError(f"{option}: got {file}, which {other} writes, wanted another name")
     return out, animation, copies
 
 
 def _learnt(arguments: argparse.Namespace, model: Model) -> Learnt:
     """The training and validation images of --data, prepared as the model remembers. Raises ValueError for others."""
-    ds = data_of_its_size(arguments, model)
+    ds = data_that_fits(arguments, model)
     if not len(ds.train.images):
         raise ValueError(f"--data: got {arguments.data}, without training pictures, wanted at least one")
     train, validation = (as_it_learnt(some.images, ds, arguments, model) for some in (ds.train, ds.validation))
@@ -106,7 +106,7 @@ def _learnt(arguments: argparse.Namespace, model: Model) -> Learnt:
 def _file_names(model: Model, condition: np.ndarray | None, n: int) -> Sequence[str]:
     """What the files of n images in a folder are called if their classes have names: 00007-seven; else none."""
     classes = (model.pictures or {}).get("classes", ())
-    if condition is None or not classes:
+    if condition is None or len(classes) < (model.conditions.num_classes or 0):
         return ()
     words = [re.sub(r"[^\w.-]+", "-", str(name))[:60] for name in classes]
     return [f"{number:05}-{words[label]}" for number, label in enumerate(condition[:n])]

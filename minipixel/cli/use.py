@@ -177,7 +177,7 @@ def _split(arguments: argparse.Namespace, model: Model) -> Pictures:
     """A split of the data set asked for. Raises ValueError if its images are not of the model's size."""
     if arguments.label is not None:
         raise ValueError("--label: got one for a data set, which has labels, wanted none, or pictures of one's own")
-    ds = data_of_its_size(arguments, model)
+    ds = data_that_fits(arguments, model)
     split = ds.everything() if arguments.split == "all" else getattr(ds, arguments.split)
     if not len(split.images):
         raise ValueError(
@@ -190,14 +190,19 @@ def _split(arguments: argparse.Namespace, model: Model) -> Pictures:
     return Pictures(images, labels, classes, names, describe(ds, model.levels))
 
 
-def data_of_its_size(arguments: argparse.Namespace, model: Model) -> Dataset:
-    """The data set asked for. Raises ValueError if its images are not of the model's size."""
+def data_that_fits(arguments: argparse.Namespace, model: Model) -> Dataset:
+    """The data set asked for. Raises ValueError if its images are not of the model's size, or have fewer levels."""
     ds = same_again(arguments, model)
     if ds.image_shape != model.image_shape:
         got, wanted = ("x".join(map(str, shape)) for shape in (ds.image_shape, model.image_shape))
         raise ValueError(
             f"--data: got {arguments.data}, whose images are {got}, wanted images of {wanted}, as {arguments.file} was "
             "trained on"
+        )
+    if ds.levels < model.levels:
+        raise ValueError(
+            f"--data: got {arguments.data}, whose images have {ds.levels} levels, wanted at least {model.levels}, as "
+            f"{arguments.file} has them"
         )
     return ds
 
