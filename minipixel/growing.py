@@ -17,7 +17,7 @@ STEPS, SHORTEST, HOLD = 100, 40, 1500
 """The most steps of an animation, the least time for one, and the time for the finished pictures, in milliseconds."""
 COMFORTABLE = 480, 640
 """The height and width on a screen, in pixels, that small pictures are enlarged to."""
-MAX_PIXELS = 1 << 22
+MAX_PIXELS = 1 << 21
 """The largest animation, in pixels of one frame."""
 GIF_COLOURS = 253
 """How many colours of images a GIF has, beside the two below and one that leaves a pixel as it was."""
@@ -73,8 +73,7 @@ def growing(
 
 def fitting_scale(shape: tuple[int, ...], columns: int, scale: int | None = None) -> int:
     """How many pixels wide a pixel is in an animation of images (N, H, W, C); ValueError if that is too large."""
-    _, H, W, _ = tiles.colours(np.zeros((1, *shape[1:]), np.uint8), 2).shape
-    height, width = tiles.size((shape[0], H, W), tiles.abreast(columns, shape[3]))
+    height, width = tiles.size_of(shape, columns)
     if scale is None:
         scale = max(1, min(COMFORTABLE[0] // height, COMFORTABLE[1] // width))
     scale = check_count("scale", scale, 1)
@@ -156,6 +155,6 @@ def _written(format: str, frames: Iterator[Any], milliseconds: list[int]) -> byt
         first = next(frames)  # told the palette, Pillow writes it once, and of later frames what is new in them
         first.save(content, "GIF", append_images=frames, palette=bytes(first.getpalette()), optimize=True, **options)
     else:
-        every = list(frames)
-        every[-1].save(content, "PNG", append_images=every, default_image=True, **options)
+        every = list(frames)  # in 8 bits, since Pillow 10.0 fails with fewer
+        every[-1].save(content, "PNG", append_images=every, default_image=True, bits=8, **options)
     return content.getvalue()

@@ -10,6 +10,7 @@ row by row, and there are fewer images abreast than `columns` says.
 """
 
 import io
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ import numpy as np
 from minipixel import tiles
 from minipixel.growing import growing as growing
 
+DPI = 120
 INK, OPEN, SHUT, CENTRE = "#20262e", "#2f6f9f", "#f1efe9", "#d9822b"
 
 
@@ -29,7 +31,7 @@ def figure(width: float, height: float) -> Any:
     """
     from matplotlib.figure import Figure
 
-    fig: Any = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    fig: Any = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     fig._repr_png_ = partial(png, fig)
     return fig
 
@@ -49,6 +51,13 @@ def mosaic(images: np.ndarray, levels: int, *, columns: int = 10) -> np.ndarray:
 def image_grid(images: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:
     """Images row by row: integers (N, H, W, C) in 0..Q-1 -> Figure."""
     return _grids([("", tiles.colours(images, levels))], columns, tiles.abreast(columns, images.shape[3]), title)
+
+
+def size_of_grid(shape: tuple[int, ...], *, columns: int = 10) -> tuple[int, int]:
+    """The height and width of `image_grid` of images (N, H, W, C), in pixels; matplotlib draws fewer than 2**16."""
+    height, width = tiles.size_of(shape, columns)
+    wide = _width(columns, width)
+    return math.ceil(DPI * (wide * height / width + 0.22)), math.ceil(DPI * (wide + 0.7))
 
 
 def sample_grid(real: np.ndarray, generated: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:
@@ -224,8 +233,7 @@ def _grids(parts: list[tuple[str, np.ndarray]], columns: int, abreast: int, titl
     """Mosaics of colours (N, H, W, 3), each with its name at its left, one below the other, as wide as `columns`."""
     mosaics = [(name, tiles.side_by_side(colours, abreast)) for name, colours in parts if len(colours)]
     heights = [mosaic.shape[0] / mosaic.shape[1] for _, mosaic in mosaics]
-    widest = max(mosaic.shape[1] for _, mosaic in mosaics)
-    width = max(min(6.6, 1.1 * columns), widest / 120)  # a pixel of the figure, or more, for each of theirs
+    width = _width(columns, max(mosaic.shape[1] for _, mosaic in mosaics))
     fig = figure(width + 0.7, width * sum(heights) + 0.12 * len(parts) + (0.35 if title else 0.1))
     axes = fig.subplots(len(mosaics), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, (name, mosaic) in zip(axes, mosaics, strict=True):
@@ -237,3 +245,8 @@ def _grids(parts: list[tuple[str, np.ndarray]], columns: int, abreast: int, titl
     if title:
         fig.suptitle(title, fontsize=11, color=INK)
     return fig
+
+
+def _width(columns: int, pixels: int) -> float:
+    """How wide, in inches, a mosaic of so many `columns` and pixels is: each of these is one of the figure, or more."""
+    return max(min(6.6, 1.1 * columns), pixels / DPI)

@@ -70,6 +70,12 @@ def size(shape: tuple[int, int, int], columns: int) -> tuple[int, int]:
     return bottom + H, right + W
 
 
+def size_of(shape: tuple[int, ...], columns: int) -> tuple[int, int]:
+    """The same of images (N, H, W, C), where there would be `columns` abreast if each were one picture."""
+    _, H, W, _ = colours(np.zeros((1, *shape[1:]), np.uint8), 2).shape
+    return size((shape[0], H, W), abreast(columns, shape[3]))
+
+
 def _corner(n: int, columns: int, H: int, W: int) -> tuple[int, int]:
     """Where in a mosaic the upper left pixel of image n stands: its row and column."""
     gap = max(1, H // 12)

@@ -139,7 +139,7 @@ def test_small_files_of_a_comfortable_size():
         ({"order": np.zeros((4, 4, 1))}, "order: got float64 of shape"),
         ({"columns": 0}, "columns: got 0"),
         ({"scale": 0}, "scale: got 0"),
-        ({"scale": 2000}, "images: got 1, 1 abreast, which are 8000x8000 pixels, wanted at most 4,194,304 pixels"),
+        ({"scale": 2000}, "images: got 1, 1 abreast, which are 8000x8000 pixels, wanted at most 2,097,152 pixels"),
         ({"seconds": 0}, "seconds: got 0, wanted a number above 0"),
         ({"seconds": "4"}, "seconds: got '4'"),
         ({"format": "jpg"}, "format: got 'jpg', wanted one of 'gif', 'png'"),

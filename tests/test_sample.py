@@ -92,6 +92,14 @@ def test_many_abreast_are_not_made_smaller_than_they_are():
         assert picture.width >= 64 * 34
 
 
+def test_its_size_is_known_before():
+    for shape, columns in (((20, 4, 4, 1), 3), ((3, 8, 8, 3), 10), ((64, 32, 32, 1), 64), ((4, 3, 5, 7), 4)):
+        columns = min(columns, shape[0])
+        content = mp.plots.png(mp.plots.image_grid(np.zeros(shape, int), 2, columns=columns))
+        with Image.open(io.BytesIO(content)) as picture:
+            assert np.abs(np.subtract(mp.plots.size_of_grid(shape, columns=columns), picture.size[::-1])).max() <= 1
+
+
 def test_copies_are_found(here, capsys, monkeypatch):
     """A model that draws training images alone; it is told from one that does not."""
     images = np.load("data.npz")["images"]
@@ -178,7 +186,14 @@ def test_after_ctrl_c(here, capsys, monkeypatch):
         (["--nearest", "near.gif"], "--nearest: got near.gif, wanted a name ending in .png"),
         (["--animate", "samples.png"], "--animate: got samples.png, which --out writes, wanted another name"),
         (["--animate", "a.png", "--nearest", "./a.png"], "--nearest: got a.png, which --animate writes"),
-        (["-n", "999999", "--animate", "g.gif"], "images: got 999999, 10 abreast, which are 499999x49 pixels, wanted"),
+        (
+            ["-n", "999999"],
+            "-n: got 999999, which are a picture of 8081643x876 pixels, wanted fewer than 65536 on a side",
+        ),
+        (
+            ["-n", "999999", "--animate", "g.gif", "--out", "a.npy"],
+            "images: got 999999, 10 abreast, which are 499999x49 pixels, wanted",
+        ),
         (["--nearest", "n.png", "--data", "digits"], "--data: got digits, whose images are 8x8x1, wanted"),
         (["--nearest", "n.png", "--data", "none"], "--data: got 'none', wanted one of digits"),
     ],

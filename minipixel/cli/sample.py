@@ -54,8 +54,11 @@ def sample(arguments: argparse.Namespace) -> int:
     label = label_of(model, arguments.label)
     condition = model.conditions.in_turn(n) if label is None else np.full(n, label)
     columns = min(n, ABREAST if arguments.grid is None else check_count("--grid", arguments.grid, 1))
+    shape = (n, *model.image_shape)
+    if out.suffix == ".png":
+        _check_size(shape, columns)
     if animation:
-        fitting_scale((n, *model.image_shape), columns)
+        fitting_scale(shape, columns)
     learnt = _learnt(arguments, model) if copies else None
     status = 0
     try:
@@ -91,6 +94,16 @@ def _files(arguments: argparse.Namespace) -> tuple[Path, Path | None, Path | Non
         if file and (other := taken.setdefault(file.resolve(), option)) != option:
             raise ValueError(f"{option}: got {file}, which {other} writes, wanted another name")
     return out, animation, copies
+
+
+def _check_size(shape: tuple[int, ...], columns: int) -> None:
+    """Raises ValueError if images (N, H, W, C) are too many for one picture."""
+    height, width = plots.size_of_grid(shape, columns=columns)
+    if max(height, width) >= 1 << 16:
+        raise ValueError(
+            f"-n: got {shape[0]}, which are a picture of {height}x{width} pixels, wanted fewer than 65536 on a side; "
+            "set --grid, or let --out be a folder/ or .npy"
+        )
 
 
 def _learnt(arguments: argparse.Namespace, model: Model) -> Learnt:

@@ -15,12 +15,12 @@ BLOCK = 1 << 11
 
 @spelled
 def nearest(images: Any, among: Any, levels: int, *, count: int = 1) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The nearest of some images to each of others: their indices (N, count) and distances (N, count), nearest first.
+    """For each image the nearest ones among others: their indices and their distances, (N, count) both, nearest first.
 
-    `images` are integers (N, H, W, C) with levels 0..Q-1, `among` (M, H, W, C) such as the training images, and
-    `levels` is Q. A distance is the root mean square difference over all sub-pixels, with levels in 0..1: 0 only for
-    images that are the same to the bit, 1 for black and white. Of images as near as each other the first comes first.
-    Computed in whole numbers, without rounding, a block of images at a time.
+    `images` are integers (N, H, W, C) with levels 0..Q-1, what a model has drawn say; `among` (M, H, W, C) are others,
+    its training images say; and `levels` is Q. A distance is the root mean square difference over all sub-pixels, with
+    levels in 0..1: 0 only for images that are the same to the bit, 1 for black and white. Of images as near as each
+    other the first comes first. Computed in whole numbers, without rounding, a block of images at a time.
     Raises ValueError for images that are no such, or of two sizes, and for a count that is not in 1..M.
     """
     levels = check_count("levels", levels, 2, MAX_LEVELS)
