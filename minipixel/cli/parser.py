@@ -6,7 +6,20 @@ from typing import Any, NoReturn
 
 import minipixel
 from minipixel.causality.check import MODES
-from minipixel.cli import architecture, boxed, check, compare, config, demo, evaluate, export, train, use, warmup
+from minipixel.cli import (
+    architecture,
+    boxed,
+    check,
+    compare,
+    config,
+    demo,
+    evaluate,
+    export,
+    sample,
+    train,
+    use,
+    warmup,
+)
 from minipixel.cli.rates import SCHEDULES
 from minipixel.datasets import DATASETS
 from minipixel.datasets.preparation import CROPS
@@ -174,14 +187,33 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     architecture.add_arguments(new)
     new.set_defaults(**{"command": train.train, "made_with": {}, **settings})
 
-    sample = commands.add_parser("sample", help="draw images from a trained model")
-    sample.add_argument("file", metavar="MODEL", help=MODEL_FILE)
-    sample.add_argument("-n", type=int, default=30, help="how many (default: %(default)s)")
-    sample.add_argument("--label", help="the class to draw, its name or number (default: all in turn)")
-    _add_drawing(sample)
-    sample.add_argument("--out", default="samples.png", help=OUT)
-    _add_class(sample)
-    sample.set_defaults(command=use.sample)
+    drawn = commands.add_parser(
+        "sample",
+        help="draw images from a trained model",
+        description="Draw images from a trained model: as one picture, as a picture each, or as numbers. On request "
+        "also as an animation, in which they grow, and above the training images that they are most like. After Ctrl-C "
+        "all of this is made of the images that are drawn by then.",
+    )
+    drawn.add_argument("file", metavar="MODEL", help=MODEL_FILE)
+    drawn.add_argument("-n", type=int, default=30, help="how many (default: %(default)s)")
+    drawn.add_argument("--label", help="the class to draw, its name or number (default: all in turn)")
+    _add_drawing(drawn)
+    drawn.add_argument("--out", default="samples.png", help=OUT)
+    drawn.add_argument("--grid", type=int, metavar="COLUMNS", help="how many stand side by side (default: 10)")
+    drawn.add_argument(
+        "--animate",
+        metavar="FILE",
+        help="also show them growing in the order in which they are drawn: a .gif, or an animated .png",
+    )
+    drawn.add_argument(
+        "--nearest",
+        metavar="PNG",
+        help="are they copies? a picture .png of each above the training images nearest to it, and in numbers how near "
+        "that is, beside what it is for validation images",
+    )
+    _add_class(drawn)
+    _add_data(drawn.add_argument_group("the training images of --nearest"), of_a_model=True)
+    drawn.set_defaults(command=sample.sample)
 
     complete = commands.add_parser(
         "complete",
@@ -389,7 +421,7 @@ def _add_drawing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
 
-def _add_data(parser: argparse.ArgumentParser, *, of_a_model: bool = False) -> None:
+def _add_data(parser: argparse._ActionsContainer, *, of_a_model: bool = False) -> None:
     """The options that name a data set; of a trained model's by default what it learnt from, if that is in the box."""
     parser.add_argument(
         "--data",
