@@ -1,0 +1,133 @@
+"""What the hidden tests share: they call a part of a submission, compare, and refuse it in a sentence that helps."""
+
+import itertools
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minipixel as mp
+
+
+@dataclass
+class Part:
+    """A part of a homework: the name of its function or class, and the lesson and section that explain it."""
+
+    name: str
+    lesson: str
+    section: str
+
+    def refuse(self, what):
+        """Fail the test: what is wrong, where to look, which lesson says it."""
+        __tracebackhide__ = True
+        pytest.fail(f'{what}. Look at {self.name}; lesson {self.lesson}, "{self.section}".', pytrace=False)
+
+    def of(self, homework):
+        """The part of a submission, as something to call that refuses the submission where it raises an error."""
+        function = homework
+        for name in self.name.split("."):
+            function = getattr(function, name, None)
+        if not callable(function):
+            self.refuse(f"The file has no {self.name}; keep all names of the stub")
+        return lambda *arguments: self.call(function, *arguments)
+
+    def call(self, function, *arguments):
+        """The result of a function of the submission, or a refusal that says what it raised, and in which line."""
+        try:
+            return function(*arguments)
+        except NotImplementedError as error:
+            self.refuse(f"{_place_of(error)[0]} is not written yet")
+        except (Exception, SystemExit) as error:
+            name, line = _place_of(error)
+            first_line = str(error).partition("\n")[0]
+            self.refuse(f"{name} raises {type(error).__name__} in line {line}: {first_line}")
+
+    def array(self, value, shape):
+        """The numbers of an array or a Tensor of that shape; a refusal for anything else."""
+        data = getattr(value, "data", None) if isinstance(value, mp.Tensor) else value
+        if not isinstance(data, (np.ndarray, np.generic, float, int, list, tuple)):
+            self.refuse(f"The result is a {type(value).__name__}, wanted an array of shape {shape}")
+        try:
+            data = np.array(data, dtype=float)
+        except ValueError:
+            self.refuse(f"The result cannot be read as an array of numbers, wanted one of shape {shape}")
+        if data.shape != shape:
+            self.refuse(f"The result has the shape {data.shape}, wanted {shape}, as the docstring says")
+        return data
+
+    def same(self, value, wanted, mistakes, otherwise):
+        """Refuse what differs from `wanted`, and name the mistake if the result is just what a usual one gives.
+
+        `mistakes` is a dict: a sentence about a mistake -> the result that it leads to, or a list of several.
+        """
+        wanted = np.asarray(wanted, float)
+        got = self.array(value, wanted.shape)
+        if close(got, wanted):
+            return
+        for cause, results in mistakes.items():
+            if any(close(got, result) for result in (results if isinstance(results, list) else [results])):
+                self.refuse(cause)
+        place = tuple(int(i) for i in np.argwhere(~np.isclose(got, wanted, rtol=1e-6, atol=1e-9))[0])
+        at = f"at {place} " if place else ""
+        self.refuse(f"{otherwise}: {at}it is {got[place]:.6g}, wanted {wanted[place]:.6g}")
+
+    def causal(self, function, image_shape, inputs=("float64", 0, 1)):
+        """Refuse a function (N, H, W, C) -> (N, H, W, P) that leaks."""
+        try:
+            mp.assert_causal(function, image_shape, inputs=inputs)
+        except mp.CausalityError as error:
+            self.refuse(f"It leaks: {str(error).partition(': ')[2]}")
+
+    def sees_as_much(self, function, reference, image_shape, inputs=("float64", 0, 1)):
+        """Refuse a function that is blind to more earlier sub-pixels than the reference."""
+        blind = len(mp.check_causality(function, image_shape, inputs=inputs).blind)
+        least = len(mp.check_causality(reference, image_shape, inputs=inputs).blind)
+        if blind > least:
+            self.refuse(f"It sees less than it may: it is blind to {blind} earlier pairs, our solution to {least}")
+
+    def sums_to_1(self, log_probs, of_what):
+        """Refuse log-probabilities of all images that there are if their probabilities do not sum to 1."""
+        sum_of_all = np.exp(log_probs).sum()
+        if not abs(sum_of_all - 1) < 1e-9:
+            self.refuse(f"The probabilities of all {len(log_probs)} {of_what} sum to {sum_of_all:.6g}, wanted 1")
+
+
+def close(a, b):
+    """Whether two arrays are equal but for rounding; two infinities of the same sign are equal, too."""
+    return np.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True)
+
+
+def every_image(levels, shape):
+    """All images of a shape, in the layout of the lessons: (H, W, C) -> (H, W, N, C), N = levels ** (H * W * C)."""
+    H, W, C = shape
+    values = np.array(list(itertools.product(range(levels), repeat=H * W * C)))
+    return values.reshape(-1, H, W, C).transpose(1, 2, 0, 3)
+
+
+def channels_last(function):
+    """A function on maps (H, W, N, C) as one on images (N, H, W, C), the layout that minipixel's checks want."""
+
+    def on_images(images):
+        result = function(images.transpose(1, 2, 0, 3))
+        return np.asarray(getattr(result, "data", result)).transpose(2, 0, 1, 3)
+
+    return on_images
+
+
+def overwrite(module, seed=1):
+    """Write noise into all weights: whatever was done to them once, and for all, is gone by then."""
+    rng = np.random.default_rng(seed)
+    for parameter in module.parameters():
+        parameter.data = rng.normal(size=parameter.shape) / 2
+    return module
+
+
+def _place_of(error):
+    """Where in the submission an error came from: the name of the function, and the line."""
+    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    own = [(code, line) for code, line in frames if Path(code.co_filename).parent != Path(__file__).parent]
+    of_submission = [(code, line) for code, line in own if "minipixel" not in Path(code.co_filename).parts]
+    code, line = (of_submission or own or frames)[-1]
+    return code.co_qualname, line
