@@ -5,7 +5,10 @@ MISTAKES = {
         "a_and_b_exchanged": ({'if kind == "A" else': 'if kind == "B" else'}, "A and B are exchanged"),
         "off_by_one": ({"centre = size * size // 2": "centre = size * size // 2 + 1"}, "one tap too many is open"),
         "by_columns": ({"return opened[:": "return opened.T[:"}, "rows and columns are exchanged"),
-        "inverted": ({"return opened[:": "return ~opened[:"}, "open where it should be shut"),
+        "inverted": (
+            {"place < centre": "place >= centre", "place <= centre": "place > centre"},
+            "open where it should",
+        ),
         "mask_on_the_gradient_only": (
             {
                 "self.weight * mask": "self.weight",
@@ -45,12 +48,7 @@ MISTAKES = {
             },
             "and uses the other one",
         ),
-        "later_layers_a": (
-            {
-                'K, K, 3, rng),\n            MaskedConv2d("B", K, 1': 'K, K, 3, rng),\n            MaskedConv2d("A", K, 1'
-            },
-            'Later layers have mask "A"',
-        ),
+        "later_layers_a": ({'("B", K, 1, 1, rng)': '("A", K, 1, 1, rng)'}, 'Later layers have mask "A"'),
         "mean_over_pixels": (
             {"axes=(0, 1, 3))": "axes=(0, 1, 3)) / (images.shape[0] * images.shape[1])"},
             "The mean over the pixels",
@@ -65,8 +63,38 @@ MISTAKES = {
             "has the shape (3, 3), wanted (3, 3, 1, 1)",
         ),
         "crash": (
-            {"place = np.arange(size * size).reshape(size, size)": "place = np.arange(size * size).reshape(size, -2)"},
+            {"place = np.arange(size * size).reshape(size, size)": "place = np.arange(size * size).reshape(size, 4)"},
             "make_mask raises ValueError in line",
         ),
+    },
+    "colour_masks": {
+        "blue_first": ({"is_read < reads": "is_read > reads"}, "The colours are in the wrong order"),
+        "a_and_b_exchanged": ({'kind == "B" and': 'kind == "A" and'}, "Masks A and B are exchanged"),
+        "centre_shut": ({"= 1\n    return mask": "= 0\n    return mask"}, "The centre is shut to all colours"),
+        "centre_open": ({"if is_read < reads or": "if True or"}, "The centre is open to all colours"),
+        "ordered_at_all_taps": (
+            {"    return mask\n": "    return mask * mask[centre, centre]\n"},
+            "earlier pixels are known in all their colours",
+        ),
+        "thirds": ({"return np.arange(K) % C": "return np.sort(np.arange(K) % C)"}, "cut into thirds"),
+        "gate_dealt_out": (
+            {"return np.concatenate([groups, groups])": "return np.arange(2 * len(groups)) % 3"},
+            "The gate multiplies channels of different colours",
+        ),
+        "logits_in_turn": ({"np.repeat(np.arange(C), Q)": "np.tile(np.arange(C), Q)"}, "take turns among the colours"),
+        "first_layer_b": ({'("A", 3, image': '("B", 3, image'}, 'The first layer has mask "B"'),
+        "last_layer_without_mask": (
+            {'ColourConv2d("B", 1, features, logit': 'ColourConv2d("B", 1, 0 * features, logit'},
+            "The last layer has no mask",
+        ),
+        "first_layer_red": (
+            {'"A", 3, image, features': '"A", 3, 0 * image, 0 * features'},
+            "no colour learns of its own pixel",
+        ),
+        "softmax_of_turns": (
+            {"logits.reshape(H, W, N, C, -1)": "logits.reshape(H, W, N, -1, C).swapaxes(-1, -2)"},
+            "The logits are read in turn",
+        ),
+        "overflow": ({"    each = each - each.max(axis=-1, keepdims=True)\n": ""}, "The exponential overflows"),
     },
 }

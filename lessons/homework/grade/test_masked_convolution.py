@@ -34,7 +34,7 @@ def wrong_pairs(size):
     row_of_centre[:, size // 2] = 1
     return {
         "Masks A and B are exchanged": right[::-1],
-        "The masks are open where they should be shut, and shut where they should be open": 1 - right,
+        "A mask is open where it should be shut, and shut where it should be open": 1 - right,
         "The rows below the centre are open, and they are the future": rows_below,
         "The whole row of the centre is open, and so is what is to the right of it": row_of_centre,
         "The masks go by columns: rows and columns are exchanged": right.swapaxes(1, 2),

@@ -1,0 +1,190 @@
+"""Ten points for colour_masks.py: the groups, the masks, the network, and its likelihood."""
+
+import numpy as np
+import pytest
+from grading import Part, channels_last, every_image, overwrite
+from scipy.special import log_softmax
+
+import minipixel as mp
+
+GROUPS = Part("colour_groups", "12", "The order in the masks")
+GATE = Part("gate_groups", "12", "Three ways to get it wrong")
+LOGITS = Part("logit_groups", "12", "The order in the masks")
+MASK = Part("colour_mask", "12", "The order in the masks")
+NETWORK = Part("ColourPixelCNN", "12", "The order in the masks")
+LIKELIHOOD = Part("log_prob", "03", "From numbers to probabilities")
+IMAGE = np.array([0, 1, 2])
+Q = 2
+K = 5  # no multiple of 3 or 6, so that thirds and halves do not fall together
+
+
+def mask(kind, size, groups_in, groups_out):
+    place = np.arange(size * size).reshape(size, size)
+    opened = np.zeros((size, size, len(groups_in), len(groups_out)))
+    opened[place < size * size // 2] = 1
+    reads = np.less if kind == "A" else np.less_equal
+    opened[size // 2, size // 2] = reads.outer(groups_in, groups_out)
+    return opened
+
+
+def wrong_masks(kind, size, groups_in, groups_out):
+    """What usual mistakes make of a mask."""
+    right = mask(kind, size, groups_in, groups_out)
+    centre = (size // 2, size // 2)
+    backwards = right.copy()
+    backwards[centre] = mask(kind, 1, -groups_in, -groups_out)[0, 0]
+    shut = right.copy()
+    shut[centre] = 0
+    opened = right.copy()
+    opened[centre] = 1
+    everywhere = right * np.where(right[centre] == 1, 1, 0)
+    after = right.copy()
+    after[size // 2 + 1 :] = 1
+    other = "B" if kind == "A" else "A"
+    return {
+        "The colours are in the wrong order: at the centre, blue is read by red and green": backwards,
+        "Masks A and B are exchanged": mask(other, size, groups_in, groups_out),
+        "The centre is shut to all colours, so that green knows nothing of red, and blue of neither": shut,
+        "The centre is open to all colours, so that red sees what green and blue are": opened,
+        "The order of the colours is kept at all taps; earlier pixels are known in all their colours": everywhere,
+        "The rows below the centre are open, and they are the future": after,
+    }
+
+
+def groups_of_layers():
+    features = np.arange(K) % 3
+    return (IMAGE, features), (features, np.tile(features, 2)), (features, np.repeat(IMAGE, Q))
+
+
+def made(homework):
+    """The network of the submission, its weights noise, and refused unless it has the three layers."""
+    model = NETWORK.of(homework)(K, Q, np.random.default_rng(0))
+    layers = getattr(model, "layers", None) or []
+    shapes = [getattr(getattr(layer, "weight", None), "shape", None) for layer in layers]
+    wanted = [(3, 3, 3, K), (3, 3, K, 2 * K), (1, 1, K, 3 * Q)]
+    if shapes != wanted:
+        NETWORK.refuse(f"The weights in self.layers have the shapes {shapes}, wanted {wanted}")
+    return overwrite(model)
+
+
+def logits_of(model):
+    return lambda images: NETWORK.array(NETWORK.call(model, images), (*images.shape[:3], 3 * Q))
+
+
+def logits_by_us(model, masks=None, gate=mp.ops.gate):
+    """The network with the submission's weights under our masks, or under others."""
+    kinds = zip("ABB", (3, 3, 1), groups_of_layers(), strict=True)
+    masks = masks or [mask(kind, size, *groups) for kind, size, groups in kinds]
+
+    def logits(images):
+        features = images
+        for number, layer in enumerate(model.layers):
+            features = mp.ops.conv2d(features, layer.weight.data * masks[number], layer.bias.data)
+            features = gate(features) if number == 1 else features
+        return features
+
+    return logits
+
+
+@pytest.mark.points(2)
+def test_the_groups(homework):
+    for channels in (K, 7):
+        dealt = np.arange(channels) % 3
+        thirds = np.sort(dealt)
+        mistakes = {"The channels are cut into thirds, wanted dealt out in turn: 0 1 2 0 1 2": thirds}
+        GROUPS.same(GROUPS.of(homework)(channels, 3), dealt, mistakes, "The groups are wrong")
+    for groups in (np.array([0, 1, 2, 0, 1]), np.array([2, 0])):
+        cut = np.sort(np.tile(groups, 2))
+        dealt = np.arange(2 * len(groups)) % 3
+        mixing = "The gate multiplies channels of different colours: its two halves must have the same groups"
+        mistakes = {mixing: [cut, dealt, np.repeat(groups, 2)]}
+        GATE.same(GATE.of(homework)(groups), np.tile(groups, 2), mistakes, "The groups before the gate are wrong")
+    in_turn = np.tile(IMAGE, 4)
+    mistakes = {"The logits take turns among the colours, wanted all of red first": in_turn}
+    LOGITS.same(LOGITS.of(homework)(3, 4), np.repeat(IMAGE, 4), mistakes, "The groups of the logits are wrong")
+
+
+@pytest.mark.points(2)
+def test_the_masks(homework):
+    groups = np.array([0, 1, 2, 0, 1])
+    for kind, size, groups_in, groups_out in (
+        ("A", 3, IMAGE, groups),
+        ("B", 3, groups, IMAGE),
+        ("B", 1, groups, groups),
+    ):
+        arguments = kind, size, groups_in, groups_out
+        otherwise = f'Mask "{kind}" of {size} x {size} taps is wrong (a place is: row, column, channel in, channel out)'
+        MASK.same(MASK.of(homework)(*arguments), mask(*arguments), wrong_masks(*arguments), otherwise)
+
+
+@pytest.mark.points(1)
+def test_the_network(homework):
+    model = made(homework)
+    images = every_image(Q, (1, 2, 3))
+    first, second, last = groups_of_layers()
+    right = [mask("A", 3, *first), mask("B", 3, *second), mask("B", 1, *last)]
+    all_before = np.zeros(K, int)
+    blind = mask("A", 3, np.zeros(3, int), all_before)
+    cut = mask("B", 3, second[0], np.sort(second[1]))
+    dealt = mask("B", 3, second[0], np.arange(2 * K) % 3)
+    mistakes = {
+        'The first layer has mask "B", and so it shows each colour to itself': [mask("B", 3, *first), *right[1:]],
+        "The last layer has no mask: it is of 1 x 1 taps, and it shows red what blue knows": [
+            *right[:2],
+            np.ones((1, 1, K, 3 * Q)),
+        ],
+        'The last layer has mask "A", so that each colour loses what its own features know': [
+            *right[:2],
+            mask("A", 1, *last),
+        ],
+        'The second layer has mask "A", so that each colour loses what its own features know': [
+            right[0],
+            mask("A", 3, *second),
+            right[2],
+        ],
+        "All channels of the first layer count as red, so that no colour learns of its own pixel": [blind, *right[1:]],
+    }
+    results = {cause: logits_by_us(model, masks)(images) for cause, masks in mistakes.items()}
+    mixing = "The gate multiplies channels of different colours: its two halves must have the same groups"
+    results[mixing] = [logits_by_us(model, [right[0], other, right[2]])(images) for other in (cut, dealt)]
+    results["The two halves of the gate are exchanged"] = logits_by_us(
+        model, right, lambda x: mp.ops.gate(np.concatenate(np.split(x, 2, axis=-1)[::-1], axis=-1))
+    )(images)
+    NETWORK.same(logits_of(model)(images), logits_by_us(model)(images), results, "The logits are not those wanted")
+
+
+@pytest.mark.points(3)
+def test_it_sees_the_past_and_nothing_else(homework):
+    model = made(homework)
+    NETWORK.causal(channels_last(logits_of(model)), (3, 3, 3))
+    NETWORK.sees_as_much(channels_last(logits_of(model)), channels_last(logits_by_us(model)), (3, 3, 3))
+
+
+@pytest.mark.points(2)
+def test_the_likelihood(homework):
+    rng = np.random.default_rng(2)
+    images = every_image(Q, (1, 2, 3))
+    H, W, N, C = images.shape
+    of_levels = rng.normal(size=(H, W, N, C, Q))
+    log_p = np.take_along_axis(log_softmax(of_levels, axis=-1), images[..., None], axis=-1)[..., 0]
+    in_turn = of_levels.reshape(H, W, N, Q, C).swapaxes(-1, -2)
+    of_turns = np.take_along_axis(log_softmax(in_turn, axis=-1), images[..., None], axis=-1)[..., 0]
+    wanted = log_p.sum(axis=(0, 1, 3))
+    mistakes = {
+        "The logits are read in turn, wanted all of red first": of_turns.sum(axis=(0, 1, 3)),
+        "The mean over the sub-pixels stands where the sum should": wanted / (H * W * C),
+        "The sign is wrong: this is -log p": -wanted,
+        "The logits are not normalised: the softmax is missing": np.take_along_axis(
+            of_levels, images[..., None], -1
+        ).sum(axis=(0, 1, 3, 4)),
+    }
+    flat = of_levels.reshape(H, W, N, C * Q)
+    LIKELIHOOD.same(LIKELIHOOD.of(homework)(flat, images), wanted, mistakes, "The log-probability is wrong")
+    huge = LIKELIHOOD.array(LIKELIHOOD.of(homework)(1000 * np.ones_like(flat), images), (N,))
+    if not np.allclose(huge, -H * W * C * np.log(Q)):
+        LIKELIHOOD.refuse(
+            "The exponential overflows: with all logits 1000 each level should have the probability 1 / Q"
+        )
+    model = made(homework)
+    logits = logits_of(model)(images)
+    LIKELIHOOD.sums_to_1(LIKELIHOOD.array(LIKELIHOOD.of(homework)(logits, images), (N,)), "images of 1 x 2 pixels")

@@ -1,0 +1,100 @@
+"""Homework: masks that keep the order of the colours, red, then green, then blue, and a PixelCNN in colour.
+
+It belongs to lesson 12 (colour). Fill in whatever raises NotImplementedError, about 30 lines in all. Keep all names,
+arguments and shapes, since the tests call them.
+
+Maps are arrays (H, W, N, K), as in lesson 03: H rows, W columns, N images, K channels. An image has C = 3 channels, and
+each sub-pixel is one of Q levels, 0 to Q - 1. Groups say which colour a channel belongs to: 0 red, 1 green, 2 blue.
+Use NumPy, and of minipixel the tape: arithmetic on mp.Tensor, mp.ops.conv2d, mp.ops.gate. The masks and masked layers
+of mp.nn are what you are to write, so leave them alone.
+"""
+
+import numpy as np
+
+import minipixel as mp
+
+
+def colour_groups(K, C):
+    """The groups of K feature channels, dealt out to C colours like cards: integers (K,), 0 1 2 0 1 2 ... for C = 3."""
+    return np.arange(K) % C
+
+
+def gate_groups(groups):
+    """The groups of the 2K channels before a gate whose output has these groups: (K,) -> (2K,).
+
+    The gate multiplies channel k of the first half with channel k of the second half: see mp.ops.gate.
+    """
+    return np.concatenate([groups, groups])
+
+
+def logit_groups(C, Q):
+    """The groups of the last layer's channels: first all Q logits of red, then those of green, of blue: -> (C * Q,)."""
+    return np.repeat(np.arange(C), Q)
+
+
+def colour_mask(kind, size, groups_in, groups_out):
+    """The open weights of a kernel, 1 or 0: (K_in,), (K_out,) -> (size, size, K_in, K_out); `size` is odd.
+
+    Taps before the centre in raster order are open to all. Taps after it are shut. At the centre a channel reads the
+    groups before its own under mask "A", and under mask "B" those up to its own.
+    """
+    place = np.arange(size * size).reshape(size, size)
+    centre = size // 2
+    before = place < place[centre, centre]
+    mask = np.zeros((size, size, len(groups_in), len(groups_out)))
+    mask[before] = 1
+    for k_in, is_read in enumerate(groups_in):
+        for k_out, reads in enumerate(groups_out):
+            if is_read < reads or (kind == "B" and is_read == reads):
+                mask[centre, centre, k_in, k_out] = 1
+    return mask
+
+
+class ColourConv2d(mp.nn.Module):
+    """A convolution under such a mask: (H, W, N, K_in) -> (H, W, N, K_out)."""
+
+    def __init__(self, kind, size, groups_in, groups_out, rng):
+        self.mask = colour_mask(kind, size, groups_in, groups_out)
+        self.weight = mp.nn.Parameter(rng.normal(size=self.mask.shape) / size)
+        self.bias = mp.nn.Parameter(np.zeros(len(groups_out)))
+
+    def __call__(self, x):
+        """Convolve by the kernel times its mask, and add the bias."""
+        return mp.ops.conv2d(x, self.weight * self.mask, self.bias)
+
+
+class ColourPixelCNN(mp.nn.Module):
+    """The logits of p(sub-pixel | all before it)."""
+
+    def __init__(self, K, Q, rng):
+        """Put three masked convolutions into the list `self.layers`: of 3 x 3, 3 x 3 and 1 x 1 taps.
+
+        The first reads the image and makes K features. The second makes 2K channels of these, for a gate that hands on
+        K. The last one makes 3Q logits of them. Which mask has each, and which groups?
+        """
+        image = np.array([0, 1, 2])
+        features = colour_groups(K, 3)
+        before_gate = gate_groups(features)
+        self.layers = [
+            ColourConv2d("A", 3, image, features, rng),
+            ColourConv2d("B", 3, features, before_gate, rng),
+            ColourConv2d("B", 1, features, logit_groups(3, Q), rng),
+        ]
+
+    def __call__(self, images):
+        """The logits, the gate between the second layer and the last: (H, W, N, 3) -> Tensor (H, W, N, 3 * Q)."""
+        first, second, last = self.layers
+        return last(mp.ops.gate(second(first(images))))
+
+
+def log_prob(logits, images):
+    """The log-probability of each image in nats, a softmax for each sub-pixel: (H, W, N, 3 * Q), (H, W, N, 3) -> (N,).
+
+    Both are NumPy arrays. Logits may be as large as 1000, and no exponential may overflow.
+    """
+    H, W, N, C = images.shape
+    each = logits.reshape(H, W, N, C, -1)
+    each = each - each.max(axis=-1, keepdims=True)
+    log_of_sum = np.log(np.exp(each).sum(axis=-1))
+    of_level = np.take_along_axis(each, images[..., None], axis=-1)[..., 0]
+    return (of_level - log_of_sum).sum(axis=(0, 1, 3))
