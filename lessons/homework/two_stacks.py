@@ -1,0 +1,70 @@
+"""Homework: two stacks of gated convolutions, which together see the whole past of a pixel.
+
+It belongs to lesson 09 (the blind spot, and two stacks). Fill in whatever raises NotImplementedError, about 25 lines in
+all. Keep all names, arguments and shapes, since the tests call them.
+
+Maps are arrays (H, W, N, K), as in lesson 03: H rows, W columns, N images, K features per pixel. A pixel is 0 or 1.
+Use NumPy, and of minipixel the tape: arithmetic on mp.Tensor, mp.ops.conv2d, linear and gate. The masked layers of
+mp.nn are what you are to write, so leave them alone.
+"""
+
+import numpy as np
+
+import minipixel as mp
+
+
+def vertical_mask(kind, size):
+    """The open taps of the vertical stack, 1 or 0: -> (size, size, 1, 1); `size` is odd.
+
+    The vertical stack goes by whole rows. Mask "A", for the layer that reads the image, opens the rows above the
+    centre. Mask "B", for all later layers, opens the row of the centre as well.
+    """
+    raise NotImplementedError
+
+
+def horizontal_mask(kind, size):
+    """The open taps of the horizontal stack, 1 or 0: -> (1, size, 1, 1).
+
+    Mask "A" opens the taps to the left of the centre. Mask "B" opens the centre as well.
+    """
+    raise NotImplementedError
+
+
+class GatedLayer(mp.nn.Module):
+    """Both stacks one layer further: two maps (H, W, N, K_in) -> two maps (H, W, N, K)."""
+
+    def __init__(self, kind, K_in, K, size, rng):
+        self.kind = kind
+        self.size = size
+        self.vertical = mp.nn.Parameter(rng.normal(size=(size, size, K_in, 2 * K)) / size)
+        self.horizontal = mp.nn.Parameter(rng.normal(size=(1, size, K_in, 2 * K)) / size)
+        self.link = mp.nn.Parameter(rng.normal(size=(2 * K, 2 * K)) / K)
+        self.out = mp.nn.Parameter(rng.normal(size=(K, K)) / K)
+
+    def __call__(self, v, h):
+        """The features of the vertical and of the horizontal stack -> those of the next layer, in this order.
+
+        The vertical stack: v, convolved under its mask, gives 2K channels, `above`. The gate makes the next v of them.
+        The horizontal stack: h, convolved under its mask, plus the link, which is `above` times the matrix `link`,
+        before its gate. The gate and the matrix `out` follow. A layer with mask "B" adds h to that; the first layer,
+        with mask "A", does not. There are no biases.
+        """
+        raise NotImplementedError
+
+
+class TwoStacks(mp.nn.Module):
+    """The logits of p(pixel = 1 | all pixels before it)."""
+
+    def __init__(self, K, depth, rng):
+        """Put `depth` layers of 3 x 3 taps and K features into the list `self.layers`. Which has which mask?
+
+        Put a weight (K, 1) into `self.top`, an mp.nn.Parameter. It turns the features of a pixel into its logit.
+        """
+        raise NotImplementedError
+
+    def __call__(self, images):
+        """The logits, from the horizontal stack of the last layer: (H, W, N, 1) -> Tensor (H, W, N, 1).
+
+        Both stacks begin with the image.
+        """
+        raise NotImplementedError
