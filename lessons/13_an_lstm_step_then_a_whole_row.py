@@ -64,7 +64,7 @@ show(
 
 # %%
 def step(z, c_before):
-    """One step of K units: pre-activations (..., 4K) and memories (..., K) -> states h (..., K), memories c (..., K)."""
+    """One step of K units: pre-activations (..., 4K), memories (..., K) -> states h (..., K), memories c (..., K)."""
     z_o, z_f, z_i, z_g = np.split(z, 4, axis=-1)
     c = expit(z_f) * c_before + expit(z_i) * np.tanh(z_g)
     h = expit(z_o) * np.tanh(c)
@@ -242,10 +242,10 @@ caption = "Dots are the cells that are read, by the orange cell at row 3, column
 show(lesson_13.reads(read, (3, 4)), "13_reads", caption)
 
 # %% [markdown]
-# The first two figures are the two convolutions, tap by tap. The third is what comes out when the step is repeated: with
-# each row above there is one column more at either side, and on the left one further, which the input convolution adds.
-# The orange cell reads its own features too. That is no leak: a cell's features come out of a layer with mask A, which
-# leaves the pixel itself out, so mask B may read them.
+# The first two figures are the two convolutions, tap by tap. The third is what comes out when the step is repeated:
+# with each row above there is one column more at either side, and on the left one further, which the input convolution
+# adds. The orange cell reads its own features too. That is no leak: a cell's features come out of a layer with mask A,
+# which leaves the pixel itself out, so mask B may read them.
 #
 # ## Back through time
 # The gradient of a scan walks back the same way, from the last row to the first. This is called **backpropagation
@@ -391,8 +391,8 @@ if not QUICK:
 # 2. *Easy.* Open the right tap of the input convolution in a whole model. What does `mp.check_causality` say?
 # 3. *Medium.* Shut the right tap of the state convolution: zero its weights. Which columns of the row $k$ above are
 #    still in sight?
-# 4. *Medium.* In "Back through time", take f = 0.5 and give the scan state weights of 1.0 and of 3.0 instead of zeros. Is what
-#    arrives still
-#    $f^k$? Which way does it go wrong?
-# 5. *Hard.* The start state `h0`, `c0` above the first row can be learned instead of zero. How much does `c0` change in the
-#    first row, and how much in the tenth? Find a forget gate for which the tenth row still knows the start, and one for which it does not.
+# 4. *Medium.* In "Back through time", take f = 0.5 and give the scan state weights of 1.0 and of 3.0 instead of zeros.
+#    Is what arrives still $f^k$? Which way does it go wrong?
+# 5. *Hard.* The start state `h0`, `c0` above the first row can be learned instead of zero. How much does `c0` change in
+#    the first row, and how much in the tenth? Find a forget gate for which the tenth row still knows the start, and one
+#    for which it does not.

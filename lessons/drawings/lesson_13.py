@@ -13,12 +13,12 @@ def cell_diagram():
     """One step of an LSTM cell: memory along the top, four gates below, the state out at the right."""
     d = Diagram(7.6, 3.1)
     before = d.box(0.75, 2.6, "memory before\n$c_{before}$", "value", 1.2, 0.5)
-    forget = d.circle(2.6, 2.6, "×")
+    forget = d.circle(2.6, 2.6, r"$\times$")
     add = d.circle(4.1, 2.6, "+")
     after = d.box(6.75, 2.6, "memory $c$", "value", 1.2, 0.5)
-    write = d.circle(4.1, 1.75, "×")
+    write = d.circle(4.1, 1.75, r"$\times$")
     squash = d.box(5.7, 1.75, "tanh", "layer", 0.6, 0.36)
-    show = d.circle(5.7, 0.95, "×")
+    show = d.circle(5.7, 0.95, r"$\times$")
     state = d.box(6.8, 0.95, "state $h$", "value", 1.0, 0.42)
     gates = {
         "f": d.box(2.6, 0.95, "forget $f$\nsigmoid", "gate", 0.9, 0.5),
@@ -80,8 +80,8 @@ def row_scan():
     letters[row, column] = "c"
     features = d.cells(0.1, 2.3, np.full((4, 5), "kept"), letters, size=0.36)
     _frame(d, features[row, 1], features[row, 2])
-    d.ax.text(*features[row, 3][:2], "×", ha="center", va="center", fontsize=12, color=ROLES["leak"])
-    d.note(0.1, 0.6, "reads columns c - 1 and c;\nthe tap at c + 1 is shut (×)")
+    d.ax.text(*features[row, 3][:2], r"$\times$", ha="center", va="center", fontsize=12, color=ROLES["leak"])
+    d.note(0.1, 0.6, "reads columns c - 1 and c;\nthe tap at c + 1 is shut")
     level = features[row, 2][1]
     layer = d.box(2.9, level, "1x3 convolution\nmask B, $K^{is}$", "layer", 1.3, 0.5)
     step = d.box(4.45, level, "gates, step", "gate", 1.0, 0.42)

@@ -12,7 +12,7 @@ SHUT = -20.0
 
 
 def step(z, c_before):
-    """One step of K units: pre-activations (..., 4K) and memories (..., K) -> states h (..., K), memories c (..., K)."""
+    """One step of K units: pre-activations (..., 4K), memories (..., K) -> states h (..., K), memories c (..., K)."""
     z_o, z_f, z_i, z_g = np.split(z, 4, axis=-1)
     c = expit(z_f) * c_before + expit(z_i) * np.tanh(z_g)
     h = expit(z_o) * np.tanh(c)
@@ -35,9 +35,9 @@ assert np.isclose(memory[0], 5, atol=1e-6)
 assert np.allclose(states, np.tanh([1, 2, 3, 4, 5]), atol=1e-6)
 
 # %% [markdown]
-# The memory counts; the state does not. It is the tanh of the memory: 0.7616 after one opening, 0.9640 after two, 0.9999
-# after five. A large count and a larger one look almost the same from outside. To count in steps that stay apart, write
-# less each time: with $z_g = 0.1$ five openings give a state of about 0.46.
+# The memory counts; the state does not. It is the tanh of the memory: 0.7616 after one opening, 0.9640 after two,
+# 0.9999 after five. A large count and a larger one look almost the same from outside. To count in steps that stay
+# apart, write less each time: with $z_g = 0.1$ five openings give a state of about 0.46.
 
 # %%
 memory = np.zeros(1)
