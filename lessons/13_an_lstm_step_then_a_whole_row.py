@@ -19,7 +19,7 @@
 import os
 
 import numpy as np
-from drawings import lesson_13
+from drawings import fields, lesson_13
 from scipy.special import expit, logit
 from show import show
 
@@ -35,10 +35,11 @@ EPOCHS = 1 if QUICK else 10
 # A layer that reads its own earlier results is called a **recurrence**. What it hands on from one step to the next is
 # its **state**. The simplest recurrence multiplies its state by a matrix at each step; after twenty steps little of the
 # first one is left, or far too much. The **LSTM** (long short-term memory) is a recurrence that is built to keep
-# things. Each of its units has a **memory** $c$, a single number. Three gates stand around the memory. A gate is a
-# number between 0 (shut) and 1 (open) that multiplies what passes through it, as in lesson 09.
+# things. Each of its units has a **memory** $m$, a single number. (The papers and the library call it $c$, but that is
+# a column in this course.) Three gates stand around the memory. A gate is a number between 0 (shut) and 1 (open) that
+# multiplies what passes through it, as in lesson 09.
 #
-# $$c = f \cdot c_{before} + i \cdot g, \qquad h = o \cdot \tanh(c)$$
+# $$m = f \cdot m_{before} + i \cdot g, \qquad h = o \cdot \tanh(m)$$
 #
 # - The **forget gate** $f$ says how much of the memory stays. Its name is unlucky: open means *keep*.
 # - The **input gate** $i$ says whether to write. What is written is $g$, a number between -1 and 1.
@@ -51,11 +52,8 @@ EPOCHS = 1 if QUICK else 10
 # $$o = \sigma(z_o), \quad f = \sigma(z_f), \quad i = \sigma(z_i), \quad g = \tanh(z_g)$$
 
 # %%
-show(
-    lesson_13.cell_diagram(),
-    "13_cell",
-    "One step of one cell. Follow the memory along the top: it meets one × and one +",
-)
+caption = "One step of one cell. Follow the memory along the top: it is multiplied once, and something is added once"
+show(lesson_13.cell_diagram(), "13_cell", caption)
 
 # %% [markdown]
 # In code, for any number of cells at once. The pre-activations of K units stand side by side in one array: K numbers
@@ -63,12 +61,12 @@ show(
 
 
 # %%
-def step(z, c_before):
-    """One step of K units: pre-activations (..., 4K), memories (..., K) -> states h (..., K), memories c (..., K)."""
+def step(z, m_before):
+    """One step of K units: pre-activations (..., 4K), memories (..., K) -> states h (..., K), memories m (..., K)."""
     z_o, z_f, z_i, z_g = np.split(z, 4, axis=-1)
-    c = expit(z_f) * c_before + expit(z_i) * np.tanh(z_g)
-    h = expit(z_o) * np.tanh(c)
-    return h, c
+    m = expit(z_f) * m_before + expit(z_i) * np.tanh(z_g)
+    h = expit(z_o) * np.tanh(m)
+    return h, m
 
 
 # %% [markdown]
@@ -86,11 +84,11 @@ z = np.full((STEPS, 4, 4), SHUT)  # steps, cells, and the pre-activations of o, 
 z[:, :, 1] = logit(rates)
 z[:, :, 3] = OPEN  # g = 1: this is what would be written,
 z[2, :, 2] = OPEN  # but only at step 2 does the input gate open
-c = np.zeros((4, 1))
+m = np.zeros((4, 1))
 memories = np.zeros((STEPS, 4))
 for t in range(STEPS):
-    h, c = step(z[t], c)
-    memories[t] = c[:, 0]
+    h, m = step(z[t], m)
+    memories[t] = m[:, 0]
 for k, rate in enumerate(rates):
     print(
         f"f = {rate:4}: memory {memories[2, k]:.3f} at step 2, {memories[12, k]:.3f} at step 12; f^10 = {rate**10:.3f}"
@@ -110,12 +108,12 @@ z[:, :, 3] = OPEN
 z[2, :, 2] = OPEN  # write
 z[9:12, :, 0] = OPEN  # show
 z[15, :, 1] = SHUT  # forget
-c = np.zeros((1, 1))
+m = np.zeros((1, 1))
 held = np.zeros(STEPS)
 shown = np.zeros(STEPS)
 for t in range(STEPS):
-    h, c = step(z[t], c)
-    held[t] = c[0, 0]
+    h, m = step(z[t], m)
+    held[t] = m[0, 0]
     shown[t] = h[0, 0]
 gates = expit(z[:, 0, [2, 1, 0]])
 show(lesson_13.script(gates, held, shown), "13_script", "The state shows the memory only while the output gate is open")
@@ -146,10 +144,10 @@ weight = rng.normal(size=(3, K, 4 * K))  # three taps; the column needs only the
 
 column = z[:, 0]
 h = np.zeros((N, K))
-c = np.zeros((N, K))
+m = np.zeros((N, K))
 states = []
 for r in range(H):
-    h, c = step(column[r] + h @ weight[1], c)
+    h, m = step(column[r] + h @ weight[1], m)
     states.append(h)
 
 scanned = mp.ops.lstm_scan(z[:, :1], weight[1:2], None, None, taps=(0,))
@@ -183,14 +181,14 @@ show(lesson_13.row_scan(), "13_row_scan", caption)
 
 # %%
 h = np.zeros((W, N, K))
-c = np.zeros((W, N, K))
+m = np.zeros((W, N, K))
 states = []
 for r in range(H):
     h_wide = np.pad(h, ((1, 1), (0, 0), (0, 0)))
     from_left = h_wide[0:W] @ weight[0]
     from_above = h_wide[1 : W + 1] @ weight[1]
     from_right = h_wide[2 : W + 2] @ weight[2]
-    h, c = step(z[r] + from_left + from_above + from_right, c)
+    h, m = step(z[r] + from_left + from_above + from_right, m)
     states.append(h)
 
 scanned = mp.ops.lstm_scan(z, weight, None, None, taps=(-1, 0, 1))
@@ -238,8 +236,8 @@ read = {
 }
 read["input to state"][:] = read_by_last_row(see, (4, 9, 1, 1))
 read["state to state, one step"][2:] = read_by_last_row(scan, (2, 9, 1, 4))  # two rows: a single step
-caption = "Dots are the cells that are read, by the orange cell at row 3, column 4"
-show(lesson_13.reads(read, (3, 4)), "13_reads", caption)
+caption = "What the orange cell at row 3, column 4 reads. A dot: it reads its own features, too"
+show(fields.fields(read, (3, 4)), "13_reads", caption)
 
 # %% [markdown]
 # The first two figures are the two convolutions, tap by tap. The third is what comes out when the step is repeated:
@@ -309,13 +307,13 @@ networks = {
 }
 place = np.arange(H * W).reshape(H, W)
 past = place < place[r, c]
-fields = {}
+sight = {}
 for name, network in networks.items():
     field = mp.causality.dependencies(network, outputs=[place[r, c]]).reshape(H, W)
     blind = (past & ~field).sum()
-    fields[f"{name}:\nblind to {blind} of {past.sum()}"] = field
+    sight[f"{name}:\nblind to {blind} of {past.sum()}"] = field
 caption = "What the orange pixel sees. A Row LSTM reaches the top row; on the right a bite remains, whatever the depth"
-show(lesson_13.fields(fields, (r, c)), "13_triangle", caption)
+show(fields.fields(sight, (r, c)), "13_triangle", caption)
 
 # %% [markdown]
 # A single Row LSTM reaches the top row of any image, where two blocks of PixelCNN end five rows up. More layers fill
@@ -370,7 +368,7 @@ assert error < 1e-10
 for rate, size in arrives.items():
     assert np.allclose(size, rate ** np.arange(19, -1, -1))
 
-cnn, one_layer, four_layers = fields.values()
+cnn, one_layer, four_layers = sight.values()
 assert cnn.any(axis=1).argmax() == r - (3 + 2)  # the highest row in sight
 for field in (one_layer, four_layers):
     assert not (field & ~past).any()

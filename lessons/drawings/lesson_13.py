@@ -1,7 +1,7 @@
-"""The figures of lesson 13: a cell of an LSTM, the scan down the rows, what it reads, what arrives, and training."""
+"""The figures of lesson 13: a cell of an LSTM, the scan down the rows, what arrives, and training."""
 
 import numpy as np
-from drawing import ROLES, Diagram, cells, legend, roles_of
+from drawing import ROLES, Diagram, legend
 from matplotlib.patches import Rectangle
 
 import minipixel as mp
@@ -12,10 +12,10 @@ SHADES = ("#20262e", "#5c6670", "#939ba3", "#bfc5ca")  # curves that are no pixe
 def cell_diagram():
     """One step of an LSTM cell: memory along the top, four gates below, the state out at the right."""
     d = Diagram(7.6, 3.1)
-    before = d.box(0.75, 2.6, "memory before\n$c_{before}$", "value", 1.2, 0.5)
+    before = d.box(0.75, 2.6, "memory before\n$m_{before}$", "value", 1.2, 0.5)
     forget = d.circle(2.6, 2.6, r"$\times$")
     add = d.circle(4.1, 2.6, "+")
-    after = d.box(6.75, 2.6, "memory $c$", "value", 1.2, 0.5)
+    after = d.box(6.75, 2.6, "memory $m$", "value", 1.2, 0.5)
     write = d.circle(4.1, 1.75, r"$\times$")
     squash = d.box(5.7, 1.75, "tanh", "layer", 0.6, 0.36)
     show = d.circle(5.7, 0.95, r"$\times$")
@@ -52,7 +52,7 @@ def forgetting(memories, rates):
     ax = figure.subplots()
     for k, rate in enumerate(rates):
         ax.plot(memories[:, k], ".-", color=SHADES[k], label=f"f = {rate}")
-    ax.set(xlabel="step t", ylabel="memory c", xticks=range(0, len(memories), 5))
+    ax.set(xlabel="step t", ylabel="memory m", xticks=range(0, len(memories), 5))
     ax.legend(fontsize=8, frameon=False)
     return figure
 
@@ -64,7 +64,7 @@ def script(gates, memories, states):
     above.imshow(gates.T, cmap="Greys", vmin=0, vmax=1.3, aspect="auto", interpolation="nearest")
     above.set_yticks(range(3), ["input i", "forget f", "output o"])
     above.set_title("gates: dark is open, light is shut", fontsize=9)
-    below.plot(memories, ".-", color=SHADES[0], label="memory c")
+    below.plot(memories, ".-", color=SHADES[0], label="memory m")
     below.plot(states, "s--", color=SHADES[2], markersize=4, label="state h")
     below.set(xlabel="step t", ylabel="value", xticks=range(0, len(memories), 5))
     below.legend(fontsize=8, frameon=False)
@@ -73,30 +73,30 @@ def script(gates, memories, states):
 
 def row_scan():
     """One step of the Row LSTM: the row above is kept, the whole row r is computed now."""
-    d = Diagram(7.6, 2.7)
-    d.note(0.1, 2.5, "features x, known for all pixels")
+    d = Diagram(7.6, 2.35)
+    d.note(0.1, 2.15, "features x, known for all pixels")
     row, column = 2, 2
     letters = np.full((4, 5), "", object)
     letters[row, column] = "c"
-    features = d.cells(0.1, 2.3, np.full((4, 5), "kept"), letters, size=0.36)
+    features = d.cells(0.1, 1.95, np.full((4, 5), "kept"), letters, size=0.36)
     _frame(d, features[row, 1], features[row, 2])
     d.ax.text(*features[row, 3][:2], r"$\times$", ha="center", va="center", fontsize=12, color=ROLES["leak"])
-    d.note(0.1, 0.6, "reads columns c - 1 and c;\nthe tap at c + 1 is shut")
+    d.note(0.1, 0.25, "reads columns c - 1 and c;\nthe tap at c + 1 is shut")
     level = features[row, 2][1]
     layer = d.box(2.9, level, "1x3 convolution\nmask B, $K^{is}$", "layer", 1.3, 0.5)
     step = d.box(4.45, level, "gates, step", "gate", 1.0, 0.42)
-    above = d.box(4.45, 2.1, "1x3 convolution\nno mask, $K^{ss}$", "layer", 1.3, 0.5)
+    above = d.box(4.45, 1.78, "1x3 convolution\nno mask, $K^{ss}$", "layer", 1.3, 0.5)
     roles = np.array([["kept"] * 5, ["kept"] * 5, ["computed now"] * 5, ["future"] * 5])
-    states = d.cells(5.7, 2.3, roles, letters, size=0.36)
-    d.note(5.7, 2.5, "states h (and memories c)")
+    states = d.cells(5.7, 1.95, roles, letters, size=0.36)
+    d.note(5.7, 2.15, "states h (and memories m)")
     _frame(d, states[row - 1, 1], states[row - 1, 3])
-    d.note(5.7, 0.6, "reads columns c - 1, c, c + 1\nof the row above")
+    d.note(5.7, 0.25, "reads columns c - 1, c, c + 1\nof the row above")
     d.arrow(features[row, 4], layer)
     d.arrow(layer, step)
     d.arrow(step, states[row, 0])
     start = states[row - 1, 1]
-    d.ax.plot([start[0] - 0.18, 5.4, 5.4], [start[1], start[1], 2.1], color=mp.plots.INK, linewidth=1)
-    d.arrow((5.4, 2.1, 0, 0), above)
+    d.ax.plot([start[0] - 0.18, 5.4, 5.4], [start[1], start[1], 1.78], color=mp.plots.INK, linewidth=1)
+    d.arrow((5.4, 1.78, 0, 0), above)
     d.arrow(above, step)
     legend(d.figure, "kept", "computed now", "future")
     return d.figure
@@ -110,17 +110,6 @@ def _frame(diagram, first, last):
     diagram.ax.add_patch(Rectangle(corner, width, size, fill=False, edgecolor=mp.plots.INK, linewidth=1.8, zorder=3))
 
 
-def reads(maps, position):
-    """For each title of `maps`: what the cell at `position` reads, boolean (H, W). A dot stands in each cell read."""
-    figure = mp.plots.figure(8.2, 2.5)
-    for ax, (title, seen) in zip(figure.subplots(1, len(maps)), maps.items(), strict=True):
-        others = seen.copy()
-        others[position] = False
-        cells(ax, roles_of(others, position), numbers=np.where(seen, "●", ""), title=title)
-    legend(figure, "past", "this pixel", "blind", "future")
-    return figure
-
-
 def arrivals(sizes):
     """For each forget gate in `sizes`: the size of the gradient at each row (steps,), on a scale of powers of ten."""
     figure = mp.plots.figure(5.6, 2.9)
@@ -129,15 +118,6 @@ def arrivals(sizes):
         ax.semilogy(size, ".-", color=shade, label=f"f = {rate}")
     ax.set(xlabel="row r", ylabel="gradient that arrives", xticks=range(0, len(size), 5))
     ax.legend(fontsize=8, frameon=False)
-    return figure
-
-
-def fields(seen, position):
-    """For each title of `seen`: the receptive field of the pixel at `position`, boolean (H, W)."""
-    figure = mp.plots.figure(8.6, 2.5)
-    for ax, (title, field) in zip(figure.subplots(1, len(seen)), seen.items(), strict=True):
-        cells(ax, roles_of(field, position), title=title)
-    legend(figure, "past", "this pixel", "blind", "future")
     return figure
 
 

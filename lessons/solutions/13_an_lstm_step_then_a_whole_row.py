@@ -11,12 +11,12 @@ OPEN = 20.0
 SHUT = -20.0
 
 
-def step(z, c_before):
-    """One step of K units: pre-activations (..., 4K), memories (..., K) -> states h (..., K), memories c (..., K)."""
+def step(z, m_before):
+    """One step of K units: pre-activations (..., 4K), memories (..., K) -> states h (..., K), memories m (..., K)."""
     z_o, z_f, z_i, z_g = np.split(z, 4, axis=-1)
-    c = expit(z_f) * c_before + expit(z_i) * np.tanh(z_g)
-    h = expit(z_o) * np.tanh(c)
-    return h, c
+    m = expit(z_f) * m_before + expit(z_i) * np.tanh(z_g)
+    h = expit(z_o) * np.tanh(m)
+    return h, m
 
 
 # %% [markdown]
