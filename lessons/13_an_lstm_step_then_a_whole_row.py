@@ -6,8 +6,8 @@
 # - *Reads* `minipixel/ops/scan.py`, `minipixel/models/pixelrnn.py`; van den Oord et al. 2016, arXiv:1601.06759,
 #   sections 2 and 3.1; Hochreiter and Schmidhuber 1997, *Long Short-Term Memory*.
 # - *Before* [lesson 02](02_masks_a_and_b.py) for masks, [lesson 03](03_pixelcnn_in_60_lines.py) for the model that is
-#   trained beside, [lesson 06](06_trust_but_check.py) for checked gradients,
-#   [lesson 09](09_the_blind_spot_and_two_stacks.py) for gates and for the blind spot.
+#   trained beside, [lesson 05](05_a_tape_in_a_page.py) for gradients on a tape, [lesson 06](06_trust_but_check.py) for
+#   checking them, [lesson 09](09_the_blind_spot_and_two_stacks.py) for gates and for the blind spot.
 # - *Takes* about 40 seconds on two cores; 25 minutes to read.
 #
 # A convolution looks a few pixels far. To look further, PixelCNN needs more layers: with each 3x3 layer it sees one row
@@ -214,8 +214,8 @@ def read_by_last_row(layer, shape):
 
 # %% [markdown]
 # We ask three layers with one unit each: the input convolution alone, one step of the scan alone (a map of two rows is
-# a single step), and both together over four rows. The first argument of `Conv2d` are the colours of its inputs, the
-# second those of its outputs; with one colour they are all 0.
+# a single step), and both together over four rows. `Conv2d` is the library's masked convolution. Its first argument are
+# the colours of its inputs, its second those of its outputs; with one colour they are all 0. `Init` draws its weights.
 
 # %%
 init = mp.nn.Init(13, "float64")
@@ -229,13 +229,17 @@ def scan(z):
     return mp.ops.lstm_scan(z, state_weight, None, None, taps=(-1, 0, 1))
 
 
+def see_and_scan(x):
+    return scan(see(x))
+
+
+one_step = np.zeros((4, 9), bool)
+one_step[2:] = read_by_last_row(scan, (2, 9, 1, 4))
 read = {
-    "input to state": np.zeros((4, 9), bool),
-    "state to state, one step": np.zeros((4, 9), bool),
-    "both, row after row": read_by_last_row(lambda x: scan(see(x)), (4, 9, 1, 1)),
+    "input to state": read_by_last_row(see, (4, 9, 1, 1)),
+    "state to state, one step": one_step,
+    "both, row after row": read_by_last_row(see_and_scan, (4, 9, 1, 1)),
 }
-read["input to state"][:] = read_by_last_row(see, (4, 9, 1, 1))
-read["state to state, one step"][2:] = read_by_last_row(scan, (2, 9, 1, 4))  # two rows: a single step
 caption = "What the orange cell at row 3, column 4 reads. A dot: it reads its own features, too"
 show(fields.fields(read, (3, 4)), "13_reads", caption)
 
@@ -267,8 +271,9 @@ print(f"gradcheck of lstm_scan, by z, weight, h0 and c0: worst relative error {e
 # for. In simple recurrences the gradient is multiplied by about the same number at each step, and after many steps it
 # has vanished: the **vanishing gradient**. Then nothing can be learnt about what happened long ago.
 #
-# We set the state weights to zero, so that only the memory carries anything. The forget gate is the same at each of 20
-# rows. We ask what the last state would gain from a little more of $g$, the value to write, at each row before.
+# We set the state weights to zero, so that only the memory carries anything. The gates are the same at each of 20 rows:
+# the output gate rather open (its pre-activation is 1), the input gate half open (0), the forget gate as we choose. We
+# ask what the last state would gain from a little more of $g$, the value to write, at each row before.
 
 # %%
 last_row_only = np.zeros((STEPS, 1, 1, 1))
@@ -292,7 +297,8 @@ show(lesson_13.arrivals(arrives), "13_arrivals", "What reaches each row of the g
 # ## A triangle, and what depth does to it
 # Now whole models. minipixel's `RowLSTM` is built like PixelCNN: a first convolution of 7x7 under mask A (its
 # **stem**), then layers with residuals around them, then a head. Only the layers are Row LSTMs. We compare what one
-# pixel sees: the orange one, at row 8, column 7 of an image of 9x15 pixels.
+# pixel sees: the orange one, at row 8, column 7 of an image of 9x15 pixels. `mp.causality.dependencies` asks the
+# gradients for us, and answers with a True for each pixel that is read.
 
 # %%
 H = 9

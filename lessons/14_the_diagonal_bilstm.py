@@ -230,6 +230,9 @@ leaky = mp.check_causality(leaky_model)
 print(leaky)
 
 # %% [markdown]
+# The first line is the verdict: 498 times an output depends on its own pixel or on a later one. The other lines say how
+# that was found; the *clock* even names the layer where the future comes in.
+#
 # ## The pixel that it never sees
 # A whole model is a stem, a convolution of 7x7 under mask A, then layers with residuals, then a head; as in lesson 13.
 # Each layer sees both quadrants. So surely the model sees its whole past, as the paper says? We ask for it as it was
@@ -268,8 +271,9 @@ show(fields.fields(views, (r, c)), "14_blind_pixel", caption)
 #
 # The cure is to give the image a **phantom column**, a column of zeros at its right. Its feature in row 1 stands to
 # the right of pixel (1, 8), and knows it. The right half starts there, and after the move down, row 2 reads it. Then
-# the column is dropped. Is that a leak? A phantom feature knows its whole row. But only the right half reads it, and
-# what that knows arrives one row further down. No leak: the check above says so.
+# the column is dropped, and whatever the left half knew there is dropped with it. Is that a leak? A phantom feature
+# knows its whole row. But only the right half reads it, and what that knows arrives one row further down. No leak: the
+# check above says so.
 #
 # ## What is one pixel worth?
 # Let us make images that ask for just that pixel. Each pixel is a fair coin, black or white. But every row begins with

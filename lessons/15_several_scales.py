@@ -48,13 +48,13 @@ order[in_sketch] = np.arange(in_sketch.sum())
 order[~in_sketch] = np.arange(in_sketch.sum(), H * W)
 
 
-def two_scales(shape, scales=2):
+def several_scales(shape, scales=2):
     """A model of several scales, with a Diagonal BiLSTM of one layer at each."""
     base = "diagonal-bilstm"
     return mp.models.MultiScale(shape, 2, base=base, scales=scales, hidden=8, layers=1, upsampled=8, rng=SEED)
 
 
-model = two_scales((H, W, 1))
+model = several_scales((H, W, 1))
 assert np.array_equal(model.order[:, :, 0], order)
 
 # %% [markdown]
@@ -116,7 +116,7 @@ print("log p of five images, by the model:", np.round(model.log_prob(images), 3)
 models = {
     "raster order": mp.models.DiagonalBiLSTM((H, W, 1), 2, hidden=8, layers=1, rng=SEED),
     "2 scales": model,
-    "3 scales": two_scales((H, W, 1), scales=3),
+    "3 scales": several_scales((H, W, 1), scales=3),
 }
 position = (3, 3)
 orders = {}
@@ -141,7 +141,7 @@ show(lesson_15.orders(orders, views, position), "15_orders", caption)
 # there are 512.
 
 # %%
-tiny = two_scales((3, 3, 1))
+tiny = several_scales((3, 3, 1))
 every = np.indices((2,) * 9).reshape(9, 512).T.reshape(512, 3, 3, 1)
 once = np.exp(tiny.log_prob(every)).sum()
 
@@ -166,7 +166,7 @@ def train_both(train, test):
     shape = train.shape[1:]
     models = {
         "raster order": mp.models.DiagonalBiLSTM(shape, 2, hidden=8, layers=1, rng=SEED),
-        "2 scales": two_scales(shape),
+        "2 scales": several_scales(shape),
     }
     bits = {}
     for name, model in models.items():
@@ -231,9 +231,7 @@ groups = {
     "drawn again": 2 * second,
     "real": 2 * real,
 }
-caption = (
-    "Sketches of real digits, each finished twice by the large model. Both agree with the sketch, and differ elsewhere"
-)
+caption = "Sketches of real digits, finished twice by the large model: alike in the sketch, not elsewhere"
 show(lesson_15.rows(groups), "15_completed", caption)
 
 # %% [markdown]

@@ -19,9 +19,9 @@ def several_scales(shape, scales=2, seed=0):
 
 # %% [markdown]
 # ## Exercise 1
-# With 2 scales the sketch has 14x14 = 196 pixels. With 3 scales the sketch has the same 196 pixels; only their own order
-# is another one (first the 7x7 = 49 of the sketch's sketch). So in both cases 196 pixels come before the first one
-# outside the sketch. This is pixel (0, 1), and its place, counted from 0, is 196.
+# With 2 scales the sketch has 14x14 = 196 pixels. With 3 scales the sketch has the same 196 pixels; only their own
+# order is another one (first the 7x7 = 49 of the sketch's sketch). So in both cases 196 pixels come before the first
+# one outside the sketch. This is pixel (0, 1), and its place, counted from 0, is 196.
 
 # %%
 for scales in (2, 3):
