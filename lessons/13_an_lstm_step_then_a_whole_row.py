@@ -8,7 +8,7 @@
 # - *Before* [lesson 02](02_masks_a_and_b.py) for masks, [lesson 03](03_pixelcnn_in_60_lines.py) for the model that is
 #   trained beside, [lesson 05](05_a_tape_in_a_page.py) for gradients on a tape, [lesson 06](06_trust_but_check.py) for
 #   checking them, [lesson 09](09_the_blind_spot_and_two_stacks.py) for gates and for the blind spot.
-# - *Takes* about 40 seconds on two cores; 25 minutes to read.
+# - *Takes* about half a minute on two cores; 25 minutes to read.
 #
 # A convolution looks a few pixels far. To look further, PixelCNN needs more layers: with each 3x3 layer it sees one row
 # more. **Is there a layer that can look back as far as it likes, all by itself?** There is, if the layer may read *its
@@ -252,7 +252,7 @@ show(fields.fields(read, (3, 4)), "13_reads", caption)
 # ## Back through time
 # The gradient of a scan walks back the same way, from the last row to the first. This is called **backpropagation
 # through time**, even where time is rows. Is the library's version right? Lesson 06 knows how to ask: `gradcheck`
-# compares it with the complex step, for every argument.
+# compares it with the complex step, for every argument; `h0` and `c0` are the state and the memory above the first row.
 
 # %%
 h0 = rng.normal(size=K)

@@ -7,7 +7,7 @@
 # - *Before* [lesson 01](01_an_image_is_a_sequence.py) for the chain rule and for counting all images,
 #   [lesson 10](10_conditions.py) for conditions, [lesson 14](14_the_diagonal_bilstm.py) for the model that is used at
 #   both scales.
-# - *Takes* about a minute on two cores; 20 minutes to read.
+# - *Takes* about half a minute on two cores; 20 minutes to read.
 #
 # In raster order the first row is drawn without any idea of the last. A painter does not work like that: first comes a
 # rough sketch of everything, then the detail. **Can an autoregressive model sketch first, and still have a likelihood
