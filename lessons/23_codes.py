@@ -143,7 +143,11 @@ print(codes["train"][0, :, :, 0])
 caption = "Each entry with its code below it; a digit, its codes, and the digit that the codes give back."
 digit = ds.train.images[0]
 digit_codes = codes["train"][0, :, :, 0]
-show(lesson_23.codebook(codebook, digit, digit_codes, to_pictures(codebook[digit_codes][None])[0]), "23_codebook", caption)
+show(
+    lesson_23.codebook(codebook, digit, digit_codes, to_pictures(codebook[digit_codes][None])[0]),
+    "23_codebook",
+    caption,
+)
 
 # %% [markdown]
 # ## A code is a name

@@ -30,7 +30,9 @@ def rate_and_distortion(sizes, rates, distortions, real, shown):
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.5))
     left.plot(rates, distortions, "o-", color=INK, markersize=4, linewidth=1.2)
     for K, rate, distortion in zip(sizes, rates, distortions, strict=True):
-        left.annotate(f"K = {K}" if K == 1 else K, (rate, distortion), xytext=(4, 4), textcoords="offset points", fontsize=8)
+        left.annotate(
+            f"K = {K}" if K == 1 else K, (rate, distortion), xytext=(4, 4), textcoords="offset points", fontsize=8
+        )
     left.set_xlabel("rate: bits per picture", fontsize=9)
     left.set_ylabel("distortion: levels per pixel", fontsize=9)
     left.margins(0.18)

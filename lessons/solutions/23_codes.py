@@ -64,8 +64,8 @@ def train_prior(condition=None, validation=None, **options):
 # ## Exercise 1
 #
 # There are $32^{16} = 2^{80}$ grids, about $10^{24}$, and $17^{64}$ pictures, about $10^{79}$. The dictionary has made
-# the world much smaller. Even so, no test picture has the very grid of a training picture: a prior cannot get along by
-# remembering grids.
+# the world much smaller. Even so, of 359 test pictures hardly one has the very grid of a training picture: a prior
+# cannot get along by remembering grids.
 
 # %%
 grids = K**16
@@ -154,7 +154,7 @@ of_codes = -prior.log_prob(codes["test"]) / np.log(2)
 of_pixels = -np.log2(table[codes["test"], pixel, test_pixels]).sum(axis=(1, 2, 3))
 bits = (of_codes + of_pixels).mean()
 print(f"{of_codes.mean():.1f} bits for the codes + {of_pixels.mean():.1f} for the pixels = {bits / 64:.3f} bits/dim")
-assert bits / 64 < 3.0  # a histogram of levels needs 2.971: lesson 01
+assert bits / 64 < (2.5 if QUICK else 2.3)  # a histogram of levels needs 2.971: lesson 01
 
 # %%
 levels = np.indices((17, 17, 17, 17)).reshape(4, -1).T
