@@ -3,8 +3,8 @@
 #
 # - *You will* make a data set of a folder of pictures, train a PixelCNN on it, draw new pictures of each kind into a
 #   folder, and find the pictures of another folder that do not belong.
-# - *Reads* `minipixel/datasets/folder.py`, `minipixel/oddness.py`, [docs/pictures.md](../docs/pictures.md); J. Serrà and
-#   others, "Input complexity and out-of-distribution detection with likelihood-based generative models", 2020,
+# - *Reads* `minipixel/datasets/folder.py`, `minipixel/oddness.py`, [docs/pictures.md](../docs/pictures.md); J. Serrà
+#   and others, "Input complexity and out-of-distribution detection with likelihood-based generative models", 2020,
 #   [arXiv:1909.11480](https://arxiv.org/abs/1909.11480), section 3.
 # - *Before* [lesson 04](04_train_sample_look.py) for training and drawing, [lesson 10](10_conditions.py) for classes.
 # - *Takes* about a minute to run on two cores, and 35 minutes to read.
@@ -16,6 +16,7 @@
 # reason for this is the idea of the lesson.
 
 # %%
+import math
 import os
 import tempfile
 import zlib
@@ -40,8 +41,8 @@ place = Path(workplace.name)
 # ## A folder of pictures
 #
 # So that this lesson runs anywhere, it draws its folder itself: discs, squares and triangles, in one of six colours,
-# on one of three dark grounds, of any size and at any place. Each is a picture of 48 x 48 pixels. Put your own folder in
-# its place when you have read to the end.
+# on one of three dark grounds, of any size and at any place. Each is a picture of 48 x 48 pixels. Put your own folder
+# in its place when you have read to the end.
 
 # %%
 GROUNDS = [(20, 30, 60), (40, 20, 50), (10, 50, 50)]
@@ -131,13 +132,14 @@ print(f"test pictures before: {len(before)}, after: {len(after)}; all old ones a
 # From here on nothing is new. The model is told the class, as in [lesson 10](10_conditions.py), and it learns to
 # predict each sub-pixel from those before it. Mirror images of these shapes are shapes of the same kind, so each
 # picture is mirrored or not, by chance, each time it is used. Such changes are called **augmentation**; they are the
-# cheapest way to more pictures.
+# cheapest way to more pictures. The learning rate falls during training, along a cosine, from 0.004 to 0.
 
 # %%
 model = mp.models.PixelCNN(ds.image_shape, ds.levels, hidden=24, blocks=3, num_classes=3, rng=SEED)
 model.pictures = ds.pictures  # the model file then says how pictures are prepared, and what the classes are called
-steps = EPOCHS * -(-len(ds.train.images) // 16)
-optimizer = mp.optim.Adam(mp.optim.cosine_decay(4e-3, steps))
+steps_per_epoch = math.ceil(len(ds.train.images) / 16)
+rate = mp.optim.cosine_decay(4e-3, EPOCHS * steps_per_epoch)
+optimizer = mp.optim.Adam(rate)
 history = mp.fit(
     model,
     ds.train.images,
@@ -182,27 +184,27 @@ print("the file says:", again.pictures["classes"])
 # %%
 STRANGERS = 8
 rng = np.random.default_rng(1)
-second = {}
+pictures = {}
 for folder in ("disc", "square", "triangle"):
     for number in range(20):
-        second[f"{folder}/usual-{number}"] = draw_shape(folder, rng)
+        pictures[f"{folder}/usual-{number}"] = draw_shape(folder, rng)
 for number in range(STRANGERS):
-    second[f"disc/ring-{number}"] = draw_shape("ring", rng)
-    second[f"square/cross-{number}"] = draw_shape("cross", rng)
-    second[f"square/misplaced-{number}"] = draw_shape("triangle", rng)
-    second[f"triangle/empty-{number}"] = Image.new("RGB", (48, 48), GROUNDS[rng.integers(3)])
+    pictures[f"disc/ring-{number}"] = draw_shape("ring", rng)
+    pictures[f"square/cross-{number}"] = draw_shape("cross", rng)
+    pictures[f"square/misplaced-{number}"] = draw_shape("triangle", rng)
+    pictures[f"triangle/empty-{number}"] = Image.new("RGB", (48, 48), GROUNDS[rng.integers(3)])
     noise = rng.integers(0, 256, size=(12, 12, 3)).astype(np.uint8)
-    second[f"triangle/noise-{number}"] = Image.fromarray(noise).resize((48, 48), Image.Resampling.NEAREST)
-    second[f"disc/bright-{number}"] = draw_shape("disc", rng, ground=(240, 240, 240), colour=GROUNDS[0])
-for name, picture in second.items():
+    pictures[f"triangle/noise-{number}"] = Image.fromarray(noise).resize((48, 48), Image.Resampling.NEAREST)
+    pictures[f"disc/bright-{number}"] = draw_shape("disc", rng, ground=(240, 240, 240), colour=GROUNDS[0])
+for name, picture in pictures.items():
     path = place / "second" / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path)
 
 # %%
-found = mp.datasets.from_folder(place / "second", size=12, levels=8).everything()
-kinds = np.array([Path(name).name.split("-")[0] for name in found.files])
-examples = np.concatenate([found.images[kinds == kind][:5] for kind in lesson_22.KINDS])
+second_folder = mp.datasets.from_folder(place / "second", size=12, levels=8).everything()
+kinds = np.array([Path(name).name.split("-")[0] for name in second_folder.files])
+examples = np.concatenate([second_folder.images[kinds == kind][:5] for kind in lesson_22.KINDS])
 caption = "What the second folder holds: usual pictures, and six kinds of strangers."
 show(lesson_22.examples(examples, ds.levels), "22_second", caption)
 
@@ -215,7 +217,7 @@ show(lesson_22.examples(examples, ds.levels), "22_second", caption)
 # perfectly wrong.
 
 # %%
-surprise = -model.log_prob(found.images, found.labels)
+surprise = -model.log_prob(second_folder.images, second_folder.labels)
 
 
 def auc(score, kind):
@@ -225,10 +227,10 @@ def auc(score, kind):
     return (strange[:, None] > usual).mean()
 
 
-strange = lesson_22.KINDS[1:]
-by_surprise = {kind: auc(surprise, kind) for kind in strange}
+stranger_kinds = lesson_22.KINDS[1:]
+by_surprise = {kind: auc(surprise, kind) for kind in stranger_kinds}
 print(f"usual      {surprise[kinds == 'usual'].mean():8.1f} nats on average")
-for kind in strange:
+for kind in stranger_kinds:
     mean = surprise[kinds == kind].mean()
     print(f"{kind:10} {mean:8.1f} nats on average, AUC {by_surprise[kind]:.3f}")
 
@@ -283,11 +285,11 @@ def compressed_nats(image):
     return 8 * np.log(2) * len(zlib.compress(content, 9))
 
 
-length = np.array([compressed_nats(image) for image in found.images])
+length = np.array([compressed_nats(image) for image in second_folder.images])
 oddness = surprise - length
-by_oddness = {kind: auc(oddness, kind) for kind in strange}
+by_oddness = {kind: auc(oddness, kind) for kind in stranger_kinds}
 print("AUC         surprise  oddness")
-for kind in strange:
+for kind in stranger_kinds:
     print(f"{kind:10} {by_surprise[kind]:9.3f} {by_oddness[kind]:8.3f}")
 caption = (
     "All points of the dotted line are equally odd; above it are the pictures that are odder than 95 % of the usual."
@@ -302,16 +304,16 @@ show(lesson_22.two_costs(length, surprise, kinds), "22_two_costs", caption)
 # seven scores on three sets of pictures: none is the best everywhere, and this one is never far from it. In the
 # library it is `mp.oddness(model, images, labels)`.
 #
-# The misplaced triangles are hardly found. They are not odd as pictures, they are good triangles; what is wrong is
-# their label. That is another question, and lesson 10 has its answer: ask the model under which class a picture is
-# likeliest. You will do it in exercise 4.
+# The misplaced triangles are hardly found. They are not odd as pictures, they are good triangles; what is
+# wrong is their label. That is another question, and lesson 10 has its answer: ask the model under which class a
+# picture is likeliest. You will do it in exercise 4.
 #
 # Here is what you would do with a folder of your own: sort it by oddness, and look at the first ones.
 
 # %%
 order = oddness.argsort()[::-1]
 caption = "The second folder, sorted: the oddest picture comes first, the most usual one last. A dot marks strangers."
-show(lesson_22.ranking(found.images[order], kinds[order], ds.levels), "22_ranking", caption)
+show(lesson_22.ranking(second_folder.images[order], kinds[order], ds.levels), "22_ranking", caption)
 first = kinds[order][: 6 * STRANGERS]
 print(f"of the {len(first)} oddest pictures {(first != 'usual').sum()} are strangers")
 
@@ -319,9 +321,13 @@ print(f"of the {len(first)} oddest pictures {(first != 'usual').sum()} are stran
 workplace.cleanup()
 
 # %% [markdown]
-# With pictures of your own, the same steps are three commands: `minipixel train --data FOLDER --size 12 --levels 8
-# --conditional`, `minipixel sample`, and `minipixel evaluate --data FOLDER2 --split all --csv out.csv`. They are
-# explained in [docs/pictures.md](../docs/pictures.md).
+# With pictures of your own, the same steps are three commands, which [docs/pictures.md](../docs/pictures.md) explains:
+#
+# ```sh
+# minipixel train --data FOLDER --size 12 --levels 8 --conditional --out run
+# minipixel sample run/model.safetensors -n 10 --label disc --out discs/
+# minipixel evaluate run/model.safetensors --data SECOND --split all --score --csv scores.csv
+# ```
 #
 # ## What you should see
 
@@ -333,7 +339,7 @@ assert again.pictures["classes"] == ["disc", "square", "triangle"]
 assert np.array_equal(again.sample(3, np.arange(3), rng=SEED), model.sample(3, np.arange(3), rng=SEED))
 assert white[probability.argmax()] == 0 and share_of_count.argmax() == 3
 assert np.isclose(probability.max(), 0.8**16) and (white == 3).sum() == 560
-assert np.allclose(oddness, mp.oddness(model, found.images, found.labels))
+assert np.allclose(oddness, mp.oddness(model, second_folder.images, second_folder.labels))
 assert by_surprise["noise"] > 0.99
 assert by_surprise["empty"] < 0.3
 if not QUICK:

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 23 Codes
 #
-# - *You will* turn pictures into small grids of codes, train a PixelCNN on the grids, draw new grids, and turn these into
-#   pictures; and you will see why a code must be read as a name and not as a number.
+# - *You will* turn pictures into small grids of codes, train a PixelCNN on the grids, draw new grids, and turn these
+#   into pictures; and you will see why a code must be read as a name and not as a number.
 # - *Reads* `minipixel/nn/encoding.py`, [docs/codes.md](../docs/codes.md); A. van den Oord, O. Vinyals, K. Kavukcuoglu,
 #   "Neural Discrete Representation Learning", 2017, [arXiv:1711.00937](https://arxiv.org/abs/1711.00937), section 3.
 # - *Before* [lesson 04](04_train_sample_look.py) for training and drawing.
@@ -152,10 +152,10 @@ show(
 # %% [markdown]
 # ## A code is a name
 #
-# The grids have the form of pictures, (N, 4, 4, 1) with 32 levels, and every model of minipixel takes them. But
-# there is a trap. A model reads a level as brightness, as one number between -1 and 1: the option is called
-# `inputs="scaled"`. That is right for grey levels, because level 8 really lies between 7 and 9. A code is a name. Code 8
-# lies between 7 and 9 as little as Monday's bus line 8 lies between the lines 7 and 9.
+# The grids have the form of pictures, (N, 4, 4, 1) with 32 levels, and every model of minipixel takes them. But there
+# is a trap. A model reads a level as brightness, as one number between -1 and 1: the option is called
+# `inputs="scaled"`. That is right for grey levels, because level 8 really lies between 7 and 9. A code is a name.
+# Code 8 lies between 7 and 9 as little as bus line 8 runs between the lines 7 and 9.
 #
 # A name is read by looking it up. An **embedding** is a table with a row for each code, and the numbers in the row are
 # learnt like all other weights: `inputs="embedding"`. The other common way is **one-hot**: Q numbers, of which
@@ -180,7 +180,7 @@ assert np.array_equal(one_hot @ table, table[digit_codes])
 # %%
 every_grid = np.array(list(product(range(3), repeat=4))).reshape(81, 2, 2, 1)
 new_name = np.array([2, 0, 1])  # code 0 is now called 2, code 1 is called 0, code 2 is called 1
-old_name = new_name.argsort()
+old_name = new_name.argsort()  # the other way round: old_name[new_name[k]] is k
 reordered = {"encoding.table": 1, "top.layers.2.weight": 1, "top.layers.2.bias": 0}  # which axis counts the codes
 
 

@@ -3,8 +3,9 @@
 #
 # - *You will* train a PixelCNN without a single picture, on an energy alone, and compare it with the exact answer,
 #   which you get by adding up all 65,536 states of a small magnet.
-# - *Reads* `minipixel/models/base.py` (`value_and_gradients`); D. Wu, L. Wang, P. Zhang, "Solving Statistical Mechanics
-#   Using Variational Autoregressive Networks", 2019, [arXiv:1809.10606](https://arxiv.org/abs/1809.10606), pages 1 to 3.
+# - *Reads* `minipixel/models/base.py` (`value_and_gradients`); D. Wu, L. Wang, P. Zhang, "Solving Statistical
+#   Mechanics Using Variational Autoregressive Networks", 2019, [arXiv:1809.10606](https://arxiv.org/abs/1809.10606),
+#   pages 1 to 3.
 # - *Before* [lesson 03](03_pixelcnn_in_60_lines.py) for the training loop, and
 #   [lesson 04](04_train_sample_look.py) for drawing. No physics is needed.
 # - *Takes* about half a minute to run on two cores, and 40 minutes to read.
@@ -88,22 +89,23 @@ print(f"{(energies == energies.min()).sum()} states have the lowest energy: all 
 #
 # $Z$ is the difficulty. Here it is a sum of 65,536 numbers. For 16 x 16 spins it is a sum of $10^{77}$ numbers, and
 # no computer will ever finish it. Everything that one wants to know of a magnet follows from $Z$, usually by way of the
-# **free energy** $F = -\ln Z / \beta$.
+# **free energy** $F = -\ln Z / \beta$. The function `logsumexp` adds up exponentials and returns the logarithm of the
+# sum, without ever holding a number that is too large.
 
 
 # %%
-def ln_Z(beta):
+def ln_z(beta):
     """The logarithm of the partition function, by adding up all states."""
     return logsumexp(-beta * energies)
 
 
 def exact_log_p(beta):
     """ln p(s) of every state: (65536,)."""
-    return -beta * energies - ln_Z(beta)
+    return -beta * energies - ln_z(beta)
 
 
 for beta in (0.2, 0.44, 0.6):
-    free_energy = -ln_Z(beta) / beta
+    free_energy = -ln_z(beta) / beta
     print(f"beta {beta:4}: free energy per spin {free_energy / (H * W):.10f}")
     assert np.isclose(np.exp(exact_log_p(beta)).sum(), 1)
 
@@ -176,7 +178,7 @@ few_states = (np.arange(16)[:, None] >> np.arange(4) & 1).reshape(16, 2, 2, 1)
 tiny = mp.models.PixelCNN((2, 2, 1), 2, hidden=2, blocks=1, first_kernel=3, dtype="float64", rng=SEED)
 
 
-def mean_R():
+def mean_r():
     """The mean of R for the 2 x 2 magnet at beta = 0.44, as a sum over its 16 states."""
     ln_q = tiny.log_prob(few_states)
     return (np.exp(ln_q) * (0.44 * energy(few_states) + ln_q)).sum()
@@ -187,7 +189,7 @@ def gradient_by_formula(baseline):
     ln_q = tiny.log_prob(few_states)
     R = 0.44 * energy(few_states) + ln_q
     weights = -16 * np.exp(ln_q) * (R - baseline)
-    value, gradients = tiny.value_and_gradients(few_states, weights=weights)
+    _, gradients = tiny.value_and_gradients(few_states, weights=weights)
     return gradients
 
 
@@ -203,12 +205,12 @@ step_size = 1e-5
 moved = {}
 for sign in (-1, 1):
     tiny.load_state_dict({name: start[name] + sign * step_size * direction[name] for name in start})
-    moved[sign] = mean_R()
+    moved[sign] = mean_r()
 tiny.load_state_dict(start)
 slope_by_trying = (moved[1] - moved[-1]) / (2 * step_size)
 
 slopes = {}
-for baseline in (0.0, mean_R(), 100.0):
+for baseline in (0.0, mean_r(), 100.0):
     gradients = gradient_by_formula(baseline)
     slopes[baseline] = sum((gradients[name] * direction[name]).sum() for name in start)
     print(f"baseline {baseline:8.3f}: slope by the formula {slopes[baseline]:+.8f}")
@@ -221,11 +223,11 @@ print(f"by trying:          slope                {slope_by_trying:+.8f}")
 
 # %%
 scatter = {}
-for baseline in (0.0, mean_R(), 100.0):
+for baseline in (0.0, mean_r(), 100.0):
     total = 0.0
     for state, ln_q in zip(few_states, tiny.log_prob(few_states), strict=True):
         R = 0.44 * energy(state[None])[0] + ln_q
-        value, gradients = tiny.value_and_gradients(state[None], weights=np.array([-(R - baseline)]))
+        _, gradients = tiny.value_and_gradients(state[None], weights=np.array([-(R - baseline)]))
         squared_length = sum((gradient**2).sum() for gradient in gradients.values())
         total += np.exp(ln_q) * squared_length
     scatter[baseline] = total
@@ -236,6 +238,8 @@ for baseline in (0.0, mean_R(), 100.0):
 #
 # Now the magnet of 4 x 4 spins, at $\beta = 0.6$. The first kernel is 7 wide and high, so that each spin sees all spins
 # before it, also across the edge. Each step draws 250 states, finds how good each is, and takes one step of Adam.
+# The learning rate rises for a few steps and then falls along a cosine. `SeedSequence([SEED, step])` gives every step
+# randomness of its own, the same each time the lesson runs.
 #
 # One thing is new. The inverse temperature does not start at 0.6. It starts near 0, where all states are alike, and
 # rises during the first half of the steps, as if the magnet cooled down. This is called **annealing**. We write the
@@ -249,7 +253,7 @@ def train(annealed):
     """A model that was trained on the energy alone; and for each step its beta and the mean of R over the draws."""
     model = mp.models.PixelCNN((H, W, 1), 2, hidden=16, blocks=1, first_kernel=7, rng=SEED)
     rate = mp.optim.cosine_decay(5e-3, STEPS, warmup=STEPS // 20)
-    optimizer = mp.optim.Adam(rate, beta2=0.99)
+    optimizer = mp.optim.Adam(rate, beta2=0.99)  # old gradients are soon forgotten: the goal moves
     betas = []
     means = []
     for step in range(STEPS):
@@ -257,7 +261,7 @@ def train(annealed):
         beta = BETA * min(1, 2 * progress) if annealed else BETA
         images = model.sample(BATCH, rng=np.random.SeedSequence([SEED, step]))
         R = beta * energy(images) + model.log_prob(images)
-        value, gradients = model.value_and_gradients(images, weights=-(R - R.mean()))
+        _, gradients = model.value_and_gradients(images, weights=-(R - R.mean()))
         optimizer.step(model, gradients)
         betas.append(beta)
         means.append(R.mean())
@@ -270,7 +274,7 @@ betas = {}
 means = {}
 for name in ("annealed", "cold from the start"):
     models[name], betas[name], means[name] = train(annealed=name == "annealed")
-    print(f"{name:20}: mean of R in the last step {means[name][-1]:.4f}; not below -ln Z = {-ln_Z(BETA):.4f}")
+    print(f"{name:20}: mean of R in the last step {means[name][-1]:.4f}; not below -ln Z = {-ln_z(BETA):.4f}")
 
 # %% [markdown]
 # In each step, the mean of $R$ plus the exact $\ln Z$ of that step's $\beta$ is an estimate of the reverse divergence.
@@ -279,7 +283,7 @@ for name in ("annealed", "cold from the start"):
 # %%
 divergences = {}
 for name in models:
-    exact = np.array([ln_Z(beta) for beta in betas[name]])
+    exact = np.array([ln_z(beta) for beta in betas[name]])
     divergences[name] = means[name] + exact
 caption = "How far each model is from the magnet of its moment. The annealed one stays near 0; the other stops at 0.86."
 show(lesson_24.on_the_way(divergences, betas), "24_on_the_way", caption)
@@ -293,7 +297,7 @@ show(lesson_24.on_the_way(divergences, betas), "24_on_the_way", caption)
 # %%
 exact_p = np.exp(exact_log_p(BETA))
 log_q = {}
-figures = {}
+results = {}
 print("                      sum of q   reverse KL   forward KL   mostly up   mostly down")
 for name, model in models.items():
     log_q[name] = model.log_prob(every_state)
@@ -302,7 +306,7 @@ for name, model in models.items():
     forward = (exact_p * (exact_log_p(BETA) - log_q[name])).sum()
     up = q[magnetisation > 0].sum()
     down = q[magnetisation < 0].sum()
-    figures[name] = {"sum": q.sum(), "reverse": reverse, "forward": forward, "up": up, "down": down}
+    results[name] = {"sum": q.sum(), "reverse": reverse, "forward": forward, "up": up, "down": down}
     print(f"{name:20} {q.sum():9.6f} {reverse:12.4f} {forward:12.2f} {up:11.3f} {down:13.3f}")
 
 caption = "A dot for each state: its exact probability, and the model's. On the line both are equal."
@@ -319,12 +323,12 @@ one_state = -exact_log_p(BETA)[energies.argmin()]
 print(f"a model that always draws one state of lowest energy has the reverse divergence {one_state:.4f}")
 
 # %% [markdown]
-# That is the 0.86 at which the curve stopped. The reverse divergence has no better advice for this model: all its draws
-# are the same, all $R$ are equal, the weights $R - \bar R$ are all 0, and nothing is learnt any more. What was never
-# drawn is never judged. This is called **mode collapse**. Its price in the reverse divergence is small, while the
-# forward divergence, which asks how the model explains all the magnet's states, is above 50 nats for every seed that we tried. So the two goals fail
-# in different ways: maximum likelihood punishes a model for what it leaves out, and the reverse goal punishes it only
-# for what it draws and should not.
+# That is the 0.86 at which the curve stopped. The reverse divergence has no better advice for this model: all its
+# draws are the same, all $R$ are equal, the weights $R - \bar R$ are all 0, and nothing is learnt any more. What was
+# never drawn is never judged. This is called **mode collapse**. Its price in the reverse divergence is small, while
+# the forward divergence, which asks how the model explains all the magnet's states, is above 50 nats for every seed
+# that we tried. So the two goals fail in different ways: maximum likelihood punishes a model for what it leaves out,
+# and the reverse goal punishes it only for what it draws and should not.
 #
 # Annealing avoids the trap. At small $\beta$ both hills are one broad hill, which the model covers easily, and while
 # the hills grow apart it goes on drawing from both. Nothing guarantees that, however: that it worked is something
@@ -343,7 +347,7 @@ print(f"a model that always draws one state of lowest energy has the reverse div
 N = 500 if QUICK else 4000
 per_spin = 1 / (BETA * H * W)
 estimates = {}
-print(f"free energy per spin, exactly {-ln_Z(BETA) * per_spin:.5f}")
+print(f"free energy per spin, exactly {-ln_z(BETA) * per_spin:.5f}")
 for name, model in models.items():
     images = model.sample(N, rng=np.random.SeedSequence([SEED, STEPS]))
     R = BETA * energy(images) + model.log_prob(images)
@@ -363,20 +367,20 @@ for name, model in models.items():
 # ## What you should see
 
 # %%
-assert np.isclose(-ln_Z(0.44) / (0.44 * 16), -2.2023759288, atol=1e-10)  # as the transfer matrix gives it
+assert np.isclose(-ln_z(0.44) / (0.44 * 16), -2.2023759288, atol=1e-10)  # as the transfer matrix gives it
 assert (energies == -32).sum() == 2
 assert np.allclose(list(slopes.values()), slope_by_trying, rtol=1e-5)
-assert scatter[mean_R()] < scatter[0.0] < scatter[100.0]
+assert scatter[mean_r()] < scatter[0.0] < scatter[100.0]
 for name in models:
-    assert np.isclose(figures[name]["sum"], 1, atol=1e-5)  # both are distributions, good or bad
-    assert figures[name]["reverse"] > 0
-    assert estimates[name]["bound"] > -ln_Z(BETA) * per_spin - 0.02
+    assert np.isclose(results[name]["sum"], 1, atol=1e-5)  # both are distributions, good or bad
+    assert results[name]["reverse"] > 0
+    assert estimates[name]["bound"] > -ln_z(BETA) * per_spin - 0.02
 if not QUICK:
-    assert figures["annealed"]["reverse"] < 0.02
-    assert abs(figures["annealed"]["up"] - figures["annealed"]["down"]) < 0.05
-    assert abs(figures["cold from the start"]["reverse"] - one_state) < 0.01
-    assert figures["cold from the start"]["forward"] > 50
-    assert abs(estimates["annealed"]["corrected"] / (-ln_Z(BETA) * per_spin) - 1) < 0.001
+    assert results["annealed"]["reverse"] < 0.02
+    assert abs(results["annealed"]["up"] - results["annealed"]["down"]) < 0.05
+    assert abs(results["cold from the start"]["reverse"] - one_state) < 0.01
+    assert results["cold from the start"]["forward"] > 50
+    assert abs(estimates["annealed"]["corrected"] / (-ln_z(BETA) * per_spin) - 1) < 0.001
     assert estimates["annealed"]["effective"] > 0.9
 
 # %% [markdown]

@@ -1,9 +1,9 @@
 """The figures of lesson 22: a folder with strangers, what is likely and what is usual, and two costs of a picture."""
 
 import numpy as np
+from drawing import INK
 from scipy.special import comb
 
-from drawing import INK
 from minipixel import plots, tiles
 
 KINDS = ("usual", "ring", "cross", "misplaced", "bright", "noise", "empty")
@@ -67,6 +67,9 @@ def two_costs(length, surprise, kinds):
     above = lengths + limit > 1
     ax.plot(lengths[above], (lengths + limit)[above], color=INK, linewidth=1, linestyle=":")
     ax.set(xscale="log", yscale="log", xlabel="compressed length, nats", ylabel="surprise, nats")
+    ax.set_xticks([100, 200, 400, 800], ["100", "200", "400", "800"])
+    ax.set_xticks([], minor=True)
+    ax.set_yticks([10, 100, 1000], ["10", "100", "1000"])
     ax.legend(frameon=False, fontsize=8, loc="lower right")
     ax.spines[["top", "right"]].set_visible(False)
     return figure

@@ -1,8 +1,8 @@
 """The figures of lesson 23: a codebook, what it costs and loses, and three ways of reading codes."""
 
 import numpy as np
-
 from drawing import INK
+
 from minipixel import plots
 
 BROWN, GREY = "#a0713c", "#aab1b8"

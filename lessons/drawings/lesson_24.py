@@ -1,8 +1,8 @@
 """The figures of lesson 24: magnets, two goals, and two models beside the exact answer."""
 
 import numpy as np
-
 from drawing import INK, Diagram
+
 from minipixel import plots
 
 COLOURS = {"annealed": INK, "cold from the start": "#a0713c"}

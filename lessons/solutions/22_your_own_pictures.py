@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Solutions of lesson 22, your own pictures
 #
-# The exercises are at the end of [the lesson](../22_your_own_pictures.py). This cell repeats what they need from it.
+# The exercises are at the end of [the lesson](../22_your_own_pictures.py). The first two cells repeat what they need
+# from it.
 
 # %%
 import os
@@ -20,6 +21,7 @@ workplace = tempfile.TemporaryDirectory()
 place = Path(workplace.name)
 
 
+# %%
 def draw_shape(kind, rng):
     """A disc, a square or a triangle of one colour on a dark ground: 48 x 48 pixels."""
     picture = Image.new("RGB", (48, 48), (20, 30, 60))
@@ -84,8 +86,8 @@ assert np.allclose(-np.log(probability), 16 * np.log(2))
 # ## Exercise 3
 #
 # A level is a band of $256 / Q$ shades. When a level becomes a shade again, it becomes one of its own band, since
-# reading that shade gives the level back. So a shade moves by less than the width of a band: by at most $256 / Q - 1$, and some shades do.
-# With 256 levels nothing moves.
+# reading that shade gives the level back. So a shade moves by less than the width of a band: by at most $256 / Q -
+# 1$, and some shades do. With 256 levels nothing moves.
 
 # %%
 shades = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -166,7 +168,7 @@ for count in range(17):
 print(f"{probability[~odd].sum():.1%} of the draws pass")
 assert probability[~odd].sum() >= 0.9
 assert odd[white == 0].all() and odd[white >= 7].all()
-assert not odd[(1 <= white) & (white <= 6)].any()
+assert not odd[(white >= 1) & (white <= 6)].any()
 three_in_a_row = pictures[:, :3].all(axis=1) & (white == 3)
 assert three_in_a_row.sum() == 1 and not odd[three_in_a_row].any()
 

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Solutions of lesson 23, codes
 #
-# The exercises are at the end of [the lesson](../23_codes.py). This cell and the next repeat what they need from it.
+# The exercises are at the end of [the lesson](../23_codes.py). The first cells repeat what they need from it.
 
 # %%
 import os
@@ -18,6 +18,7 @@ ds = mp.datasets.load("digits")
 K = 32
 
 
+# %%
 def to_patches(images):
     """Pictures cut into patches of 2 x 2 pixels: (N, 8, 8, 1) -> (N, 4, 4, 4)."""
     pairs = images.reshape(len(images), 4, 2, 4, 2)
@@ -50,6 +51,7 @@ for name, split in (("train", ds.train), ("validation", ds.validation), ("test",
     codes[name] = nearest_entry(to_patches(split.images), codebook)[..., None]
 
 
+# %%
 def train_prior(condition=None, validation=None, **options):
     """A PixelCNN over grids of codes, with the weights of its best epoch."""
     prior = mp.models.PixelCNN((4, 4, 1), K, hidden=24, blocks=2, inputs="embedding", rng=SEED, **options)

@@ -62,7 +62,7 @@ print(lowest[0])
 
 
 # %%
-def mean_R(m, beta):
+def mean_r(m, beta):
     """The mean of R over independent spins that point up with probability m."""
     M = 2 * m - 1
     return -32 * beta * M**2 + 16 * (m * np.log(m) + (1 - m) * np.log(1 - m))
@@ -72,11 +72,11 @@ ups = every_state.sum(axis=(1, 2, 3))
 for m in (0.3, 0.5, 0.9):
     ln_q = ups * np.log(m) + (16 - ups) * np.log(1 - m)
     by_enumeration = (np.exp(ln_q) * (BETA * energies + ln_q)).sum()
-    assert np.isclose(by_enumeration, mean_R(m, BETA))
+    assert np.isclose(by_enumeration, mean_r(m, BETA))
 
 grid = np.linspace(0.001, 0.999, 999)
 for beta in (0.1, 0.2, 0.24, 0.26, 0.3, 0.44):
-    values = mean_R(grid, beta)
+    values = mean_r(grid, beta)
     inner = values[1:-1]
     minima = grid[1:-1][(inner < values[:-2]) & (inner < values[2:])]
     print(f"beta {beta:4}: minima at m =", *np.round(minima, 2))
@@ -93,7 +93,7 @@ for beta in (0.1, 0.2, 0.24, 0.26, 0.3, 0.44):
 
 
 # %%
-def ln_Z_by_rows(size, beta):
+def ln_z_by_rows(size, beta):
     """ln Z of a size x size magnet."""
     states = np.arange(2**size)[:, None] >> np.arange(size) & 1
     row = 2.0 * states - 1
@@ -105,8 +105,8 @@ def ln_Z_by_rows(size, beta):
     return np.log(np.trace(power)) + size * np.log(scale)
 
 
-assert np.isclose(ln_Z_by_rows(4, BETA), logsumexp(-BETA * energies))
-free_energy = -ln_Z_by_rows(6, 0.44) / (0.44 * 36)
+assert np.isclose(ln_z_by_rows(4, BETA), logsumexp(-BETA * energies))
+free_energy = -ln_z_by_rows(6, 0.44) / (0.44 * 36)
 print(f"6 x 6 at beta 0.44: free energy per spin {free_energy:.10f}")
 assert np.isclose(free_energy, -2.1511414567, atol=1e-9)
 
@@ -138,7 +138,7 @@ for step in range(STEPS):
     R = BETA * energy(images) + ln_mixture
     weights = -2 * np.concatenate([(R - R.mean()) * share, (R - R.mean()) * mirrored_share])
     both = np.concatenate([images, 1 - images])
-    value, gradients = model.value_and_gradients(both, weights=weights)
+    _, gradients = model.value_and_gradients(both, weights=weights)
     optimizer.step(model, gradients)
 
 # %%
@@ -169,7 +169,7 @@ for step in range(STEPS):
     beta = BETA * min(1, 2 * (step + 1) / STEPS)
     images = annealed.sample(250, rng=np.random.SeedSequence([SEED, step]))
     R = beta * energy(images) + annealed.log_prob(images)
-    value, gradients = annealed.value_and_gradients(images, weights=-(R - R.mean()))
+    _, gradients = annealed.value_and_gradients(images, weights=-(R - R.mean()))
     optimizer.step(annealed, gradients)
 
 # %%
