@@ -297,7 +297,7 @@ caption = (
 show(lesson_22.two_costs(length, surprise, kinds), "22_two_costs", caption)
 
 # %% [markdown]
-# The empty pictures are found now. For other kinds the score is a little worse than the plain surprise: a cross is
+# The empty pictures are found now. For other kinds the score can be a little worse than the plain surprise: a cross is
 # more detailed than a square, `zlib` allows it some nats for that, and these are missing from its oddness. The usual
 # pictures form two groups for the same reason: squares are easy for `zlib`, as their rows are all alike. That is the
 # price of one score for all kinds of strangers. [docs/results.md](../docs/results.md#odd-pictures) compares
