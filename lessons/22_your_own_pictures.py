@@ -7,7 +7,7 @@
 #   and others, "Input complexity and out-of-distribution detection with likelihood-based generative models", 2020,
 #   [arXiv:1909.11480](https://arxiv.org/abs/1909.11480), section 3.
 # - *Before* [lesson 04](04_train_sample_look.py) for training and drawing, [lesson 10](10_conditions.py) for classes.
-# - *Takes* about a minute to run on two cores, and 35 minutes to read.
+# - *Takes* about half a minute to run on two cores, and 35 minutes to read.
 #
 # The digits of the lessons before came with the package, and somebody else had prepared them. Now take a folder of
 # pictures of your own. What has to happen to them before a model can read them? And once a model has learnt what
@@ -211,7 +211,7 @@ show(lesson_22.examples(examples, ds.levels), "22_second", caption)
 # %% [markdown]
 # ## First try: the least likely are the strangers
 #
-# We ask for $-\ln p(x \mid \text{class})$ of each picture, and call it the *surprise*. For each kind of stranger
+# We ask for $-\ln p(x \mid \text{class})$ of each picture, and call it the **surprise**. For each kind of stranger
 # we count the pairs of a stranger and a usual picture in which the stranger is the more surprising one. This share is
 # called **AUC**: 1 says that the score separates the kind perfectly, 0.5 that it knows nothing, and 0 that it is
 # perfectly wrong.
@@ -269,7 +269,7 @@ show(lesson_22.single_and_all(share_of_count), "22_likeliest", caption)
 #
 # How simple is a picture? We need a second opinion, by somebody who has never seen shapes: a file compressor. `zlib`
 # makes long runs and repetitions short, in pictures of anything. A compressed length is a cost in bits, as $-\log_2 p$
-# is, and so we can subtract one from the other:
+# is, and so we can subtract one from the other and call the difference **oddness**:
 #
 # $$\text{oddness}(x) = -\ln p(x) - \text{compressed length of } x \text{, in nats}$$
 #
