@@ -2,8 +2,8 @@
 # # 05 A tape in a page
 #
 # - *You will* write reverse-mode differentiation by hand, train a network with it, and find your way in the real one.
-# - *Reads* `minipixel/tensor.py`, `minipixel/ops/`; D. Rumelhart, G. Hinton and R. Williams, Nature 323 (1986);
-#   A. Baydin and others, "Automatic differentiation in machine learning: a survey", arXiv:1502.05767, section 3.2.
+# - *Reads* `minipixel/tensor.py`, `minipixel/ops/`; D. Rumelhart, G. Hinton and R. Williams, Nature 323 (1986); A.
+#   Baydin and others, "Automatic differentiation in machine learning: a survey", arXiv:1502.05767, section 3.2.
 # - *Before* lesson 03.
 # - *Takes* about 3 seconds to run, and 45 minutes to read.
 #
@@ -43,9 +43,9 @@ z = np.tanh(v)
 print(f"u = {u:.4f}, v = {v:.4f}, z = {z:.4f}")
 
 # %% [markdown]
-# Now we ask: if w is made a little larger, how fast does z grow? This rate is the **gradient** of z with respect to w,
-# $\partial z / \partial w$. A change of w changes u, which changes v, which changes z. The **chain rule** says that
-# the rates of these steps are multiplied.
+# Now we ask: if w is made a little larger, how fast does z grow? This rate is the **gradient** of z with respect to
+# w, $\partial z / \partial w$. A change of w changes u, which changes v, which changes z. The **chain rule** says
+# that the rates of these steps are multiplied.
 #
 # It is best to multiply from the end. Let $g_v$ stand for $\partial z / \partial v$, and so on for each letter. Each
 # line needs only the line above it, and the slope of a single step:
@@ -63,8 +63,8 @@ g_w = g_u * x
 g_x = g_u * w
 
 # %% [markdown]
-# Can we trust these five lines? We can measure the same rates without any calculus: nudge one of the three numbers by a
-# millionth, once up and once down, and see how far z moves.
+# Can we trust these five lines? We can measure the same rates without any calculus: nudge one of the three numbers by
+# a millionth, once up and once down, and see how far z moves.
 
 
 # %%
@@ -84,10 +84,10 @@ for name, rule, nudging in zip("wxb", by_rule, by_nudging, strict=True):
 
 # %% [markdown]
 # They agree. But look at what each way costs. Nudging computes z twice for each input, and a network has as many
-# inputs as it has weights. The chain rule, walked from the end, gave all three gradients in one pass. Walking from the
-# end to the inputs is called **reverse-mode differentiation**; in neural networks it is also called
-# **backpropagation**. One pass back costs about as much as two passes forward, whether there are three weights or three
-# million. That is why networks can be trained at all.
+# inputs as it has weights. The chain rule, walked from the end, gave all three gradients in one pass. Walking from
+# the end to the inputs is called **reverse-mode differentiation**; in neural networks it is also called
+# **backpropagation**. One pass back costs about as much as two passes forward, whether there are three weights or
+# three million. That is why networks can be trained at all.
 #
 # ## An op: a value, and the way back
 #
@@ -117,9 +117,9 @@ value, vjp = multiply_arrays(3.0, 5.0)
 print("3 * 5 =", value, "and from a gradient of 1 its vjp makes", vjp(1.0))
 
 # %% [markdown]
-# The name vjp is short for *vector-Jacobian product*. If an op turns an array $x$ into an array $y$, then each element
-# of $y$ has a slope for each element of $x$. The table of all these slopes, $J_{ij} = \partial y_i / \partial x_j$, is
-# called the **Jacobian**. The chain rule for arrays is then a product of a vector with this table:
+# The name vjp is short for *vector-Jacobian product*. If an op turns an array $x$ into an array $y$, then each
+# element of $y$ has a slope for each element of $x$. The table of all these slopes, $J_{ij} = \partial y_i / \partial
+# x_j$, is called the **Jacobian**. The chain rule for arrays is then a product of a vector with this table:
 #
 # $$g_{x_j} = \sum_i g_{y_i}\, J_{ij}, \qquad\text{or in short}\qquad g_x = g_y J.$$
 #
@@ -143,8 +143,8 @@ def linear_arrays(x, weight, bias):
 # ## The tape
 #
 # Who calls all these vjps, and in which order? For this we keep a record of what has been computed. A **Node** is a
-# value that remembers where it came from: the inputs of its op, and its vjp. A Node that no op made, such as a weight,
-# is called a **leaf**. All Nodes together, with their inputs, are the **tape**, or the **graph**.
+# value that remembers where it came from: the inputs of its op, and its vjp. A Node that no op made, such as a
+# weight, is called a **leaf**. All Nodes together, with their inputs, are the **tape**, or the **graph**.
 #
 # The function `op` turns a function on arrays into one on Nodes. It takes the arrays out of the Nodes, calls the
 # function, and wraps the result.
@@ -267,10 +267,10 @@ show(
 #
 # ## An op may be as large as you like
 #
-# Lesson 09 needs a **gate**, $\tanh(a) \cdot \sigma(b)$, where $\sigma$ is the logistic function
-# $\sigma(b) = 1 / (1 + e^{-b})$, which runs from 0 to 1. The second half decides how much of the first gets through. We
-# could build it of three ops. We can also write it as one op, forward and then its vjp. With $t = \tanh(a)$ and
-# $s = \sigma(b)$ the product rule gives
+# Lesson 09 needs a **gate**, $\tanh(a) \cdot \sigma(b)$, where $\sigma$ is the logistic function $\sigma(b) = 1 / (1
+# + e^{-b})$, which runs from 0 to 1. The second half decides how much of the first gets through. We could build it of
+# three ops. We can also write it as one op, forward and then its vjp. With $t = \tanh(a)$ and $s = \sigma(b)$ the
+# product rule gives
 #
 # $$g_a = g\, s\, (1 - t^2), \qquad g_b = g\, t\, s\, (1 - s).$$
 
@@ -318,8 +318,8 @@ print(f"{len(train_x)} pictures to train with, {len(test_x)} to test with, {trai
 # to one **logit** $\ell$, a number from which the logistic function makes a probability: $p(8) = \sigma(\ell)$. A
 # positive logit is an answer "8", a negative one is an answer "3".
 #
-# The score is the mean of $\log p(\text{right answer})$ over all pictures; with a minus sign it is the cross-entropy of
-# lesson 03, in nats per answer. Two ops of the library, `bernoulli_log_prob` and `mean`, compute it. We borrow the
+# The score is the mean of $\log p(\text{right answer})$ over all pictures; with a minus sign it is the cross-entropy
+# of lesson 03, in nats per answer. Two ops of the library, `bernoulli_log_prob` and `mean`, compute it. We borrow the
 # functions on arrays that they are made of, and lift them to our page.
 
 # %%
@@ -353,9 +353,9 @@ def score_of(tape, weights):
 
 
 # %% [markdown]
-# Training is **gradient ascent**: the gradient says which way is up, and each weight takes a step of half its gradient
-# in that direction. (Lesson 03 went down a loss with Adam. This is the same thing with the sign turned, and without
-# Adam's care for the length of a step.) A new tape is made for each step, since the values are new.
+# Training is **gradient ascent**: the gradient says which way is up, and each weight takes a step of half its
+# gradient in that direction. (Lesson 03 went down a loss with Adam. This is the same thing with the sign turned, and
+# without Adam's care for the length of a step.) A new tape is made for each step, since the values are new.
 
 
 # %%
@@ -387,19 +387,19 @@ print(f"of {len(test_x)} pictures that it never saw, {wrong} are named wrongly")
 show(
     lesson_05.curves(page_losses, library_losses),
     "05_training",
-    "The loss on both tapes, on a logarithmic axis. Look for a place where the thin line leaves the broad one: there "
-    "is none.",
+    "The loss on both tapes, on a logarithmic axis. Look for a place where the thin line leaves the broad one: "
+    "there is none.",
 )
 
 # %% [markdown]
-# The first loss is close to $\ln 2 = 0.693$, the price of a guess between two answers. Then the curve falls, and it is
-# the same curve on both tapes: the weights agree to twelve digits at the end.
+# The first loss is close to $\ln 2 = 0.693$, the price of a guess between two answers. Then the curve falls, and it
+# is the same curve on both tapes: the weights agree to twelve digits at the end.
 #
 # ## What the real tape adds
 #
-# `minipixel/tensor.py` is this page, made safe. What is called Node here is called `Tensor` there. The differences are
-# easiest to see where the page fails. The first is length. `inputs_first` calls itself once for each step, and Python
-# allows about a thousand such calls inside each other. The library walks with a list instead.
+# `minipixel/tensor.py` is this page, made safe. What is called Node here is called `Tensor` there. The differences
+# are easiest to see where the page fails. The first is length. `inputs_first` calls itself once for each step, and
+# Python allows about a thousand such calls inside each other. The library walks with a list instead.
 
 
 # %%
@@ -446,7 +446,8 @@ print(second_time)
 # %% [markdown]
 # Two more differences save time. Within `mp.no_grad()` nothing is remembered at all, which is what one wants for
 # sampling. And a vjp may return, in the place of an array, a function that would compute it; if the input is a
-# constant, that function is never called. You will find both in `tensor.py`, which you can now read from top to bottom.
+# constant, that function is never called. You will find both in `tensor.py`, which you can now read from top to
+# bottom.
 
 # %%
 with mp.no_grad():

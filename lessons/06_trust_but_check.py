@@ -1,15 +1,17 @@
 # %% [markdown]
 # # 06 Trust, but check
 #
-# - *You will* measure a slope in three ways, see why small steps fail, step around the trouble, catch planted mistakes.
+# - *You will* measure a slope in three ways, see why small steps fail, step around the trouble, catch planted
+#   mistakes.
 # - *Reads* `minipixel/gradcheck.py`; W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real
 #   functions", SIAM Review 40 (1998), two pages.
 # - *Before* lesson 05.
 # - *Takes* about 3 seconds to run (half a minute the first time, to compile a model), and 45 minutes to read.
 #
-# In lesson 05 we worked out the way back of each op on paper, and wrote it down beside the way forward. What if we made
-# a mistake there? Nothing would crash. The loss might even fall, only more slowly, since a wrong gradient often points
-# roughly the right way. So how can a program find out whether its own gradients are right, and how sure can it be?
+# In lesson 05 we worked out the way back of each op on paper, and wrote it down beside the way forward. What if we
+# made a mistake there? Nothing would crash. The loss might even fall, only more slowly, since a wrong gradient often
+# points roughly the right way. So how can a program find out whether its own gradients are right, and how sure can it
+# be?
 
 # %%
 import numpy as np
@@ -22,8 +24,8 @@ import minipixel as mp
 # ## Nudge it
 #
 # The slope of a function can be measured: move the input by a small step $h$, and see how far the output moves. We
-# take $f = \tanh$ at $x = 0.5$, since there we know the slope, $1 - \tanh^2(0.5)$, and can judge each measurement. Two
-# well-known ways to measure it are called **finite differences**:
+# take $f = \tanh$ at $x = 0.5$, since there we know the slope, $1 - \tanh^2(0.5)$, and can judge each measurement.
+# Two well-known ways to measure it are called **finite differences**:
 #
 # $$\text{forward:}\quad \frac{f(x+h) - f(x)}{h}, \qquad\qquad \text{central:}\quad \frac{f(x+h) - f(x-h)}{2h}.$$
 
@@ -45,8 +47,8 @@ for h in (1e-1, 1e-3, 1e-5, 1e-8, 1e-11, 1e-14):
     print(f"h = {h:.0e}: relative error {error_forward:.0e} forward, {error_central:.0e} central")
 
 # %% [markdown]
-# From top to bottom the step becomes smaller. At first the errors fall, as one would expect. Then they rise again, and
-# at the smallest step hardly a digit is right. There must be two kinds of error.
+# From top to bottom the step becomes smaller. At first the errors fall, as one would expect. Then they rise again,
+# and at the smallest step hardly a digit is right. There must be two kinds of error.
 #
 # With a large step the curve bends away from its tangent. This is the **truncation error**. Taylor's series says how
 # large it is:
@@ -79,8 +81,8 @@ for h in (1e-3, 1e-8, 1e-13):
 #
 # $$f(x+ih) = f(x) + i h f'(x) - \tfrac{h^2}{2} f''(x) - i \tfrac{h^3}{6} f'''(x) + \dots$$
 #
-# The value is in the real part, and the slope is in the imaginary part. So we take the imaginary part and divide it by
-# $h$. This is the **complex step**. Nothing has been subtracted.
+# The value is in the real part, and the slope is in the imaginary part. So we take the imaginary part and divide it
+# by $h$. This is the **complex step**. Nothing has been subtracted.
 
 
 # %%
@@ -106,17 +108,17 @@ for name, way in {"forward": forward, "central": central, "complex": complex_ste
 show(
     lesson_06.steps(steps, errors),
     "06_steps",
-    "Read each curve from right to left. The two differences have the form of a V: the right arm is truncation, "
-    "the left one is rounding. The complex step has no left arm. (An error of 0 is drawn at 1e-17.)",
+    "Read each curve from right to left. The two differences have the form of a V: the right arm is truncation, the "
+    "left one is rounding. The complex step has no left arm. (An error of 0 is drawn at 1e-17.)",
 )
 
 # %% [markdown]
 # ## The promise
 #
-# The complex step has a price, which is a promise: the function is **analytic** (it has a Taylor series that holds for
-# complex numbers too), *and so is the code that computes it*. Every operation has to carry the imaginary part along.
-# Absolute values, `.real` and conjugates drop it, and no error is raised. A comparison may look at the real part only,
-# and choose between two analytic pieces. That is why you will find `x.real > 0` in `mp.ops.sigmoid`.
+# The complex step has a price, which is a promise: the function is **analytic** (it has a Taylor series that holds
+# for complex numbers too), *and so is the code that computes it*. Every operation has to carry the imaginary part
+# along. Absolute values, `.real` and conjugates drop it, and no error is raised. A comparison may look at the real
+# part only, and choose between two analytic pieces. That is why you will find `x.real > 0` in `mp.ops.sigmoid`.
 #
 # Let us break the promise on purpose. The second and the third function below are the same for real numbers.
 
@@ -142,15 +144,15 @@ for function in (square, softsign, softsign_in_pieces):
     print(f"{function.__name__:20} at 2: complex step {by_complex:.6f}, central difference {by_central:.6f}")
 
 # %% [markdown]
-# Only in the last line do the two agree: there the absolute value is made of two analytic pieces. In the first two the
-# complex step is wrong, and has no way to know it. The central difference has fewer digits, but it needs no promise.
-# So each of the two checks what the other cannot, and minipixel has both.
+# Only in the last line do the two agree: there the absolute value is made of two analytic pieces. In the first two
+# the complex step is wrong, and has no way to know it. The central difference has fewer digits, but it needs no
+# promise. So each of the two checks what the other cannot, and minipixel has both.
 #
 # ## One number for a whole model
 #
-# A model has thousands of weights. To nudge them one after the other would take one forward pass for each weight. So we
-# nudge all of them at once, along a random **direction** $v$, which is one random number for each weight. The slope of
-# the loss along that direction is the **directional derivative**; the gradient $g$ says what it must be:
+# A model has thousands of weights. To nudge them one after the other would take one forward pass for each weight. So
+# we nudge all of them at once, along a random **direction** $v$, which is one random number for each weight. The
+# slope of the loss along that direction is the **directional derivative**; the gradient $g$ says what it must be:
 #
 # $$\left.\frac{d}{dh} L(w + h v)\right|_{h=0} = \langle g, v\rangle = \sum_k g_k v_k.$$
 #
@@ -218,21 +220,22 @@ tangent = loss_along(directions[0], 0.0) + distances * slope_by_tape(directions[
 show(
     lesson_06.kink(distances, losses, tangent, (1e-5, 1e-7)),
     "06_kink",
-    "The loss turns a corner just left of 0. The two squares stand on different sides of it, so the line through them "
-    "has another slope than the tangent. The two circles are so close together that no corner lies between them.",
+    "The loss turns a corner just left of 0. The two squares stand on different sides of it, so the line through "
+    "them has another slope than the tangent. The two circles are so close together that no corner lies between "
+    "them.",
 )
 
 # %% [markdown]
 # The model is full of **rectifiers** ("relus", $\max(x, 0)$), and each has a **kink** at 0: a place where the slope
-# jumps. If a nudge of all weights carries the input of one rectifier across 0, the two sides of the central difference
-# measure two different slopes. A complex step of 1e-30 carries nothing across.
+# jumps. If a nudge of all weights carries the input of one rectifier across 0, the two sides of the central
+# difference measure two different slopes. A complex step of 1e-30 carries nothing across.
 #
 # ## Plant a mistake
 #
-# A check that has never caught anything is not yet a check. So we now break ops on purpose, in the ways in which people
-# do it, and give them to `mp.gradcheck`. It nudges each element of each input, one after the other. It takes central
-# differences with `method="central"` and the complex step otherwise; with `directions=1` it nudges all elements
-# together, along one random direction.
+# A check that has never caught anything is not yet a check. So we now break ops on purpose, in the ways in which
+# people do it, and give them to `mp.gradcheck`. It nudges each element of each input, one after the other. It takes
+# central differences with `method="central"` and the complex step otherwise; with `directions=1` it nudges all
+# elements together, along one random direction.
 
 
 # %%
@@ -260,8 +263,8 @@ planted = {
 }
 
 # %% [markdown]
-# Three more are no tanh. One takes the absolute value in softsign for a constant. One forgets to sum the gradient of a
-# bias over the rows that share it. The last gives a rectifier the slope 1 at 0 where the library says 0.
+# Three more are no tanh. One takes the absolute value in softsign for a constant. One forgets to sum the gradient of
+# a bias over the rows that share it. The last gives a rectifier the slope 1 at 0 where the library says 0.
 
 
 # %%
@@ -311,8 +314,8 @@ for name, op in planted.items():
 # %% [markdown]
 # A number is the worst error of a check that passed. Let us read the lines that are not plain.
 #
-# - *Through float32*: the error is about 1e-8. Central differences have errors of their own of that size, so they need
-#   a loose limit, 1e-6, and the mistake slips through. The complex step has a limit of 1e-10.
+# - *Through float32*: the error is about 1e-8. Central differences have errors of their own of that size, so they
+#   need a loose limit, 1e-6, and the mistake slips through. The complex step has a limit of 1e-10.
 # - *Softsign*: here the complex step is the one that is deceived. The code drops the imaginary part of $|x|$, and the
 #   wrong vjp makes the same mistake. Only the central difference sees it.
 # - *The bias*: the tape compares shapes and refuses, before any check.
@@ -370,8 +373,8 @@ for dtype in ("float64", "float32"):
 # %% [markdown]
 # ## What you should see
 #
-# Between a step of 1e-2 and one of 1e-4 the forward difference gains about a factor of 100, the central one 10,000. At
-# tiny steps both are noise, and the complex step is exact.
+# Between a step of 1e-2 and one of 1e-4 the forward difference gains about a factor of 100, the central one 10,000.
+# At tiny steps both are noise, and the complex step is exact.
 
 # %%
 gain_forward = errors["forward"][8] / errors["forward"][16]

@@ -12,8 +12,8 @@ noise = np.random.default_rng(1).uniform(-3, 3, (6, 8))
 # ## Exercise 1
 #
 # Now some inputs are above 2, where the op is constant. The message names the first of them, the slope that the vjp
-# claims, and the slope that was measured, which is 0. (The slope is that of a sum with random weights, so the vjp says
-# some number and not 1.)
+# claims, and the slope that was measured, which is 0. (The slope is that of a sum with random weights, so the vjp
+# says some number and not 1.)
 
 
 # %%
@@ -37,8 +37,8 @@ assert "the complex step says 0," in message
 # %% [markdown]
 # ## Exercise 2
 #
-# For positive x the function is $x / (1 + x)$, and for negative x it is $x / (1 - x)$. In both pieces the slope is
-# $1 / (1 + |x|)^2$. The way forward has to choose its piece by the real part.
+# For positive x the function is $x / (1 + x)$, and for negative x it is $x / (1 - x)$. In both pieces the slope is $1
+# / (1 + |x|)^2$. The way forward has to choose its piece by the real part.
 
 
 # %%
@@ -173,8 +173,9 @@ for number in range(3):
     crossings.append(row)
 
 # %% [markdown]
-# With the larger step, in each of the three directions, at least one rectified number crosses 0. With the smaller step
-# none does. This is what the table of the lesson shows: the larger step fails, the smaller one is right to nine digits.
+# With the larger step, in each of the three directions, at least one rectified number crosses 0. With the smaller
+# step none does. This is what the table of the lesson shows: the larger step fails, the smaller one is right to nine
+# digits.
 
 # %%
 assert all(large > 0 for large, small in crossings)
