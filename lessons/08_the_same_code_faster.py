@@ -345,9 +345,9 @@ assert same
 # %% [markdown]
 # ## Exercises
 #
-# 1. *easy* A PixelCNN for colour pictures has three channels in, and masks between the colours. Count its
-#    multiply-adds per pixel with and without shut weights. Which share of an open *tap* is shut now? What does it
-#    cost?
+# 1. *easy* A PixelCNN for colour pictures has masks between its colours, too. Count its multiply-adds per pixel, with
+#    and without shut weights. A tap that is open for some colours and shut for others is multiplied as a whole: what
+#    share of the multiplications meets a zero for this reason?
 # 2. *easy* Ask an arena for a small array of 100 numbers, twice, as above. Is it the same memory? Find out why in
 #    `arena.py`.
 # 3. *medium* Adam updates all weights in plain NumPy. What share of a training step is that, for a batch of 64?
