@@ -8,7 +8,7 @@
 # - *Takes* about 3 seconds to run, and 45 minutes to read.
 #
 # In lesson 03 one line, `loss.backward()`, found the slope of the loss for each of thousands of weights. Nobody had
-# written down a formula for these slopes. So who worked them out? The answer is a list of steps, called a tape, which
+# written down a formula for these slopes. So who worked them out? We were told that a record of all steps, the tape,
 # is walked once from its end to its beginning. This lesson builds such a tape in about 40 lines, and shows that the
 # tape of the library is the same, made safe.
 
@@ -43,9 +43,10 @@ z = np.tanh(v)
 print(f"u = {u:.4f}, v = {v:.4f}, z = {z:.4f}")
 
 # %% [markdown]
-# Now we ask: if w is made a little larger, how fast does z grow? This rate is the **gradient** of z with respect to
-# w, $\partial z / \partial w$. A change of w changes u, which changes v, which changes z. The **chain rule** says
-# that the rates of these steps are multiplied.
+# Now we ask: if w is made a little larger, how fast does z grow? This rate is the gradient of z with respect to w,
+# $\partial z / \partial w$. A change of w changes u, which changes v, which changes z. The **chain rule of calculus**
+# says that the rates of these steps are multiplied. (It has only the name in common with the chain rule of
+# probability in lesson 01.)
 #
 # It is best to multiply from the end. Let $g_v$ stand for $\partial z / \partial v$, and so on for each letter. Each
 # line needs only the line above it, and the slope of a single step:
@@ -118,8 +119,9 @@ print("3 * 5 =", value, "and from a gradient of 1 its vjp makes", vjp(1.0))
 
 # %% [markdown]
 # The name vjp is short for *vector-Jacobian product*. If an op turns an array $x$ into an array $y$, then each
-# element of $y$ has a slope for each element of $x$. The table of all these slopes, $J_{ij} = \partial y_i / \partial
-# x_j$, is called the **Jacobian**. The chain rule for arrays is then a product of a vector with this table:
+# element of $y$ has a slope for each element of $x$. The table of all these slopes,
+# $J_{ij} = \partial y_i / \partial x_j$, is called the **Jacobian**. The chain rule for arrays is then a product of a
+# vector with this table:
 #
 # $$g_{x_j} = \sum_i g_{y_i}\, J_{ij}, \qquad\text{or in short}\qquad g_x = g_y J.$$
 #
@@ -144,10 +146,12 @@ def linear_arrays(x, weight, bias):
 #
 # Who calls all these vjps, and in which order? For this we keep a record of what has been computed. A **Node** is a
 # value that remembers where it came from: the inputs of its op, and its vjp. A Node that no op made, such as a
-# weight, is called a **leaf**. All Nodes together, with their inputs, are the **tape**, or the **graph**.
+# weight, is called a **leaf**; its vjp returns nothing. All Nodes together, with their inputs, are the tape. Another
+# word for it is the **graph**.
 #
 # The function `op` turns a function on arrays into one on Nodes. It takes the arrays out of the Nodes, calls the
-# function, and wraps the result.
+# function, and wraps the result. (`settings` are whatever else the function wants to be told by name; they have no
+# gradient.)
 
 
 # %%
@@ -193,7 +197,8 @@ def inputs_first(node, order):
 
 # %% [markdown]
 # Now the walk itself. The end has a gradient of 1 with respect to itself. Then, Node by Node, the vjp says what each
-# input receives. If an input has received something before, the new part is added to it.
+# input receives. If an input has received something before, the new part is added to it. (`strict=True` makes `zip`
+# complain if a vjp returns too many gradients, or too few.)
 
 
 # %%
@@ -263,13 +268,13 @@ show(
 
 # %% [markdown]
 # To forget this sum is the most common mistake of those who write a tape for the first time. The residual connections
-# of lesson 03 use a value twice in each block; without the sum, half of its gradient would be lost.
+# of lesson 03 use a value twice in each block; without the sum, one of its two gradients would be lost.
 #
 # ## An op may be as large as you like
 #
-# Lesson 09 needs a **gate**, $\tanh(a) \cdot \sigma(b)$, where $\sigma$ is the logistic function $\sigma(b) = 1 / (1
-# + e^{-b})$, which runs from 0 to 1. The second half decides how much of the first gets through. We could build it of
-# three ops. We can also write it as one op, forward and then its vjp. With $t = \tanh(a)$ and $s = \sigma(b)$ the
+# Lesson 09 needs a **gate**, $\tanh(a) \cdot \sigma(b)$, where $\sigma(b) = 1 / (1 + e^{-b})$ is the sigmoid of
+# lesson 04, which runs from 0 to 1. The second factor decides how much of the first gets through. We could build it
+# of three ops. We can also write it as one op, forward and then its vjp. With $t = \tanh(a)$ and $s = \sigma(b)$ the
 # product rule gives
 #
 # $$g_a = g\, s\, (1 - t^2), \qquad g_b = g\, t\, s\, (1 - s).$$
@@ -315,8 +320,8 @@ print(f"{len(train_x)} pictures to train with, {len(test_x)} to test with, {trai
 
 # %% [markdown]
 # The network has two layers. The first maps 64 pixels to 16 numbers, of which a gate makes 8. The second maps these 8
-# to one **logit** $\ell$, a number from which the logistic function makes a probability: $p(8) = \sigma(\ell)$. A
-# positive logit is an answer "8", a negative one is an answer "3".
+# to one logit $\ell$, from which the sigmoid makes a probability: $p(8) = \sigma(\ell)$. A positive logit is an
+# answer "8", a negative one is an answer "3".
 #
 # The score is the mean of $\log p(\text{right answer})$ over all pictures; with a minus sign it is the cross-entropy
 # of lesson 03, in nats per answer. Two ops of the library, `bernoulli_log_prob` and `mean`, compute it. We borrow the

@@ -226,9 +226,9 @@ show(
 )
 
 # %% [markdown]
-# The model is full of **rectifiers** ("relus", $\max(x, 0)$), and each has a **kink** at 0: a place where the slope
-# jumps. If a nudge of all weights carries the input of one rectifier across 0, the two sides of the central
-# difference measure two different slopes. A complex step of 1e-30 carries nothing across.
+# The model is full of rectifiers, $\max(x, 0)$, and each has a **kink** at 0: a place where the slope jumps. If a
+# nudge of all weights carries the input of one rectifier across 0, the two sides of the central difference measure
+# two different slopes. A complex step of 1e-30 carries nothing across.
 #
 # ## Plant a mistake
 #

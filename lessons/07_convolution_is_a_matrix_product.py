@@ -188,8 +188,8 @@ show(
 # %% [markdown]
 # ## Back the same way
 #
-# Now the gradient. The product is easy: lesson 05 says $g_\text{columns} = g_y W^\top$ and $g_W = \text{columns}^\top
-# g_y$. It remains to take the gradient of the column matrix back to the picture.
+# Now the gradient. The product is easy: lesson 05 says $g_\text{columns} = g_y W^\top$ and
+# $g_W = \text{columns}^\top g_y$. It remains to take the gradient of the column matrix back to the picture.
 #
 # To see the way back, we look at the way forward once more. Let us number the pixels from 1 to 16, and let 0 stand
 # for "past the border". Laid out, these *numbers* say where each cell of the column matrix was read. To read by a
@@ -344,8 +344,8 @@ show(
 # T times. The package **Numba** compiles Python loops to machine code, so that a plain loop over pixels is as fast as
 # C. The compiled loops of `numba_cpu.py` finish one pixel before the next: what they touch is still in the **cache**,
 # the small fast memory beside the processor. But `reference.py`, in NumPy, stays the definition, and every compiled
-# **kernel** is tested against it. (The word has two meanings: the weights of a convolution, and a small function that
-# does all the work.)
+# function is tested against it. (Such a function is called a kernel, too. So the word has two meanings: the weights
+# of a convolution, and a small function that does all the work.)
 
 # %%
 print("Numba runs:", mp.kernels.numba_enabled())

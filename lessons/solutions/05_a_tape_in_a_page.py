@@ -203,8 +203,8 @@ assert left > right
 # ## Exercise 5
 #
 # A list of our own takes the place of Python's calls. Each Node is put on it twice: the first time it asks for its
-# inputs, and the second time, when these are done, it is written down. A set remembers who has been there; with `node
-# in order` every question would search a list of thousands.
+# inputs, and the second time, when these are done, it is written down. A set remembers who has been there; with
+# `node in order` every question would search a list of thousands.
 
 
 # %%

@@ -37,8 +37,8 @@ assert "the complex step says 0," in message
 # %% [markdown]
 # ## Exercise 2
 #
-# For positive x the function is $x / (1 + x)$, and for negative x it is $x / (1 - x)$. In both pieces the slope is $1
-# / (1 + |x|)^2$. The way forward has to choose its piece by the real part.
+# For positive x the function is $x / (1 + x)$, and for negative x it is $x / (1 - x)$. In both pieces the slope is
+# $1 / (1 + |x|)^2$. The way forward has to choose its piece by the real part.
 
 
 # %%

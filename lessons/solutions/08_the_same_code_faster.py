@@ -23,8 +23,9 @@ model = mp.models.PixelCNN((side, side, 1), 2, hidden=16, blocks=2, rng=0)
 # %% [markdown]
 # ## Exercise 1
 #
-# A layer's mask says which weights are open. Between colours not every open *tap* is open in all of its weights: at the
-# centre, red features must not read green ones. Such a tap is multiplied as a whole, with zeros where the mask is shut.
+# A layer's mask says which weights are open. Between colours not every open *tap* is open in all of its weights: at
+# the centre, red features must not read green ones. Such a tap is multiplied as a whole, with zeros where the mask is
+# shut.
 
 # %%
 colour = mp.models.PixelCNN((side, side, 3), 4, hidden=15, blocks=7, rng=0)
@@ -78,8 +79,8 @@ assert stored_after_large == 1
 #
 # We time both parts of a training step. Adam does a dozen operations per weight; the gradients take millions of
 # multiply-adds per image. So Adam's share is small, and it becomes smaller with larger pictures. To compile it would
-# gain next to nothing. (It is otherwise where a model has many weights and little to do with each, such as an embedding
-# of many codes.)
+# gain next to nothing. (It is otherwise where a model has many weights and little to do with each, such as an
+# embedding of many codes.)
 
 
 # %%
