@@ -4,7 +4,7 @@
 # - *You will* turn a sliding window into a matrix, leave out shut taps, send gradients back, and time each step.
 # - *Reads* `minipixel/ops/conv.py`, `minipixel/kernels/reference.py`, `minipixel/kernels/numba_cpu.py`; K.
 #   Chellapilla, S. Puri and P. Simard, "High performance convolutional neural networks for document processing"
-#   (2006), section 4.
+#   (2006).
 # - *Before* lesson 02 for the masks, and lesson 06.
 # - *Takes* about 10 seconds to run, and 45 minutes to read.
 #
@@ -33,9 +33,9 @@ rng = np.random.default_rng(4)
 # %% [markdown]
 # ## A window that slides
 #
-# A picture, or what a layer made of one, is called a **feature map**. minipixel stores it *pixels first*, as (H, W,
-# N, K): rows, columns, images, channels. So all that belongs to one pixel lies side by side in memory, for all
-# images.
+# A picture, or what a layer made of one, is called a **feature map**. minipixel stores it *pixels first*, as
+# `(H, W, N, K)`: rows, columns, images, channels. So all that belongs to one pixel lies side by side in memory, for
+# all images.
 #
 # A tap is one place of the kernel. We write it as the offset $(dr, dc)$ from the pixel that is computed to the pixel
 # that is read. A 3x3 kernel has nine taps; a mask B of lesson 02 leaves five of them open.
@@ -129,8 +129,8 @@ show(
 # ## Shut taps cost nothing
 #
 # One could write a masked convolution otherwise: multiply the kernel by the mask, and convolve with all of it. Then
-# nearly half of all products are products with zero. In minipixel nobody multiplies by zeros, since a shut tap has no
-# column. Let us count for the two masks of a PixelCNN.
+# nearly half of all products are products with zero. In minipixel that does not happen: a shut tap has no column. Let
+# us count for the two masks of a PixelCNN.
 
 # %%
 channels_32 = np.zeros(32, int)

@@ -180,7 +180,8 @@ print(scoring.show())
 #
 # The table is only numbers. Who says what they mean? A file of plain NumPy, `plan/interpreter.py`. It is short and
 # slow, and it is the definition. Here is what it says of `TAPS`. A *run* is a stretch of pixels in this row that all
-# see an unbroken stretch of another row through one tap; at the border it is shorter.
+# see an unbroken stretch of another row through one tap; at the border it is shorter. So read the last line as: the
+# pixels of B that this run is about receive the pixels of A that they see, times the weight of the tap.
 
 # %%
 print(inspect.getsource(interpreter._taps))
