@@ -5,15 +5,15 @@
 #   exactly, join three colours, draw levels, and train a network that puts out curves.
 # - *Reads* `minipixel/ops/mixture.py`, `minipixel/heads/mixture.py`; Salimans et al. 2017 (PixelCNN++),
 #   [arXiv:1701.05517](https://arxiv.org/abs/1701.05517), sections 2.1 and 2.2.
-# - *Before* [lesson 04](04_train_sample_look.py) for the softmax and the level that it did not know;
-#   [lesson 12](12_colour.py) for three colours in turn.
+# - *Before* [lesson 04](04_train_sample_look.py) for the softmax and the level that it did not know; [lesson
+#   12](12_colour.py) for three colours in turn.
 # - *Takes* about a minute on two cores; 30 minutes to read.
 #
-# In lesson 04 we took the level 8 out of the training digits, and the model concluded that 8 never happens, although it
-# saw 7 and 9 all the time. A softmax has one logit for each level, and it does not know that 8 lies between 7 and 9.
-# With 17 levels this is a blemish. With 256 levels it is a burden: 256 numbers per sub-pixel have to be learned, most of
-# them from few examples. *How can a network say "about here, give or take so much", so that neighbouring levels share
-# what was learned, and still give every level a true probability?*
+# In lesson 04 we took the level 8 out of the training digits, and the model concluded that 8 never happens, although
+# it saw 7 and 9 all the time. A softmax has one logit for each level, and it does not know that 8 lies between 7 and
+# 9. With 17 levels this is a blemish. With 256 levels it is a burden: 256 numbers per sub-pixel have to be learned,
+#    most of them from few examples. *How can a network say "about here, give or take so much", so that neighbouring
+#    levels share what was learned, and still give every level a true probability?*
 
 # %%
 import os
@@ -31,22 +31,23 @@ QUICK = os.environ.get("MINIPIXEL_QUICK") == "1"  # a short training, to see tha
 
 # %% [markdown]
 # ## A smooth curve, cut into levels
-# Put the Q levels evenly on the line from -1 to 1: level 0 at -1, level Q - 1 at 1. Over them we lay one smooth bump, a
-# **logistic distribution**. It looks like a normal distribution with somewhat heavier tails, and it has two numbers: the
-# mean $\mu$, where the bump stands, and the scale $s$, how wide it is. We choose it because its cumulative distribution
-# function (CDF), the probability of a value below $x$, is a function that we already know, the sigmoid:
+# Put the Q levels evenly on the line from -1 to 1: level 0 at -1, level Q - 1 at 1. Over them we lay one smooth bump,
+# a **logistic distribution**. It looks like a normal distribution with somewhat heavier tails, and it has two
+# numbers: the mean $\mu$, where the bump stands, and the scale $s$, how wide it is. We choose it because its
+# cumulative distribution function (CDF), the probability of a value below $x$, is a function that we already know,
+# the sigmoid:
 #
 # $$F(x) = \sigma\left(\frac{x - \mu}{s}\right), \qquad \sigma(z) = \frac{1}{1 + e^{-z}}$$
 #
 # Each level owns a **bin**: the part of the line that is nearer to it than to any other level, that is, everything
-# within $1/(Q-1)$ of its place $x_q$. The probability of the level is the area under the bump over its bin, and an area
-# under a density is a difference of two values of the CDF:
+# within $1/(Q-1)$ of its place $x_q$. The probability of the level is the area under the bump over its bin, and an
+# area under a density is a difference of two values of the CDF:
 #
 # $$P(q) = F\left(x_q + \tfrac{1}{Q-1}\right) - F\left(x_q - \tfrac{1}{Q-1}\right)$$
 #
 # Nothing may be lost at the two ends. So the lowest bin also owns everything to its left, the left **tail** of the
-# curve, and the highest bin owns everything to its right. In the code, the CDF is 0 at the outer edge of the one and 1
-# at the outer edge of the other.
+# curve, and the highest bin owns everything to its right. In the code, the CDF is 0 at the outer edge of the one and
+# 1 at the outer edge of the other.
 
 # %%
 Q = 9
@@ -107,14 +108,15 @@ mixed = weights @ components  # (M,) times (M, Q) -> (Q,)
 show(
     lesson_16.mixture(weights[:, None] * components, mixed),
     "16_mixture",
-    "Nine numbers make 256 probabilities. Look at the narrow component at the right: with a small scale, a curve can put "
-    "much of its weight on a few levels, as a softmax can.",
+    "Nine numbers make 256 probabilities. Look at the narrow component at the right: with a small scale, a curve can "
+    "put much of its weight on a few levels, as a softmax can.",
 )
 
 # %% [markdown]
 # In minipixel, what turns a network's numbers into probabilities is called a *head*. The head `logistic_mixture`
 # takes, for each pixel, the M logits, then the M means, then the M log-scales. We ask it for the logarithm of the
-# probability of every level, by giving it 256 images of one pixel each, and compare with the sum that we wrote by hand.
+# probability of every level, by giving it 256 images of one pixel each, and compare with the sum that we wrote by
+# hand.
 
 # %%
 head = make_head("logistic_mixture", 1, 256, mixtures=3)  # 1 channel, 256 levels
@@ -125,13 +127,13 @@ print(f"largest difference between head and hand: {np.abs(np.exp(log_p) - mixed)
 
 # %% [markdown]
 # ## The logarithm, exactly
-# Training wants $\log P$, and its slope. The difference of two sigmoids is a poor way to it, as the hardest case shows.
-# minipixel takes -7 as the smallest log-scale (a smaller one counts as -7). One bin of 256 levels is then
-# $\frac{2}{255} \cdot e^{7} \approx 8.6$ scales wide. A few levels away from the mean, both sigmoids of a bin round to
-# exactly 1 in floating point: their difference is 0, its logarithm is minus infinity, and the slope is 0/0.
+# Training wants $\log P$, and its slope. The difference of two sigmoids is a poor way to it, as the hardest case
+# shows. minipixel takes -7 as the smallest log-scale (a smaller one counts as -7). One bin of 256 levels is then
+# $\frac{2}{255} \cdot e^{7} \approx 8.6$ scales wide. A few levels away from the mean, both sigmoids of a bin round
+# to exactly 1 in floating point: their difference is 0, its logarithm is minus infinity, and the slope is 0/0.
 #
-# Let us write $a$ for the upper and $b$ for the lower edge of a bin, both counted from the mean, in units of the scale.
-# The mean stands on level 128, and we look at the levels around it.
+# Let us write $a$ for the upper and $b$ for the lower edge of a bin, both counted from the mean, in units of the
+# scale. The mean stands on level 128, and we look at the levels around it.
 
 # %%
 log_scale = -7.0
@@ -153,10 +155,11 @@ def plain(mean):
 
 
 # %% [markdown]
-# Programs in the field have two cures. One is to *clip*: a difference below $10^{-12}$ counts as $10^{-12}$. The other,
-# which the authors' code uses, is a *threshold*: where the difference is below $10^{-5}$, it takes the density in the
-# middle of the bin times the bin's width, $\log f(x_q) - \log 127.5$. That is a good approximation where the density
-# hardly changes over a bin. Here a bin is 8.6 scales wide, and over it the density changes by a factor of thousands.
+# Programs in the field have two cures. One is to *clip*: a difference below $10^{-12}$ counts as $10^{-12}$. The
+# other, which the authors' code uses, is a *threshold*: where the difference is below $10^{-5}$, it takes the density
+# in the middle of the bin times the bin's width, $\log f(x_q) - \log 127.5$. That is a good approximation where the
+# density hardly changes over a bin. Here a bin is 8.6 scales wide, and over it the density changes by a factor of
+# thousands.
 
 
 # %%
@@ -179,8 +182,8 @@ def threshold(mean):
 # $$\sigma(a) - \sigma(b) = (1 - e^{-d}) \; \sigma(a) \; \sigma(-b)$$
 #
 # The logarithm of a product is a sum of three logarithms. None of them is a difference of nearly equal numbers, and
-# each has a standard function that stays exact far out: `log_expit` for $\log \sigma$, and `expm1`, which is
-# $e^x - 1$ without loss of digits near $x = 0$. There is no case to distinguish and no constant to choose.
+# each has a standard function that stays exact far out: `log_expit` for $\log \sigma$, and `expm1`, which is $e^x -
+# 1$ without loss of digits near $x = 0$. There is no case to distinguish and no constant to choose.
 
 
 # %%
@@ -197,8 +200,8 @@ def slope(log_prob, mean):
 
 
 # %% [markdown]
-# We compute $\log P$ of all levels and its slope in the mean in these four ways. NumPy would warn of the logarithms of
-# 0 in the plain one; we know of them, and switch the warning off.
+# We compute $\log P$ of all levels and its slope in the mean in these four ways. NumPy would warn of the logarithms
+# of 0 in the plain one; we know of them, and switch the warning off.
 
 # %%
 ways = {"exact": exact, "plain difference": plain, "clipped at 1e-12": clipped, "threshold": threshold}
@@ -212,13 +215,14 @@ print(f"the threshold is off by up to {-error.min():.2f} nats")
 show(
     lesson_16.logarithm(levels, values, slopes, lost),
     "16_logarithm",
-    "Grey ground: here the plain difference is 0, and it has no slope. Look at the right panel: the clipped way has slope "
-    "0 far out, so a mean that is wrong learns nothing; the exact slope is the same however far out.",
+    "Grey ground: here the plain difference is 0, and it has no slope. Look at the right panel: the clipped way has "
+    "slope 0 far out, so a mean that is wrong learns nothing; the exact slope is the same however far out.",
 )
 
 # %% [markdown]
-# The library computes the exact way, so that the further the mean is from the pixel, the more it is pulled, and at the
-# mixture's smallest scale no nat is made up. (A log-scale that counts as -7 gets no gradient itself; the mean does.)
+# The library computes the exact way, so that the further the mean is from the pixel, the more it is pulled, and at
+# the mixture's smallest scale no nat is made up. (A log-scale that counts as -7 gets no gradient itself; the mean
+# does.)
 
 # %%
 single = make_head("logistic_mixture", 1, 256, mixtures=1)
@@ -239,8 +243,8 @@ print(f"library and exact differ by {np.abs(by_library - values['exact']).max():
 # $$\mu_G' = \mu_G + c_0\, x_R, \qquad \mu_B' = \mu_B + c_1\, x_R + c_2\, x_G$$
 #
 # The network puts out the three coefficients before a tanh, so each $c$ lies between -1 and 1. Together that makes 10
-# numbers per component: a logit, three means, three log-scales, three coefficients. Below is the sum, for red and green,
-# by hand. The product inside is taken for each component, *before* the components are summed.
+# numbers per component: a logit, three means, three log-scales, three coefficients. Below is the sum, for red and
+# green, by hand. The product inside is taken for each component, *before* the components are summed.
 
 
 # %%
@@ -263,9 +267,9 @@ tables = {
 }
 
 # %% [markdown]
-# The third table mixes three components, and we ask the head for the same table. It returns three logarithms per pixel,
-# $\log P(R)$, $\log P(G \mid R)$ and $\log P(B \mid R, G)$. Their sum is the logarithm of the formula above, and the
-# first two are all that this table needs.
+# The third table mixes three components, and we ask the head for the same table. It returns three logarithms per
+# pixel, $\log P(R)$, $\log P(G \mid R)$ and $\log P(B \mid R, G)$. Their sum is the logarithm of the formula above,
+# and the first two are all that this table needs.
 
 # %%
 weights = softmax([0.0, 0.5, 0.0])
@@ -290,8 +294,8 @@ by_head = np.exp(log_each[:, 0] + log_each[:, 1]).reshape(32, 32)
 show(
     lesson_16.colours(tables),
     "16_colours",
-    "P(red, green); bright is likely. Left: with c0 = 0 the ridge of green is at the same height for every red. Middle: "
-    "with c0 = 0.9 green rises with red. Right: each of three components has a place and a slope of its own.",
+    "P(red, green); bright is likely. Left: with c0 = 0 the ridge of green is at the same height for every red. "
+    "Middle: with c0 = 0.9 green rises with red. Right: each of three components has a place and a slope of its own.",
 )
 
 # %% [markdown]
@@ -319,9 +323,9 @@ print("levels drawn:", *drawn[:16], "...")
 # network. Such a number lies off the grid, where the model gives no probability, so their samples have no likelihood.
 #
 # ## Does it know its neighbours?
-# Now the experiment of lesson 04 again: in the training digits, every 8 becomes a 7 or a 9. The same network gets once
-# a softmax (the head `categorical`) and once five logistics, and we look at what both expect at those pixels of test
-# digits that are 8.
+# Now the experiment of lesson 04 again: in the training digits, every 8 becomes a 7 or a 9. The same network gets
+# once a softmax (the head `categorical`) and once five logistics, and we look at what both expect at those pixels of
+# test digits that are 8.
 
 # %%
 epochs = 1 if QUICK else 6
@@ -342,8 +346,8 @@ for name in ("categorical", "logistic_mixture"):
 # %% [markdown]
 # The softmax has learned a hole. The mixture cannot have one so narrow: 8 lies under the same curve as 7 and 9.
 #
-# And a case in earnest, where it matters: emoji of 8x8 pixels in three colours of 256 levels each. A softmax needs
-# 3 · 256 = 768 logits per pixel, the mixture 10 numbers for each of 5 components, which is 50. Training is short, and
+# And a case in earnest, where it matters: emoji of 8x8 pixels in three colours of 256 levels each. A softmax needs 3
+# · 256 = 768 logits per pixel, the mixture 10 numbers for each of 5 components, which is 50. Training is short, and
 # after each epoch both are asked about emoji that they never saw.
 
 # %%
@@ -364,8 +368,8 @@ for name in ("categorical", "logistic_mixture"):
 show(
     lesson_16.neighbours(hole, curves),
     "16_neighbours",
-    "Left and middle: what two models expect at pixels that are 8, a level that neither was shown (pink). "
-    "Right: on 256 levels the mixture is ahead from the first epoch on.",
+    "Left and middle: what two models expect at pixels that are 8, a level that neither was shown (pink); the highest "
+    "bars are cut off. Right: on 256 levels the mixture is ahead from the first epoch on.",
 )
 
 # %% [markdown]
@@ -398,8 +402,8 @@ if not QUICK:
 # ## Exercises
 # 1. *easy* Prove the identity of the three factors. What becomes of it in the lowest bin, and in the highest?
 # 2. *medium* Compute the threshold's largest error for log-scales -7, -5, -3 and 0. Where does it vanish, and why?
-# 3. *medium* Train the digits with `head="normal_mixture"`, whose tails are lighter, beside `"logistic_mixture"`. Which
-#    pixels cost the normals more bits, and which less?
+# 3. *medium* Train the digits with `head="normal_mixture"`, whose tails are lighter, beside `"logistic_mixture"`.
+#    Which pixels cost the normals more bits, and which less?
 # 4. *hard* Draw green by hand, when red is known. With which weights do the components count now? Compare with
 #    `head.draw`.
 #

@@ -1,19 +1,19 @@
 # %% [markdown]
 # # 17 Streams without a mask
 #
-# - *You will* build causal convolutions that have no mask at all, run two streams of them side by side, learn a weight
-#   as a direction and a length, and let a first batch bring all layers into range.
+# - *You will* build causal convolutions that have no mask at all, run two streams of them side by side, learn a
+#   weight as a direction and a length, and let a first batch bring all layers into range.
 # - *Reads* `minipixel/nn/shifted.py`, `minipixel/nn/weight_norm.py`, the start of `minipixel/models/pixelcnnpp.py`;
 #   Salimans et al. 2017 (PixelCNN++), [arXiv:1701.05517](https://arxiv.org/abs/1701.05517), section 2.4; Salimans and
 #   Kingma 2016 (weight normalisation), [arXiv:1602.07868](https://arxiv.org/abs/1602.07868), sections 2 and 3.
-# - *Before* [lesson 02](02_masks_a_and_b.py) for masks A and B; [lesson 09](09_the_blind_spot_and_two_stacks.py) for two
-#   stacks; [lesson 10](10_conditions.py) for labels.
+# - *Before* [lesson 02](02_masks_a_and_b.py) for masks A and B; [lesson 09](09_the_blind_spot_and_two_stacks.py) for
+#   two stacks; [lesson 10](10_conditions.py) for labels.
 # - *Takes* a few seconds on two cores; 25 minutes to read.
 #
-# So far a mask has kept every model honest: a kernel looks in all directions, and the mask shuts those taps that would
-# read the future. PixelCNN++ has no mask in its convolutions. *Can a convolution be causal without one? What must it
-# look like, and who keeps it from reading the very pixel that is to be predicted?* At the end of this lesson stand the
-# two streams of which lesson 18 builds the whole model.
+# So far a mask has kept every model honest: a kernel looks in all directions, and the mask shuts those taps that
+# would read the future. PixelCNN++ has no mask in its convolutions. *Can a convolution be causal without one? What
+# must it look like, and who keeps it from reading the very pixel that is to be predicted?* At the end of this lesson
+# stand the two streams of which lesson 18 builds the whole model.
 
 # %%
 import os
@@ -32,9 +32,9 @@ rng = np.random.default_rng(SEED)
 # %% [markdown]
 # ## A kernel that ends at its pixel
 # Where a kernel reads is a matter of which of its taps lies on the pixel that is computed, its *centre*. In lesson 02
-# the centre was the middle of the kernel, and half of the kernel lay in the future. Let us put it elsewhere. A kernel of
-# 2x3 taps whose centre is in its *last row*, in the middle, reads the row above and its own row, and no row below. A
-# kernel of 2x2 taps whose centre is its *last tap* reads up and to the left only:
+# the centre was the middle of the kernel, and half of the kernel lay in the future. Let us put it elsewhere. A kernel
+# of 2x3 taps whose centre is in its *last row*, in the middle, reads the row above and its own row, and no row below.
+# A kernel of 2x2 taps whose centre is its *last tap* reads up and to the left only:
 #
 # ```text
 #     "down"          "down-right"       x is the pixel that is computed
@@ -42,9 +42,9 @@ rng = np.random.default_rng(SEED)
 #     4 x 5           3 x
 # ```
 #
-# The names say in which direction such a stream carries knowledge: down the image, or down and to the right. In minipixel
-# both are the same op `conv2d`, with another centre. We ask what the pixel (4, 4) of a map of 7x9 reads: we send a
-# gradient of 1 into it and look where it arrives.
+# The names say in which direction such a stream carries knowledge: down the image, or down and to the right. In
+# minipixel both are the same op `conv2d`, with another centre. We ask what the pixel (4, 4) of a map of 7x9 reads: we
+# send a gradient of 1 into it and look where it arrives.
 
 # %%
 H, W, r, c = 7, 9, 4, 4
@@ -88,8 +88,8 @@ kernels = {
 show(
     lesson_17.views(kernels, (r, c)),
     "17_kernels",
-    "What the pixel (4, 4), marked with a white dot, reads. Red is read and must not be. Look at the pixel itself: "
-    "both kernels read it; and the wide kernel reads what is to the right in its own row. Blind is what they do not reach.",
+    "What the pixel (4, 4), marked with a white dot, reads. Red is read and must not be; blind is what is not reached. "
+    "Look at the pixel itself: both kernels read it; and the wide kernel reads what is to the right in its own row.",
 )
 
 # %% [markdown]
@@ -98,8 +98,8 @@ show(
 #
 # ## Shift, then look
 # The cure is as simple as it can be: move everything that was found. If each row shows what was found for the row
-# above it, then a value that knew its own row now stands one row further down, and knows the rows above *its* row. The
-# first row, above which there is nothing, shows zeros. In the same way a map may move one column to the right.
+# above it, then a value that knew its own row now stands one row further down, and knows the rows above *its* row.
+# The first row, above which there is nothing, shows zeros. In the same way a map may move one column to the right.
 
 
 # %%
@@ -123,20 +123,21 @@ assert np.array_equal(shifted_right(some_map), ops.shift_right(some_map))
 
 # %% [markdown]
 # This has to be done once, at the beginning, and then never again. After the shift no value knows anything of its own
-# row. A later layer that reads its own row, to the right as well, reads values that know only rows above. So it learns
-# nothing that it may not know. (Compare mask A, which is needed in the first layer only: all others have mask B.)
+# row. A later layer that reads its own row, to the right as well, reads values that know only rows above. So it
+# learns nothing that it may not know. (Compare mask A, which is needed in the first layer only: all others have mask
+# B.)
 #
 # ## Two streams
 # We call what flows through a network side by side, layer by layer, a **stream**. PixelCNN++ has two:
 #
 # - the stream **u** (up) knows the rows above. It is made of "down" kernels and starts with a shift down;
-# - the stream **ul** (up and left) knows what is above and what is to the left. It is made of "down-right" kernels. It
-#   starts as a sum of two maps: what is in the row above, moved down, and what is to the left, moved right.
+# - the stream **ul** (up and left) knows what is above and what is to the left. It is made of "down-right" kernels.
+#   It starts as a sum of two maps: what is in the row above, moved down, and what is to the left, moved right.
 #
 # They are the vertical and the horizontal stack of lesson 09 again, for the same reason: the rows above are past from
 # end to end, the own row only to the left. There, masks did the work; here, shifts do. And as there, knowledge flows
-# one way: in each layer ul is told what u has found. The other way round would be a leak. A kernel of u also reads to the
-# right in its own row, and there, at the next pixel, ul knows the very pixel that is to be predicted.
+# one way: in each layer ul is told what u has found. The other way round would be a leak. A kernel of u also reads to
+# the right in its own row, and there, at the next pixel, ul knows the very pixel that is to be predicted.
 
 # %%
 show(
@@ -148,8 +149,9 @@ show(
 
 
 # %% [markdown]
-# In code, with one channel and random weights, the start and one layer of each stream are these few lines. The library's
-# layers are gated residuals of two convolutions each (lesson 18), but what they can read follows from the same rule.
+# In code, with one channel and random weights, the start and one layer of each stream are these few lines. The
+# library's layers are gated residuals of two convolutions each (lesson 18), but what they can read follows from the
+# same rule.
 
 
 # %%
@@ -187,13 +189,13 @@ show(
 
 # %% [markdown]
 # One thing is lost by a shift and given back by a trick. Zeros come in at the border, both from the shift and from
-# kernels that read beyond the image; and 0 is also a shade of grey, the one in the middle between -1 and 1. So a channel
-# of ones joins the image before the first layer: where these ones end, the image ends.
+# kernels that read beyond the image; and 0 is also a shade of grey, the one in the middle between -1 and 1. So a
+# channel of ones joins the image before the first layer: where these ones end, the image ends.
 #
 # ## The library's model agrees
-# `PixelCNNpp` starts in just this way. Its layers `above`, `up` and `left` are the three convolutions of the diagram. We
-# ask minipixel's causality checker about the whole model, and then sum, as in lesson 01, the probabilities of *all*
-# binary images of 2x3 pixels. If a single pixel read its own value, the sum would not be 1.
+# `PixelCNNpp` starts in just this way. Its layers `above`, `up` and `left` are the three convolutions of the diagram.
+# We ask minipixel's causality checker about the whole model, and then sum, as in lesson 01, the probabilities of
+# *all* binary images of 2x3 pixels. If a single pixel read its own value, the sum would not be 1.
 
 # %%
 small = mp.models.PixelCNNpp((2, 3, 1), 2, filters=8, resnets=1, hierarchies=1, rng=SEED)
@@ -205,15 +207,15 @@ print(f"the probabilities of all 64 images sum to {total:.9f}")
 
 # %% [markdown]
 # ## A weight as a direction and a length
-# The second thing that PixelCNN++ does to all of its convolutions has nothing to do with causality. Each output channel
-# of a layer is $y = w \cdot x + b$, with one vector $w$ of weights. **Weight normalisation** does not learn $w$ itself,
-# but its direction and its length apart:
+# The second thing that PixelCNN++ does to all of its convolutions has nothing to do with causality. Each output
+# channel of a layer is $y = w \cdot x + b$, with one vector $w$ of weights. **Weight normalisation** does not learn
+# $w$ itself, but its direction and its length apart:
 #
 # $$w = g \, \frac{v}{\lVert v \rVert}$$
 #
 # The number $g$, called the **gain**, is the length of $w$, whatever the vector $v$; and $v$ says only in which
-# direction $w$ points. An optimiser can then change how *strongly* a layer answers by one number, without touching *what*
-# it answers to. Here is the formula by hand, for a kernel with 4 output channels, and the op of the library.
+# direction $w$ points. An optimiser can then change how *strongly* a layer answers by one number, without touching
+# *what* it answers to. Here is the formula by hand, for a kernel with 4 output channels, and the op of the library.
 
 # %%
 v = rng.normal(size=(2, 3, 5, 4))  # (kh, kw, K_in, K_out)
@@ -226,18 +228,18 @@ print("lengths of v:", *length.round(2), "  lengths of w:", *lengths_of_w.round(
 
 # %% [markdown]
 # ## A first batch brings it into range
-# Which gain should a layer begin with? In a deep network this matters. If each layer makes its numbers a little smaller,
-# the last one sees next to nothing; if each makes them larger, they explode. Below are 12 layers without any fitting, all
-# gains 1: random directions, each followed by a rectifier. We watch the **standard deviation** of what each layer puts
-# out on a batch of digits, that is, the typical distance of its outputs from their mean.
+# Which gain should a layer begin with? In a deep network this matters. If each layer makes its numbers a little
+# smaller, the last one sees next to nothing; if each makes them larger, they explode. Below are 12 layers without any
+# fitting, all gains 1: random directions, each followed by a rectifier. We watch the **standard deviation** of what
+# each layer puts out on a batch of digits, that is, the typical distance of its outputs from their mean.
 
 # %%
 digits = mp.datasets.load("digits")
 batch = digits.train.images[:64]
 x = np.moveaxis(batch, 0, 2) / 8.0 - 1  # (N, H, W, 1) in 0..16 -> (H, W, N, 1) in -1..1
-directions = [rng.normal(size=(2, 3, 1, 24))]
-for _ in range(11):
-    directions.append(rng.normal(size=(2, 3, 24, 24)))
+first = rng.normal(size=(2, 3, 1, 24))
+later = rng.normal(size=(11, 2, 3, 24, 24))
+directions = [first, *later]
 
 
 def convolved(x, v, gain, bias):
@@ -260,9 +262,9 @@ print("standard deviations, all gains 1:", *np.round(unfitted, 3))
 #
 # $$g = \frac{1}{\text{deviation}}, \qquad b = -\frac{\text{mean}}{\text{deviation}}$$
 #
-# With these the channel's outputs have mean 0 and deviation 1. Then the output is computed *again*, with the new gain and
-# bias, and goes into the next layer. This matters: else the next layer would be fitted to inputs that it will never get
-# (exercise 3 tries it).
+# With these the channel's outputs have mean 0 and deviation 1. Then the output is computed *again*, with the new gain
+# and bias, and goes into the next layer. This matters: else the next layer would be fitted to inputs that it will
+# never get (exercise 3 tries it).
 
 # %%
 fitted = []
@@ -283,11 +285,11 @@ show(
 )
 
 # %% [markdown]
-# In the library the step is called `model.initialize(images, labels)`, and `mp.fit` takes it by itself, with its first
-# batch, unless somebody has done it. Where a layer also reads a condition, as in lesson 10, the sum $Wx + b + Vh$ is
-# brought into range as a whole. (A channel whose outputs hardly vary, for instance because all its inputs are zero,
-# keeps its length: to divide by next to nothing would make an enormous weight.) Below we listen to all weight-normalised
-# layers of a PixelCNN++ that is told the digit's class, before and after.
+# In the library the step is called `model.initialize(images, labels)`, and `mp.fit` takes it by itself, with its
+# first batch, unless somebody has done it. Where a layer also reads a condition, as in lesson 10, the sum $Wx + b +
+# Vh$ is brought into range as a whole. (A channel whose outputs hardly vary, for instance because all its inputs are
+# zero, keeps its length: to divide by next to nothing would make an enormous weight.) Below we listen to all
+# weight-normalised layers of a PixelCNN++ that is told the digit's class, before and after.
 
 # %%
 labels = digits.train.labels[:64]
@@ -306,9 +308,9 @@ show(
 
 # %% [markdown]
 # This is done once. From then on gain, direction and bias are learned like any other weight. It is also harmless for
-# causality: a statistic over a batch is taken here *before* training and becomes part of the weights. A layer that takes
-# such a statistic in every forward pass, as batch normalisation does in training, lets every image of a batch depend on
-# all the others, and each pixel on later ones.
+# causality: a statistic over a batch is taken here *before* training and becomes part of the weights. A layer that
+# takes such a statistic in every forward pass, as batch normalisation does in training, lets every image of a batch
+# depend on all the others, and each pixel on later ones.
 #
 # ## What you should see
 
@@ -335,7 +337,7 @@ assert np.ptp(before) > 0.3
 #    causal? Does the last value see more or less of the past than before?
 # 3. *medium* In the first batch by hand, hand on what was computed *before* gain and bias were set. How do the
 #    deviations of the twelve layers change when the fitted network is used?
-# 4. *hard* Show that the gradient in $v$ is perpendicular to $v$. What follows for the length of $v$ under plain gradient
-#    descent?
+# 4. *hard* Show that the gradient in $v$ is perpendicular to $v$. What follows for the length of $v$ under plain
+#    gradient descent?
 #
 # Solutions: [solutions/17_streams_without_a_mask.py](solutions/17_streams_without_a_mask.py).

@@ -1,4 +1,4 @@
-"""Figures of lesson 16: bins under a curve, a mixture, four ways to a logarithm, two colours, a hole and what fills it."""
+"""Figures of lesson 16: bins under a curve, a mixture, four ways to a logarithm, two colours, a hole filled."""
 
 import numpy as np
 from scipy.special import expit
