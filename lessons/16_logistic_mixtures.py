@@ -402,8 +402,9 @@ if not QUICK:
 # ## Exercises
 # 1. *easy* Prove the identity of the three factors. What becomes of it in the lowest bin, and in the highest?
 # 2. *medium* Compute the threshold's largest error for log-scales -7, -5, -3 and 0. Where does it vanish, and why?
-# 3. *medium* Train the digits with `head="normal_mixture"`, whose tails are lighter, beside `"logistic_mixture"`.
-#    Which pixels cost the normals more bits, and which less?
+# 3. *medium* Give a logistic and a normal distribution the same mean and the same standard deviation, and cut both
+#    into 256 levels (`head="normal_mixture"`). How many bits does a level cost under each, 0, 1, 3 and 5 deviations
+#    from the mean? Then train the digits with either head. Does the difference show?
 # 4. *hard* Draw green by hand, when red is known. With which weights do the components count now? Compare with
 #    `head.draw`.
 #

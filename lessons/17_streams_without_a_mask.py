@@ -333,8 +333,8 @@ assert np.ptp(before) > 0.3
 # %% [markdown]
 # ## Exercises
 # 1. *easy* Leave out `ops.shift_right` at the start of ul, and let `mp.check_causality` tell you who sees what.
-# 2. *medium* Shift at the end instead: all layers first, then one shift of u down and one of ul to the right. Is that
-#    causal? Does the last value see more or less of the past than before?
+# 2. *medium* Shift at the end instead: run all layers of a stream first, then shift u down, and ul to the right. Is
+#    that causal? And what happens if u tells ul something before u is shifted?
 # 3. *medium* In the first batch by hand, hand on what was computed *before* gain and bias were set. How do the
 #    deviations of the twelve layers change when the fitted network is used?
 # 4. *hard* Show that the gradient in $v$ is perpendicular to $v$. What follows for the length of $v$ under plain
