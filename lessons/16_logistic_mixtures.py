@@ -5,15 +5,15 @@
 #   exactly, join three colours, draw levels, and train a network that puts out curves.
 # - *Reads* `minipixel/ops/mixture.py`, `minipixel/heads/mixture.py`; Salimans et al. 2017 (PixelCNN++),
 #   [arXiv:1701.05517](https://arxiv.org/abs/1701.05517), sections 2.1 and 2.2.
-# - *Before* [lesson 04](04_train_sample_look.py) for the softmax and the level that it did not know; [lesson
-#   12](12_colour.py) for three colours in turn.
+# - *Before* [lesson 04](04_train_sample_look.py) for the softmax and the level that it did not know;
+#   [lesson 12](12_colour.py) for three colours in turn.
 # - *Takes* about a minute on two cores; 30 minutes to read.
 #
 # In lesson 04 we took the level 8 out of the training digits, and the model concluded that 8 never happens, although
-# it saw 7 and 9 all the time. A softmax has one logit for each level, and it does not know that 8 lies between 7 and
-# 9. With 17 levels this is a blemish. With 256 levels it is a burden: 256 numbers per sub-pixel have to be learned,
-#    most of them from few examples. *How can a network say "about here, give or take so much", so that neighbouring
-#    levels share what was learned, and still give every level a true probability?*
+# it saw 7 and 9 all the time. A softmax has one logit for each level, and it does not know that 8 is a neighbour of 7
+# and of 9. With 17 levels this is a blemish. With 256 levels it is a burden: 256 numbers per sub-pixel have to be
+# learned, most of them from few examples. *How can a network say "about here, give or take so much", so that
+# neighbouring levels share what was learned, and still give every level a true probability?*
 
 # %%
 import os
@@ -41,7 +41,7 @@ QUICK = os.environ.get("MINIPIXEL_QUICK") == "1"  # a short training, to see tha
 #
 # Each level owns a **bin**: the part of the line that is nearer to it than to any other level, that is, everything
 # within $1/(Q-1)$ of its place $x_q$. The probability of the level is the area under the bump over its bin, and an
-# area under a density is a difference of two values of the CDF:
+# area under a density (the height of the bump) is a difference of two values of the CDF:
 #
 # $$P(q) = F\left(x_q + \tfrac{1}{Q-1}\right) - F\left(x_q - \tfrac{1}{Q-1}\right)$$
 #
@@ -129,8 +129,9 @@ print(f"largest difference between head and hand: {np.abs(np.exp(log_p) - mixed)
 # ## The logarithm, exactly
 # Training wants $\log P$, and its slope. The difference of two sigmoids is a poor way to it, as the hardest case
 # shows. minipixel takes -7 as the smallest log-scale (a smaller one counts as -7). One bin of 256 levels is then
-# $\frac{2}{255} \cdot e^{7} \approx 8.6$ scales wide. A few levels away from the mean, both sigmoids of a bin round
-# to exactly 1 in floating point: their difference is 0, its logarithm is minus infinity, and the slope is 0/0.
+# $\frac{2}{255} \cdot e^{7} \approx 8.6$ scales wide. A few levels above the mean, both sigmoids of a bin round to
+# exactly 1 in floating point: their difference is 0, its logarithm is minus infinity, and the slope is 0/0. (Below
+# the mean both are tiny numbers, which keep their digits.)
 #
 # Let us write $a$ for the upper and $b$ for the lower edge of a bin, both counted from the mean, in units of the
 # scale. The mean stands on level 128, and we look at the levels around it.
@@ -157,9 +158,9 @@ def plain(mean):
 # %% [markdown]
 # Programs in the field have two cures. One is to *clip*: a difference below $10^{-12}$ counts as $10^{-12}$. The
 # other, which the authors' code uses, is a *threshold*: where the difference is below $10^{-5}$, it takes the density
-# in the middle of the bin times the bin's width, $\log f(x_q) - \log 127.5$. That is a good approximation where the
-# density hardly changes over a bin. Here a bin is 8.6 scales wide, and over it the density changes by a factor of
-# thousands.
+# in the middle of the bin times the bin's width, $\log f(x_q) - \log 127.5$, where $f$ is the density,
+# $f(x) = \sigma(z) \, \sigma(-z) / s$ with $z = (x - \mu) / s$. That is a good approximation where the density hardly
+# changes over a bin. Here a bin is 8.6 scales wide, and over it the density changes by a factor of thousands.
 
 
 # %%
@@ -172,7 +173,7 @@ def threshold(mean):
     a, b = bin_edges(mean)
     middle = (a + b) / 2
     mass = expit(a) - expit(b)
-    log_density = log_expit(middle) + log_expit(-middle) - log_scale  # log of sigma'(z) / s
+    log_density = log_expit(middle) + log_expit(-middle) - log_scale
     return np.where(mass > 1e-5, np.log(mass), log_density - np.log(127.5))
 
 
@@ -182,8 +183,9 @@ def threshold(mean):
 # $$\sigma(a) - \sigma(b) = (1 - e^{-d}) \; \sigma(a) \; \sigma(-b)$$
 #
 # The logarithm of a product is a sum of three logarithms. None of them is a difference of nearly equal numbers, and
-# each has a standard function that stays exact far out: `log_expit` for $\log \sigma$, and `expm1`, which is $e^x -
-# 1$ without loss of digits near $x = 0$. There is no case to distinguish and no constant to choose.
+# each has a standard function that stays exact far out: `log_expit` for $\log \sigma$, and `expm1`, which is
+# $e^x - 1$ without loss of digits near $x = 0$, so that $1 - e^{-d}$ is `-expm1(-d)`. There is no case to distinguish
+# and no constant to choose.
 
 
 # %%
@@ -194,7 +196,7 @@ def exact(mean):
 
 
 def slope(log_prob, mean):
-    """By how much log_prob changes per unit of the mean: half a step to either side."""
+    """By how much log_prob changes per unit of the mean: a small step to either side."""
     step = 1e-7
     return (log_prob(mean + step) - log_prob(mean - step)) / (2 * step)
 
@@ -220,9 +222,8 @@ show(
 )
 
 # %% [markdown]
-# The library computes the exact way, so that the further the mean is from the pixel, the more it is pulled, and at
-# the mixture's smallest scale no nat is made up. (A log-scale that counts as -7 gets no gradient itself; the mean
-# does.)
+# The library computes the exact way. So a mean that is wrong is pulled towards the pixel, however far away it is, and
+# no nat is lost at the smallest scale. (A log-scale that counts as -7 gets no gradient itself; the mean does.)
 
 # %%
 single = make_head("logistic_mixture", 1, 256, mixtures=1)
@@ -272,20 +273,25 @@ tables = {
 # and the first two are all that this table needs.
 
 # %%
-weights = softmax([0.0, 0.5, 0.0])
+colour_weights = softmax([0.0, 0.5, 0.0])
 means_red = [-0.6, 0.3, 0.2]
 means_green = [0.5, 0.1, -0.7]
 log_scales_of_both = [-2.5, -2.0, -2.2]
 before_tanh = np.array([0.0, 1.5, -1.0])
-tables["three components"] = red_green(weights, means_red, means_green, log_scales_of_both, np.tanh(before_tanh))
+tables["three components"] = red_green(colour_weights, means_red, means_green, log_scales_of_both, np.tanh(before_tanh))
 
 rows = np.zeros((10, 3))  # what the head reads: 10 rows of M numbers
-rows[0] = np.log(weights)
+rows[0] = np.log(colour_weights)  # logits
 rows[1] = means_red
-rows[2] = means_green
-rows[4] = log_scales_of_both
-rows[5] = log_scales_of_both
-rows[7] = before_tanh
+rows[2] = means_green  # row 3 would be the means of blue
+rows[4] = log_scales_of_both  # of red
+rows[5] = log_scales_of_both  # of green; row 6 would be that of blue
+rows[7] = before_tanh  # c0; rows 8 and 9 would be c1 and c2
+
+# %% [markdown]
+# Now the head gets all 32 times 32 pairs of red and green, as 1024 pixels with the same parameters.
+
+# %%
 red, green = np.indices((32, 32)).reshape(2, -1)
 pixels = np.stack([red, green, np.zeros_like(red)], axis=1)  # (1024, 3): every red with every green
 rgb_head = make_head("logistic_mixture", 3, 32, mixtures=3)
@@ -307,13 +313,12 @@ show(
 
 # %%
 u = np.random.default_rng(7).random(20_000)
-weights = softmax(logits)  # of the mixture of grey levels from above
 scales = np.exp(log_scales)
 drawn = np.zeros(len(u), int)
 for step in (128, 64, 32, 16, 8, 4, 2, 1):
     edge = (2 * (drawn + step) - 1) / 255 - 1  # the lower edge of the bin `step` levels further up
-    cdf = expit((edge[:, None] - means) / scales) @ weights
-    drawn = drawn + step * (cdf <= u)
+    cdf_there = expit((edge[:, None] - means) / scales) @ weights  # of the mixture of grey levels from above
+    drawn = drawn + step * (cdf_there <= u)
 none_yet = np.zeros((len(u), 1), int)  # the channels of the pixel drawn before: none
 drawn_by_head = head.draw(np.tile(nine_numbers, (len(u), 1)), none_yet, 0, u, 1.0)
 print("levels drawn:", *drawn[:16], "...")
@@ -346,9 +351,9 @@ for name in ("categorical", "logistic_mixture"):
 # %% [markdown]
 # The softmax has learned a hole. The mixture cannot have one so narrow: 8 lies under the same curve as 7 and 9.
 #
-# And a case in earnest, where it matters: emoji of 8x8 pixels in three colours of 256 levels each. A softmax needs 3
-# · 256 = 768 logits per pixel, the mixture 10 numbers for each of 5 components, which is 50. Training is short, and
-# after each epoch both are asked about emoji that they never saw.
+# And a case in earnest, where it matters: emoji of 8x8 pixels in three colours of 256 levels each. A softmax needs
+# $3 \cdot 256 = 768$ logits per pixel, the mixture 10 numbers for each of 5 components, which is 50. Training is
+# short, and after each epoch both are asked about emoji that they never saw.
 
 # %%
 emoji = mp.datasets.load("emoji")

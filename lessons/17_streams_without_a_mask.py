@@ -43,11 +43,10 @@ rng = np.random.default_rng(SEED)
 # ```
 #
 # The names say in which direction such a stream carries knowledge: down the image, or down and to the right. In
-# minipixel both are the same op `conv2d`, with another centre. We ask what the pixel (4, 4) of a map of 7x9 reads: we
-# send a gradient of 1 into it and look where it arrives.
+# minipixel both are the same op `conv2d`, with another centre. And no weight is wasted: all 6 or 4 taps are used,
+# while a 3x3 kernel under mask B stores 9 taps and uses 5.
 
 # %%
-H, W, r, c = 7, 9, 4, 4
 
 
 def kernel(kh, kw):
@@ -63,6 +62,17 @@ def down(x, kh=2, kw=3):
 def down_right(x, kh=2, kw=2):
     """A convolution that reads up and to the left, up to its own pixel: (H, W, N, 1) -> (H, W, N, 1)."""
     return ops.conv2d(x, kernel(kh, kw), None, centre=(kh - 1, kw - 1))
+
+
+# %% [markdown]
+# We ask what the pixel (4, 4) of a map of 7x9 reads. As in lesson 09, we send a gradient of 1 into it and look where
+# it arrives. (An op that is given a Tensor records itself for the way back; given plain arrays, it only computes.)
+
+# %%
+H = 7
+W = 9
+r = 4
+c = 4
 
 
 def seen_by(stream):
@@ -174,6 +184,10 @@ def one_layer_of_ul(x):
     return down_right(start_of_ul(x)) + u  # ul is told what u has found
 
 
+# %% [markdown]
+# And this is what the streams see, at their start and one layer later.
+
+# %%
 streams = {
     "u at the start": seen_by(start_of_u),
     "ul at the start": seen_by(start_of_ul),
@@ -195,7 +209,8 @@ show(
 # ## The library's model agrees
 # `PixelCNNpp` starts in just this way. Its layers `above`, `up` and `left` are the three convolutions of the diagram.
 # We ask minipixel's causality checker about the whole model, and then sum, as in lesson 01, the probabilities of
-# *all* binary images of 2x3 pixels. If a single pixel read its own value, the sum would not be 1.
+# *all* binary images of 2x3 pixels. If the probabilities of a pixel depended on its own value, they would not sum to
+# 1.
 
 # %%
 small = mp.models.PixelCNNpp((2, 3, 1), 2, filters=8, resnets=1, hierarchies=1, rng=SEED)
@@ -286,10 +301,10 @@ show(
 
 # %% [markdown]
 # In the library the step is called `model.initialize(images, labels)`, and `mp.fit` takes it by itself, with its
-# first batch, unless somebody has done it. Where a layer also reads a condition, as in lesson 10, the sum $Wx + b +
-# Vh$ is brought into range as a whole. (A channel whose outputs hardly vary, for instance because all its inputs are
-# zero, keeps its length: to divide by next to nothing would make an enormous weight.) Below we listen to all
-# weight-normalised layers of a PixelCNN++ that is told the digit's class, before and after.
+# first batch, unless somebody has done it. Where a layer also reads a condition, as in lesson 10, the sum
+# $Wx + b + Vh$ is brought into range as a whole. (A channel whose outputs hardly vary, for instance because all its
+# inputs are zero, keeps its length: to divide by next to nothing would make an enormous weight.) Below we listen to
+# all weight-normalised layers of a PixelCNN++ that is told the digit's class, before and after.
 
 # %%
 labels = digits.train.labels[:64]

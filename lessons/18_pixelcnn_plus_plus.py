@@ -46,9 +46,10 @@ QUICK = os.environ.get("MINIPIXEL_QUICK") == "1"  # a short training, to see tha
 
 # %%
 rng = np.random.default_rng(18)
-H, W = 7, 9
-model = mp.models.PixelCNNpp((H, W, 1), 4, filters=8, resnets=2, hierarchies=2, dtype="float64", rng=SEED)
-layer = model.level.way_in[0].u
+H = 7
+W = 9
+untrained = mp.models.PixelCNNpp((H, W, 1), 4, filters=8, resnets=2, hierarchies=2, dtype="float64", rng=SEED)
+layer = untrained.level.way_in[0].u
 x = rng.normal(size=(H, W, 3, 8))  # (H, W, N, K)
 
 y = layer.first(ops.concat_elu(x)).data
@@ -95,7 +96,7 @@ print(f"<A x, y> = {left_side:.12f}, <x, A'y> = {right_side:.12f}")
 # In the model the two kernels have their centres at different places, and causality depends on it. The one that
 # halves a stream has its centre in its last row, so that it reads upwards. The one that enlarges has its centre in
 # its *first* row, so that it writes downwards: from row $k$ of the small map to the rows $2k$ and $2k + 1$ of the
-# large one, never to an earlier row.
+# large one, never to an earlier row. (In the same way, the one of ul reads from the left and writes to the right.)
 
 # %%
 place = (2, 2)
@@ -136,7 +137,7 @@ show(
 # each. The layers are the library's, so the numbers must be those of the library, too.
 
 # %%
-fine = model.level
+fine = untrained.level
 coarse = fine.below
 streams = [mp.Tensor(rng.normal(size=(H, W, 3, 8))), mp.Tensor(rng.normal(size=(H, W, 3, 8)))]  # u and ul
 
@@ -300,6 +301,7 @@ assert missed["two sizes"] == missed["three sizes"] == [0, 10]  # 20 columns lie
 assert missed["two, wide kernels"] == [0, 0]
 assert drawn.shape == (len(asked_for), 8, 8, 1)
 assert np.allclose(log_prob, dist.model.log_prob(test[:5], five_labels), rtol=1e-6)
+mp.assert_causal(model)
 if not QUICK:
     assert bits < 1.8
 

@@ -22,8 +22,9 @@ QUICK = os.environ.get("MINIPIXEL_QUICK") == "1"
 # $$\sigma(a) - \sigma(b) = \frac{1}{1 + e^{-a}} - \frac{1}{1 + e^{-b}}
 # = \frac{e^{-b} - e^{-a}}{(1 + e^{-a})(1 + e^{-b})}$$
 #
-# Take $e^{-b}$ out of the numerator, which leaves $1 - e^{-(a - b)} = 1 - e^{-d}$. And $e^{-b} / (1 + e^{-b}) = 1 /
-# (1 + e^{b}) = \sigma(-b)$. So the fraction is $(1 - e^{-d}) \, \sigma(a) \, \sigma(-b)$.
+# Take $e^{-b}$ out of the numerator, which leaves $1 - e^{-(a - b)} = 1 - e^{-d}$. And
+# $e^{-b} / (1 + e^{-b}) = 1 / (1 + e^{b}) = \sigma(-b)$. So the fraction is
+# $(1 - e^{-d}) \, \sigma(a) \, \sigma(-b)$.
 #
 # In the lowest bin the lower edge goes to minus infinity. Then $d$ goes to infinity and the first factor to 1, the
 # third factor $\sigma(-b)$ goes to 1 as well, and $\sigma(a)$ alone is left: the whole left tail. In the highest bin
@@ -50,9 +51,9 @@ assert np.isclose(highest, log_expit(-edge_of_highest))
 # %% [markdown]
 # ## Exercise 2
 # Far out in the tail, the density falls by the factor $e^{-1}$ per scale. Over a bin of the width $d$ (in scales) its
-# mean is then $\sinh(d/2) / (d/2)$ times what it is in the middle. So the threshold is off by $\log(d/2) -
-# \log\sinh(d/2)$, which depends on $d$ alone, and is about $-d^2/24$ if $d$ is small. The wider the curve, the
-# narrower its bins.
+# mean is then $\sinh(d/2) / (d/2)$ times what it is in the middle. So the threshold is off by
+# $\log(d/2) - \log\sinh(d/2)$, which depends on $d$ alone, and is about $-d^2/24$ if $d$ is small. The wider the
+# curve, the narrower its bins.
 
 
 # %%

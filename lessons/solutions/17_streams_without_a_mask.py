@@ -50,7 +50,10 @@ assert "shift" in str(report)
 # We write both streams with all layers first and a single shift at the end.
 
 # %%
-H, W, r, c = 7, 9, 4, 4
+H = 7
+W = 9
+r = 4
+c = 4
 past = np.arange(H * W).reshape(H, W) < r * W + c
 
 
@@ -72,6 +75,7 @@ def seen_by(stream):
     return x.grad[:, :, 0, 0] != 0
 
 
+# %%
 u_late = seen_by(lambda x: ops.shift_down(down(down(x))))
 u_early = seen_by(lambda x: down(ops.shift_down(down(x))))
 ul_late = seen_by(lambda x: ops.shift_right(down_right(down_right(x))))
@@ -160,10 +164,11 @@ assert deviations[-1] > 1000 * deviations[0]
 # the loss at $v$. So the derivative of the loss along $v$ is 0, and that derivative is the scalar product of the
 # gradient with $v$: $\langle \nabla_v L, v \rangle = 0$.
 #
-# A step of plain gradient descent goes from $v$ to $v - \eta \nabla_v L$. By Pythagoras its squared length is $\lVert
-# v \rVert^2 + \eta^2 \lVert \nabla_v L \rVert^2$, since the two are perpendicular. So $v$ never becomes shorter; and
-# since the gradient is divided by $\lVert v \rVert$, the direction turns ever more slowly: a step that is too large
-# makes the next ones smaller. We watch it on a small regression, whose loss is the sum of squared errors.
+# A step of plain gradient descent goes from $v$ to $v - \eta \nabla_v L$. By Pythagoras its squared length is
+# $\lVert v \rVert^2 + \eta^2 \lVert \nabla_v L \rVert^2$, since the two are perpendicular. So $v$ never becomes
+# shorter; and since the gradient is divided by $\lVert v \rVert$, the direction turns ever more slowly: a step that
+# is too large makes the next ones smaller. We watch it on a small regression, whose loss is the sum of squared
+# errors.
 
 # %%
 inputs = rng.normal(size=(50, 6))

@@ -23,7 +23,8 @@ rng = np.random.default_rng(SEED)
 # first pixel of an odd row misses the last one of the row above. That makes 4 pairs.
 
 # %%
-H, W = 4, 28
+H = 4
+W = 28
 past = np.tri(H * W, k=-1, dtype=bool)
 missed = {}
 for resnets in (6, 7):
