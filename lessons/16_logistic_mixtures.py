@@ -7,7 +7,7 @@
 #   [arXiv:1701.05517](https://arxiv.org/abs/1701.05517), sections 2.1 and 2.2.
 # - *Before* [lesson 04](04_train_sample_look.py) for the softmax and the level that it did not know;
 #   [lesson 12](12_colour.py) for three colours in turn.
-# - *Takes* about a minute on two cores; 30 minutes to read.
+# - *Takes* less than a minute on two cores; 30 minutes to read.
 #
 # In lesson 04 we took the level 8 out of the training digits, and the model concluded that 8 never happens, although
 # it saw 7 and 9 all the time. A softmax has one logit for each level, and it does not know that 8 is a neighbour of 7

@@ -7,7 +7,7 @@
 #   2017 (PixelCNN++), [arXiv:1701.05517](https://arxiv.org/abs/1701.05517), section 2 and figure 2.
 # - *Before* [lesson 16](16_logistic_mixtures.py) for mixtures, [lesson 17](17_streams_without_a_mask.py) for the
 #   streams.
-# - *Takes* about a minute on two cores; 25 minutes to read.
+# - *Takes* less than a minute on two cores; 25 minutes to read.
 #
 # In lesson 17 two streams, u and ul, ran through the network without a mask. Each layer of them sees a little further
 # than the one before: one row up, one or two columns to the side. To see all of a picture of 28x28 pixels in this way

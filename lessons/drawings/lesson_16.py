@@ -4,9 +4,7 @@ import numpy as np
 from scipy.special import expit
 
 import minipixel as mp
-
-# Lines and bars that are no pixels have colours of their own, none of which is a role of drawing.ROLES.
-LINES = (mp.plots.INK, "#3f8f8f", "#b0568b", "#a08a2c")
+from drawings.lines import LINES
 
 
 def bins(mean, scale, Q):

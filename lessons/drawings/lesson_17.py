@@ -4,9 +4,7 @@ import drawing
 import numpy as np
 
 import minipixel as mp
-
-# Lines that are no pixels have colours of their own, none of which is a role of drawing.ROLES.
-LINES = (mp.plots.INK, "#3f8f8f", "#b0568b", "#a08a2c")
+from drawings.lines import LINES
 
 
 def views(seen, position, columns=4):

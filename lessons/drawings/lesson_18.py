@@ -5,8 +5,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 
 import minipixel as mp
-
-SKIP = "#a08a2c"  # arrows from twin to twin; no pixel has this colour
+from drawings.lines import LINES
 
 
 def halve_and_enlarge(read, written, place):
@@ -65,8 +64,8 @@ def u_of_three_sizes():
     for twin, partner in (*twins, (quarter, coarse_back)):
         (x, y, _, height), (to_x, to_y, _, to_height) = twin, partner
         bend = -0.17 if y > 3 else -0.24
-        d.arrow((x, y + height / 2, 0, 0), (to_x, to_y + to_height / 2, 0, 0), bend=bend, colour=SKIP)
-    d.note(0.27, 0.55, "shortcut, from twin to twin", SKIP)
+        d.arrow((x, y + height / 2, 0, 0), (to_x, to_y + to_height / 2, 0, 0), bend=bend, colour=LINES[3])
+    d.note(0.27, 0.55, "shortcut, from twin to twin", LINES[3])
     for y, words in ((3.5, "H x W"), (2.1, "H/2 x W/2"), (0.6, "H/4 x W/4")):
         d.note(10.2, y, words, align="right")
     return d.figure

@@ -131,6 +131,7 @@ def convolved(x, v, gain, bias):
     return ops.conv2d(x, ops.weight_norm(v, gain), bias, centre=(1, 1))
 
 
+# %%
 gains = []
 biases = []
 y = x
