@@ -62,7 +62,7 @@ print(f"hand and layer differ by {np.abs(by_hand - by_layer).max():.1e}")
 
 # %% [markdown]
 # A layer of u and the layer of ul that is told of it are called a *pair* in the code, and a pair is one box in the
-# diagrams below.
+# diagram below.
 #
 # ## Down: every second row and column
 # On a map of half the height and half the width, the same kernel reaches twice as far, and costs a quarter. So we
@@ -75,7 +75,8 @@ print(f"hand and layer differ by {np.abs(by_hand - by_layer).max():.1e}")
 # strided convolution is a linear map, a matrix $A$ with as many columns as the large map has pixels and as many rows
 # as the small one. The way back is the transposed matrix $A^T$, called a **transposed convolution**. Where the
 # convolution reads from several pixels into one, the transposed one *writes* from one pixel into several, and adds up
-# where several write. Two linear maps are each other's transpose exactly if, for all $x$ and $y$,
+# where several write. Two linear maps are each other's transpose exactly if, for all $x$ and $y$, with
+# $\langle \cdot, \cdot \rangle$ for the sum of the products of all entries,
 #
 # $$\langle A x, y \rangle = \langle x, A^T y \rangle$$
 #
@@ -118,7 +119,7 @@ show(
 # %% [markdown]
 # ## Shortcuts, from twin to twin
 # What is small has lost detail: four pixels became one. Yet the sharpest evidence about a pixel is its next
-# neighbour. So the way back gets the details from the way in. Each pair on the way back has a *twin* on the way in,
+# neighbour. So the way back gets the details from the way in. Each pair on the way back has a **twin** on the way in,
 # of the same size of map, and is told what its twin had put out, through a 1x1 convolution between its own two. Such
 # a connection, which leaves out everything between, is called a **shortcut** or *skip connection*, and the whole a
 # **U**, after its shape.
