@@ -26,6 +26,9 @@ import minipixel as mp
 SEED = int(os.environ.get("MINIPIXEL_SEED", "0"))  # training may begin elsewhere: what is said holds for others, too
 QUICK = os.environ.get("MINIPIXEL_QUICK") == "1"
 EPOCHS = 1 if QUICK else 15
+WIDE = 64  # features per pixel between the blocks
+NARROW = 32  # features per pixel inside of a block
+BLOCKS = 5
 
 ds = mp.datasets.load("digits")
 H, W, C = ds.image_shape
@@ -60,16 +63,12 @@ print("its derivative with respect to each weight:", w.grad)  # of w**2, that is
 
 
 # %%
-def pixels_first(images):
-    return images.transpose(1, 2, 0, 3).astype(int)  # (N, H, W, C) -> (H, W, N, C)
-
-
 def scale(levels):
     return (levels * (2 / (Q - 1)) - 1).astype("float32")
 
 
-train = pixels_first(ds.train.images)
-test = pixels_first(ds.test.images)
+train = ds.train.images.transpose(1, 2, 0, 3)  # (N, H, W, C) -> (H, W, N, C)
+test = ds.test.images.transpose(1, 2, 0, 3)
 N = 320 if QUICK else train.shape[2]  # how many images we train on
 print("training images:", train.shape, "of which we take", N)
 
@@ -146,17 +145,14 @@ show(
 )
 
 # %%
-HIDDEN = 32
-BLOCKS = 5
 MASK_A = mask("A", 7)
 MASK_B = mask("B", 3)
-relu = mp.ops.relu
 
 
 def residual_block(x, name):
-    y = linear(relu(x), name + ".narrow")
-    y = convolution(relu(y), name + ".look", MASK_B)
-    y = linear(relu(y), name + ".widen")
+    y = linear(mp.ops.relu(x), name + ".narrow")
+    y = convolution(mp.ops.relu(y), name + ".look", MASK_B)
+    y = linear(mp.ops.relu(y), name + ".widen")
     return x + y
 
 
@@ -165,7 +161,7 @@ def network(levels):
     for number in range(BLOCKS):
         x = residual_block(x, f"blocks.{number}")
     for number in range(3):
-        x = linear(relu(x), f"top.layers.{number}")
+        x = linear(mp.ops.relu(x), f"top.layers.{number}")
     return x  # (H, W, N, Q)
 
 
@@ -184,14 +180,13 @@ def new_layer(name, shape, inputs):
     weights[name + ".bias"] = mp.Tensor(np.zeros(shape[-1], "float32"))
 
 
-new_layer("stem", (7, 7, 1, 2 * HIDDEN), inputs=24)  # 24 taps are open
+new_layer("stem", (7, 7, 1, WIDE), inputs=24)  # 24 taps are open
 for number in range(BLOCKS):
-    new_layer(f"blocks.{number}.narrow", (2 * HIDDEN, HIDDEN), inputs=2 * HIDDEN)
-    new_layer(f"blocks.{number}.look", (3, 3, HIDDEN, HIDDEN), inputs=5 * HIDDEN)  # 5 taps are open
-    new_layer(f"blocks.{number}.widen", (HIDDEN, 2 * HIDDEN), inputs=HIDDEN)
-new_layer("top.layers.0", (2 * HIDDEN, 2 * HIDDEN), inputs=2 * HIDDEN)
-new_layer("top.layers.1", (2 * HIDDEN, 2 * HIDDEN), inputs=2 * HIDDEN)
-new_layer("top.layers.2", (2 * HIDDEN, Q), inputs=2 * HIDDEN)
+    new_layer(f"blocks.{number}.narrow", (WIDE, NARROW), inputs=WIDE)
+    new_layer(f"blocks.{number}.look", (3, 3, NARROW, NARROW), inputs=5 * NARROW)  # 5 taps are open
+    new_layer(f"blocks.{number}.widen", (NARROW, WIDE), inputs=NARROW)
+for number, outputs in enumerate((WIDE, WIDE, Q)):
+    new_layer(f"top.layers.{number}", (WIDE, outputs), inputs=WIDE)
 
 # %% [markdown]
 # ## From numbers to probabilities
@@ -225,10 +220,10 @@ def bits_per_dim(levels):
 
 
 before = bits_per_dim(test)
-print(f"before training: {before:.2f} bits/dim; the blank of lesson 01, which knows nothing: {np.log2(Q):.2f}")
+print(f"before training: {before:.2f} bits/dim; the uniform model of lesson 01: {np.log2(Q):.2f}")
 
 # %% [markdown]
-# The untrained network guesses a little worse than the uniform model, since its guesses are random and not equal.
+# The untrained network is about as good as the uniform model: it does not know anything yet.
 #
 # ## Learn
 #
@@ -248,10 +243,9 @@ print(f"before training: {before:.2f} bits/dim; the blank of lesson 01, which kn
 # %%
 def adam(memory, step, rate=1e-3):
     for name, weight in weights.items():
-        g = weight.grad
         m, v = memory.get(name, (0, 0))
-        m = 0.9 * m + 0.1 * g
-        v = 0.999 * v + 0.001 * g * g
+        m = 0.9 * m + 0.1 * weight.grad
+        v = 0.999 * v + 0.001 * weight.grad**2
         memory[name] = (m, v)
         corrected_m = m / (1 - 0.9**step)
         corrected_v = v / (1 - 0.999**step)
@@ -277,15 +271,14 @@ for epoch in range(EPOCHS):
         loss.backward()
         losses.append(float(loss.data))
         adam(memory, step=len(losses))
-    print(f"epoch {epoch + 1:2} of {EPOCHS}: {np.mean(losses[-(N // 64) :]):6.1f} nats per image")
+    print(f"epoch {epoch + 1:2} of {EPOCHS}: {np.mean(losses[-N // 64 :]):6.1f} nats per image")
 
 # %%
 after = bits_per_dim(test)
 print(f"after training: {after:.3f} bits/dim on the test images; the best table of lesson 01: 2.135")
+bits_of_batches = np.array(losses) / (H * W * C * np.log(2))
 show(
-    lesson_03.loss_curve(
-        np.array(losses) / (H * W * C * np.log(2)), {"uniform": 4.087, "best table of lesson 01": 2.135}
-    ),
+    lesson_03.loss_curve(bits_of_batches, {"uniform model": 4.087, "best table of lesson 01": 2.135}),
     "03_loss",
     "The loss of every batch, in bits/dim. It falls below what the tables of lesson 01 need (dotted lines).",
 )
@@ -294,27 +287,22 @@ show(
 # ## Draw
 #
 # Now the model has no teacher. It begins with an empty image, asks for the probabilities of the first pixel, draws a
-# level, and writes it in. For the next pixel it reads what it has just drawn. A level is drawn as in lesson 01: see on
-# whose piece the uniform number falls. Only here the pieces are not divided by their sum; the uniform number is
-# multiplied by it.
+# level, and writes it in. For the next pixel it reads what it has just drawn. A level is drawn as in lesson 01: lay the
+# probabilities end to end, and see on whose piece a uniform number falls.
 
 
 # %%
 def sample(uniforms):
     images = np.zeros(uniforms.shape, int)  # (H, W, N, 1)
-    for r in range(H):
-        for c in range(W):
-            logits = network(images).data[r, c].astype(float)  # (N, Q)
-            pieces = np.exp(logits - logits.max(axis=-1, keepdims=True))
-            ends = pieces.cumsum(axis=-1)
-            below = ends[:, :-1] <= uniforms[r, c] * ends[:, -1:]
-            images[r, c] = below.sum(axis=-1, keepdims=True)
+    for r, c in np.ndindex(H, W):
+        p = mp.ops.softmax(network(images)).data[r, c]  # (N, Q)
+        ends = p.cumsum(axis=-1)
+        images[r, c] = (ends[:, :-1] <= uniforms[r, c]).sum(axis=-1, keepdims=True)
     return images
 
 
 uniforms = np.random.default_rng(SEED).random((20, H, W, C))
-drawn = sample(uniforms.transpose(1, 2, 0, 3))
-generated = drawn.transpose(2, 0, 1, 3)  # (N, H, W, C) again
+generated = sample(uniforms.transpose(1, 2, 0, 3)).transpose(2, 0, 1, 3)  # (N, H, W, C) again
 rows = {"real": ds.test.images[:10, :, :, 0], "drawn": generated[:10, :, :, 0], "": generated[10:, :, :, 0]}
 show(
     lesson_01.rows_of_images(rows, levels=Q),
@@ -329,9 +317,9 @@ show(
 
 # %%
 show(
-    lesson_03.growing(generated[:4, :, :, 0], moments=(0, 13, 19, 27, 35, 43, 51, 59), levels=Q),
+    lesson_03.growing(generated[:4, :, :, 0], moments=(0, 13, 19, 27, 35, 43, 51, 59, 64), levels=Q),
     "03_growing",
-    "Four digits grow. In each picture one pixel (orange) is being drawn; it reads those before it, and the rest is future.",
+    "Four digits grow. The orange pixel is being drawn: it reads those before it. The rest is its future.",
 )
 
 # %% [markdown]
@@ -340,7 +328,7 @@ show(
 # The library's `PixelCNN` has the same layers, under the same names. So we can hand it our weights.
 
 # %%
-model = mp.models.PixelCNN((H, W, C), Q, hidden=HIDDEN, blocks=BLOCKS)
+model = mp.models.PixelCNN((H, W, C), Q, hidden=NARROW, blocks=BLOCKS)
 model.load_state_dict({name: weight.data for name, weight in weights.items()})
 
 our_logits = network(test).data
@@ -364,11 +352,11 @@ print("digits that are the same in every pixel:", same.sum(), "of", len(same))
 # each and compare.
 
 # %%
-batch = ds.train.images[:64]
-loss = cross_entropy(network(pixels_first(batch)), pixels_first(batch))
+batch = train[:, :, :64]
+loss = cross_entropy(network(batch), batch)
 loss.backward()
 our_gradients = {name: weight.grad for name, weight in weights.items()}
-their_loss, their_gradients = model.value_and_gradients(batch)
+their_loss, their_gradients = model.value_and_gradients(ds.train.images[:64])
 
 optimizer = mp.optim.Adam(1e-3)
 optimizer.step(model, our_gradients)

@@ -1,5 +1,7 @@
 """Figures of lesson 03: the network and its block, the loss while it learns, digits that grow."""
 
+from itertools import pairwise
+
 import numpy as np
 from drawing import INK, ROLES, Diagram, legend
 from matplotlib.colors import to_rgb
@@ -20,12 +22,12 @@ def network():
         ("$p(x_t \\mid x_{<t})$, Q per pixel", "value"),
         ("$-\\ln p$ of the true level", "loss"),
     ]
-    features = ["", "1 -> 64", "64 -> 64", "64 -> 17", "", "", "", ""]
+    features = ["", "1 -> 64", "64 -> 64", "64 -> 64 -> 64 -> 17", "", "", "", ""]
     places = []
     for number, (text, kind) in enumerate(whole):
         places.append(diagram.box(1.7, 0.5 + 0.75 * number, text, kind, width=2.3))
         diagram.note(2.92, 0.5 + 0.75 * number, features[number])
-    for below, above in zip(places, places[1:], strict=False):
+    for below, above in pairwise(places):
         diagram.arrow(below, above)
     block = [
         ("features, 64 per pixel", "value"),
@@ -61,7 +63,7 @@ def loss_curve(bits, marks):
 
 
 def growing(images, moments, levels):
-    """Some images (a row each) at some places t (a column each), the rest not drawn yet: integers (N, H, W) -> Figure."""
+    """Images (a row each) at some places t (a column each), the rest not drawn yet: integers (N, H, W) -> Figure."""
     N, H, W = images.shape
     fig = mp.plots.figure(0.9 * len(moments), 0.95 * N + 0.4)
     place = np.arange(H * W).reshape(H, W)
@@ -74,6 +76,6 @@ def growing(images, moments, levels):
             ax.imshow(picture, interpolation="nearest")
             ax.spines[:].set_visible(False)
     for ax, t in zip(axes[0], moments, strict=True):
-        ax.set_title(f"t = {t}", fontsize=8, color=INK)
+        ax.set_title(f"t = {t}" if t < H * W else "done", fontsize=8, color=INK)
     legend(fig, "this pixel", "future")
     return fig
