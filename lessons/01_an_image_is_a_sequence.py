@@ -350,12 +350,13 @@ assert np.isclose(np.exp(untrained.log_prob(every_image[..., None])).sum(), 1, a
 #
 # 1. *easy* Start the counts at 0.1, then at 10. Which table minds most? Compare its training and test bits/dim.
 # 2. *easy* Turn the digits upside down. Which of the five test bits/dim change, and which cannot? Why?
-# 3. *medium* Let `all_three` also read the pixel to the right. The bits/dim fall. Why may you not be pleased?
+# 3. *medium* Let `all_three` also read the pixel to the right, and start the counts at 0.1. The bits/dim of the
+#    training images fall. Why may you not be pleased?
 # 4. *medium* Replace the five bands by three, then by all 18 levels. Where is the best table, and what stops the larger
 #    ones?
 # 5. *medium* Work out how many bits each pixel costs, for each model. Which pixels cost nothing? Which models have
 #    found that out, and how?
-# 6. *hard* Write the sampling loop of the library's rule for a table of your own: sample 1,000 images from the table
-#    "position", count them, and show that you get the table back.
+# 6. *hard* Draw 1,000 images from the table "position", count them, and show that you get the table back. How close do
+#    you get, and how does that change with 16,000 images?
 #
 # Solutions: [solutions/01_an_image_is_a_sequence.py](solutions/01_an_image_is_a_sequence.py).
