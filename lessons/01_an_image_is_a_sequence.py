@@ -6,7 +6,7 @@
 # - *Reads* the bundled digits; van den Oord et al. 2016, [arXiv:1601.06759](https://arxiv.org/abs/1601.06759), sections
 #   1 and 2.
 # - *Before* nothing: this is the first lesson. You should know NumPy, and what a conditional probability is.
-# - *Takes* about 4 seconds to run, and 12 minutes to read.
+# - *Takes* about 4 seconds to run, and 13 minutes to read.
 #
 # How can a computer draw a digit that nobody has ever written? It needs a rule that says how probable each possible
 # image is, and a way to draw an image according to that rule. Both seem out of reach: the number of possible images of
@@ -54,8 +54,8 @@ print(ds)
 r, c, k = np.indices((2, 4, 3))
 place = (r * 4 + c) * 3 + k
 
-model_of_colour = mp.models.PixelCNN((2, 4, 3), levels=2, hidden=3, blocks=1)
-assert np.array_equal(place, model_of_colour.order)  # the library counts in the same way
+model = mp.models.PixelCNN((2, 4, 3), levels=2, hidden=3, blocks=1)  # what it is comes in lesson 03
+assert np.array_equal(place, model.order)  # the library counts in the same way
 show(
     lesson_01.raster_order(place),
     "01_order",
@@ -154,9 +154,10 @@ def product_of_conditionals(images, one_side, other_side):
 
 
 sums = {}
-for sides in [("left", "above"), ("right", "above"), ("left", "right"), ("above", "below")]:
-    sums[sides] = product_of_conditionals(every_image, *sides).sum()
-    print(f"each pixel reads {sides[0]:5} and {sides[1]:5}: the sum over all 64 images is {sums[sides]:.12f}")
+for one_side, other_side in [("left", "above"), ("right", "above"), ("left", "right"), ("above", "below")]:
+    total_of_64 = product_of_conditionals(every_image, one_side, other_side).sum()
+    sums[one_side, other_side] = total_of_64
+    print(f"each pixel reads {one_side:5} and {other_side:5}: the sum over all 64 images is {total_of_64:.12f}")
 
 show(
     lesson_01.who_reads_whom(sums, OFFSETS),
@@ -226,7 +227,7 @@ def all_three(images):
 def count(context, contexts, images):
     """A table of conditionals, one row for each context: (contexts, Q)."""
     counts = np.ones((contexts, Q))
-    np.add.at(counts, (context(images), images), 1)
+    np.add.at(counts, (context(images), images), 1)  # one more for each pair of a context and the level that followed
     return counts / counts.sum(axis=1, keepdims=True)
 
 

@@ -6,7 +6,7 @@
 # - *Reads* `minipixel/nn/masks.py`; van den Oord et al. 2016, [arXiv:1601.06759](https://arxiv.org/abs/1601.06759),
 #   section 3.4.
 # - *Before* [lesson 01](01_an_image_is_a_sequence.py).
-# - *Takes* about 10 seconds to run, and 12 minutes to read. Its second half can wait until after lesson 03.
+# - *Takes* about 10 seconds to run, and 12 minutes to read. Its second half may wait until after lesson 03.
 #
 # A network is to predict each pixel from all pixels before it, and from nothing else. The network of this course looks
 # at an image through small windows, called kernels. A kernel looks in all directions, and so into the future. How do we
@@ -14,6 +14,7 @@
 
 # %%
 import os
+from itertools import product
 
 import numpy as np
 from drawings import lesson_02
@@ -175,12 +176,13 @@ print("the right one reads:", right.stem)
 print("the leaky one reads:", leaky.stem)
 
 # %% [markdown]
-# Both models now learn from fair coin flips: from all 64 possible images, each equally often. There is nothing to learn
-# here. No honest model can predict a fair coin, and so none gets below 1 bit per pixel. And whatever a causal model has
-# learnt, the probabilities of all 64 images sum to 1, by the chain rule of lesson 01.
+# One pass over all images that a model learns from is called an **epoch**. Both models now learn from fair coin flips:
+# from all 64 possible images, each equally often. There is nothing to learn here. No honest model can predict a fair
+# coin, and so none gets below 1 bit per pixel. And whatever a causal model has learnt, the probabilities of all 64
+# images sum to 1, by the chain rule of lesson 01.
 
 # %%
-every_image = np.indices((2,) * 6).reshape(6, 64).T.reshape(64, *shape)
+every_image = np.array(list(product([0, 1], repeat=6))).reshape(64, *shape)
 
 
 def report(model):
@@ -190,7 +192,7 @@ def report(model):
 
 right_rows = [report(right)]
 leaky_rows = [report(leaky)]
-for epochs in (5, 10, 25):  # how often each model sees all images before the next report
+for epochs in (5, 10, 25):
     for model, rows in ((right, right_rows), (leaky, leaky_rows)):
         mp.fit(model, every_image, epochs=epochs, batch_size=16, rng=SEED, progress=False)
         rows.append(report(model))

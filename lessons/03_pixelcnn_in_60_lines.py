@@ -11,8 +11,9 @@
 #
 # In lesson 01 a table said how probable each level of a pixel is. It could look at two neighbours and no further: a
 # table of the whole past would need more rows than anybody can fill. How do we put something in its place that reads
-# the whole past, and that learns? Here is the answer, a neural network under masks. Nothing is hidden in it: the cells
-# from "Images go in" to "Draw" have about 60 lines of code in all, and you will have read each of them.
+# the whole past, and that learns? Here is the answer: a neural network under masks. Nothing is hidden in it. From
+# "Images go in" to "Draw" it takes about 60 lines of code, and eleven more that give the weights their first values.
+# You will have read each of them.
 
 # %%
 import os
@@ -42,10 +43,10 @@ Q = ds.levels
 # derivatives together are the **gradient**.
 #
 # We do not work them out by hand. A `mp.Tensor` is an array that remembers how it was computed. The functions of
-# `mp.ops` take Tensors and return Tensors, and write down what they did; this record is called the **tape**. Calling
-# `.backward()` on a single number at the end goes through the record in reverse, and leaves in `.grad` of each Tensor
-# at the beginning the derivative with respect to it. How that works is the subject of [lesson
-# 05](05_a_tape_in_a_page.py), which builds a tape in a page. Today we just use it.
+# `mp.ops` take Tensors and return Tensors, and write down what they did; this record is called the **tape**. Plain
+# arrays may be mixed in; they count as constants. Calling `.backward()` on a single number at the end goes through the
+# record in reverse, and leaves in `.grad` of each Tensor at the beginning the derivative with respect to it. How that
+# works is the subject of [lesson 05](05_a_tape_in_a_page.py), which builds a tape in a page. Today we just use it.
 
 # %%
 w = mp.Tensor(np.array([1.0, 2.0, 3.0]))
@@ -145,19 +146,17 @@ show(
 )
 
 # %%
-MASK_A = mask("A", 7)
-MASK_B = mask("B", 3)
 
 
 def residual_block(x, name):
     y = linear(mp.ops.relu(x), name + ".narrow")
-    y = convolution(mp.ops.relu(y), name + ".look", MASK_B)
+    y = convolution(mp.ops.relu(y), name + ".look", mask("B", 3))
     y = linear(mp.ops.relu(y), name + ".widen")
     return x + y
 
 
 def network(levels):
-    x = convolution(scale(levels), "stem", MASK_A)
+    x = convolution(scale(levels), "stem", mask("A", 7))
     for number in range(BLOCKS):
         x = residual_block(x, f"blocks.{number}")
     for number in range(3):
@@ -243,7 +242,7 @@ print(f"before training: {before:.2f} bits/dim; the uniform model of lesson 01: 
 # %%
 def adam(memory, step, rate=1e-3):
     for name, weight in weights.items():
-        m, v = memory.get(name, (0, 0))
+        m, v = memory.get(name, (0, 0))  # both means begin at zero
         m = 0.9 * m + 0.1 * weight.grad
         v = 0.999 * v + 0.001 * weight.grad**2
         memory[name] = (m, v)
@@ -297,11 +296,11 @@ def sample(uniforms):
     for r, c in np.ndindex(H, W):
         p = mp.ops.softmax(network(images)).data[r, c]  # (N, Q)
         ends = p.cumsum(axis=-1)
-        images[r, c] = (ends[:, :-1] <= uniforms[r, c]).sum(axis=-1, keepdims=True)
+        images[r, c] = (ends[:, :-1] <= uniforms[r, c]).sum(axis=-1, keepdims=True)  # (N, 1)
     return images
 
 
-uniforms = np.random.default_rng(SEED).random((20, H, W, C))
+uniforms = np.random.default_rng(SEED).random((20, H, W, C))  # in the order in which the library draws its own
 generated = sample(uniforms.transpose(1, 2, 0, 3)).transpose(2, 0, 1, 3)  # (N, H, W, C) again
 rows = {"real": ds.test.images[:10, :, :, 0], "drawn": generated[:10, :, :, 0], "": generated[10:, :, :, 0]}
 show(
@@ -385,10 +384,11 @@ assert same.mean() > 0.8  # rounding in the last digit may turn a pixel, and wit
 
 assert np.isclose(float(loss.data), their_loss, rtol=1e-5)
 for name, gradient in our_gradients.items():
-    assert np.allclose(gradient, their_gradients[name], atol=1e-3 * np.abs(gradient).max())
+    largest = np.abs(gradient).max()  # a feature within rounding of 0 may pass one relu and not the other
+    assert np.abs(gradient - their_gradients[name]).max() < 0.01 * largest
     assert np.allclose(weights[name].data, their_weights[name], atol=1e-6)
 
-assert not our_gradients["stem.weight"][MASK_A[:, :, 0, 0] == 0].any()  # what a mask shuts learns nothing
+assert not our_gradients["stem.weight"][mask("A", 7)[:, :, 0, 0] == 0].any()  # what a mask shuts learns nothing
 mp.assert_causal(model)
 if not QUICK:
     assert after < 2.0  # the best table of lesson 01 needs 2.135

@@ -17,7 +17,6 @@ import tempfile
 
 import numpy as np
 from drawings import lesson_04
-from scipy.special import softmax
 from show import show
 
 import minipixel as mp
@@ -100,7 +99,7 @@ uniforms = np.random.default_rng(SEED).random((8, H, W, C))
 images = np.zeros((8, H, W, C), np.uint8)
 for r, c in np.ndindex(H, W):
     logits = model.predict(images)[r, c].astype(float)  # (N, Q)
-    p = softmax(logits, axis=-1)
+    p = mp.ops.softmax(logits)
     ends = p.cumsum(axis=-1)
     images[:, r, c, 0] = (ends[:, :-1] <= uniforms[:, r, c]).sum(axis=-1)
     if (r, c) == (4, 5):
@@ -202,8 +201,8 @@ without_8 = mp.models.PixelCNN((H, W, C), Q, hidden=32, blocks=5, rng=SEED)
 mp.fit(without_8, train_without_8, epochs=EPOCHS // 3 + 1, rng=SEED)
 
 is_8 = levels[..., 0] == 8  # (H, W, N)
-p_with = softmax(logits.astype(float), axis=-1)[is_8]  # of every such pixel: (pixels, Q)
-p_without = softmax(without_8.predict(test[:100]).astype(float), axis=-1)[is_8]
+p_with = mp.ops.softmax(logits.astype(float))[is_8]  # of every such pixel: (pixels, Q)
+p_without = mp.ops.softmax(without_8.predict(test[:100]).astype(float))[is_8]
 print("mean probability of 7, 8 and 9 where the pixel is an 8")
 print("  trained with all levels:", np.round(p_with.mean(axis=0)[7:10], 4))
 print("  trained without level 8:", np.round(p_without.mean(axis=0)[7:10], 4))
