@@ -97,8 +97,8 @@ def mask(kind, size):
 weights = {}
 
 
-def convolution(x, name, mask):
-    return mp.ops.conv2d(x, weights[name + ".weight"] * mask, weights[name + ".bias"])
+def convolution(x, name, opened):
+    return mp.ops.conv2d(x, weights[name + ".weight"] * opened, weights[name + ".bias"])
 
 
 def linear(x, name):
@@ -110,8 +110,9 @@ def linear(x, name):
 # each time, so that a shut tap is zero whatever training does. `linear` is a convolution whose kernel is a single tap:
 # the features of each pixel, multiplied by one matrix.
 #
-# Does `mp.ops.conv2d` do what the formula says? We compare it with the formula, tap by tap, in NumPy. (This cell is a
-# check; the 60 lines do not need it.)
+# Does `mp.ops.conv2d` do what the formula says? We compare it with the formula, tap by tap, in NumPy. As in lesson 02,
+# zeros are put around the image first, so that $i$ and $j$ count from 0. (This cell is a check; the 60 lines do not
+# need it.)
 
 # %%
 rng = np.random.default_rng(SEED)
