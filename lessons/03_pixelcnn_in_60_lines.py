@@ -146,9 +146,11 @@ show(
     "The network, and one of its blocks. Follow the arrow around the block: what came in is added to what was found.",
 )
 
+# %% [markdown]
+# Here are the block and the network in code. Each line is one box of the figure, from the bottom upwards.
+
+
 # %%
-
-
 def residual_block(x, name):
     y = linear(mp.ops.relu(x), name + ".narrow")
     y = convolution(mp.ops.relu(y), name + ".look", mask("B", 3))
@@ -264,6 +266,7 @@ def adam(memory, step, rate=1e-3):
 memory = {}
 losses = []
 for epoch in range(EPOCHS):
+    steps_before = len(losses)
     shuffled = rng.permutation(N)
     for start in range(0, N, 64):
         batch = train[:, :, shuffled[start : start + 64]]
@@ -271,7 +274,7 @@ for epoch in range(EPOCHS):
         loss.backward()
         losses.append(float(loss.data))
         adam(memory, step=len(losses))
-    print(f"epoch {epoch + 1:2} of {EPOCHS}: {np.mean(losses[-N // 64 :]):6.1f} nats per image")
+    print(f"epoch {epoch + 1:2} of {EPOCHS}: {np.mean(losses[steps_before:]):6.1f} nats per image")
 
 # %%
 after = bits_per_dim(test)
@@ -313,7 +316,8 @@ show(
 # %% [markdown]
 # These are your first generated digits. Some can be read, some look like a digit in a hurry: the model is small, and it
 # has learnt for a minute. But compare them with the smears of lesson 01. The strokes are as thick as they should be,
-# they bend, they close into loops, and the margins are empty. No image was copied: each pixel was drawn.
+# they bend, they close into loops, and the margins are empty. None of them was picked from the data: every pixel was
+# drawn, one after the other.
 
 # %%
 show(
