@@ -86,8 +86,8 @@ show(
 # Each factor is a **conditional**: the probability of one pixel's level, given the past of that pixel. A model of this
 # form is called **autoregressive**, because it predicts a sequence from the sequence's own past.
 #
-# Take the smallest example: two pixels, black (1) or white (0). Say that the first one is black with probability 0.3.
-# The second one is black with probability 0.9 after a black one, and with probability 0.2 after a white one.
+# Take the smallest example: two pixels, each of which is 0 or 1. Say that the first one is 1 with probability 0.3. The
+# second one is 1 with probability 0.9 if the first one is 1, and with probability 0.2 if the first one is 0.
 
 # %%
 p_first_is_1 = 0.3
@@ -103,9 +103,9 @@ print(f"the sum over all images: {total:.2f}")
 
 # %% [markdown]
 # The four probabilities sum to 1, as probabilities must. This is no accident of the numbers 0.3, 0.2 and 0.9. Add up
-# the two images that begin with a white pixel: the second pixel is either white or black, so its two conditionals sum
-# to 1, and what is left is $p(x_0 = 0)$. The same happens for those that begin with a black one. Whatever the length of
-# the line, the last pixel can be summed out in this way, then the last but one, and so on.
+# the two images that begin with a 0: their second pixel is either 0 or 1, so its two conditionals sum to 1, and what is
+# left is $p(x_0 = 0)$. The same happens for the two that begin with a 1. Whatever the length of the line, the last
+# pixel can be summed out in this way, then the last but one, and so on.
 #
 # So the chain rule can be read backwards, as a recipe: take **any** rule that turns a past into probabilities of the
 # next value. Multiply. The result is a probability distribution over whole images.
@@ -113,9 +113,8 @@ print(f"the sum over all images: {total:.2f}")
 # ## What may a pixel read?
 #
 # The argument needs an order in which each pixel reads only earlier ones. Let us see what happens without. There are 64
-# black and white images of 2 x 3 pixels, few enough to add up the probabilities of all. As our rule we take a table of
-# random numbers: the probability that a pixel is black depends on its row, its column, and the values of two
-# neighbours.
+# images of 2 x 3 pixels with two levels, few enough to add up the probabilities of all. As our rule we take a table of
+# random numbers: the probability that a pixel is 1 depends on its row, its column, and the values of two neighbours.
 
 
 # %%
