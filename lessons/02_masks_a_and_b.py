@@ -28,10 +28,10 @@ rng = np.random.default_rng(5)
 # %% [markdown]
 # ## The answer is in the question
 #
-# While a model learns, the whole image is known. So one pass through the network can predict all its pixels at once: $H
-# \cdot W$ answers for the price of one. But then the image that goes in is also the image that is asked for. A network
-# that can copy its input to its output will learn to copy, and nothing else. The pixel must be kept from its own
-# prediction, and so must all pixels after it.
+# While a model learns, the whole image is known. So one pass through the network can predict all its pixels at once:
+# $H \cdot W$ answers for the price of one. But then the image that goes in is also the image that is asked for. A
+# network that can copy its input to its output will learn to copy, and nothing else. The pixel must be kept from its
+# own prediction, and so must all pixels after it.
 #
 # ## A convolution
 #

@@ -194,8 +194,8 @@ for number, outputs in enumerate((WIDE, WIDE, Q)):
 # ## From numbers to probabilities
 #
 # The network leaves Q numbers per pixel, one for each level. They are called **logits**, and may be any numbers. To
-# make probabilities of them, we raise $e$ to each, so that all are positive, and divide by the sum, so that they sum to
-# 1. This is the **softmax**:
+# make probabilities of them, we raise $e$ to each, so that all are positive, and divide by the sum, so that their sum
+# is one. This is the **softmax**:
 #
 # $$p(q) = \frac{e^{\ell_q}}{\sum_{j} e^{\ell_j}}, \qquad -\ln p(q) = \ln \sum_j e^{\ell_j} - \ell_q.$$
 #
