@@ -84,9 +84,11 @@ show(
 )
 
 # %% [markdown]
-# At first both curves fall together. What the model learns there holds for all digits. Later the training curve goes on
-# falling, while the validation curve flattens. The model begins to learn the training images by heart: it is the
-# overfitting of lesson 01 again. Where the validation curve begins to rise, training should stop.
+# At first both curves fall together. (The training curve begins higher, since each of its points is a mean over an
+# epoch, during which the model was still learning; the validation curve is measured at the end of the epoch.) What the
+# model learns there holds for all digits. Later the training curve goes on falling, while the validation curve
+# flattens. The model begins to learn the training images by heart: it is the overfitting of lesson 01 again. Where the
+# validation curve begins to rise, training should stop.
 #
 # ## One pixel is drawn
 #
