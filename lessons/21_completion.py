@@ -396,7 +396,7 @@ if not QUICK:
 # ## Exercises
 # 1. *easy* What does `complete` do if all pixels are known? And if none is? Check both.
 # 2. *easy* Let the left half be known, then the right half. In which case do known pixels steer drawn ones? In which
-#    does particles=16 help more? Measure the share of pixels that come out as in the picture.
+#    does `particles=16` help more? Measure the nats of the completed pictures.
 # 3. *medium* **Systematic resampling**: place the shares of $K$ particles side by side on [0, 1), draw one uniform
 #    number $u$, and take the particles at the places $(k + u) / K$, $k = 0, \dots, K - 1$. Write it, and check that a
 #    particle of share $s$ comes back either $\lfloor K s \rfloor$ or $\lceil K s \rceil$ times, and $K s$ times in
