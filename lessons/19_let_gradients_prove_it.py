@@ -139,7 +139,7 @@ show(
 # ## Two ways to be wrong
 # The matrix can differ from a full lower triangle in two directions, and they are not equally bad.
 #
-# - An output reads itself or something later: a **leak**. The model is *wrong*: its likelihoods do not sum to 1.
+# - An output reads itself or something later: a **leak**. The model is *wrong*: its probabilities need not sum to 1.
 # - An output does not read something earlier: a **blind spot**. The model is *honest but weaker* than it might be.
 #
 # `mp.check_causality` counts both. It asks several independent witnesses, of which gradients are one. We give it
@@ -446,13 +446,13 @@ assert (gradient != 0).sum() == by_hand[6 * W + 5].sum() == 57
 assert np.array_equal(by_hand, from_library)
 assert not np.triu(by_hand).any()
 assert not np.triu(colour).any()
-
 assert report_plain.ok
 assert report_gated.ok
 assert len(report_gated.blind) < len(report_plain.blind)
 assert share_gated[32] == 1 > share_plain[32]
 assert all(share_gated[layers] >= share_plain[layers] for layers in share_plain)
 
+# %%
 everything = table | table_of_sleepers
 letters = {name: "".join(word[0] for word in row.values()) for name, row in everything.items()}
 assert letters["nothing wrong"] == "ooooooo"

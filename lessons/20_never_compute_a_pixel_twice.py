@@ -137,6 +137,10 @@ def sample_with_a_cache(model, uniforms):
     return images
 
 
+# %% [markdown]
+# Are they the images of the plain way?
+
+# %%
 by_hand = sample_with_a_cache(small, uniforms)
 print("the same images:", np.array_equal(by_hand, plain))
 show(
@@ -182,8 +186,10 @@ for r, c, y, x in np.ndindex(H, W, 7, 7):
 print(stem_known)
 
 # %% [markdown]
-# `Clock.of(model)` does the same for all maps of a model, in one walk over its graph: `clock.ready` holds a map of
-# numbers for each node. This little function collects them by name.
+# `Clock.of(model)` does the same for all maps of a model, in one walk over its graph. `clock.ready[node].values` has
+# a row for each pixel of a map and a column for each class of channels. (With colours, the channels that know of red
+# only are one class, and so on. A grey model has one class, so we take column 0.) This little function collects the
+# maps by name.
 
 
 # %%
@@ -318,7 +324,8 @@ show(
 # to end.
 #
 # We walk through the list and note for each value of each map how often it is computed, in which step, and in which
-# step it is read for the last time.
+# step it is read for the last time. What a map reads is in `node.reads`, as pairs of another map, `source`, and a
+# `look`: `look.index[p]` lists the pixels of the source that pixel `p` reads.
 
 # %%
 plan = schedule(clock)

@@ -238,8 +238,8 @@ def draw_weigh_choose(model, images, known, K, rng):
     shares = shares_of_weights(log_weights.reshape(N, K))
     edges = shares.cumsum(axis=1)
     uniform = rng.random((N, 1))
-    chosen = (edges[:, :-1] <= uniform).sum(axis=1)  # the first edge above the uniform number
-    return particles.reshape(N, K, *images.shape[1:])[np.arange(N), chosen]
+    chosen = (edges[:, :-1] <= uniform).sum(axis=1)  # how many edges lie below the uniform number
+    return particles[np.arange(N) * K + chosen]  # the K particles of image n begin at n * K
 
 
 # %% [markdown]

@@ -155,6 +155,7 @@ def noisy_model_with_a_tap(bias):
     return model
 
 
+# %%
 images = rng.integers(0, 2, (64, 2, 3, 1))
 dead = noisy_model_with_a_tap(-100)
 _, gradients = dead.value_and_gradients(images)

@@ -48,6 +48,7 @@ def pointwise(layer, features):
     return features @ (layer.weight.data * layer.mask) + layer.bias.data
 
 
+# %%
 def convolution_at(layer, ring, r, c):
     """A masked convolution at one pixel, of a map of which only some rows are kept: ring (rows, W, N, K_in)."""
     weight = layer.weight.data * layer.mask

@@ -142,6 +142,7 @@ def draw_or_weigh(pictures, log_weights, r, c, rng):
         pictures[:, r, c, 0] = tiny.head.draw(parameters, pixels, 0, rng.random(len(pictures)), 1.0)
 
 
+# %%
 def particle_filter(N, K, rng):
     """N completions of the tiny picture, each by K particles: -> integers (N, 3, 3, 1)."""
     start = np.where(known[:, :, None], picture, 0)
@@ -158,7 +159,7 @@ def particle_filter(N, K, rng):
             log_weights[n] = 0
     edges = shares_of_weights(log_weights).cumsum(axis=1)
     chosen = (edges[:, :-1] <= rng.random((N, 1))).sum(axis=1)
-    return pictures.reshape(N, K, 3, 3, 1)[np.arange(N), chosen]
+    return pictures[np.arange(N) * K + chosen]
 
 
 # %%
