@@ -26,42 +26,63 @@ from pathlib import Path
 import numpy as np
 
 import minipixel as mp
+from minipixel.training.checkpoints import in_folder
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results.md"
 START, END = "<!-- made by benchmarks/paper_table.py -->\n", "<!-- end of paper_table.py -->"
 FOLDER = Path(__file__).parent / "runs"
+CURVES = RESULTS.parent / "images" / "paper-curves.png"
 DRAWS = 5
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is trained, and what others have found: nats per image, or bits/dim, by protocol."""
+    """What is trained, and what others have measured: nats per image, or bits/dim, by protocol."""
 
     arguments: str
     dynamic: str = ""  # the figure of others for digits drawn anew
     fixed: str = ""  # the paper's, for its fixed file
+    box: str = ""  # the name in the box of what comes out
+    shows: str = ""  # what that model draws
 
 
 BINARY = "--data mnist --levels 2 --binarize dynamic --batch-size 50 --schedule cosine --ema 0.999 "
+DIGITS = "--data digits --batch-size 32 --schedule cosine --ema 0.998 --patience 12 "
+EIGHT = "digits of 8x8 pixels, 17 greys"
+BINARY_DIGITS = "digits of 28x28 pixels, black and white"
 
 ROWS = {
-    "digits": Row("--data digits --model pixelcnn --hidden 48 --blocks 7 --dropout 0.2 --epochs 80 --batch-size 32 "
-                  "--learning-rate 2e-3 --schedule cosine --ema 0.999 --conditional"),
-    "emoji": Row("--data emoji --model pixelcnnpp --filters 48 --resnets 2 --dropout 0.2 --epochs 150 --batch-size 32 "
-                 "--learning-rate 1e-3 --schedule cosine --ema 0.999 --conditional --augment flip"),
+    "digits": Row("--data digits --batch-size 32 --schedule cosine --ema 0.999 --model pixelcnnpp --filters 32 "
+                  "--resnets 2 --dropout 0.5 --learning-rate 2e-3 --epochs 60 --conditional",
+                  box="digits", shows=f"{EIGHT}, by class"),
+    "digits-pixelcnn": Row(DIGITS + "--model pixelcnn --hidden 32 --blocks 7 --dropout 0.2 --learning-rate 2e-3 "
+                           "--epochs 40", box="digits-pixelcnn", shows=EIGHT),
+    "digits-row-lstm": Row(DIGITS + "--model row-lstm --hidden 20 --layers 4 --learning-rate 3e-3 --epochs 30",
+                           box="digits-row-lstm", shows=EIGHT),
+    "digits-diagonal-bilstm": Row(DIGITS + "--model diagonal-bilstm --hidden 20 --layers 3 --learning-rate 3e-3 "
+                                  "--epochs 25", box="digits-diagonal-bilstm", shows=EIGHT),
+    "digits-gated": Row(DIGITS + "--model gated --filters 32 --layers 5 --learning-rate 2e-3 --epochs 30",
+                        box="digits-gated", shows=EIGHT),
+    "digits-multi-scale": Row(DIGITS + "--model multi-scale --hidden 20 --layers 3 --learning-rate 3e-3 --epochs 25",
+                              box="digits-multi-scale", shows=f"{EIGHT}, the small image first"),
+    "emoji": Row("--data emoji --model pixelcnnpp --filters 40 --resnets 2 --dropout 0.5 --epochs 80 "
+                 "--batch-size 16 --learning-rate 1e-3 --schedule cosine --ema 0.999 --conditional --augment flip",
+                 box="emoji", shows="emoji of 16x16 pixels in colour, by group"),
     "mnist-diagonal": Row(BINARY + "--model diagonal-bilstm --layers 7 --hidden 24 --learning-rate 3e-3 --epochs 24",
-                          fixed="79.20"),
+                          fixed="79.20", box="mnist", shows=BINARY_DIGITS),
     "mnist-pixelcnn": Row(BINARY + "--model pixelcnn --hidden 32 --blocks 12 --learning-rate 2e-3 --epochs 24",
                           dynamic="81.45", fixed="81.30"),
-    "mnist-gated": Row(BINARY + "--model gated --hidden 32 --layers 10 --learning-rate 2e-3 --epochs 24",
+    "mnist-gated": Row(BINARY + "--model gated --filters 32 --layers 10 --learning-rate 2e-3 --epochs 24",
                        dynamic="81.50"),
-    "mnist-gated-classes": Row(BINARY + "--model gated --hidden 32 --layers 10 --learning-rate 2e-3 --epochs 24 "
-                               "--conditional", dynamic="81.50"),
+    "mnist-gated-classes": Row(BINARY + "--model gated --filters 32 --layers 10 --learning-rate 2e-3 --epochs 12 "
+                               "--conditional", dynamic="81.50", box="mnist-classes",
+                               shows=f"{BINARY_DIGITS}, by class"),
     "mnist-row": Row(BINARY + "--model row-lstm --layers 7 --hidden 16 --learning-rate 3e-3 --epochs 24",
                      fixed="80.54"),
     "mnist-pixelcnnpp": Row(BINARY + "--model pixelcnnpp --filters 32 --resnets 3 --learning-rate 1e-3 --epochs 16"),
-    "mnist-256": Row("--data mnist --model gated --hidden 48 --layers 8 --dilations 1 2 1 4 --batch-size 50 "
-                     "--learning-rate 1e-3 --schedule cosine --ema 0.999 --epochs 8 --conditional"),
+    "mnist-256": Row("--data mnist --model gated --filters 40 --layers 8 --dilations 1 2 1 4 --batch-size 50 "
+                     "--learning-rate 1e-3 --schedule cosine --ema 0.999 --epochs 8 --conditional", box="mnist-256",
+                     shows="digits of 28x28 pixels, 256 greys, by class"),
 }  # fmt: skip
 
 
@@ -83,29 +104,59 @@ def train(name):
     subprocess.run([sys.executable, "-m", "minipixel", "train", *how], check=True)
 
 
-def test(name):
-    """Nats per test picture, and the spread of its mean over draws; kept beside the model as test.json."""
+def model_of(name):
+    """The model that a row has come to: the finished one, or that of its last checkpoint, averages and all."""
     folder = FOLDER / name
-    model = mp.load(folder / "model.safetensors")
+    finished = folder / "model.safetensors"
+    return mp.load(finished if finished.exists() else in_folder(folder / "checkpoints")[0])
+
+
+def score(model, name, draws=None):
+    """Nats per test image of a model, of each draw of the test digits where they are drawn anew, and of one else."""
     ds = mp.datasets.load(of(name, "--data"))
     labels = ds.test.labels if model.conditions.num_classes else None
-    drawn = of(name, "--binarize") == "dynamic"
-    means = []
-    for draw in range(DRAWS if drawn else 1):
-        images = mp.datasets.binarize(ds.test.images, ds.levels, rng=draw) if drawn else ds.test.images
-        means.append(float(-model.log_prob(images, labels).mean()))
-        print(f"{name}: draw {draw}: {means[-1]:.3f} nats per image", flush=True)
-    found = {"nats": float(np.mean(means)), "spread": float(np.std(means)), "bits_per_dim": model.bits(np.mean(means))}
-    (folder / "test.json").write_text(json.dumps(found | {"weights": model.num_parameters}))
+    if of(name, "--binarize") != "dynamic":
+        return [float(-model.log_prob(ds.test.images, labels).mean())]
+    nats = []
+    for draw in range(DRAWS if draws is None else draws):
+        images = mp.datasets.binarize(ds.test.images, ds.levels, rng=draw)
+        nats.append(float(-model.log_prob(images, labels).mean()))
+    return nats
+
+
+def test(name):
+    """Nats per test picture, and the spread of its mean over draws; they stay beside the model as test.json."""
+    model = model_of(name)
+    nats = score(model, name)
+    mean = float(np.mean(nats))
+    print(f"{name}: {', '.join(f'{draw:.3f}' for draw in nats)} nats per test image", flush=True)
+    figures = {"nats": mean, "spread": float(np.std(nats)), "bits_per_dim": model.bits(mean)}
+    (FOLDER / name / "test.json").write_text(json.dumps(figures | {"weights": model.num_parameters}))
 
 
 def progress(name):
-    """Epochs done, hours, and the last validation loss, from the log of a run; None if it has not begun."""
+    """Epochs done, hours, and the last row of the log of a run; None if its first epoch is not over."""
     log = FOLDER / name / "log.csv"
-    if not log.exists():
-        return None
-    rows = list(csv.DictReader(log.read_text().splitlines()))
-    return len(rows), sum(float(row.get("seconds", 0)) for row in rows) / 3600, rows[-1] if rows else {}
+    rows = list(csv.DictReader(log.read_text().splitlines())) if log.exists() else []
+    return (len(rows), sum(float(row["seconds"]) for row in rows) / 3600, rows[-1]) if rows else None
+
+
+def curves():
+    """Validation loss by epoch of each row of binary MNIST, as far as it has come -> Figure."""
+    figure = mp.plots.figure(7.2, 3.8)
+    ax = figure.subplots()
+    for name in ROWS:
+        if of(name, "--binarize") != "dynamic" or progress(name) is None:
+            continue
+        rows = list(csv.DictReader((FOLDER / name / "log.csv").read_text().splitlines()))
+        hours = np.cumsum([float(row["seconds"]) for row in rows]) / 3600
+        nats = [float(row["val_loss"]) for row in rows]
+        ax.plot(hours, nats, marker=".", label=f"{name}, {len(rows)} of {of(name, '--epochs')} epochs: {nats[-1]:.2f}")
+    ax.set(xlabel="hours of training on two cores", ylabel="nats per validation image", ylim=(78, 92))
+    ax.grid(alpha=0.25)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize=8)
+    return figure
 
 
 def table():
@@ -132,6 +183,7 @@ def write():
     text = RESULTS.read_text()
     before, after = text.partition(START)[0], text.partition(END)[2]
     RESULTS.write_text(before + START + table() + END + after)
+    curves().savefig(CURVES)
 
 
 if __name__ == "__main__":

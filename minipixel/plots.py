@@ -1,5 +1,7 @@
 """Arrays in, matplotlib Figures out: nothing is shown, no global state is touched; save one with `.savefig(path)`.
 
+`growing` alone makes an animation instead, the bytes of a file.
+
 A notebook shows a Figure that is the value of a cell, or that is passed to `display`.
 
 Images of one channel are shown in grey, of three in colour, of four in colour over a chequerboard that shines through
@@ -8,6 +10,7 @@ row by row, and there are fewer images abreast than `columns` says.
 """
 
 import io
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -15,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from minipixel import tiles
+from minipixel.growing import growing as growing
 
+DPI = 120
 INK, OPEN, SHUT, CENTRE = "#20262e", "#2f6f9f", "#f1efe9", "#d9822b"
 LEAKED = "#c3272b"
 """What is read, and must not be."""
@@ -28,7 +33,7 @@ def figure(width: float, height: float) -> Any:
     """
     from matplotlib.figure import Figure
 
-    fig: Any = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    fig: Any = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     fig._repr_png_ = partial(png, fig)
     return fig
 
@@ -48,6 +53,13 @@ def mosaic(images: np.ndarray, levels: int, *, columns: int = 10) -> np.ndarray:
 def image_grid(images: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:
     """Images row by row: integers (N, H, W, C) in 0..Q-1 -> Figure."""
     return _grids([("", tiles.colours(images, levels))], columns, tiles.abreast(columns, images.shape[3]), title)
+
+
+def size_of_grid(shape: tuple[int, ...], *, columns: int = 10) -> tuple[int, int]:
+    """The height and width of `image_grid` of images (N, H, W, C), in pixels; matplotlib draws fewer than 2**16."""
+    height, width = tiles.size_of(shape, columns)
+    wide = _width(columns, width)
+    return math.ceil(DPI * (wide * height / width + 0.22)), math.ceil(DPI * (wide + 0.7))
 
 
 def sample_grid(real: np.ndarray, generated: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:
@@ -84,6 +96,27 @@ def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarr
     fig = _grids(parts, min(10, len(images)), columns, "")
     for ax, lines in zip(fig.axes[1::3], seams, strict=True):
         ax.add_collection(LineCollection(lines, colors=OPEN, linewidths=1))
+    return fig
+
+
+def nearest_grid(drawn: np.ndarray, nearest: np.ndarray, levels: int, *, columns: int = 10) -> Any:
+    """Below each drawn image those most like it, the nearest first, in bands of so many `columns` -> Figure.
+
+    Integers (N, H, W, C) in 0..Q-1; (N, count, H, W, C), as `among[indices]` is of `mp.datasets.nearest`.
+    """
+    columns = min(tiles.abreast(columns, drawn.shape[3]), len(drawn))
+    rows = [tiles.colours(one, levels) for one in (drawn, *np.moveaxis(nearest, 1, 0))]
+    blank = np.full((-len(drawn) % columns, *rows[0].shape[1:]), tiles.BETWEEN)  # fills the last band's rows
+    rows = [np.concatenate([row, blank]) for row in rows]
+    bands = range(0, len(drawn), columns)
+    parts = [("", np.concatenate([row[first : first + columns] for row in rows])) for first in bands]
+    fig = _grids(parts, columns, columns, "")
+    fig.get_layout_engine().set(h_pad=0.08)
+    names = ["drawn", "nearest", *["next"] * len(rows)][: len(rows)]
+    for ax in fig.axes:
+        centres = (np.arange(len(rows)) + 0.5) * ax.images[0].get_array().shape[0] / len(rows) - 0.5
+        ax.set_yticks(centres, names, rotation=90, va="center", color=INK)
+        ax.tick_params(length=0)
     return fig
 
 
@@ -204,7 +237,7 @@ def _grids(parts: list[tuple[str, np.ndarray]], columns: int, abreast: int, titl
     """Mosaics of colours (N, H, W, 3), each with its name at its left, one below the other, as wide as `columns`."""
     mosaics = [(name, tiles.side_by_side(colours, abreast)) for name, colours in parts if len(colours)]
     heights = [mosaic.shape[0] / mosaic.shape[1] for _, mosaic in mosaics]
-    width = min(6.6, 1.1 * columns)
+    width = _width(columns, max(mosaic.shape[1] for _, mosaic in mosaics))
     fig = figure(width + 0.7, width * sum(heights) + 0.12 * len(parts) + (0.35 if title else 0.1))
     axes = fig.subplots(len(mosaics), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, (name, mosaic) in zip(axes, mosaics, strict=True):
@@ -216,3 +249,8 @@ def _grids(parts: list[tuple[str, np.ndarray]], columns: int, abreast: int, titl
     if title:
         fig.suptitle(title, fontsize=11, color=INK)
     return fig
+
+
+def _width(columns: int, pixels: int) -> float:
+    """How wide, in inches, a mosaic of so many `columns` and pixels is: each of these is one of the figure, or more."""
+    return max(min(6.6, 1.1 * columns), pixels / DPI)

@@ -53,15 +53,27 @@ def abreast(columns: int, C: int) -> int:
     return math.ceil(columns / math.sqrt(_across(C)))
 
 
-def side_by_side(colours: np.ndarray, columns: int) -> np.ndarray:
-    """Images side by side, a gap between them: colours in 0..1, (N, H, W, 3) -> (height, width, 3)."""
-    N, H, W, _ = colours.shape
-    bottom, right = _corner(-(-N // columns) * columns - 1, columns, H, W)
-    mosaic = np.full((bottom + H, right + W, 3), BETWEEN)
+def side_by_side(colours: np.ndarray, columns: int, between: float = BETWEEN) -> np.ndarray:
+    """Images side by side, a gap between them: colours, or other numbers, (N, H, W, K) -> (height, width, K)."""
+    N, H, W, K = colours.shape
+    mosaic = np.full((*size((N, H, W), columns), K), between)
     for n, image in enumerate(colours):
         r, c = _corner(n, columns, H, W)
         mosaic[r : r + H, c : c + W] = image
     return mosaic
+
+
+def size(shape: tuple[int, int, int], columns: int) -> tuple[int, int]:
+    """The height and width of images (N, H, W) side by side, in pixels."""
+    N, H, W = shape
+    bottom, right = _corner(-(-N // columns) * columns - 1, columns, H, W)
+    return bottom + H, right + W
+
+
+def size_of(shape: tuple[int, ...], columns: int) -> tuple[int, int]:
+    """The same of images (N, H, W, C), where there would be `columns` abreast if each were one picture."""
+    _, H, W, _ = colours(np.zeros((1, *shape[1:]), np.uint8), 2).shape
+    return size((shape[0], H, W), abreast(columns, shape[3]))
 
 
 def _corner(n: int, columns: int, H: int, W: int) -> tuple[int, int]:

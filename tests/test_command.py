@@ -24,7 +24,7 @@ SMALL = ["--epochs", "1", "--hidden", "1", "--blocks", "1"]
 SOUND = {
     "demo": ["--epochs", "1"],
     "train": SMALL,
-    "sample": ["MODEL", "-n", "1"],
+    "sample": ["MODEL", "-n", "1", "--nearest", "near.png"],
     "complete": ["MODEL", "-n", "1", "--times", "1"],
     "evaluate": ["MODEL"],
     "check": ["MODEL"],

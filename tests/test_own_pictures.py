@@ -168,7 +168,7 @@ def test_each_drawn_picture_in_a_file_of_its_own(run, tmp_path):
     assert main(["sample", file, "-n", "3", "--out", str(tmp_path / "drawn") + "/"]) == 0
     assert main(["sample", file, "-n", "3", "--out", str(tmp_path / "drawn.npy")]) == 0
     for n, image in enumerate(np.load(tmp_path / "drawn.npy")):
-        read = mp.datasets.read_picture(tmp_path / "drawn" / f"{n:05}.png")
+        read = mp.datasets.read_picture(tmp_path / "drawn" / f"{n:05}-{('sea', 'sky')[n % 2]}.png")
         assert np.array_equal(np.broadcast_to(read // 16, image.shape), image)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from minipixel.cli.parser import parser
+from minipixel.models import cards
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import paper_table
@@ -15,9 +16,17 @@ import paper_table
 @pytest.mark.parametrize("name", paper_table.ROWS)
 def test_a_row_is_a_training(name):
     arguments = parser({}).parse_args(["train", *paper_table.ROWS[name].arguments.split()])
-    assert arguments.schedule == "cosine" and arguments.ema == 0.999 and arguments.epochs > 1
+    assert arguments.schedule == "cosine" and arguments.ema > 0.99 and arguments.epochs > 1
     assert arguments.data == paper_table.of(name, "--data")
     assert (paper_table.of(name, "--binarize") == "dynamic") == (arguments.levels == 2)
+
+
+def test_places_in_the_box():
+    boxed = {row.box: row for row in paper_table.ROWS.values() if row.box}
+    assert len(boxed) == sum(bool(row.box) for row in paper_table.ROWS.values())  # no two rows in one place
+    assert list(cards()) == [name for name in boxed if name in cards()]
+    for name, card in cards().items():
+        assert card.command == f"minipixel train {boxed[name].arguments}" and card.shows == boxed[name].shows
 
 
 def test_the_table(tmp_path, monkeypatch):

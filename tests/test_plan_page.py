@@ -1,4 +1,4 @@
-"""What docs/plan.md prints is what its code prints, and the model of one's own in README runs by a plan.
+"""What docs/plan.md prints is what its code prints, and the model of one's own in docs/python.md runs by a plan.
 
 To write it anew: MINIPIXEL_WRITE_DOCS=1 python -m pytest tests/test_plan_page.py
 """
@@ -26,10 +26,10 @@ def test_what_is_wrong_is_seen():
     assert as_printed(page) == page.replace("3", "2")
 
 
-def test_the_model_in_the_readme():
+def test_the_model_of_ones_own():
     """It trains without the warning that it runs as it is written, which would be an error here."""
-    readme = (PAGE.parents[1] / "README.md").read_text(encoding="utf-8")
-    (code,) = [block for language, block in BLOCK.findall(readme) if language == "python" and "class Two" in block]
+    tour = (PAGE.parent / "python.md").read_text(encoding="utf-8")
+    (code,) = [block for language, block in BLOCK.findall(tour) if language == "python" and "class Two" in block]
     images = np.random.default_rng(0).integers(0, 17, (16, 8, 8, 1), dtype=np.uint8)
     names = {"mp": mp, "M": mp.models}
     names["ds"] = SimpleNamespace(image_shape=(8, 8, 1), levels=17, train=SimpleNamespace(images=images))

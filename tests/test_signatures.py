@@ -129,7 +129,7 @@ def test_spelled(call, message):
 SPELLED = [
     *(mp.fit, mp.fit_embedding, mp.load, mp.check_causality, mp.assert_causal, mp.gradcheck_model),
     *(mp.datasets.load, mp.datasets.binarize, mp.datasets.quantize, mp.datasets.from_folder, mp.datasets.from_arrays),
-    *(mp.datasets.shift, mp.datasets.crop, mp.save_pictures),
+    *(mp.datasets.shift, mp.datasets.crop, mp.datasets.nearest, mp.save_pictures, mp.plots.growing),
     *(mp.optim.exponential_decay, mp.optim.cosine_decay, mp.optim.piecewise, *mp.optim.OPTIMIZERS.values()),
     *(getattr(mp.callbacks, name) for name in mp.callbacks.__all__ if name not in ("Callback", "TerminateOnNaN")),
     *(*M.MODELS.values(), M.EmbeddingNet, mp.distributions.PixelCNN, mp.nn.Conv2d, mp.nn.GatedLayer),

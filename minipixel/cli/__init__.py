@@ -1,4 +1,4 @@
-"""The command line: `minipixel demo | train | sample | complete | evaluate | check | compare | info | warmup`.
+"""The command line: `minipixel demo | models | train | sample | complete | evaluate | check | export | ...`.
 
 The exit status is 0; 1 if `check` finds a leak, or cannot tell; 2 for what cannot be done, and one line says why; 130
 after Ctrl-C.

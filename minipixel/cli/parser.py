@@ -6,7 +6,20 @@ from typing import Any, NoReturn
 
 import minipixel
 from minipixel.causality.check import MODES
-from minipixel.cli import architecture, check, compare, config, evaluate, export, train, use, warmup
+from minipixel.cli import (
+    architecture,
+    boxed,
+    check,
+    compare,
+    config,
+    demo,
+    evaluate,
+    export,
+    sample,
+    train,
+    use,
+    warmup,
+)
 from minipixel.cli.rates import SCHEDULES
 from minipixel.datasets import DATASETS
 from minipixel.datasets.preparation import CROPS
@@ -32,6 +45,8 @@ CHECK = (
 
 
 SPLITS = ("train", "validation", "test", "all")
+
+MODEL_FILE = "a model.safetensors, or the name of a model in the box, mnist say: minipixel models lists them"
 
 OUT = "picture .png, numbers .npy, or a folder/ of pictures (default: %(default)s)"
 
@@ -62,12 +77,14 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"minipixel {minipixel.__version__}")
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    demo = commands.add_parser("demo", help="train on the bundled digits for about a minute, and draw some")
-    demo.add_argument("--out", help="folder for the results (default: minipixel-demo, or the next free number)")
-    demo.add_argument("--epochs", type=int, default=train.DEMO_EPOCHS, help="default: %(default)s")
-    demo.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    demo.add_argument("--workers", type=int, help="threads (default: one a core); the result does not depend on it")
-    demo.set_defaults(command=train.demo)
+    shown = commands.add_parser(
+        "demo", help="draw with a model in the box, then train on the bundled digits for about a minute"
+    )
+    shown.add_argument("--out", help="folder for the results (default: minipixel-demo, or the next free number)")
+    shown.add_argument("--epochs", type=int, default=demo.EPOCHS, help="default: %(default)s")
+    shown.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    shown.add_argument("--workers", type=int, help="threads (default: one a core); the result does not depend on it")
+    shown.set_defaults(command=demo.demo)
 
     new = commands.add_parser(
         "train",
@@ -118,7 +135,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     new.add_argument(
         "--from",
         metavar="MODEL",
-        help="begin with the weights of this model.safetensors, and be like it (default: do not)",
+        help="begin with the weights of this model.safetensors, or model in the box, and be like it (default: do not)",
     )
     new.add_argument("--batch-size", type=int, default=64, help="default: %(default)s")
     new.add_argument("--optimizer", choices=OPTIMIZERS, default="adam", help="default: %(default)s")
@@ -170,14 +187,33 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     architecture.add_arguments(new)
     new.set_defaults(**{"command": train.train, "made_with": {}, **settings})
 
-    sample = commands.add_parser("sample", help="draw images from a trained model")
-    sample.add_argument("file", help="a model.safetensors")
-    sample.add_argument("-n", type=int, default=30, help="how many (default: %(default)s)")
-    sample.add_argument("--label", help="the class to draw, its name or number (default: all in turn)")
-    _add_drawing(sample)
-    sample.add_argument("--out", default="samples.png", help=OUT)
-    _add_class(sample)
-    sample.set_defaults(command=use.sample)
+    drawn = commands.add_parser(
+        "sample",
+        help="draw images from a trained model",
+        description="Draw images from a trained model: as one picture, as a picture each, or as numbers. On request "
+        "also as an animation, in which they grow, and above the training images that they are most like. After Ctrl-C "
+        "all of this is made of the images that are drawn by then.",
+    )
+    drawn.add_argument("file", metavar="MODEL", help=MODEL_FILE)
+    drawn.add_argument("-n", type=int, default=30, help="how many (default: %(default)s)")
+    drawn.add_argument("--label", help="the class to draw, its name or number (default: all in turn)")
+    _add_drawing(drawn)
+    drawn.add_argument("--out", default="samples.png", help=OUT)
+    drawn.add_argument("--grid", type=int, metavar="COLUMNS", help="how many stand side by side (default: 10)")
+    drawn.add_argument(
+        "--animate",
+        metavar="FILE",
+        help="also show them growing in the order in which they are drawn: a .gif, or an animated .png",
+    )
+    drawn.add_argument(
+        "--nearest",
+        metavar="PNG",
+        help="are they copies? a picture .png of each above the training images nearest to it, and in numbers how near "
+        "that is, beside what it is for validation images",
+    )
+    _add_class(drawn)
+    _add_data(drawn.add_argument_group("the training images of --nearest"), of_a_model=True)
+    drawn.set_defaults(command=sample.sample)
 
     complete = commands.add_parser(
         "complete",
@@ -187,10 +223,10 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         "earlier pixels, in the model's order, steer a drawn one; a kept pixel that comes later in that order stays, "
         "but nothing is drawn to suit it, unless --particles says so.",
     )
-    complete.add_argument("file", help="a model.safetensors")
+    complete.add_argument("file", metavar="MODEL", help=MODEL_FILE)
     complete.add_argument("pictures", nargs="*", help="picture files, or folders of them, in place of --data")
     complete.add_argument("--label", help="the class of these pictures, its name or number, for a conditional model")
-    _add_data(complete)
+    _add_data(complete, of_a_model=True)
     complete.add_argument("-n", type=int, help="how many (default: 10 validation images, or all the pictures)")
     kept = complete.add_mutually_exclusive_group()
     kept.add_argument("--rows", type=int, help="how many rows to keep (default: half of them)")
@@ -215,10 +251,10 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     complete.set_defaults(command=use.complete, split="validation")
 
     scored = commands.add_parser("evaluate", help="nats per image and bits/dim of a trained model on a data set")
-    scored.add_argument("file", help="a model.safetensors")
+    scored.add_argument("file", metavar="MODEL", help=MODEL_FILE)
     scored.add_argument("--images", nargs="+", metavar="FILE", help="pictures, or folders of them, in place of --data")
     scored.add_argument("--label", help="the class of --images, its name or number, for a conditional model")
-    _add_data(scored)
+    _add_data(scored, of_a_model=True)
     scored.add_argument("--split", choices=SPLITS, default="test", help="default: %(default)s")
     scored.add_argument(
         "--csv",
@@ -250,7 +286,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
         description="Write one forward pass of a model as an ONNX file, which other programs run: integer images in, "
         'the parameters of its head out. Needs onnx: pip install "minipixel[onnx]".',
     )
-    written.add_argument("file", help="a model.safetensors")
+    written.add_argument("file", metavar="MODEL", help=MODEL_FILE)
     written.add_argument("--out", default="model.onnx", help="default: %(default)s")
     _add_class(written)
     written.set_defaults(command=export.export)
@@ -268,9 +304,18 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     info = commands.add_parser(
         "info", help="what is in a model file, in the folder of a run, or what minipixel runs on"
     )
-    info.add_argument("file", nargs="?", help="a model.safetensors, or a folder that train left")
+    info.add_argument("file", nargs="?", metavar="MODEL", help=f"{MODEL_FILE}; or a folder that train left")
     _add_class(info)
     info.set_defaults(command=use.info)
+
+    box = commands.add_parser(
+        "models",
+        help="the trained models in the box",
+        description="List the models that are installed with minipixel, trained: what each draws, how well it does on "
+        "test images, its size; or show the card of one: data, licence, the command that trained it.",
+    )
+    box.add_argument("name", nargs="?", help="show the card of this one")
+    box.set_defaults(command=boxed.models)
 
     warm = commands.add_parser("warmup", help="compile everything now, so that no first step has to wait for it")
     warm.set_defaults(command=warmup.warmup)
@@ -281,7 +326,8 @@ def _add_check(causal: argparse.ArgumentParser) -> None:
     causal.add_argument(
         "file",
         nargs="?",
-        help="a model.safetensors; or FILE.py:NAME or MODULE:NAME, code of your own, which is run; or give --model",
+        metavar="MODEL",
+        help=f"{MODEL_FILE}; or FILE.py:NAME or MODULE:NAME, code of your own, which is run; or give --model",
     )
     causal.add_argument("--model", choices=MODELS, help="check one as it is made, before any training")
     causal.add_argument(
@@ -375,12 +421,13 @@ def _add_drawing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
+def _add_data(parser: argparse._ActionsContainer, *, of_a_model: bool = False) -> None:
+    """The options that name a data set; of a trained model's by default what it learnt from, if that is in the box."""
     parser.add_argument(
         "--data",
-        default="digits",
+        default=None if of_a_model else boxed.DATA,
         help=f"{', '.join(DATASETS)}; or a folder of pictures, whose subfolders are classes; or images (N, H, W, C) in "
-        "a .npy or .npz file (default: %(default)s)",
+        f"a .npy or .npz file (default: {'of a model in the box its own data, else ' * of_a_model}{boxed.DATA})",
     )
     parser.add_argument("--root", help="folder with its files (default: $MINIPIXEL_DATA, then a cache)")
     parser.add_argument(

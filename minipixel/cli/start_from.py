@@ -5,6 +5,7 @@ from typing import Any
 
 from minipixel.checkpoint import MAX_BYTES
 from minipixel.cli import architecture
+from minipixel.cli.boxed import path_of
 from minipixel.cli.use import read_model
 from minipixel.files import read_regular
 from minipixel.models import Model
@@ -40,7 +41,7 @@ def take_weights(model: Model, path: str) -> None:
 
 def digest(path: str) -> str:
     """The SHA-256 of the file, on which the bits of such a training depend."""
-    return hashlib.sha256(read_regular(path, MAX_BYTES)).hexdigest()
+    return hashlib.sha256(read_regular(path_of(path), MAX_BYTES)).hexdigest()
 
 
 def _as_given(value: Any) -> Any:

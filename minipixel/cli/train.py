@@ -1,10 +1,11 @@
-"""`minipixel demo` and `minipixel train`: from a data set to a folder with a model, pictures and figures."""
+"""`minipixel train`: from a data set to a folder with a model, pictures and figures."""
 
 import argparse
 import json
 import shlex
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import numpy as np
 from minipixel import plots
 from minipixel.cli import architecture, config
 from minipixel.cli.beginning import Beginning
+from minipixel.cli.boxed import in_the_box
 from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
 from minipixel.cli.notes import note, say
-from minipixel.cli.pictures import OF_A_FOLDER, is_named, load_data, remembered, short_name
+from minipixel.cli.pictures import is_named, load_data, remembered, short_name
 from minipixel.cli.rates import base_rate, decay_of, optimizer_of
 from minipixel.cli.run_folder import RunFolder, files, made_with, repeat_command
 from minipixel.cli.start_from import digest, take_weights
@@ -39,33 +41,8 @@ from minipixel.training import (
 )
 from minipixel.training.checkpoints import in_folder
 
-DEMO_EPOCHS = 20
 SAMPLES = 30
 MODEL = "model.safetensors"
-
-
-def demo(arguments: argparse.Namespace) -> int:
-    """Train a PixelCNN on the bundled digits, all 17 levels, for about a minute on two cores; then look at the test."""
-    settings: dict[str, Any] = {
-        **{"model": "pixelcnn", "data": "digits", "root": None, "levels": None, "binarize": "static", "head": None},
-        **{"mixtures": 5, "inputs": "scaled", "embedding_width": 16},
-        **{"hidden": 32, "blocks": 5, "conditional": False, "batch_size": 64},
-        **{"optimizer": "adam", "learning_rate": 2e-3, "clip_norm": None, "weight_decay": None, "ema": None},
-        **dict.fromkeys((*OF_A_FOLDER, "augment", "trainable", "sample_weight")),
-        **{
-            "resume": None,
-            "from": None,
-            "patience": None,
-            "schedule": "constant",
-            "save_freq": None,
-            "sample_every": None,
-            "tensorboard": False,
-            "made_with": {},
-            "test": True,
-            "default_out": "minipixel-demo",
-        },
-    }
-    return _run(argparse.Namespace(**{**vars(arguments), **settings}))
 
 
 def settings_file(arguments: argparse.Namespace) -> Path | None:
@@ -83,14 +60,15 @@ def settings_file(arguments: argparse.Namespace) -> Path | None:
 
 def train(arguments: argparse.Namespace) -> int:
     """Train any model on any data set, and say what the validation images think of it; the test ones stay unseen."""
-    return _run(
+    return run(
         argparse.Namespace(
             **vars(arguments), test=False, default_out=f"runs/{short_name(arguments.data)}-{arguments.model}"
         )
     )
 
 
-def _run(settings: argparse.Namespace) -> int:
+def run(settings: argparse.Namespace, first: Callable[[Path], None] | None = None) -> int:
+    """Train as the settings say; `first` is called with the folder, before all else that goes into it."""
     ds = load_data(settings)
     levels = ds.levels if settings.levels is None else settings.levels
     train_images = prepare(ds.train.images, ds.levels, levels, settings.binarize)
@@ -115,6 +93,8 @@ def _run(settings: argparse.Namespace) -> int:
     if source is not None and not (resumed and any(in_folder(Path(settings.resume) / "checkpoints"))):
         take_weights(model, source)
     with RunFolder(settings.out, settings.default_out, settings.resume) as folder:
+        if first is not None:
+            first(folder.path)
         now = made_with(ds)
         if source is not None and not resumed:
             now["from_sha256"] = digest(source)
@@ -215,6 +195,8 @@ def _in_full(settings: argparse.Namespace, model: Model) -> dict[str, Any]:
     """All settings by their names, those that were left out as what they came to: what config.toml holds."""
     paths = {name: getattr(settings, name) for name in ("root", "from", "sample_weight")}  # hold wherever they are read
     found: dict[str, Any] = {name: None if path is None else str(Path(path).resolve()) for name, path in paths.items()}
+    if in_the_box(paths["from"]):
+        found["from"] = paths["from"]
     if not is_named(settings.data):
         found["data"] = str(Path(settings.data).resolve())
     found |= {"levels": model.levels, "head": model.head.name, "learning_rate": base_rate(settings)}

@@ -1,4 +1,4 @@
-"""`minipixel sample`, `complete` and `info`, and what others need that use a trained model."""
+"""`minipixel complete` and `info`, and what others need that use a trained model."""
 
 import argparse
 import errno
@@ -13,13 +13,13 @@ import numpy as np
 
 import minipixel
 from minipixel import datasets, plots
+from minipixel.cli.boxed import data_of, path_of
 from minipixel.cli.data import describe, prepare
-from minipixel.cli.notes import say
 from minipixel.cli.own_class import import_class
 from minipixel.cli.pictures import label_of, read_pictures, same_again
 from minipixel.cli.run_folder import describe as describe_run
 from minipixel.cli.run_folder import installed
-from minipixel.errors import InterruptedDrawing
+from minipixel.datasets import Dataset
 from minipixel.files import write_atomically
 from minipixel.kernels import numba_enabled
 from minipixel.models import Model, load
@@ -28,32 +28,13 @@ from minipixel.shards import Workers
 
 KINDS = {
     ".png": "a picture",
+    ".gif": "an animation",
     ".npy": "the numbers",
     ".csv": "a table",
     ".onnx": "for other runtimes",
     "/": "a folder of pictures",
 }
 DRAWN = (".png", ".npy", "/")
-
-
-def sample(arguments: argparse.Namespace) -> int:
-    """Draw images and write them as a picture or as an array; after Ctrl-C the first ones, as far as they are drawn."""
-    out, model = output_file(arguments.out, DRAWN), read_model(arguments.file, arguments.own_classes)
-    label = label_of(model, arguments.label)
-    condition = model.conditions.in_turn(arguments.n) if label is None else np.full(arguments.n, label)
-    status = 0
-    try:
-        images = model.sample(arguments.n, condition, **_drawing(arguments))
-    except InterruptedDrawing as stop:
-        if stop.images is None:
-            raise
-        images, status = stop.images, 130
-    _write(out, images, model.levels, lambda: plots.image_grid(images, model.levels, columns=min(10, len(images))))
-    if status:
-        say("", f"interrupted: the first {len(images)} of {arguments.n} images are in {out}")
-    else:
-        print(f"{arguments.n} images in {out}")
-    return status
 
 
 def complete(arguments: argparse.Namespace) -> int:
@@ -64,10 +45,10 @@ def complete(arguments: argparse.Namespace) -> int:
     n, times = check_count("-n", n, 1, len(images)), check_count("--times", arguments.times, 1)
     known, kept = _kept(arguments, model.image_shape)
     images, labels = images[:n], None if labels is None else np.tile(labels[:n], times)
-    drawing = _drawing(arguments) | {"particles": arguments.particles}
-    completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, **drawing)
+    options = drawing(arguments) | {"particles": arguments.particles}
+    completed = model.complete(np.tile(images, (times, 1, 1, 1)), known, labels, **options)
     completed = completed.reshape(times, n, *model.image_shape)
-    _write(out, completed, model.levels, lambda: plots.completion_grid(images, known, completed, model.levels))
+    write_images(out, completed, model.levels, lambda: plots.completion_grid(images, known, completed, model.levels))
     print(f"{n} images, {kept}, {times} completions of each in {out}")
     return 0
 
@@ -86,14 +67,14 @@ def _kept(arguments: argparse.Namespace, image_shape: tuple[int, int, int]) -> t
     return ~hole, f"all but {height}x{width} pixels kept"
 
 
-def _drawing(arguments: argparse.Namespace) -> dict[str, Any]:
+def drawing(arguments: argparse.Namespace) -> dict[str, Any]:
     """How to draw, as `sample` and `complete` are told it."""
     return {"rng": arguments.seed, "temperature": arguments.temperature, "method": arguments.method}
 
 
 def info(arguments: argparse.Namespace) -> int:
     """Describe a model file or the folder of a run; without one, the installation."""
-    if arguments.file and Path(arguments.file).is_dir():
+    if arguments.file and Path(path_of(arguments.file)).is_dir():
         print(describe_run(Path(arguments.file)))
         return 0
     if arguments.file:
@@ -130,15 +111,24 @@ def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy"), option: st
     return out
 
 
-def _write(out: Path, images: np.ndarray, levels: int, picture: Callable[[], Any]) -> None:
-    """Images as numbers, or as a picture of them all, whole or not at all; or each as a picture in a folder."""
-    if out.is_dir():
-        datasets.save_pictures(images.reshape(-1, *images.shape[-3:]), out, levels)
+def write_images(
+    out: Path, images: np.ndarray, levels: int, picture: Callable[[], Any], names: Sequence[str] = ()
+) -> None:
+    """Images as numbers, or as a picture of them all, whole or not at all; or each as a picture in a folder.
+
+    `names` are those of the pictures in a folder, without a suffix; else they have numbers.
+    """
+    if not out.is_dir():
+        if out.suffix == ".png":
+            write_picture(out, picture())
+        else:
+            write_array(out, images)
         return
-    if out.suffix == ".png":
-        write_picture(out, picture())
-        return
-    write_array(out, images)
+    every = images.reshape(-1, *images.shape[-3:])
+    if not names:
+        datasets.save_pictures(every, out, levels)
+    for name, image in zip(names, every, strict=False):
+        datasets.save_pictures(image[None], out / f"{name}.png", levels)
 
 
 def write_array(out: Path, numbers: np.ndarray) -> None:
@@ -154,7 +144,7 @@ def write_picture(out: Path, figure: Any) -> None:
 
 
 def read_model(path: str, own_classes: Sequence[str] = ()) -> Model:
-    """The model in a file; ValueError for an embedding network, which is no distribution over images."""
+    """The model in a file, or in the box; ValueError for an embedding network, which is no distribution over images."""
     model = _load(path, own_classes)
     if not isinstance(model, Model):
         raise ValueError(f"{path}: got an embedding network, which draws nothing and scores nothing, wanted a model")
@@ -162,8 +152,8 @@ def read_model(path: str, own_classes: Sequence[str] = ()) -> Model:
 
 
 def _load(path: str, own_classes: Sequence[str]) -> Any:
-    """What is in a file, of a class of the family or of those that `--class` names."""
-    return load(path, classes=[import_class(name) for name in own_classes])
+    """What is in a file or in the box, of a class of the family or of those that `--class` names."""
+    return load(path_of(path), classes=[import_class(name) for name in own_classes])
 
 
 class Pictures(NamedTuple):
@@ -188,6 +178,22 @@ def _split(arguments: argparse.Namespace, model: Model) -> Pictures:
     """A split of the data set asked for. Raises ValueError if its images are not of the model's size."""
     if arguments.label is not None:
         raise ValueError("--label: got one for a data set, which has labels, wanted none, or pictures of one's own")
+    ds = data_that_fits(arguments, model)
+    split = ds.everything() if arguments.split == "all" else getattr(ds, arguments.split)
+    if not len(split.images):
+        raise ValueError(
+            f"--data: got {arguments.data}, without {arguments.split} pictures, wanted one; say --split all"
+        )
+    images = as_it_learnt(split.images, ds, arguments, model)
+    names = list(split.files) or [f"{ds.name}/{arguments.split}/{n}" for n in range(len(images))]
+    labels = split.labels if model.conditions.num_classes else None
+    classes = [ds.classes[label] for label in split.labels]
+    return Pictures(images, labels, classes, names, describe(ds, model.levels))
+
+
+def data_that_fits(arguments: argparse.Namespace, model: Model) -> Dataset:
+    """The data set asked for. Raises ValueError if its images are not of the model's size, or have fewer levels."""
+    arguments.data = data_of(arguments)
     ds = same_again(arguments, model)
     if ds.image_shape != model.image_shape:
         got, wanted = ("x".join(map(str, shape)) for shape in (ds.image_shape, model.image_shape))
@@ -195,17 +201,18 @@ def _split(arguments: argparse.Namespace, model: Model) -> Pictures:
             f"--data: got {arguments.data}, whose images are {got}, wanted images of {wanted}, as {arguments.file} was "
             "trained on"
         )
-    split = ds.everything() if arguments.split == "all" else getattr(ds, arguments.split)
-    if not len(split.images):
+    if ds.levels < model.levels:
         raise ValueError(
-            f"--data: got {arguments.data}, without {arguments.split} pictures, wanted one; say --split all"
+            f"--data: got {arguments.data}, whose images have {ds.levels} levels, wanted at least {model.levels}, as "
+            f"{arguments.file} has them"
         )
+    return ds
+
+
+def as_it_learnt(images: np.ndarray, ds: Dataset, arguments: argparse.Namespace, model: Model) -> np.ndarray:
+    """Images of a data set with the levels of the model, made of theirs as it remembers."""
     binarize = (model.pictures or {}).get("binarize", arguments.binarize)
-    images = prepare(split.images, ds.levels, model.levels, binarize)
-    names = list(split.files) or [f"{ds.name}/{arguments.split}/{n}" for n in range(len(images))]
-    labels = split.labels if model.conditions.num_classes else None
-    classes = [ds.classes[label] for label in split.labels]
-    return Pictures(images, labels, classes, names, describe(ds, model.levels))
+    return prepare(images, ds.levels, model.levels, binarize)
 
 
 def _own(arguments: argparse.Namespace, model: Model, paths: Sequence[str]) -> Pictures:

@@ -7,6 +7,7 @@ from minipixel.datasets.arrays import from_arrays
 from minipixel.datasets.augment import crop, flip, in_turn, shift
 from minipixel.datasets.dataset import Dataset, Folder, Split
 from minipixel.datasets.folder import from_folder
+from minipixel.datasets.nearest import nearest
 from minipixel.datasets.pictures import read_picture
 from minipixel.datasets.png import read_png
 from minipixel.datasets.quickdraw import PER_CLASS
@@ -25,6 +26,7 @@ __all__ = [
     "from_folder",
     "in_turn",
     "load",
+    "nearest",
     "quantize",
     "read_picture",
     "read_png",

@@ -11,7 +11,7 @@ import numpy as np
 
 from minipixel.datasets.preparation import MAX_LEVELS
 from minipixel.files import write_atomically
-from minipixel.models.checks import as_images, check_count
+from minipixel.models.checks import check_any_images, check_count
 from minipixel.spelling import spelled
 
 COLUMNS = 10
@@ -27,13 +27,10 @@ def save_pictures(images: Any, path: str | os.PathLike[str], levels: int) -> lis
     are high; up to 256 levels take 8 bits, more take 16, and `from_folder(..., levels=Q)` reads the same levels again.
     Returns the paths. Raises ValueError for images that are no such, OSError.
     """
-    images, levels, path = as_images(images), check_count("levels", levels, 2, MAX_LEVELS), Path(path)
-    if images.ndim != 4 or len(images) == 0 or images.shape[3] not in _MODES:
-        hint = "; add a channel axis: images[..., None]" if images.ndim == 3 else ""
-        raise ValueError(f"images: got shape {images.shape}, wanted (N, H, W, C) with N >= 1 and C = 1, 3 or 4{hint}")
-    if images.dtype.kind not in "uib" or images.min() < 0 or images.max() >= levels:
-        got = f"{images.dtype} in {images.min()}..{images.max()}"
-        raise ValueError(f"images: got {got}, wanted whole numbers in 0..{levels - 1}; give the levels that they have")
+    levels, path = check_count("levels", levels, 2, MAX_LEVELS), Path(path)
+    images = check_any_images("images", images, levels)
+    if images.shape[3] not in _MODES:
+        raise ValueError(f"images: got shape {images.shape}, wanted (N, H, W, C) with C = 1, 3 or 4")
     shades = _shades(levels)
     if path.suffix.lower() == ".png" and not path.is_dir():
         return [write_atomically(path, _png(shades[_abreast(images)]))]

@@ -141,6 +141,18 @@ def check_images(images: Any, image_shape: tuple[int, int, int], levels: int) ->
     return images
 
 
+def check_any_images(name: str, images: Any, levels: int) -> np.ndarray:
+    """Images of any size and number of channels, as integers (N, H, W, C) in 0..Q-1 with N >= 1; else ValueError."""
+    images = as_images(images)
+    if images.ndim != 4 or 0 in images.shape:
+        hint = f"; add a channel axis: {name}[..., None]" if images.ndim == 3 else ""
+        raise ValueError(f"{name}: got shape {images.shape}, wanted (N, H, W, C) with N >= 1{hint}")
+    if images.dtype.kind not in "uib" or images.min() < 0 or images.max() >= levels:
+        got = f"{images.dtype} in {images.min()}..{images.max()}"
+        raise ValueError(f"{name}: got {got}, wanted whole numbers in 0..{levels - 1}; give the levels that they have")
+    return images
+
+
 def as_images(images: Any) -> np.ndarray:
     """Images as an array, not checked; of pictures of PIL, one or a list, all of the axes (N, H, W, C)."""
     pictures = [images] if is_picture(images) else images

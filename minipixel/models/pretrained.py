@@ -1,0 +1,90 @@
+"""Models in the box: trained to the end, kept beside this file with half-precision weights, each with its card."""
+
+import functools
+import json
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from minipixel.models.loading import load
+from minipixel.shown import short
+from minipixel.spelling import did_you_mean, spelled
+
+BOX = Path(__file__).parent / "box"
+
+
+@dataclass(frozen=True)
+class Card:
+    """Where a model in the box comes from, and how well it does; `print(card)` shows all of it.
+
+    `shows`: what it draws. `architecture`: its class and size, in words. `data`: the set that it learnt from, whose
+    `credit` names those who made it, and whose `licence` (an SPDX identifier) the weights carry. `command` trained it,
+    for `epochs` of the `planned` ones, in `hours` on two cores.
+    `nats` per test image and `bits_per_dim`, of the weights as they are in the box; for binary images that are drawn
+    from grey ones, the mean over `draws` such draws of all of them, from the seeds 0, 1, ..., whose standard deviation
+    is `spread`. `full_nats`: the same with weights of 32 bits.
+    """
+
+    name: str
+    shows: str
+    architecture: str
+    data: str
+    licence: str
+    credit: str
+    command: str
+    epochs: int
+    planned: int
+    hours: float
+    weights: int
+    nats: float
+    bits_per_dim: float
+    draws: int
+    spread: float
+    full_nats: float
+
+    @property
+    def path(self) -> Path:
+        """The file of the model, which `mp.load` reads, too."""
+        return BOX / f"{self.name}.safetensors"
+
+    def __str__(self) -> str:
+        epochs = f"{self.epochs}" if self.epochs == self.planned else f"{self.epochs} of {self.planned}"
+        drawn = f", each drawn {self.draws} times (standard deviation {self.spread:.2f})" if self.draws > 1 else ""
+        kilobytes = self.path.stat().st_size / 1000
+        rows = {
+            "model": f"{self.architecture}, {self.weights:,} weights, {kilobytes:,.0f} KB",
+            "draws": self.shows,
+            "test": f"{self.nats:.2f} nats per image, {self.bits_per_dim:.4f} bits/dim, on the test images of "
+            f"{self.data}{drawn}; {self.full_nats:.2f} with weights of 32 bits",
+            "data": f"{self.data}: {self.credit}",
+            "licence": f"{self.licence}, as that of the data",
+            "trained": f"{epochs} epochs, {self.hours:.1f} hours on two cores",
+            "command": self.command,
+        }
+        lines = (textwrap.wrap(f"{name:9}{text}", 110, subsequent_indent=9 * " ") for name, text in rows.items())
+        return "\n".join([self.name, *(line for wrapped in lines for line in wrapped)])
+
+
+@functools.cache
+def cards() -> Mapping[str, Card]:
+    """The cards of the models in the box, by name: what `mp.models.pretrained(name)` can load."""
+    listed = json.loads((BOX / "cards.json").read_text(encoding="utf-8"))
+    return MappingProxyType({name: Card(name, **card) for name, card in listed.items()})
+
+
+@spelled
+def pretrained(name: str) -> Any:
+    """A model in the box, trained: mp.models.pretrained("mnist"); `mp.models.cards()` says which there are.
+
+    It is a model like any other, that draws, scores, completes, and can be trained further. The weights carry the
+    licence of the data that it learnt from, which its card names. Raises ValueError for a name that is not in the box.
+    """
+    if not isinstance(name, str) or name not in cards():
+        raise ValueError(
+            f"name: got {short(name)}, wanted one of {', '.join(cards())}{did_you_mean(name, cards())}; a file of your "
+            "own is read by mp.load(path)"
+        )
+    return load(cards()[name].path)
