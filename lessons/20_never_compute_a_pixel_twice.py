@@ -415,9 +415,9 @@ show(
 )
 
 # %% [markdown]
-# It is easy to see why. Through its 7x7 the output at $(r, c)$ reads pixel $(r-1, c+3)$, whose step is $c + 3 + s (r
-# - 1)$. This must be smaller than $c + s\, r$, so $s > 3$. With $s = 4$ an image of 28x28 takes $27 + 4 \cdot 27 + 1
-#   = 136$ steps instead of 784, and that is so for any number of blocks.
+# It is easy to see why. Through its 7x7 the output at $(r, c)$ reads pixel $(r-1, c+3)$, whose step is
+# $c + 3 + s (r - 1)$. This must be smaller than $c + s\, r$, so $s > 3$. With $s = 4$ an image of 28x28 takes
+# $27 + 4 \cdot 27 + 1 = 136$ steps instead of 784, and that is so for any number of blocks.
 #
 # Other models look further to the right, and need larger slopes. `smallest_slope` finds the smallest by halving.
 

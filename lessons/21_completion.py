@@ -157,8 +157,8 @@ picture = tiny.sample(1, rng=9)[0]
 print(picture[:, :, 0])
 
 # %% [markdown]
-# We list the 16 pictures that agree with the known pixels, and ask the model for its map of $\log p(x_i \mid
-# x_{<i})$. The sum over unknown pixels is $\log q$, the sum over known ones $\log w$.
+# We list the 16 pictures that agree with the known pixels, and ask the model for its map of
+# $\log p(x_i \mid x_{<i})$. The sum over unknown pixels is $\log q$, the sum over known ones $\log w$.
 
 # %%
 candidates = np.repeat(picture[None], 16, axis=0)
@@ -357,8 +357,9 @@ show(
 
 # %% [markdown]
 # ## What particles cannot do
-# - *They are approximate.* The unknown pixels of the upper half are all drawn before the first known one is seen. One
-#   of the $K$ has to be right by chance. Large holes, and known pixels that are nearly certain, need more particles.
+# - *They are approximate.* With the lower half known, all unknown pixels are drawn before the first known one is
+#   seen. One of the $K$ has to be right by chance. Large holes, and known pixels that are nearly certain, need more
+#   particles.
 # - *They cost.* $K$ particles take about $K$ times as long as plain completion.
 # - *They do not mend the model.* As $K$ grows, we come near to the conditional distribution *of the model*, and that
 #   is all.

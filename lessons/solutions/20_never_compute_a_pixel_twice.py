@@ -10,9 +10,9 @@ from minipixel.clock.schedule import schedule
 
 # %% [markdown]
 # ## Exercise 1
-# A kernel of $k \times k$ reads, in the row above, $(k - 1) / 2$ columns to the right. The step of that pixel is $c +
-# (k-1)/2 + s (r - 1)$, and it has to be below $c + s\, r$: so $s = (k - 1)/2 + 1$. That is 3 for 5x5 and 5 for 9x9.
-# The rows further up ask for less: there $s$ counts several times.
+# A kernel of $k \times k$ reads, in the row above, $(k - 1) / 2$ columns to the right. The step of that pixel is
+# $c + (k-1)/2 + s (r - 1)$, and it has to be below $c + s\, r$: so $s = (k - 1)/2 + 1$. That is 3 for 5x5 and 5 for
+# 9x9. The rows further up ask for less: there $s$ counts several times.
 
 # %%
 slopes = {}

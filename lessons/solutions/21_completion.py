@@ -61,9 +61,9 @@ if not QUICK:
 
 # %% [markdown]
 # ## Exercise 3
-# The places $(k + u) / K$ are $1/K$ apart. An interval of length $s$ holds $\lfloor K s \rfloor$ or $\lceil K s
-# \rceil$ of them, whatever $u$ is, and $K s$ in the mean over $u$. A single random number decides for all particles.
-# Had each place its own, the counts would scatter more.
+# The places $(k + u) / K$ are $1/K$ apart. An interval of length $s$ holds $\lfloor K s \rfloor$ or
+# $\lceil K s \rceil$ of them, whatever $u$ is, and $K s$ in the mean over $u$. A single random number decides for all
+# particles. Had each place its own, the counts would scatter more.
 
 
 # %%
