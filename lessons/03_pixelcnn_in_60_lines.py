@@ -372,7 +372,8 @@ print(f"loss: {float(loss.data):.4f} and {their_loss:.4f} nats per image")
 # So this is all there is to it. What we wrote in 60 lines, the library does in three, faster, and on all cores:
 #
 # ```python
-# model = mp.models.PixelCNN(ds.image_shape, ds.levels, hidden=32, blocks=5) mp.fit(model, ds.train.images, epochs=15)
+# model = mp.models.PixelCNN(ds.image_shape, ds.levels, hidden=32, blocks=5)
+# mp.fit(model, ds.train.images, epochs=15)
 # images = model.sample(20)
 # ```
 #

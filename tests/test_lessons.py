@@ -88,7 +88,8 @@ def cells_of(text):
 def test_lesson_has_the_form(lesson):
     """An opening with four items; cells that fit into one look; a closing section of asserts; exercises."""
     text = lesson.read_text(encoding="utf-8")
-    assert re.match(rf"# %% \[markdown\]\n# # {lesson.stem[:2]} \w", text)
+    number = lesson.stem.partition("_")[0]
+    assert re.match(rf"# %% \[markdown\]\n# # {number} \w", text)
     for part in ("*You will*", "*Reads*", "*Before*", "*Takes*", "## What you should see", "## Exercises"):
         assert part in text, part
     assert "assert " in text.split("What you should see")[1]
@@ -99,7 +100,7 @@ def test_lesson_has_the_form(lesson):
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 def test_every_exercise_has_a_solution(lesson):
     exercises = lesson.read_text(encoding="utf-8").split("## Exercises")[1]
-    wanted = [int(number) for number in re.findall(r"^# (\d+)\. \*(?:easy|medium|hard)", exercises, re.MULTILINE)]
+    wanted = [int(number) for number in re.findall(r"^# (\d+)\. \*(?:easy|medium|hard)", exercises, re.M | re.I)]
     solved = (LESSONS[0].parent / "solutions" / lesson.name).read_text(encoding="utf-8")
     found = [int(number) for number in re.findall(r"^# #+ Exercise (\d+)", solved, re.MULTILINE)]
     assert len(wanted) >= 3 and wanted == list(range(1, len(wanted) + 1)) == found
