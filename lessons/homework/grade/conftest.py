@@ -6,6 +6,7 @@ HOMEWORK=path/to/folder pytest lessons/homework/grade/test_two_stacks.py
 
 import importlib.util
 import os
+import traceback
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,10 @@ def homework(request):
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        line = f" (line {error.lineno})" if isinstance(error, SyntaxError) else ""
-        pytest.fail(f"The file cannot be imported: {type(error).__name__}: {error}{line}.", pytrace=False)
+        lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_globals is vars(module)]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1]
+        text = error.msg if isinstance(error, SyntaxError) else error
+        pytest.fail(f"The file cannot be imported: {type(error).__name__} in line {line}: {text}.", pytrace=False)
     return module
 
 

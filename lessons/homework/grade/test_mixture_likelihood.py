@@ -10,7 +10,7 @@ from scipy.special import expit, log_expit, logsumexp
 LOG_SIGMOID = Part("log_sigmoid", "16", "The logarithm, exactly")
 EDGES = Part("bin_edges", "16", "The logarithm, exactly")
 MASS = Part("log_mass", "16", "The logarithm, exactly")
-MIXTURE = Part("mixture_log_prob", "16", "What you should see")
+MIXTURE = Part("mixture_log_prob", "16", "A few curves, mixed")
 COLOUR = Part("colour_log_prob", "16", "Three colours, one choice of component")
 Q = 8
 
@@ -98,7 +98,7 @@ def test_the_edges_of_the_bins(homework):
 @pytest.mark.points(2)
 def test_the_mass_of_a_bin(homework):
     lower = np.array([-1.0, -np.inf, 0.3, -45.0, 38.0, 600.0, 0.0])
-    upper = np.array([0.5, 0.5, np.inf, -44.0, 39.0, 608.0, 1e-12])
+    upper = np.array([0.5, 0.5, np.inf, -44.0, 39.0, 608.0, 1e-14])
     right = log_mass(lower, upper)
     with np.errstate(all="ignore"):
         mass = expit(upper) - expit(lower)
@@ -108,6 +108,8 @@ def test_the_mass_of_a_bin(homework):
     mistakes = {
         "The logarithm of a difference underflows: far out both sigmoids are rounded to the same number": plain,
         "The difference is clipped, so that far out its logarithm is a constant and has no slope": floors + added,
+        "The width of a narrow bin loses its digits: 1 - exp(-d) is -expm1(-d)": log_mass(lower, upper)
+        + np.log((1 - np.exp(lower - upper)) / -np.expm1(lower - upper)),
         "The sign is wrong: this is -log": -right,
         "This is the mass, wanted its logarithm": mass,
     }

@@ -126,20 +126,17 @@ def test_a_layer(homework):
             "The vertical stack adds its input to its output; only the horizontal one does": next_v + v,
         }
         LAYER.same(got_v, next_v, mistakes, f'The next v of a layer with mask "{kind}" is wrong')
-        above_only = mp.ops.shift_down
+        no_link = layer_by_us(layer, v, h, kind, masks, link=0)[1]
+        two_shifts = layer_by_us(layer, v, h, kind, masks, shift=mp.ops.shift_down)[1]
+        of_residual = {
+            "A": "The first layer adds its input, which is the image: it shows each pixel to itself",
+            "B": "A later layer adds h to its output, and this one does not",
+        }
         mistakes = {
-            "The link is missing: the horizontal stack learns nothing of the rows above": layer_by_us(
-                layer, v, h, kind, masks, link=0
-            )[1],
-            "The link reads one row up, and the first mask has left a row out already: the row above is lost": layer_by_us(
-                layer, v, h, kind, masks, above_only
-            )[1],
-            "The first layer adds its input, which is the image: it shows each pixel to itself"
-            if kind == "A"
-            else "A later layer adds h to its output, and this one does not": layer_by_us(
-                layer, v, h, kind, masks, residual=kind == "A"
-            )[1],
-            "The vertical convolution of the image is fed h in place of v": layer_by_us(layer, h, h, kind, masks)[1],
+            "The link is missing: the horizontal stack learns nothing of the rows above": no_link,
+            "The link reads one row up, and the first mask has left out a row already: the row above is lost": two_shifts,
+            of_residual[kind]: layer_by_us(layer, v, h, kind, masks, residual=kind == "A")[1],
+            "The vertical convolution reads h in place of v": layer_by_us(layer, h, h, kind, masks)[1],
         }
         LAYER.same(got_h, next_h, mistakes, f'The next h of a layer with mask "{kind}" is wrong')
 
