@@ -1,7 +1,7 @@
 """Homework: masks that keep the order of the colours, red, then green, then blue, and a PixelCNN in colour.
 
-It belongs to lesson 12 (colour). Fill in whatever raises NotImplementedError, about 30 lines in all. Keep all names,
-arguments and shapes, since the tests call them.
+It belongs to lesson 12 (colour); the softmax is in lesson 03. Fill in whatever raises NotImplementedError, about 30
+lines in all. Keep all names, arguments and shapes, since the tests call them.
 
 Maps are arrays (H, W, N, K), as in lesson 03: H rows, W columns, N images, K channels. An image has C = 3 channels, and
 each sub-pixel is one of Q levels, 0 to Q - 1. Groups say which colour a channel belongs to: 0 red, 1 green, 2 blue.

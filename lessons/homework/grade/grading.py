@@ -10,7 +10,7 @@ import pytest
 import minipixel as mp
 
 
-@dataclass
+@dataclass(frozen=True)
 class Part:
     """A part of a homework: the name of its function or class, and the lesson and section that explain it."""
 
@@ -75,15 +75,16 @@ class Part:
             if any(close(got, result) for result in (results if isinstance(results, list) else [results])):
                 self.refuse(cause)
         place = tuple(int(i) for i in np.argwhere(~np.isclose(got, wanted, rtol=1e-6, atol=1e-9))[0])
-        at = f"at {place} " if place else ""
+        at = f"at {place if len(place) > 1 else place[0]} " if place else ""
         self.refuse(f"{otherwise}: {at}it is {got[place]:.6g}, wanted {wanted[place]:.6g}")
 
     def causal(self, function, image_shape, inputs=("float64", 0, 1)):
         """Refuse a function (N, H, W, C) -> (N, H, W, P) that leaks."""
-        try:
-            mp.assert_causal(function, image_shape, inputs=inputs)
-        except mp.CausalityError as error:
-            self.refuse(f"It leaks: {str(error).partition(': ')[2]}")
+        report = mp.check_causality(function, image_shape, inputs=inputs)
+        if report.undecided:
+            self.refuse("It reads nothing: whatever pixel of the image is changed, no output moves")
+        if not report.ok:
+            self.refuse(f"It leaks: {report.why}")
 
     def sees_as_much(self, function, reference, image_shape, inputs=("float64", 0, 1)):
         """Refuse a function that is blind to an earlier sub-pixel which the reference sees."""
@@ -98,7 +99,7 @@ class Part:
             )
 
     def sums_to_1(self, log_probs, of_what):
-        """Refuse log-probabilities of all images that there are if their probabilities do not sum to 1."""
+        """Refuse the log-probabilities of all images that there are, if the probabilities do not sum to 1."""
         sum_of_all = np.exp(log_probs).sum()
         if not abs(sum_of_all - 1) < 1e-9:
             self.refuse(f"The probabilities of all {len(log_probs)} {of_what} sum to {sum_of_all:.6g}, wanted 1")

@@ -53,7 +53,7 @@ def input_to_state(image, weight, taps=(0,), around=False):
 
 
 def states_of(input_weight, weight, of_input, of_scan):
-    """A Row LSTM, image to states, as a function on maps."""
+    """A Row LSTM, from the image to the states, of two functions: a function on maps."""
     return lambda image: of_scan(of_input(image, input_weight), weight)
 
 
@@ -133,14 +133,16 @@ def test_the_scan(homework):
 def test_it_sees_the_past_and_nothing_else(homework):
     rng = np.random.default_rng(3)
     weights = rng.normal(size=(3, 1, 4 * K)), rng.normal(size=(3, K, 4 * K))
-    theirs = states_of(*weights, INPUT.of(homework), SCAN.of(homework))
     ours = states_of(*weights, input_to_state, row_scan)
-    SCAN.causal(channels_last(theirs), (4, 4, 1))
-    SCAN.sees_as_much(channels_last(theirs), channels_last(ours), (4, 4, 1))
-    images = every_image(2, (3, 3, 1))
-    logits = 3 * theirs(images.astype(float))[..., :1]
-    log_p = -np.logaddexp(0, -(2 * images - 1) * logits).sum(axis=(0, 1, 3))
-    SCAN.sums_to_1(log_p, "images of 3 x 3 pixels, whose logits are three times the first state,")
+    images = every_image(2, (3, 3, 1)).astype(float)
+    mixtures = {INPUT: (INPUT.of(homework), row_scan), SCAN: (input_to_state, SCAN.of(homework))}
+    for part, (of_input, of_scan) in mixtures.items():
+        states = states_of(*weights, of_input, of_scan)
+        part.causal(channels_last(states), (4, 4, 1))
+        part.sees_as_much(channels_last(states), channels_last(ours), (4, 4, 1))
+        logits = 3 * part.array(states(images), (3, 3, images.shape[2], K))[..., :1]
+        log_p = -np.logaddexp(0, -(2 * images - 1) * logits).sum(axis=(0, 1, 3))
+        part.sums_to_1(log_p, "images of 3 x 3 pixels, with logits of three times the first state,")
 
 
 @pytest.mark.points(2)

@@ -73,30 +73,23 @@ def logits_of(model):
 def test_the_masks(homework):
     for size in (3, 5):
         right = both(vertical, size)
-        raster = right.copy()
-        raster[1, size // 2, size // 2 + 1 :] = 0
-        half = right.copy()
-        half[:, :, size // 2 + 1 :] = 0
-        no_further = right.copy()
-        no_further[:, :, size // 2 :] = 0
+        own_row_to_the_left = right.copy()
+        own_row_to_the_left[1, size // 2, size // 2 + 1 :] = 0
+        left = right * (np.arange(size) <= size // 2)[:, None, None]
         mistakes = {
-            'Mask "A" of the vertical stack opens the row of the centre, so the link shows a pixel its own row': right[
+            'Mask "A" of the vertical stack opens the centre\'s row; the link then shows a pixel its row': right[
                 [1, 1]
             ],
             "Masks A and B of the vertical stack are exchanged": right[::-1],
             'Mask "B" of the vertical stack shuts the row of the centre, so that each layer loses a row': right[[0, 0]],
-            "The vertical mask is shut to the right of the centre, so a blind spot remains at the upper right": [
-                raster,
-                half,
-                no_further,
-            ],
+            "The vertical mask shuts taps to the right, so a blind spot remains": [own_row_to_the_left, left],
             "The vertical mask opens the rows below the centre": [1 - right, right[:, ::-1]],
             "The vertical mask goes by columns: rows and columns are exchanged": right.swapaxes(1, 2),
         }
         masks = [VERTICAL.array(VERTICAL.of(homework)(kind, size), (size, size, 1, 1)) for kind in "AB"]
-        VERTICAL.same(
-            np.stack(masks), right, mistakes, "A vertical mask is wrong (a place begins with 0 for A, 1 for B)"
-        )
+        otherwise = "A vertical mask is wrong (a place begins with 0 for A, 1 for B)"
+        VERTICAL.same(np.stack(masks), right, mistakes, otherwise)
+
         right = both(horizontal, size)
         mistakes = {
             "Masks A and B of the horizontal stack are exchanged": right[::-1],
@@ -134,7 +127,7 @@ def test_a_layer(homework):
         }
         mistakes = {
             "The link is missing: the horizontal stack learns nothing of the rows above": no_link,
-            "The link reads one row up, and the first mask has left out a row already: the row above is lost": two_shifts,
+            "The link reads one row up, and the first mask has left one out already: the row above is lost": two_shifts,
             of_residual[kind]: layer_by_us(layer, v, h, kind, masks, residual=kind == "A")[1],
             "The vertical convolution reads h in place of v": layer_by_us(layer, h, h, kind, masks)[1],
         }
@@ -149,7 +142,8 @@ def test_the_network(homework):
         'The first layer has mask "B", and so it shows each pixel to itself': network_by_us(model, "B" * DEPTH)(images),
         'Later layers have mask "A": each of them loses a row and a pixel': network_by_us(model, "A" * DEPTH)(images),
     }
-    NETWORK.same(logits_of(model)(images), network_by_us(model)(images), mistakes, "The logits are not those wanted")
+    otherwise = "The logits are not those of our layers with your weights (if a message stands above, mend that first)"
+    NETWORK.same(logits_of(model)(images), network_by_us(model)(images), mistakes, otherwise)
 
 
 @pytest.mark.points(2)

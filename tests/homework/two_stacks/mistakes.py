@@ -2,7 +2,7 @@
 
 MISTAKES = {
     "missing_shift": (
-        "the link shows a pixel its own row",
+        "the link then shows a pixel its row",
         [('mask[: size // 2] = 1\n    if kind == "B":\n        mask[size // 2] = 1', "mask[: size // 2 + 1] = 1")],
     ),
     "shifted_twice": (
@@ -21,7 +21,10 @@ MISTAKES = {
         "opens the taps to the right",
         [("mask[0, : size // 2] = 1", "mask[0, -(size // 2) :] = 1")],
     ),
-    "first_layer_adds_the_image": ("The first layer adds its input", [('        if self.kind == "B":\n', "")]),
+    "first_layer_adds_the_image": (
+        "The first layer adds its input",
+        [('if self.kind == "B":\n            next_h', "if True:\n            next_h")],
+    ),
     "no_residual": (
         "adds h",
         [('if self.kind == "B":\n            next_h', 'if self.kind == "C":\n            next_h')],
