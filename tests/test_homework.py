@@ -128,3 +128,22 @@ def test_a_single_file_is_graded_and_without_one_it_says_how(tmp_path):
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "HOMEWORK: got " in done.stderr
     assert "HOMEWORK=path/to/submission.py pytest" in done.stderr
+
+
+def test_the_page_for_teachers_shows_what_is_printed(tmp_path):
+    """To write it anew: MINIPIXEL_WRITE_DOCS=1 python -m pytest tests/test_homework.py"""
+    page = ROOT / "docs" / "teaching.md"
+    wrong = wrong_submissions("two_stacks")
+    (tmp_path / "ada.py").write_text(text_of("two_stacks", "right.py"), encoding="utf-8")
+    for author, mistake in {"ben": "missing_shift", "cleo": "shifted_twice"}.items():
+        (tmp_path / f"{author}.py").write_text(wrong[mistake][1], encoding="utf-8")
+    printed = run("two_stacks", tmp_path).stdout.splitlines()
+    shown = "\n".join(line for line in printed if POINTS.fullmatch(line) or line.startswith("  - "))
+    text = page.read_text(encoding="utf-8")
+    wanted = re.sub(r"```console\n.*?```", lambda _: f"```console\n{shown}\n```", text, flags=re.DOTALL)
+    if os.environ.get("MINIPIXEL_WRITE_DOCS"):
+        page.write_text(wanted, encoding="utf-8")
+    elif text != wanted:
+        pytest.fail(
+            "docs/teaching.md: not what is printed; MINIPIXEL_WRITE_DOCS=1 python -m pytest tests/test_homework.py"
+        )
