@@ -1,5 +1,6 @@
 """The homework of the course: our solutions get full points, and usual mistakes are refused by name."""
 
+import ast
 import os
 import re
 import runpy
@@ -105,6 +106,29 @@ def test_what_messages_refer_to_is_there():
             (file,) = ROOT.glob(f"lessons/{lesson}_*.py")
             assert f"\n# ## {section}\n" in file.read_text(encoding="utf-8"), (homework, lesson, section)
             assert f"lesson {lesson}" in stub, (homework, lesson)
+
+
+JUNK = [(homework, junk) for homework in HOMEWORK for junk in ("np.zeros(3)", "None", "'text'", "(1, 2)", "np.nan")]
+QUICK = ("masked_convolution", "np.nan")
+
+
+@pytest.mark.parametrize(("homework", "junk"), [QUICK, *(pytest.param(*row, marks=pytest.mark.slow) for row in JUNK)])
+def test_whatever_a_part_returns_its_author_reads_a_sentence(homework, junk, tmp_path):
+    """Each function and method of a homework in turn returns something that it should not."""
+    right = text_of(homework, "right.py")
+    stub = ast.parse((STUBS / f"{homework}.py").read_text(encoding="utf-8"))
+    parts = [node.name for node in stub.body if isinstance(node, ast.FunctionDef)]
+    for node in (node for node in stub.body if isinstance(node, ast.ClassDef)):
+        parts += [f"{node.name}.{method.name}" for method in node.body if isinstance(method, ast.FunctionDef)]
+    for part in parts:
+        result = "None" if part.endswith("__init__") else junk
+        source = f"{right}\n\n{part} = lambda *arguments: {result}\n"
+        (tmp_path / f"{part.replace('.', '_')}.py").write_text(source, encoding="utf-8")
+    grades = graded(homework, tmp_path)
+    assert len(grades) == len(parts)
+    for points, possible, messages in grades.values():
+        assert points < possible == 10
+        assert all(MESSAGE.fullmatch(message) for message in messages), messages
 
 
 def test_files_that_are_no_submissions_are_refused_in_one_line(tmp_path):

@@ -59,7 +59,8 @@ def pytest_runtest_makereport(item, call):
         report.user_properties = [("submission", item.callspec.id), ("points", points)]
         if report.failed:
             error = call.excinfo.value
-            text = str(error) if isinstance(error, pytest.fail.Exception) else f"The test stopped with {error!r}."
+            unforeseen = f"{item.originalname} stopped with {error!r}; compare with the docstrings what is returned."
+            text = str(error) if isinstance(error, pytest.fail.Exception) else unforeseen
             report.user_properties.append(("message", " ".join(text.split())))
     return report
 

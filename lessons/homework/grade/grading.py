@@ -42,15 +42,11 @@ class Part:
         except (Exception, SystemExit) as error:
             name, line = _place_of(error)
             first_line = str(error).partition("\n")[0]
-            where = (
-                f"{name} raises {type(error).__name__} in line {line}"
-                if name
-                else f"{self.name} raises {type(error).__name__}"
-            )
-            self.refuse(f"{where}: {first_line}")
+            in_line = f" in line {line}" if name else ""
+            self.refuse(f"{name or self.name} raises {type(error).__name__}{in_line}: {first_line}")
 
-    def array(self, value, shape):
-        """The numbers of an array or a Tensor of that shape; a refusal for anything else."""
+    def array(self, value, shape, nan=False):
+        """The numbers of an array or a Tensor of that shape; a refusal for anything else, and for NaN unless `nan`."""
         data = getattr(value, "data", None) if isinstance(value, mp.Tensor) else value
         if not isinstance(data, (np.ndarray, np.generic, float, int, list, tuple)):
             self.refuse(f"The result is a {type(value).__name__}, wanted an array of shape {shape}")
@@ -60,7 +56,29 @@ class Part:
             self.refuse(f"The result cannot be read as an array of numbers, wanted one of shape {shape}")
         if data.shape != shape:
             self.refuse(f"The result has the shape {data.shape}, wanted {shape}, as the docstring says")
+        if np.isnan(data).any() and not nan:
+            self.refuse("The result has NaN in it: somewhere 0 / 0, or infinity minus infinity, was computed")
         return data
+
+    def pair(self, value, of_what):
+        """A result that is to be a pair, or a refusal."""
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            self.refuse(f"The result is no pair; wanted {of_what}")
+        return value
+
+    def noise(self, model, weight, wanted):
+        """The network of a submission, noise in all weights: whatever was done to them once, and for all, is gone.
+
+        It is refused unless it is a module whose list `layers` has the layers that are `wanted`: the shapes of that
+        `weight` of each.
+        """
+        layers = getattr(model, "layers", None)
+        if not isinstance(model, mp.nn.Module) or not isinstance(layers, list):
+            self.refuse(f"self.layers is a {type(layers).__name__}, wanted a list in an mp.nn.Module")
+        shapes = [getattr(getattr(layer, weight, None), "shape", None) for layer in layers]
+        if shapes != wanted:
+            self.refuse(f"The layers in self.layers have {weight}s of the shapes {shapes}, wanted {wanted}")
+        return overwrite(model)
 
     def same(self, value, wanted, mistakes, otherwise):
         """Refuse what differs from `wanted`, and name the mistake if the result is just what a usual one gives.
@@ -68,7 +86,7 @@ class Part:
         `mistakes` is a dict: a sentence about a mistake -> the result that it leads to, or a list of several.
         """
         wanted = np.asarray(wanted, float)
-        got = self.array(value, wanted.shape)
+        got = self.array(value, wanted.shape, nan=True)
         if close(got, wanted):
             return
         for cause, results in mistakes.items():
@@ -128,7 +146,7 @@ def channels_last(function):
 
 
 def overwrite(module, seed=1):
-    """Write noise into all weights: whatever was done to them once, and for all, is gone by then."""
+    """Write noise into all weights of a module."""
     rng = np.random.default_rng(seed)
     for parameter in module.parameters():
         parameter.data = rng.normal(size=parameter.shape) / 2

@@ -52,9 +52,14 @@ def input_to_state(image, weight, taps=(0,), around=False):
     return z
 
 
-def states_of(input_weight, weight, of_input, of_scan):
-    """A Row LSTM, from the image to the states, of two functions: a function on maps."""
-    return lambda image: of_scan(of_input(image, input_weight), weight)
+def states_of(input_weight, weight, of_input, of_scan, part):
+    """A Row LSTM, from the image to the states, of two functions: a function on maps, refused in the name of `part`."""
+
+    def states(image):
+        z = part.array(of_input(image, input_weight), (*image.shape[:3], 4 * K))
+        return part.array(of_scan(z, weight), (*image.shape[:3], K))
+
+    return states
 
 
 @pytest.mark.points(2)
@@ -62,9 +67,7 @@ def test_a_step(homework):
     rng = np.random.default_rng(0)
     z = 2 * rng.normal(size=(5, 4 * K))
     m_before = rng.normal(size=(5, K))
-    result = STEP.of(homework)(z, m_before)
-    if not isinstance(result, (tuple, list)) or len(result) != 2:
-        STEP.refuse("A step returns a pair: the states h, the memories m")
+    result = STEP.pair(STEP.of(homework)(z, m_before), "the states h and the memories m")
     h, m = step(z, m_before)
     swapped = step(z, m_before, "oif")
     not_written = step(z, m_before, write=expit)
@@ -133,14 +136,14 @@ def test_the_scan(homework):
 def test_it_sees_the_past_and_nothing_else(homework):
     rng = np.random.default_rng(3)
     weights = rng.normal(size=(3, 1, 4 * K)), rng.normal(size=(3, K, 4 * K))
-    ours = states_of(*weights, input_to_state, row_scan)
+    ours = states_of(*weights, input_to_state, row_scan, SCAN)
     images = every_image(2, (3, 3, 1)).astype(float)
     mixtures = {INPUT: (INPUT.of(homework), row_scan), SCAN: (input_to_state, SCAN.of(homework))}
     for part, (of_input, of_scan) in mixtures.items():
-        states = states_of(*weights, of_input, of_scan)
+        states = states_of(*weights, of_input, of_scan, part)
         part.causal(channels_last(states), (4, 4, 1))
         part.sees_as_much(channels_last(states), channels_last(ours), (4, 4, 1))
-        logits = 3 * part.array(states(images), (3, 3, images.shape[2], K))[..., :1]
+        logits = 3 * states(images)[..., :1]
         log_p = -np.logaddexp(0, -(2 * images - 1) * logits).sum(axis=(0, 1, 3))
         part.sums_to_1(log_p, "images of 3 x 3 pixels, with logits of three times the first state,")
 
@@ -167,9 +170,7 @@ def test_a_step_backwards(homework):
         of_z = slopes(z, lambda moved: (moved, m_before), **shares)
         return np.concatenate([of_z, slopes(m_before, lambda moved: (z, moved), **shares)], axis=-1)
 
-    result = BACKWARD.of(homework)(z, m_before, h_gradient, m_gradient)
-    if not isinstance(result, (tuple, list)) or len(result) != 2:
-        BACKWARD.refuse("step_backward returns a pair: the gradients of z, and those of m_before")
+    result = BACKWARD.pair(BACKWARD.of(homework)(z, m_before, h_gradient, m_gradient), "those of z and of m_before")
     of_z, of_m = (BACKWARD.array(part, array.shape) for part, array in zip(result, (z, m_before), strict=True))
     right = of_both()
     o, f, i = np.split(expit(z), 4, axis=-1)[:3]

@@ -61,12 +61,7 @@ def logits_by_us(model, kinds="ABBB", bends=("", "relu", "relu", "relu", "")):
 def made(homework, K=4):
     """The network of the submission, its weights noise, and refused unless it has the four layers."""
     model = NETWORK.of(homework)(K, np.random.default_rng(0))
-    layers = getattr(model, "layers", None) or []
-    shapes = [getattr(getattr(layer, "weight", None), "shape", None) for layer in layers]
-    wanted = [(5, 5, 1, K), (3, 3, K, K), (3, 3, K, K), (1, 1, K, 1)]
-    if shapes != wanted:
-        NETWORK.refuse(f"The weights in self.layers have the shapes {shapes}, wanted {wanted}")
-    return overwrite(model)
+    return NETWORK.noise(model, "weight", [(5, 5, 1, K), (3, 3, K, K), (3, 3, K, K), (1, 1, K, 1)])
 
 
 def logits_of(model):
@@ -74,9 +69,19 @@ def logits_of(model):
     return lambda images: NETWORK.array(NETWORK.call(model, images), images.shape)
 
 
+def layer_of(homework, kind, rng):
+    """A layer of the submission, from 2 to 3 channels by 3 x 3 taps."""
+    layer = LAYER.of(homework)(kind, 2, 3, 3, rng)
+    if getattr(getattr(layer, "weight", None), "shape", None) != (3, 3, 2, 3) or not hasattr(layer, "bias"):
+        LAYER.refuse(
+            "A layer has no weight of shape (size, size, K_in, K_out), or no bias; keep its __init__ as it was"
+        )
+    return layer
+
+
 def why_unmasked(homework):
     """What was done with the mask, where the convolution goes by all taps."""
-    fresh = LAYER.of(homework)("B", 2, 3, 3, np.random.default_rng(0)).weight.data
+    fresh = layer_of(homework, "B", np.random.default_rng(0)).weight.data
     if not fresh[mask("B", 3)[:, :, 0, 0] == 0].any():
         return "The mask is multiplied into the weights once; after the first change of the weights all taps are open"
     model = made(homework)
@@ -102,7 +107,7 @@ def test_the_layer_multiplies_its_kernel_by_the_mask(homework):
     x = rng.normal(size=(4, 5, 2, 2))
     for kind in ("B", "A"):
         own_mask = MASK.array(MASK.of(homework)(kind, 3), (3, 3, 1, 1))  # a wrong one has cost its points already
-        layer = overwrite(LAYER.of(homework)(kind, 2, 3, 3, rng))
+        layer = overwrite(layer_of(homework, kind, rng))
         weight = layer.weight.data.copy()
         bias = layer.bias.data
         result = LAYER.call(layer, x)
@@ -171,7 +176,12 @@ def test_a_step_of_training(homework):
     images = every_image(2, (2, 2, 1))[:, :, ::3]
     N = images.shape[2]
     weights = {name: parameter.data.copy() for name, parameter in model.named_parameters()}
-    loss = mp.ops.total(LIKELIHOOD.call(model.log_prob, images)) * (-1 / N)
+    log_p = LIKELIHOOD.call(model.log_prob, images)
+    if not isinstance(log_p, mp.Tensor):
+        LIKELIHOOD.refuse(
+            f"The result is a {type(log_p).__name__}, wanted a Tensor: the tape has to know how it was made"
+        )
+    loss = mp.ops.total(log_p) * (-1 / N)
     loss.backward()
     gradients = {name: parameter.grad.copy() for name, parameter in model.named_parameters()}
     returned = TRAINING.call(model.train_step, images, 0.1)

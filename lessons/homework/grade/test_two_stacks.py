@@ -55,14 +55,9 @@ def network_by_us(model, kinds=None, **mistake):
 def made(homework):
     """The network of the submission, its weights noise, and refused unless it has the layers that are wanted."""
     model = NETWORK.of(homework)(K, DEPTH, np.random.default_rng(0))
-    layers = getattr(model, "layers", None) or []
-    shapes = [getattr(getattr(layer, "vertical", None), "shape", None) for layer in layers]
-    wanted = [(3, 3, 1, 2 * K), *[(3, 3, K, 2 * K)] * (DEPTH - 1)]
-    if shapes != wanted:
-        NETWORK.refuse(f"The vertical weights in self.layers have the shapes {shapes}, wanted {wanted}")
     if getattr(getattr(model, "top", None), "shape", None) != (K, 1):
-        NETWORK.refuse(f"self.top is no mp.nn.Parameter of shape {(K, 1)}")
-    return overwrite(model)
+        NETWORK.refuse(f"self.top is no mp.nn.Parameter of the shape {(K, 1)}")
+    return NETWORK.noise(model, "vertical", [(3, 3, 1, 2 * K), *[(3, 3, K, 2 * K)] * (DEPTH - 1)])
 
 
 def logits_of(model):
@@ -107,11 +102,11 @@ def test_a_layer(homework):
     rng = np.random.default_rng(1)
     for kind, channels in (("A", 1), ("B", K)):
         layer = overwrite(LAYER.of(homework)(kind, channels, K, 3, rng))
-        masks = VERTICAL.of(homework)(kind, 3), HORIZONTAL.of(homework)(kind, 3)  # wrong ones have cost points already
+        of_v = VERTICAL.array(VERTICAL.of(homework)(kind, 3), (3, 3, 1, 1))  # a wrong one has cost points already
+        of_h = HORIZONTAL.array(HORIZONTAL.of(homework)(kind, 3), (1, 3, 1, 1))
+        masks = of_v, of_h
         v, h = rng.normal(size=(2, 4, 5, 2, channels))
-        result = LAYER.call(layer, v, h)
-        if not isinstance(result, (tuple, list)) or len(result) != 2:
-            LAYER.refuse("A layer returns a pair: the next v, the next h")
+        result = LAYER.pair(LAYER.call(layer, v, h), "the next v and the next h")
         next_v, next_h = layer_by_us(layer, v, h, kind, masks)
         got_v, got_h = (LAYER.array(features, next_v.shape) for features in result)
         mistakes = {
