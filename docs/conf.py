@@ -5,6 +5,7 @@ works on one, and shows the others without what they print.
 """
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -84,6 +85,13 @@ def add_pages_below(app, docname, content):
         content[0] += "\n\n" + PAGES_BELOW[docname] + "\n"
 
 
+def add_play(app, exception):
+    """The page to play with is no page of Sphinx's: it stands where it stands here."""
+    if exception is None and (DOCS / "play").is_dir():
+        shutil.copytree(DOCS / "play", Path(app.outdir) / "docs" / "play", dirs_exist_ok=True)
+
+
 def setup(app):
     """Called by Sphinx."""
+    app.connect("build-finished", add_play)
     app.connect("source-read", add_pages_below)

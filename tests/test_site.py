@@ -20,7 +20,10 @@ import minipixel as mp
 
 ROOT = Path(__file__).parents[1]
 TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```", re.M | re.S)
-MODULES = "models datasets callbacks optim nn ops plots causality distributions interop heads clock kernels".split()
+MODULES = [
+    *("models", "datasets", "callbacks", "optim", "nn", "heads", "ops", "plots"),
+    *("causality", "distributions", "interop", "clock", "kernels"),
+]
 BROWSERS = [shutil.which(name) for name in ("chromium", "google-chrome")]
 DRIVER = shutil.which("chromedriver")
 
@@ -199,7 +202,7 @@ def broken(site, address, link):
     parts = urlsplit(link)
     path = site / unquote(parts.path).lstrip("/")
     path = path / "index.html" if path.is_dir() else path
-    return not path.is_file() or bool(parts.fragment) and unquote(parts.fragment) not in names_in(path)
+    return not path.is_file() or (bool(parts.fragment) and unquote(parts.fragment) not in names_in(path))
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Lessons on the site: percent scripts become notebooks, run by what they contain, with figures, solutions, downloads."""
+"""Lessons on the site: percent scripts become notebooks, run where they changed, with captions and solutions."""
 
 import ast
 import hashlib
@@ -90,7 +90,7 @@ def notebook_link(app, name):
 
 
 def caption_figures(app, doctree, docname):
-    """A picture and the words below it, as lessons/show.py displays them, become one figure, and are its description."""
+    """A picture and the words below it, as lessons/show.py displays them, become a figure that they describe."""
     for output in doctree.findall(lambda node: isinstance(node, nodes.container) and "cell_output" in node["classes"]):
         for image in [child for child in output.children if isinstance(child, nodes.image)]:
             place = output.index(image) + 1

@@ -1,4 +1,4 @@
-"""Links to files of the repository that are no pages lead to a copy in the site, with line numbers: source/FILE.html."""
+"""Links to files of the repository that are no pages lead to copies in the site, with line numbers: source/FILE.html"""
 
 import importlib
 import inspect
@@ -44,10 +44,13 @@ def file_of(env, node):
 
 
 def link_sources(app, doctree):
-    """Turn links to files that are no pages, and names of files in `code`, into links to their copies, or their pages."""
+    """Turn links to files that are no pages, and names of files in `code`, into links to their copies or pages."""
     env = app.env
     links = (addnodes.pending_xref, addnodes.download_reference, nodes.reference)
     for node in list(doctree.findall(lambda node: isinstance(node, (*links, nodes.literal)))):
+        if isinstance(node, addnodes.download_reference) and node["reftarget"].endswith(".html"):  # stands there, too
+            node.replace_self(nodes.reference("", "", *node.children, refuri=node["reftarget"], internal=True))
+            continue
         path = None if isinstance(node, nodes.reference) else file_of(env, node)
         if path is None:
             continue
