@@ -90,14 +90,13 @@ def notebook_link(app, name):
 
 
 def caption_figures(app, doctree, docname):
-    """A picture and the words below it, as lessons/show.py displays them, become a figure that they describe."""
+    """A picture and the words below it, as lessons/show.py displays them, describe it to those who do not see it."""
     for output in doctree.findall(lambda node: isinstance(node, nodes.container) and "cell_output" in node["classes"]):
         for image in [child for child in output.children if isinstance(child, nodes.image)]:
             place = output.index(image) + 1
             if place < len(output) and isinstance(output[place], nodes.paragraph):
-                words = output.pop(place)
-                image.replace_self(nodes.figure("", image.deepcopy(), nodes.caption("", "", *words.children)))
-                output[place - 1][0]["alt"] = words.astext()
+                output[place]["classes"] += ["figure-caption"]
+                image["alt"] = output[place].astext()
             elif "alt" not in image:
                 image["alt"] = "A figure, described in the text around it"
 
