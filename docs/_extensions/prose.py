@@ -40,14 +40,16 @@ def restructured(lines):
 
 
 def contents(value):
-    """What is in a table, or a tuple of names, to stand in place of the docstring of `dict`."""
-    names = ", ".join(f"`{name}`" for name in value)
+    """What a table, a tuple of names or a number is, in place of the docstring of `dict`, `tuple` or `int`."""
+    if isinstance(value, int):
+        return [f"{value:,}."]
+    names = ", ".join(f"`{getattr(name, '__name__', name)}`" for name in value)
     return [f"A dictionary, by name: {names}." if isinstance(value, dict) else f"The names: {names}."]
 
 
 def write_docstring(app, what, name, value, options, lines):
     """Called for each docstring: puts it into reStructuredText."""
-    if isinstance(value, dict | tuple):
+    if isinstance(value, dict | tuple | int):
         lines[:] = contents(value)
     lines[:] = restructured(lines)
     if what in ("class", "exception"):
@@ -64,17 +66,14 @@ def write_signature(app, what, name, value, options, signature, returns):
     return signature and signature.replace("<factory>", "..."), returns
 
 
-def choose(app, what, name, value, skipped, options):
-    """Modules have pages of their own; tables and ready-made objects belong here, though they have no docstring."""
-    if isinstance(value, ModuleType):
-        return True
-    made_here = type(value).__module__.startswith("minipixel")
-    return False if what == "module" and (isinstance(value, dict | tuple) or made_here) else None
+def leave_out_modules(app, what, name, value, skipped, options):
+    """They have pages of their own."""
+    return True if isinstance(value, ModuleType) else None
 
 
 def setup(app):
     """Called by Sphinx."""
     app.connect("autodoc-process-docstring", write_docstring)
     app.connect("autodoc-process-signature", write_signature)
-    app.connect("autodoc-skip-member", choose)
+    app.connect("autodoc-skip-member", leave_out_modules)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
