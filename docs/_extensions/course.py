@@ -71,15 +71,22 @@ def furnish(app, doctree):
                 if section[0].astext() == "Exercises":
                     words = nodes.inline("", "Solutions of all exercises")
                     section += nodes.paragraph("", "", page_link(app.env, solutions, words))
-        line = nodes.paragraph(classes=["lesson-links"])
-        for link in links:
-            line += [link, nodes.Text(" ")]
-        next(doctree.findall(nodes.title)).parent.insert(1, line)
+        insert_links(doctree, links)
     elif folder == "lessons/solutions":
+        if (lesson := f"lessons/{name}") in app.env.found_docs:
+            insert_links(doctree, [page_link(app.env, lesson, nodes.inline("", "The lesson, with its exercises"))])
         for section in doctree.findall(nodes.section):
             if section[0].astext().startswith("Exercise"):
                 fold = nodes.raw("", '<details class="solution"><summary>Solution</summary>', format="html")
                 section[1:] = [fold, *section[1:], nodes.raw("", "</details>", format="html")]
+
+
+def insert_links(doctree, links):
+    """Below the title."""
+    line = nodes.paragraph(classes=["lesson-links"])
+    for link in links:
+        line += [link, nodes.Text(" ")]
+    next(doctree.findall(nodes.title)).parent.insert(1, line)
 
 
 def notebook_link(app, name):
