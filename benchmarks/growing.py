@@ -75,7 +75,9 @@ def main(seed):
     chance = model.probabilities(image)[0, :, :, 0, 1]
     shown = frames_of(image[0, :, :, 0])
     pictures = [draw(image[0, :, :, 0], chance, at) for at in shown]
-    palette = Image.fromarray(np.concatenate([np.asarray(pictures[n]) for n in (len(pictures) // 2, -1)]))
+    orange = np.full((100, pictures[0].width, 3), np.rint(np.multiply(to_rgb(CENTRE), 255)), np.uint8)
+    some = [np.asarray(pictures[n]) for n in (len(pictures) // 2, -1)]
+    palette = Image.fromarray(np.concatenate([*some, orange]))  # else a colour of few pixels would be lost
     palette = palette.quantize(64, dither=Image.Dither.NONE)
     pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     durations = [MILLISECONDS] * (len(pictures) - 1) + [LAST]

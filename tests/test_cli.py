@@ -45,7 +45,9 @@ def test_demo(here, capsys):
     said = capsys.readouterr()
     folder = here / "minipixel-demo"
     files = {"config.toml", "log.csv", "samples.png", "loss.png", "model.safetensors", "figures.json"}
-    assert {path.name for path in folder.iterdir()} == {*files, "checkpoints"}
+    assert {path.name for path in folder.iterdir()} == {*files, "checkpoints", "samples", "drawn-by-mnist.png"}
+    assert said.out.index("drawn-by-mnist.png") < said.out.index("1295 train")  # before all else
+    assert "minipixel train --resume minipixel-demo --epochs" in said.out.splitlines()[-1]
     assert "minipixel-demo" in said.out and all(name in said.out for name in files)
     assert "1295 train + 143 validation + 359 test images" in said.out and "epoch 1/1" in said.err
     figures = json.loads((folder / "figures.json").read_text())
