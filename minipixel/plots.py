@@ -22,6 +22,7 @@ from minipixel.growing import growing as growing
 
 DPI = 120
 INK, OPEN, SHUT, CENTRE = "#20262e", "#2f6f9f", "#f1efe9", "#d9822b"
+TRAINED, HELD_OUT = "#8a929c", "#7b3f6e"  # curves: not the colours that pixels have
 LEAKED = "#c3272b"
 """What is read, and must not be."""
 
@@ -134,7 +135,7 @@ def loss_curve(history: Mapping[str, list[float]]) -> Any:
     names = ("bits_per_dim", "val_bits_per_dim") if bits else ("loss",)
     curves = [
         (label, colour, np.asarray(history[name], float))
-        for name, label, colour in zip(names, ("training", "validation"), (CENTRE, OPEN), strict=False)
+        for name, label, colour in zip(names, ("training", "validation"), (TRAINED, HELD_OUT), strict=False)
         if history.get(name)
     ]
     lowest = min((values[-1] for _, _, values in curves), default=0)

@@ -50,7 +50,7 @@ def test_every_lesson_that_trains_takes_a_seed():
         assert ("mp.fit" in text) <= ("SEED" in text), lesson.name
 
 
-@pytest.mark.parametrize("lesson", [LESSONS[0], LESSONS[1]], ids=lambda path: path.stem)
+@pytest.mark.parametrize("lesson", LESSONS[:2], ids=lambda path: path.stem)
 def test_a_notebook_shows_the_figures(lesson, tmp_path, monkeypatch):
     """A lesson as a notebook: a picture for each call of `show`, and one for a Figure that is the value of a cell."""
     import jupytext
@@ -59,7 +59,9 @@ def test_a_notebook_shows_the_figures(lesson, tmp_path, monkeypatch):
     monkeypatch.setenv("MINIPIXEL_QUICK", "1")
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
-    shutil.copy(lesson.parent / "show.py", tmp_path)
+    for module in ("show.py", "drawing.py"):
+        shutil.copy(lesson.parent / module, tmp_path)
+    shutil.copytree(lesson.parent / "drawings", tmp_path / "drawings")
     path, text = tmp_path / f"{lesson.stem}.ipynb", lesson.read_text()
     text += "\n# %%\nhistory = mp.History()\nhistory.append({'loss': 2.0, 'bits_per_dim': 1.0})\nhistory.plot()\n"
     jupytext.write(jupytext.reads(text, fmt="py:percent"), path)
@@ -113,3 +115,16 @@ def test_solution_runs(solution, monkeypatch):
     monkeypatch.delenv("MINIPIXEL_SEED", raising=False)
     monkeypatch.syspath_prepend(solution.parents[1])
     runpy.run_path(str(solution), run_name="__main__")
+
+
+def test_the_course_has_a_table_of_its_lessons():
+    """lessons/README.md has a row for each, with the title and the reading time that the lesson has."""
+    table = (LESSONS[0].parent / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(.*?)\]\((.*?)\) \| (\d+) min \|", table, re.MULTILINE)
+    assert [file for _, file, _ in rows] == [lesson.name for lesson in LESSONS]
+    for title, file, minutes in rows:
+        text = (LESSONS[0].parent / file).read_text(encoding="utf-8")
+        assert text.split("\n")[1].removeprefix("# # ").startswith(title.split(":")[0])
+        assert re.search(rf"\*Takes\*[^*]*?\b{minutes}\s+(?:#\s+)?minutes to read", text), (
+            f"{file}: not {minutes} minutes"
+        )
