@@ -84,7 +84,8 @@ MODELS = {
 }
 
 DRAW = """
-const file = Uint8Array.from(atob(argument.file), (byte) => byte.charCodeAt(0)).buffer, model = modelOf(readModel(file));
+const file = Uint8Array.from(atob(argument.file), (byte) => byte.charCodeAt(0)).buffer;
+const model = modelOf(readModel(file));
 return argument.uniforms.map((uniforms, n) => {
   const picture = new Picture(model, argument.start[n], argument.known, uniforms, argument.temperature);
   while (!picture.done) picture.step();

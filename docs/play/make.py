@@ -1,6 +1,6 @@
 """Write the files that the page to play with reads: models of the box, receptive fields, and some digits.
 
-Run: python docs/play/make.py [NAME ...]    NAME: models in the box that draw without being told what
+Run: python docs/play/make.py [NAME ...]    NAME: models in the box that the page can draw from (sampler.js)
 
 Each model becomes NAME.js, the safetensors file in base64, since a page that is opened from a disk may load scripts and
 nothing else. data.js has what minipixel.causality.structure finds in small models of each architecture, and digits of

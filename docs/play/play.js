@@ -8,15 +8,17 @@ const shade = (share) => `rgb(${[32, 38, 46].map((ink) => Math.round(255 + share
 const randomly = (count) => Array.from({ length: count }, Math.random);
 const named = (p, W) => `row ${Math.floor(p / W) + 1}, column ${(p % W) + 1}`;
 
-// Paint H x W cells, `colour(p)` each, with lines between them where there is room.
-function paint(canvas, H, W, colour) {
+// Paint H x W cells, `colour(p)` each, with lines between them where there is room, and a frame around one.
+function paint(canvas, H, W, colour, framed = -1) {
   const cell = Math.max(1, Math.floor(SIDE / Math.max(H, W))), pen = canvas.getContext("2d"), line = W > 16 ? 0 : 1;
   Object.assign(canvas, { width: W * cell, height: H * cell });
   for (let p = 0; p < H * W; p++) {
     pen.fillStyle = colour(p);
     pen.fillRect((p % W) * cell, Math.floor(p / W) * cell, cell - line, cell - line);
   }
-  return { pen, cell };
+  Object.assign(pen, { strokeStyle: ROLES["this pixel"], lineWidth: 3 });
+  if (framed >= 0) pen.strokeRect((framed % W) * cell, Math.floor(framed / W) * cell, cell, cell);
+  return pen;
 }
 
 // Let mouse, finger and keys point at cells of a canvas, of which there are `size()`, [H, W]. `drag(from, to)` gets places
@@ -48,7 +50,7 @@ const EXAMPLES = [  // strokes of upper halves, x and y from 0 to 1
   [[[0.36, 0.52], [0.36, 0.34], [0.46, 0.2], [0.58, 0.2], [0.67, 0.34], [0.67, 0.52]]],
   [[[0.28, 0.2], [0.72, 0.2], [0.6, 0.5]]], [[[0.36, 0.16], [0.33, 0.46], [0.65, 0.46]], [[0.64, 0.16], [0.62, 0.52]]],
 ];
-const files = {}, page = { cursor: null, examples: 0 };
+const files = {}, page = { examples: 0 };
 
 // A model of the box is a script, NAME.js, which calls `boxed` with the file in base64.
 function choose() {
@@ -69,7 +71,7 @@ function open(buffer) {
   try { page.model = modelOf(readModel(buffer)); }
   catch (error) { return void ($("problem").textContent = error.message); }
   const { H, W } = page.model;
-  Object.assign(page, { own: new Array(H * W).fill(0), uniforms: randomly(H * W), cursor: null });
+  Object.assign(page, { own: new Array(H * W).fill(0), uniforms: randomly(H * W) });
   Object.assign($("rows"), { max: H, value: H >> 1 }).dispatchEvent(new Event("input"));
   $("example").click();
 }
@@ -98,16 +100,14 @@ function frame(picture) {
 }
 
 function show() {
-  const { model: { H, W, Q }, picture, cursor } = page, { place, known, said, levels, done } = picture;
-  const undrawn = (p) => ROLES[p === place ? "this pixel" : "future"];
-  const ink = (p) => (p < known || p < place ? shade(levels[p] / (Q - 1)) : undrawn(p));
-  const { pen, cell } = paint($("picture"), H, W, ink);
-  pen.fillStyle = pen.strokeStyle = ROLES["this pixel"];
-  pen.fillRect(0, (known / W) * cell - 1, W * cell, 2);
-  if (cursor !== null) pen.strokeRect((cursor % W) * cell, Math.floor(cursor / W) * cell, cell, cell);
-  const expected = (p) => said[p].reduce((sum, share, level) => sum + share * level, 0) / (Q - 1);
-  paint($("ink"), H, W, (p) => (p < place ? shade(expected(p)) : undrawn(p)));
-  if (place) showBars(Math.min(page.shown ?? place, place - 1));
+  const { model: { H, W, Q }, picture } = page, { place, known, said, levels, done } = picture;
+  const at = Math.min(page.shown ?? place, place - 1), grey = (level) => shade(level / (Q - 1));
+  const pen = paint($("picture"), H, W, (p) => (p < known || p < place ? grey(levels[p]) : ROLES.future), at);
+  pen.fillStyle = ROLES.past;
+  pen.fillRect(0, (known / W / H) * $("picture").height - 1, $("picture").width, 2);
+  const expected = (p) => said[p].reduce((sum, share, level) => sum + share * level, 0);
+  paint($("ink"), H, W, (p) => (p < place ? grey(expected(p)) : ROLES.future), at);
+  if (at >= 0) showBars(at);
   $("run").textContent = page.running ? "Pause" : "Draw";
   const bits = said.reduce((sum, shares, p) => sum - (p < known ? 0 : Math.log2(shares[levels[p]])), 0);
   $("status").textContent = done ? `Done. What the model drew costs ${bits.toFixed(1)} bits, at this temperature.` : "";
@@ -146,11 +146,11 @@ function completion() {
     if (!yours(p)) return look(p);
     stroke(from, to);
     restart(true);
-  }, (p) => { page.cursor = p; look(p); }, (p) => {
+  }, look, (p) => {
     if (yours(p)) page.own[p] = page.own[p] ? 0 : page.model.Q - 1;
     restart(true);
+    page.shown = p;
   });
-  $("picture").onblur = () => { page.cursor = null; show(); };
   $("example").onclick = () => {
     const scaled = ([x, y]) => [x * page.model.W, y * page.model.H], strokes = EXAMPLES[page.examples++ % EXAMPLES.length];
     page.own.fill(0);
