@@ -65,8 +65,8 @@ ROWS = {
                         box="digits-gated", shows=EIGHT),
     "digits-multi-scale": Row(DIGITS + "--model multi-scale --hidden 20 --layers 3 --learning-rate 3e-3 --epochs 25",
                               box="digits-multi-scale", shows=f"{EIGHT}, the small image first"),
-    "emoji": Row("--data emoji --model pixelcnnpp --filters 40 --resnets 2 --dropout 0.5 --epochs 80 "
-                 "--batch-size 16 --learning-rate 1e-3 --schedule cosine --ema 0.999 --conditional --augment flip",
+    "emoji": Row("--data emoji --model pixelcnnpp --filters 40 --resnets 2 --dropout 0.25 --epochs 120 "
+                 "--batch-size 16 --learning-rate 2e-3 --schedule cosine --ema 0.999 --conditional --augment flip",
                  box="emoji", shows="emoji of 16x16 pixels in colour, by group"),
     "mnist-diagonal": Row(BINARY + "--model diagonal-bilstm --layers 7 --hidden 24 --learning-rate 3e-3 --epochs 24",
                           fixed="79.20", box="mnist", shows=BINARY_DIGITS),
