@@ -8,7 +8,6 @@ nothing else. data.js has what minipixel.causality.structure finds in small mode
 """
 
 import base64
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -40,7 +39,7 @@ def packed(bits):
 def of_model(name):
     """The script that hands a model of the box to the page."""
     card = mp.models.cards()[name]
-    about = {key: dataclasses.asdict(card)[key] for key in ("name", "shows", "architecture", "licence", "credit")}
+    about = {key: getattr(card, key) for key in ("name", "architecture", "licence", "credit")}
     content = base64.b64encode(card.path.read_bytes()).decode()
     return f"// Written by make.py: a model file in base64.\nboxed({json.dumps(about)},\n{json.dumps(content)});\n"
 
