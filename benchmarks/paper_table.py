@@ -170,9 +170,12 @@ def table():
         if not file.exists():
             continue
         found, (epochs, hours, _) = json.loads(file.read_text()), progress(name)
+        if not (FOLDER / name / "model.safetensors").exists():
+            epochs = f"{epochs} of {of(name, '--epochs')}"
+        told = ", by class" if "--conditional" in row.arguments else ""
         spread = f" ± {found['spread']:.2f}" if found["spread"] else ""
         lines.append(
-            f"| `{name}` | {found['weights']:,} | {found['nats']:.2f}{spread} | {found['bits_per_dim']:.3f} | "
+            f"| `{name}`{told} | {found['weights']:,} | {found['nats']:.2f}{spread} | {found['bits_per_dim']:.3f} | "
             f"{row.dynamic} | {row.fixed} | {epochs} | {hours:.1f} |"
         )
     return "\n".join([*lines, ""])

@@ -113,6 +113,22 @@ class Diagram:
         if text:
             self.note(out + side * 0.06, (y + to_y) / 2, text, colour, "left" if side > 0 else "right")
 
+    def cells(self, x, y, roles, numbers=None, size=0.3):
+        """A map of pixels, its upper left corner at (x, y); `roles` (H, W), "" for no pixel. The places, [r][c]."""
+        roles = np.asarray(roles)
+        places = np.empty(roles.shape, object)
+        for r, c in np.ndindex(roles.shape):
+            place = (x + (c + 0.5) * size, y - (r + 0.5) * size, size, size)
+            places[r, c] = place
+            if roles[r, c]:
+                corner = (place[0] - size / 2, place[1] - size / 2)
+                colour = ROLES[roles[r, c]]
+                self.ax.add_patch(Rectangle(corner, size, size, facecolor=colour, edgecolor="white", linewidth=1))
+                ink = "white" if roles[r, c] in ON_DARK else INK
+                text = "" if numbers is None else numbers[r][c]
+                self.ax.text(place[0], place[1], text, ha="center", va="center", fontsize=7.5, color=ink)
+        return places
+
     def note(self, x, y, text, colour=INK, align="left"):
         """Words without a box."""
         self.ax.text(x, y, text, ha=align, va="center", fontsize=7.5, color=colour)

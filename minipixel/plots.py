@@ -22,6 +22,9 @@ from minipixel.growing import growing as growing
 
 DPI = 120
 INK, OPEN, SHUT, CENTRE = "#20262e", "#2f6f9f", "#f1efe9", "#d9822b"
+TRAINED, HELD_OUT = "#8a929c", "#7b3f6e"  # curves: not the colours that pixels have
+LEAKED = "#c3272b"
+"""What is read, and must not be."""
 
 
 def figure(width: float, height: float) -> Any:
@@ -132,7 +135,7 @@ def loss_curve(history: Mapping[str, list[float]]) -> Any:
     names = ("bits_per_dim", "val_bits_per_dim") if bits else ("loss",)
     curves = [
         (label, colour, np.asarray(history[name], float))
-        for name, label, colour in zip(names, ("training", "validation"), (CENTRE, OPEN), strict=False)
+        for name, label, colour in zip(names, ("training", "validation"), (TRAINED, HELD_OUT), strict=False)
         if history.get(name)
     ]
     lowest = min((values[-1] for _, _, values in curves), default=0)
@@ -208,7 +211,7 @@ def clock(maps: Mapping[str, np.ndarray], limits: Mapping[str, np.ndarray] | Non
     latest = max(1, *(int(cells.max()) for cells in maps.values()))
     widths, height = [cells.shape[1] for cells in maps.values()], max(len(cells) for cells in maps.values())
     cell = min(0.36, 8.4 / sum(widths))
-    fig = figure(cell * sum(widths) + 0.15 * len(maps) + 0.7, cell * height + 0.5)
+    fig = figure(cell * sum(widths) + 0.15 * len(maps) + 0.9, cell * height + 0.7)
     axes = fig.subplots(1, len(maps), squeeze=False, width_ratios=widths)[0]
     for ax, (title, cells) in zip(axes, maps.items(), strict=True):
         H, W = cells.shape
@@ -218,10 +221,12 @@ def clock(maps: Mapping[str, np.ndarray], limits: Mapping[str, np.ndarray] | Non
                 ink = "white" if step > 0.55 * latest else INK
                 ax.text(c + 0.5, r + 0.5, step, ha="center", va="center", fontsize=min(9, 28 * cell), color=ink)
         for r, c in np.argwhere(cells > limits[title]) if limits and title in limits else ():
-            ax.add_patch(Rectangle((c + 0.08, r + 0.08), 0.84, 0.84, fill=False, edgecolor=CENTRE, linewidth=2))
+            ax.add_patch(Rectangle((c + 0.08, r + 0.08), 0.84, 0.84, fill=False, edgecolor=LEAKED, linewidth=2))
         ax.set(aspect="equal", xlim=(0, W), ylim=(H, 0), xticks=[], yticks=[])
         ax.set_title(title, fontsize=9, color=INK)
+        ax.set_xlabel("column c", fontsize=8, color=INK)
         ax.spines[:].set_visible(False)
+    axes[0].set_ylabel("row r", fontsize=8, color=INK)
     bar = fig.colorbar(mesh, ax=list(axes), pad=0.015, aspect=14)
     bar.set_label("step", fontsize=9, color=INK)
     bar.ax.tick_params(labelsize=8)

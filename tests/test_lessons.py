@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 LESSONS = sorted((Path(__file__).parent.parent / "lessons").glob("[0-9]*.py"))
+SOLUTIONS = sorted((LESSONS[0].parent / "solutions").glob("[0-9]*.py"))
 SEEDS = 3
 """A lesson that trains runs at full length with so many seeds: what it says of training must not be luck."""
 RUNS = [
@@ -49,7 +50,7 @@ def test_every_lesson_that_trains_takes_a_seed():
         assert ("mp.fit" in text) <= ("SEED" in text), lesson.name
 
 
-@pytest.mark.parametrize("lesson", [LESSONS[0], LESSONS[1]], ids=lambda path: path.stem)
+@pytest.mark.parametrize("lesson", LESSONS[:2], ids=lambda path: path.stem)
 def test_a_notebook_shows_the_figures(lesson, tmp_path, monkeypatch):
     """A lesson as a notebook: a picture for each call of `show`, and one for a Figure that is the value of a cell."""
     import jupytext
@@ -58,7 +59,9 @@ def test_a_notebook_shows_the_figures(lesson, tmp_path, monkeypatch):
     monkeypatch.setenv("MINIPIXEL_QUICK", "1")
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
-    shutil.copy(lesson.parent / "show.py", tmp_path)
+    for module in ("show.py", "drawing.py"):
+        shutil.copy(lesson.parent / module, tmp_path)
+    shutil.copytree(lesson.parent / "drawings", tmp_path / "drawings")
     path, text = tmp_path / f"{lesson.stem}.ipynb", lesson.read_text()
     text += "\n# %%\nhistory = mp.History()\nhistory.append({'loss': 2.0, 'bits_per_dim': 1.0})\nhistory.plot()\n"
     jupytext.write(jupytext.reads(text, fmt="py:percent"), path)
@@ -77,11 +80,51 @@ def test_a_notebook_shows_the_figures(lesson, tmp_path, monkeypatch):
             assert min(image.size) > 100 and len(image.convert("RGB").getcolors(maxcolors=10**6)) > 10
 
 
+def cells_of(text):
+    """The code cells of a percent script, without the blank lines around them."""
+    parts = re.split(r"^# %%", text, flags=re.MULTILINE)[1:]
+    return [part.partition("\n")[2].strip("\n") for part in parts if not part.startswith(" [markdown]")]
+
+
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 def test_lesson_has_the_form(lesson):
-    """Percent cells; an opening with four lines; a closing section of asserts; exercises; a length one can read."""
-    text = lesson.read_text()
-    for part in ("# %% [markdown]", "*You will*", "*Reads*", "*Before*", "*Takes*", "What you should see", "Exercises"):
+    """An opening with four items; cells that fit into one look; a closing section of asserts; exercises."""
+    text = lesson.read_text(encoding="utf-8")
+    number = lesson.stem.partition("_")[0]
+    assert re.match(rf"# %% \[markdown\]\n# # {number} \w", text)
+    for part in ("*You will*", "*Reads*", "*Before*", "*Takes*", "## What you should see", "## Exercises"):
         assert part in text, part
     assert "assert " in text.split("What you should see")[1]
-    assert 80 <= len(text.splitlines()) <= 200
+    lengths = [len(cell.splitlines()) for cell in cells_of(text)]
+    assert max(lengths) <= 25, f"a cell of {max(lengths)} lines"
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_every_exercise_has_a_solution(lesson):
+    exercises = lesson.read_text(encoding="utf-8").split("## Exercises")[1]
+    wanted = [int(number) for number in re.findall(r"^# (\d+)\. \*(?:easy|medium|hard)", exercises, re.M | re.I)]
+    solved = (LESSONS[0].parent / "solutions" / lesson.name).read_text(encoding="utf-8")
+    found = [int(number) for number in re.findall(r"^# #+ Exercise (\d+)", solved, re.MULTILINE)]
+    assert len(wanted) >= 3 and wanted == list(range(1, len(wanted) + 1)) == found
+    assert solved.count("assert ") >= len(wanted)
+
+
+@pytest.mark.parametrize("solution", SOLUTIONS, ids=lambda path: path.stem)
+def test_solution_runs(solution, monkeypatch):
+    monkeypatch.setenv("MINIPIXEL_QUICK", "1")
+    monkeypatch.delenv("MINIPIXEL_SEED", raising=False)
+    monkeypatch.syspath_prepend(solution.parents[1])
+    runpy.run_path(str(solution), run_name="__main__")
+
+
+def test_the_course_has_a_table_of_its_lessons():
+    """lessons/README.md has a row for each, with the title and the reading time that the lesson has."""
+    table = (LESSONS[0].parent / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(.*?)\]\((.*?)\) \| (\d+) min \|", table, re.MULTILINE)
+    assert [file for _, file, _ in rows] == [lesson.name for lesson in LESSONS]
+    for title, file, minutes in rows:
+        text = (LESSONS[0].parent / file).read_text(encoding="utf-8")
+        assert text.split("\n")[1].removeprefix("# # ").startswith(title.split(":")[0])
+        assert re.search(rf"\*Takes\*[^*]*?\b{minutes}\s+(?:#\s+)?minutes to read", text), (
+            f"{file}: not {minutes} minutes"
+        )

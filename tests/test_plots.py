@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 import minipixel as mp
 from minipixel import plots, tiles
@@ -108,6 +109,8 @@ def test_a_clock(tmp_path):
     assert (first.get_title(), wider.get_title(), scale.get_ylabel()) == ("first", "wider", "step")
     assert [text.get_text() for text in first.texts] == ["0", "1", "2", "3", "9"]
     assert [patch.get_xy() for patch in first.patches] == [(1.08, 0.08), (2.08, 1.08)] and not wider.patches
+    assert {patch.get_edgecolor()[:3] for patch in first.patches} == {to_rgb(plots.LEAKED)}
+    assert (first.get_ylabel(), first.get_xlabel(), wider.get_xlabel()) == ("row r", "column c", "column c")
     meshes = [ax.collections[0] for ax in (first, wider)]
     assert [mesh.get_clim() for mesh in meshes] == [(0, 9), (0, 9)]
     shades = meshes[0].to_rgba(meshes[0].get_array())

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.plots import CENTRE, INK, OPEN, SHUT, figure
+from minipixel.plots import CENTRE, INK, LEAKED, OPEN, SHUT, figure
 from minipixel.shown import of_channel
 
 LATER, SEEN, BLIND, ITSELF, LEAK = range(5)
 """What an input is to an output; where several share a dot of the picture, the one named last is shown."""
-SHADES = (SHUT, OPEN, "#f2c14e", INK, "#c8102e")
+SHADES = (SHUT, OPEN, "#c9b3dd", CENTRE, LEAKED)
 LEGEND = ("later, unseen", "seen", "blind: earlier, never seen", "itself", "leaked: seen, though itself or later")
 DOTS = 400
 """Up to how many dots a matrix is drawn."""
