@@ -1,4 +1,4 @@
-"""A browser without a window, and a server for it: Debian's Chromium, driven by Selenium, where they are installed."""
+"""A browser without a window, and a server for it: Chromium, driven by Selenium, where they are installed."""
 
 import contextlib
 import functools
@@ -8,13 +8,14 @@ import threading
 
 import pytest
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
 
 
 @contextlib.contextmanager
 def browser():
     """Chromium as Selenium's driver; skips, saying what is missing. No host but this one can be reached from it."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="Selenium is not installed")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="Selenium is not installed; the extra docs has it")
     if not CHROMIUM or not DRIVER:
         pytest.skip("no Chromium, or no driver for it: apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()
