@@ -1,19 +1,17 @@
 """The site (docs/): its pages, and, in a browser, what they look like to a reader. See docs/Makefile."""
 
 import functools
-import http.server
 import importlib
 import json
 import os
 import re
 import runpy
-import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import headless
 import pytest
 
 import minipixel as mp
@@ -24,8 +22,6 @@ MODULES = [
     *("models", "datasets", "callbacks", "optim", "nn", "heads", "ops", "plots"),
     *("causality", "distributions", "interop", "clock", "kernels"),
 ]
-BROWSERS = [shutil.which(name) for name in ("chromium", "google-chrome")]
-DRIVER = shutil.which("chromedriver")
 
 
 @pytest.fixture
@@ -123,35 +119,15 @@ def site(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(site):
     """Where a server on this machine serves the site."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
+    with headless.serving(site) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def browser():
     """Headless Chromium."""
-    pytest.importorskip("selenium", reason="Selenium is not installed; the extra docs has it")
-    chromium = next(filter(None, BROWSERS), None)
-    if not chromium or not DRIVER:
-        pytest.skip("no Chromium, or no driver for it: apt-get install chromium chromium-driver")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(service=webdriver.ChromeService(DRIVER), options=options)
-    yield driver
-    driver.quit()
+    with headless.browser() as driver:
+        yield driver
 
 
 LOOK = """
@@ -170,8 +146,7 @@ return {
 
 def look(browser, url, width):
     """What a browser with a window of that width says of a page, and its console."""
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    headless.resize(browser, width)
     browser.get(url)
     return browser.execute_script(LOOK) | {"console": browser.get_log("browser")}
 
