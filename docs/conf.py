@@ -27,6 +27,7 @@ include_patterns = [
     "docs/*.md",
     "docs/*/*.md",
     "lessons/*.md",
+    "lessons/homework/*.md",
     "lessons/[0-9]*.py",
     "lessons/solutions/[0-9]*.py",
     "CHANGELOG.md",
@@ -74,7 +75,7 @@ html_theme_options = {
 
 # What a page has on the site and not on a forge: the pages below it.
 PAGES_BELOW = {
-    "lessons/README": "```{toctree}\n:hidden:\n:glob:\n\n[!R]*\n/docs/solutions\n```",
+    "lessons/README": "```{toctree}\n:hidden:\n:glob:\n\n[!R]*\nhomework/README\n/docs/solutions\n```",
     "docs/decisions/README": "```{toctree}\n:glob:\n\n0*\n```",
 }
 
