@@ -81,7 +81,9 @@ def main(seed):
     palette = palette.quantize(64, dither=Image.Dither.NONE)
     pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     durations = [MILLISECONDS] * (len(pictures) - 1) + [LAST]
-    pictures[0].save(PICTURE, save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=True)
+    pictures[-1].save(  # where pictures do not move the finished one is seen
+        PICTURE, save_all=True, default_image=True, append_images=pictures, duration=durations, loop=0, optimize=True
+    )
     print(f"{PICTURE.name}: {len(pictures)} frames, {PICTURE.stat().st_size / 1000:.0f} KB")
 
 
