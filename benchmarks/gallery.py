@@ -13,6 +13,8 @@ import statistics
 import time
 from pathlib import Path
 
+import numpy as np
+
 import minipixel as mp
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -42,6 +44,10 @@ def look(name):
     ds = mp.datasets.load(card.data)
     real = ds.test.images if model.levels == ds.levels else mp.datasets.binarize(ds.test.images, ds.levels, rng=0)
     condition = model.conditions.in_turn(DRAWN)
+    if condition is not None:  # real ones of the same classes in the same order
+        real = np.stack(
+            [real[ds.test.labels == label][n // model.conditions.num_classes] for n, label in enumerate(condition)]
+        )
     seconds = []
     for _ in range(4):  # the first one compiles
         start = time.perf_counter()
@@ -55,6 +61,15 @@ def look(name):
     sees = 1 - len(report.blind) / earlier
     print(f"{name}: {statistics.median(seconds[1:]):.2f} s, sees {sees:.0%} of what is earlier", flush=True)
     return {"seconds": statistics.median(seconds[1:]), "sees": sees}
+
+
+def faces():
+    """The picture of README: real faces above those that `minipixel sample emoji --label "Smileys & Emotion"` draws."""
+    model, ds = mp.models.pretrained("emoji"), mp.datasets.load("emoji")
+    label = ds.classes.index("Smileys & Emotion")
+    drawn = model.sample(DRAWN, np.full(DRAWN, label), rng=0)
+    real = ds.test.images[ds.test.labels == label]
+    mp.plots.sample_grid(real, drawn, model.levels).savefig(PICTURES / "emoji-faces.png")
 
 
 def page(measured):
@@ -80,5 +95,7 @@ if __name__ == "__main__":
     measured = json.loads(MEASURED.read_text()) if MEASURED.exists() else {}
     for name in parser.parse_args().names or mp.models.cards():
         measured[name] = look(name)
+        if name == "emoji":
+            faces()
     MEASURED.write_text(json.dumps(measured, indent=1) + "\n")
     (DOCS / "models.md").write_text(page(measured))
