@@ -89,5 +89,5 @@ def main(seed):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=0, help="which digit (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=25, help="which digit (default: %(default)s)")
     main(parser.parse_args().seed)
