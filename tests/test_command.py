@@ -23,6 +23,7 @@ SMALL = ["--epochs", "1", "--hidden", "1", "--blocks", "1"]
 # By command: what has to stand there so that nothing is wrong but the option at hand.
 SOUND = {
     "demo": ["--epochs", "1"],
+    "models": [],
     "train": SMALL,
     "sample": ["MODEL", "-n", "1", "--nearest", "near.png"],
     "complete": ["MODEL", "-n", "1", "--times", "1"],

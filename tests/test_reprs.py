@@ -66,6 +66,7 @@ ROWS = {
         "digits: 1295 train + 143 validation + 359 test images, 8x8x1, 17 levels",
     ),
     mp.datasets.Split: (lambda: mp.datasets.load("digits").train, "1295 images, 8x8x1"),
+    M.Card: (lambda: M.cards()["mnist"], "mnist: DiagonalBiLSTM, 0.1", "bits/dim, draws digits of 28x28 pixels"),
     mp.History: (trained, "2 epochs: ", "val_bits_per_dim"),
     mp.distributions.PixelCNN: (
         lambda: mp.distributions.PixelCNN(SHAPE, num_resnet=1, num_hierarchies=1, num_filters=3),

@@ -9,14 +9,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from minipixel.files import read_regular
 from minipixel.models.loading import load
 from minipixel.shown import short
 from minipixel.spelling import did_you_mean, spelled
 
 BOX = Path(__file__).parent / "box"
 
+MAX_BYTES = 2**20
+"""The longest file of cards that is read."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Card:
     """Where a model in the box comes from, and how well it does; `print(card)` shows all of it.
 
@@ -50,6 +54,9 @@ class Card:
         """The file of the model, which `mp.load` reads, too."""
         return BOX / f"{self.name}.safetensors"
 
+    def __repr__(self) -> str:
+        return f"Card({self.name}: {self.architecture}, {self.bits_per_dim:.4f} bits/dim, draws {self.shows})"
+
     def __str__(self) -> str:
         epochs = f"{self.epochs}" if self.epochs == self.planned else f"{self.epochs} of {self.planned}"
         drawn = f", each drawn {self.draws} times (standard deviation {self.spread:.2f})" if self.draws > 1 else ""
@@ -71,7 +78,7 @@ class Card:
 @functools.cache
 def cards() -> Mapping[str, Card]:
     """The cards of the models in the box, by name: what `mp.models.pretrained(name)` can load."""
-    listed = json.loads((BOX / "cards.json").read_text(encoding="utf-8"))
+    listed = json.loads(read_regular(BOX / "cards.json", MAX_BYTES))
     return MappingProxyType({name: Card(name, **card) for name, card in listed.items()})
 
 

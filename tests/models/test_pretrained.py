@@ -131,7 +131,7 @@ def test_a_word_is_a_model_in_the_box(here, capsys):
 def test_its_own_data_is_what_it_is_scored_on(here, capsys):
     assert main(["evaluate", "digits-gated"]) == 0
     said = capsys.readouterr().out
-    assert "digits: 1295 train" in said and f"{cards()['digits-gated'].nats:.1f}" in said
+    assert "digits: 1295 train" in said and f"{cards()['digits-gated'].nats:.2f}" in said
 
 
 def test_data_for_nothing(here, capsys):
