@@ -159,7 +159,8 @@ def curves():
     ax.set(xlabel="epochs", ylabel="nats per validation image", ylim=(78, 92))
     ax.grid(alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=8)
+    if ax.lines:
+        ax.legend(frameon=False, fontsize=8)
     return figure
 
 

@@ -59,7 +59,7 @@ def _draw(picture: Path) -> None:
     """Some digits by a model in the box, drawn as it is written, since compiling would take longer than drawing."""
     print(f"drawing {DRAWN} images with a model in the box, {BOXED}: {cards()[BOXED].shows}", flush=True)
     model = pretrained(BOXED)
-    with kernels.as_written():
+    with kernels.uncompiled():
         images = model.sample(DRAWN, model.conditions.in_turn(DRAWN), rng=0, method="cached")
     write_atomically(picture, plots.png(plots.image_grid(images, model.levels)))
     print(f"picture {picture}", flush=True)

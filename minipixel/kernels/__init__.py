@@ -25,10 +25,11 @@ from minipixel.kernels.shapes import guarded, plain
 
 __all__ = [
     *("COMPILED", "KERNELS", "Kernel", "as_written", "col2im", "compiled", "im2col", "numba_enabled"),
-    *("runs_as_written", "skew", "unskew"),
+    *("runs_as_written", "skew", "uncompiled", "unskew"),
 ]
 
 _as_written = contextvars.ContextVar("as_written", default=False)
+_uncompiled = contextvars.ContextVar("uncompiled", default=False)
 
 
 class Kernel:
@@ -68,9 +69,9 @@ def _override(name: str) -> Callable[..., Any]:
 def numba_enabled() -> bool:
     """Whether overrides run: Numba is installed and works, and the environment does not say MINIPIXEL_NUMBA=0.
 
-    Nor NUMBA_DISABLE_JIT=1, which asks Numba to compile nothing.
+    Nor NUMBA_DISABLE_JIT=1, which asks Numba to compile nothing; and this is not within `uncompiled`.
     """
-    return os.environ.get("MINIPIXEL_NUMBA", "1") != "0" and _numba_works()
+    return not _uncompiled.get() and os.environ.get("MINIPIXEL_NUMBA", "1") != "0" and _numba_works()
 
 
 @functools.cache
@@ -126,6 +127,19 @@ def compiled(name: str, inputs: Sequence[Any]) -> Callable[..., Any] | None:
 @functools.cache
 def _body(name: str) -> Callable[..., Any]:
     return guarded(getattr(importlib.import_module(f"minipixel.kernels.{COMPILED[name]}"), name))
+
+
+@contextlib.contextmanager
+def uncompiled() -> Iterator[None]:
+    """Within this block, in this thread and the workers that it starts, nothing is compiled, nor runs compiled.
+
+    As with MINIPIXEL_NUMBA=0: for something so short that compiling would take longer.
+    """
+    before = _uncompiled.set(True)
+    try:
+        yield
+    finally:
+        _uncompiled.reset(before)
 
 
 def runs_as_written() -> bool:

@@ -1,6 +1,9 @@
 """Models in the box: each is what its card says, causal, drawn alike by all samplers; a word names one."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,11 +62,23 @@ def test_causal(name):
 def test_every_sampler_draws_the_same(name):
     model, N = mp.models.pretrained(name), 2
     drawn = [model.sample(N, condition_of(model, N), rng=1, method=how) for how in ("naive", "cached", "auto")]
-    with mp.kernels.as_written():
+    with mp.kernels.uncompiled():
         drawn.append(model.sample(N, condition_of(model, N), rng=1, method="cached"))
     # a uniform may fall within the rounding of a bound between two levels: then all that is drawn later differs
     same = [np.mean([np.array_equal(a, b) for a, b in zip(drawn[0], other, strict=True)]) for other in drawn[1:]]
     assert min(same) >= 0.5
+
+
+def test_a_first_picture_compiles_nothing(tmp_path):
+    """What `minipixel demo` does first, in a process for which nothing is compiled yet."""
+    code = (
+        "import minipixel as mp; model = mp.models.pretrained('digits-gated')\n"
+        "with mp.kernels.uncompiled(): images = model.sample(2, rng=0)\n"
+        "print(images.shape)"
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert printed.stdout == "(2, 8, 8, 1)\n" and not list(tmp_path.rglob("*.nbc"))
 
 
 @pytest.mark.slow
