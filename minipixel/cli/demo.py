@@ -14,7 +14,7 @@ EPOCHS = 20
 BOXED, DRAWN, PICTURE = "mnist", 20, "drawn-by-mnist.png"
 
 NEXT = """next
-  minipixel models                          # the models in the box, trained to the end
+  minipixel models                          # the trained models in the box, with their figures
   minipixel sample mnist -n 30              # draw with one of them; --temperature 0.8 plays safe
   minipixel complete digits --rows 4        # it sees the upper half of digits and draws the lower one
   minipixel check mnist                     # the proof that no pixel sees itself, or what comes after it
