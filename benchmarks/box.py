@@ -45,7 +45,7 @@ def put(name):
         raise SystemExit(f"{name}: got a row without a place in the box, wanted {', '.join(boxed())}")
     model = paper_table.model_of(name)
     data = paper_table.of(name, "--data")
-    full = float(np.mean(paper_table.score(model, name)))
+    full = paper_table.test(name)  # of the same checkpoint, so that the table says what the box does
     shut(model)
     model.save(BOX / f"{row.box}.safetensors", half=True)
     halved = mp.load(BOX / f"{row.box}.safetensors")

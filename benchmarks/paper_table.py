@@ -125,13 +125,21 @@ def score(model, name, draws=None):
 
 
 def test(name):
-    """Nats per test picture, and the spread of its mean over draws; they stay beside the model as test.json."""
+    """Nats per test picture, and the spread of its mean over draws: they stay beside the model as test.json."""
     model = model_of(name)
     nats = score(model, name)
     mean = float(np.mean(nats))
     print(f"{name}: {', '.join(f'{draw:.3f}' for draw in nats)} nats per test image", flush=True)
-    figures = {"nats": mean, "spread": float(np.std(nats)), "bits_per_dim": model.bits(mean)}
+    epochs, hours, _ = progress(name)  # by now: the row may be trained further before the table is made
+    figures = {
+        "epochs": epochs,
+        "hours": hours,
+        "nats": mean,
+        "spread": float(np.std(nats)),
+        "bits_per_dim": model.bits(mean),
+    }
     (FOLDER / name / "test.json").write_text(json.dumps(figures | {"weights": model.num_parameters}))
+    return mean
 
 
 def progress(name):
@@ -157,6 +165,7 @@ def curves():
             label=f"{name}, {len(rows)} of {of(name, '--epochs')} epochs: {nats[-1]:.2f}",
         )
     ax.set(xlabel="epochs", ylabel="nats per validation image", ylim=(78, 92))
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
     if ax.lines:
@@ -174,7 +183,8 @@ def table():
         file = FOLDER / name / "test.json"
         if not file.exists():
             continue
-        found, (epochs, hours, _) = json.loads(file.read_text()), progress(name)
+        found = json.loads(file.read_text())
+        epochs, hours = found["epochs"], found["hours"]
         if not (FOLDER / name / "model.safetensors").exists():
             epochs = f"{epochs} of {of(name, '--epochs')}"
         told = ", by class" if "--conditional" in row.arguments else ""

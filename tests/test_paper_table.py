@@ -35,7 +35,8 @@ def test_the_table(tmp_path, monkeypatch):
     folder.mkdir()
     assert paper_table.table().count("\n") == 2 and paper_table.progress("mnist-diagonal") is None
     (folder / "log.csv").write_text("epoch,loss,seconds\n1,99.0,1800\n2,90.5,1800\n")
-    figures = {"nats": 80.123, "spread": 0.04, "bits_per_dim": 0.1474, "weights": 65793}
+    figures = {"epochs": 2, "hours": 1.0, "nats": 80.123, "spread": 0.04, "bits_per_dim": 0.1474, "weights": 65793}
     (folder / "test.json").write_text(json.dumps(figures))
+    (folder / "log.csv").write_text("epoch,loss,seconds\n1,99.0,1800\n2,90.5,1800\n3,89.5,1800\n")  # since then
     row = "| `mnist-diagonal` | 65,793 | 80.12 ± 0.04 | 0.147 |  | 79.20 | 2 of 24 | 1.0 |"
     assert paper_table.table().splitlines()[2] == row
