@@ -4,28 +4,39 @@ from typing import Any
 
 import numpy as np
 
+from minipixel.ranks import now
+
 
 def generator(rng: Any, name: str = "rng") -> np.random.Generator:
     """A Generator: the one that is given, or a new one. Raises ValueError, by the argument's name, for anything else.
 
-    None takes its seed from the system.
+    None takes its seed from the system, on ranks that work together from that of the first.
     """
     try:
-        return np.random.default_rng(rng)
+        return np.random.default_rng(_one_seed(rng))
     except (TypeError, ValueError):
         raise ValueError(_complaint(name, rng)) from None
 
 
 def seed_sequence(rng: Any, name: str = "rng") -> np.random.SeedSequence:
-    """A SeedSequence: the one that is given, or a new one; of a Generator, from numbers that it draws."""
+    """A SeedSequence: the one that is given, or a new one; of a Generator, from numbers that it draws.
+
+    None is as above.
+    """
     if isinstance(rng, np.random.SeedSequence):
         return rng
     if isinstance(rng, np.random.Generator):
         return np.random.SeedSequence([int(word) for word in rng.integers(0, 2**32, size=4)])
     try:
-        return np.random.SeedSequence(rng)
+        return np.random.SeedSequence(_one_seed(rng))
     except (TypeError, ValueError):
         raise ValueError(_complaint(name, rng)) from None
+
+
+def _one_seed(rng: Any) -> Any:
+    """For None the same seed on all ranks that work together."""
+    together = rng is None and now().size > 1
+    return now().from_first("seed", np.random.SeedSequence().entropy) if together else rng
 
 
 def _complaint(name: str, rng: Any) -> str:

@@ -1,73 +1,47 @@
 """A batch is cut into shards of a fixed number of images, and worker threads take them one by one.
 
 The cut depends on the batch and the model alone, results come back in shard order, and sums are taken along a tree of
-one shape, so all of them are the same to the bit for any number of workers. NumPy, BLAS and Numba release the GIL. What
-holds in a thread while it computes (computing.py) holds in every worker, and in the calling thread for as long as there
-are some.
+one shape (tree.py), so all of them are the same to the bit for any number of workers, and of processes (ranks.py).
+NumPy, BLAS and Numba release the GIL. What holds in a thread while it computes (computing.py) holds in every worker,
+and in the calling thread for as long as there are some.
 """
 
 import contextlib
 import contextvars
-import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import numpy as np
+
+from minipixel import ranks as processes
 from minipixel.arena import Blocks, arena, join_arena
 from minipixel.computing import Block, computing
+from minipixel.ranks import ALONE, Ranks, now, sharing
 from minipixel.shown import short
+from minipixel.tree import Tree, added
 
 T = TypeVar("T")
 
 _local = threading.local()
 
 
-class Tree:
-    """The sum of S values along a binary tree whose shape is a function of S alone; threads put them in, in any order.
-
-    Leaf i is value i, and node i of a level is the sum of nodes 2i and 2i + 1 of the level below; an odd one at the end
-    goes up as it is. `add(left, right)` may give back either of the two, changed. Whoever comes second to a pair adds
-    it up, so that no more than about log2(S) sums wait for a sibling beside those that threads work on. The last one
-    leaves the sum of all in `root`.
-    """
-
-    root: Any
-
-    def __init__(self, S: int, add: Callable[[Any, Any], Any]) -> None:
-        self._S, self._add = S, add
-        self._waiting: dict[tuple[int, int], Any] = {}  # by level and place
-        self._lock = threading.Lock()
-
-    def put(self, i: int, value: Any) -> None:
-        """Put value i in, once, and add up whatever pairs that completes."""
-        level, width = 0, self._S
-        while width > 1:
-            sibling = i ^ 1
-            if sibling < width:
-                with self._lock:
-                    if (level, sibling) not in self._waiting:
-                        self._waiting[level, i] = value
-                        return
-                    other = self._waiting.pop((level, sibling))
-                value = self._add(value, other) if i < sibling else self._add(other, value)
-            level, i, width = level + 1, i // 2, -(-width // 2)
-        self.root = value
-
-
 class Workers:
-    """Threads that work on shards; use it in a `with` block."""
+    """Threads that work on shards, which other ranks may share; use it in a `with` block."""
 
-    def __init__(self, count: int | None = None, *, block: Block = computing) -> None:
-        """`count`: how many threads; None means as many as those that this is asked within, or else one a core.
+    def __init__(self, count: int | None = None, *, block: Block = computing, ranks: Ranks | None = None) -> None:
+        """`count`: how many threads; None means as many as those that this is asked within, or else one per core.
 
-        `block` is what a thread works in: `computing`, or less for functions that are not this library's.
+        `block` is what a thread works in: `computing`, or less for functions that are not this library's. `ranks` share
+        the shards out; None means those that this is asked within.
         """
         if count is not None and (not isinstance(count, int) or count < 1):
             raise ValueError(
-                f"workers: got {short(count)}, wanted a number of threads, 1 or more, or None for one a core"
+                f"workers: got {short(count)}, wanted a number of threads, 1 or more, or None for one per core"
             )
-        self.count = count or getattr(_local, "count", None) or _usable_cores()
+        self.ranks = now() if ranks is None else ranks
+        self.count = count or getattr(_local, "count", None) or processes.cores()
         self._block = block
 
     def __enter__(self) -> "Workers":
@@ -84,22 +58,39 @@ class Workers:
     def __exit__(self, *exception: object) -> None:
         self._open.close()
 
-    def map(self, function: Callable[[slice], T], N: int, size: int) -> Iterator[T]:
-        """`function(shard)` for every shard of N images, `size` a shard (the last may be smaller), in shard order."""
-        if size >= N:  # a thread for a single shard would only take its time to start
-            return iter([function(slice(0, N))])
-        return self._pool.map(self._block(function), self.parts(N, size))
+    def each(self, function: Callable[[slice], T], parts: Sequence[slice]) -> Iterator[T]:
+        """`function(shard)` for these shards, in their order, on this rank."""
+        if len(parts) < 2:  # a thread for a single shard would only take its time to start
+            return iter([_alone(function, part) for part in parts])
+        return self._pool.map(self._block(function), parts)
 
-    def sum(self, function: Callable[[slice], T], N: int, size: int, add: Callable[[T, T], T]) -> T:
-        """The sum of `function(shard)` over the same shards, along their `Tree`."""
-        tree = Tree(len(self.parts(N, size)), add)
+    def map(self, function: Callable[[slice], np.ndarray], N: int, size: int) -> Iterator[np.ndarray]:
+        """The array `function(shard)` of every shard of N images, `size` per shard (the last may be smaller), in order.
+
+        Each rank computes its share of them, and all have all.
+        """
+        results = self.each(function, self._own(N, size))
+        return results if self.ranks.size == 1 else iter(self.ranks.arrays("shards", list(results)))
+
+    def sum(self, function: Callable[[slice], list[Any]], N: int, size: int) -> list[Any]:
+        """The sum of `function(shard)`, a list of arrays, over the same shards, along their `Tree`."""
+        S = max(1, len(self.parts(N, size)))
+        tree = Tree(S, added)
 
         def leaf(part: slice) -> None:
             tree.put(part.start // size, function(part))
 
-        for _ in self.map(leaf, N, size):
+        for _ in self.each(leaf, self._own(N, size)):
             pass
-        return tree.root
+        return tree.root if self.ranks.size == 1 else self.ranks.sum("shards", tree, S)
+
+    def own(self, N: int, size: int) -> int:
+        """How many of N images are in this rank's share of the shards."""
+        return sum(part.stop - part.start for part in self._own(N, size))
+
+    def _own(self, N: int, size: int) -> list[slice]:
+        parts = self.parts(N, size) or [slice(0, 0)]  # of no images, too, there is a result, which has their shape
+        return [parts[i] for i in self.ranks.share(len(parts))]
 
     @staticmethod
     def parts(N: int, size: int) -> list[slice]:
@@ -133,5 +124,7 @@ def _workers_within(count: int) -> Iterator[None]:
         _local.count = before
 
 
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _alone(function: Callable[[slice], T], part: slice) -> T:
+    """`function(part)` in this thread; as in a worker thread, nothing within is shared out."""
+    with sharing(ALONE):
+        return function(part)

@@ -27,6 +27,7 @@ from minipixel.models.step import Batch, as_defined, planned_log_prob, value_and
 from minipixel.nn import Encoding, Gradients, check_inputs, fitting_scales
 from minipixel.progress import advance
 from minipixel.randomness import generator
+from minipixel.ranks import now
 from minipixel.sampling import MOST_PARTICLES, SAMPLERS, LookingAhead, Sampler, in_order
 from minipixel.shards import Workers, rows
 from minipixel.spelling import spelled
@@ -193,6 +194,7 @@ class Model(Network):
         def draws(part: slice) -> Draws | None:
             return None if key is None else Draws(key, part.start)
 
+        self._same_on_all_ranks(images=images, condition=condition, weights=weights, rng=key)
         with Workers(workers) as pool:
             losses, gradients = value_and_gradients(self, Batch(images, condition, weights, draws), pool)
         return losses.weighted, gradients
@@ -202,6 +204,7 @@ class Model(Network):
         """log p(sub-pixel | all earlier ones) in nats: integers (N, H, W, C) -> float64 (N, H, W, C)."""
         images, condition = self.checked(images, condition)
         self.check_finite()
+        self._same_on_all_ranks(images=images, condition=condition)
 
         able = plan.ready(self, min(len(images), self.wide_shard_size), back=False) if as_defined(self) else None
 
@@ -235,7 +238,9 @@ class Model(Network):
         Earlier in the model's `order`, and as the images have them: what `log_prob_map` says of the level that is
         there, this says of all levels. Raises ValueError for what would take more than 1 GiB.
         """
-        return probabilities(self, *self.checked(images, condition))
+        images, condition = self.checked(images, condition)
+        self._same_on_all_ranks(images=images, condition=condition)
+        return probabilities(self, images, condition)
 
     @spelled
     def accuracy(self, images: Any, condition: Any = None) -> float:
@@ -243,7 +248,9 @@ class Model(Network):
 
         The likeliest is what `sample` takes at temperature 0: the lowest of several that tie.
         """
-        return accuracy(self, *self.checked(images, condition))
+        images, condition = self.checked(images, condition)
+        self._same_on_all_ranks(images=images, condition=condition)
+        return accuracy(self, images, condition)
 
     @spelled
     @computing
@@ -355,6 +362,11 @@ class Model(Network):
         completed = self._draw(method, start, known, condition, rng, temperature, particles)
         return (completed, self.log_prob(completed, condition)) if return_log_prob else completed
 
+    def _same_on_all_ranks(self, **arguments: Any) -> None:
+        """RankError if ranks that share out a call of this model have other arguments, or other weights."""
+        if now().size > 1:
+            now().alike(**arguments, parameters=list(self.state_dict().values()))
+
     @computing
     def _draw(
         self,
@@ -372,6 +384,7 @@ class Model(Network):
             SAMPLERS[method](self) if particles == 1 else LookingAhead(in_order(method)(self), self.order, particles)
         )
         chances = sampler.chances(generator(rng), start.shape)
+        self._same_on_all_ranks(images=start, known=known, condition=condition, rng=chances)
 
         def shard(part: slice) -> np.ndarray:
             return sampler(chances[part], rows(condition, part), temperature, start[part], known[part])

@@ -1,5 +1,6 @@
 """Long work on many images, shard by shard: with a bar where it is slow and somebody looks, and an end by Ctrl-C.
 
+Ranks that work together (ranks.py) share the shards out, and each has the arrays of all.
 Shards count what they have done (progress.py). Ctrl-C ends those at hand when next they count, at the latest when they
 are done, and none of those that wait is begun; threads and settings are put back.
 """
@@ -17,31 +18,45 @@ from minipixel.shards import Workers
 def gathered(shard: Callable[[slice], np.ndarray], N: int, size: int) -> np.ndarray:
     """The arrays of all shards of N images, one after the other."""
     done: dict[int, np.ndarray] = {}
-    _gather(done, shard, N, size)
+    _gather(done.__setitem__, shard, N, size)
     return np.concatenate([done[start] for start in sorted(done)])
+
+
+def gathered_into(found: np.ndarray, shard: Callable[[slice], np.ndarray], size: int) -> None:
+    """The same, written into an array (N, ...) as they come, for arrays that are too large to be there twice."""
+
+    def put(start: int, array: np.ndarray) -> None:
+        found[start : start + len(array)] = array
+
+    _gather(put, shard, len(found), size)
 
 
 def drawn(shard: Callable[[slice], np.ndarray], N: int, size: int) -> np.ndarray:
     """The same of images that are drawn: after Ctrl-C the InterruptedDrawing has the first ones, those up to a gap."""
     done: dict[int, np.ndarray] = {}
     try:
-        _gather(done, shard, N, size)
+        _gather(done.__setitem__, shard, N, size)
     except KeyboardInterrupt:
         raise InterruptedDrawing([done[start] for start in takewhile(done.__contains__, range(0, N, size))]) from None
     return np.concatenate([done[start] for start in sorted(done)])
 
 
-def _gather(done: dict[int, np.ndarray], shard: Callable[[slice], np.ndarray], N: int, size: int) -> None:
-    """Put the array of each shard into `done`, by its first image."""
-    with shown(N, " images") as work, work.stopped_by_interrupt(), Workers() as workers:
+def _gather(put: Callable[[int, np.ndarray], None], shard: Callable[[slice], np.ndarray], N: int, size: int) -> None:
+    """`put` the array of each shard, with its first image; those of this rank as soon as they are done."""
+    workers, here = Workers(), set()
+    with shown(workers.own(N, size), " images") as work, work.stopped_by_interrupt(), workers:
 
-        def keep(part: slice) -> None:
+        def keep(part: slice) -> np.ndarray:
             work.advance(0)
-            done[part.start] = shard(part)
+            array = shard(part)
+            put(part.start, array)
+            here.add(part.start)
+            return array
 
         try:
-            for _ in workers.map(keep, N, size):
-                pass
+            for part, array in zip(workers.parts(N, size), workers.map(keep, N, size), strict=False):
+                if part.start not in here:
+                    put(part.start, array)
         except KeyboardInterrupt:  # of one thread, or by somebody else's handler
             work.stop()
             raise

@@ -1,12 +1,12 @@
 """What a model says of every level of every sub-pixel, and how often the likeliest is the true one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minipixel.backend import to_cpu
-from minipixel.models.gathering import gathered
+from minipixel.models.gathering import gathered, gathered_into
 from minipixel.progress import advance
 from minipixel.shards import Workers, rows
 
@@ -32,41 +32,34 @@ def probabilities(model: "Model", images: np.ndarray, condition: Any) -> np.ndar
         )
     found, levels = np.empty(shape), np.arange(model.levels)[None]
 
-    def shard(part: slice) -> int:
-        into = found[part].reshape(-1, *shape[3:])
+    def shard(part: slice) -> np.ndarray:
+        of_shard = np.empty((part.stop - part.start, *shape[1:]))
+        into = of_shard.reshape(-1, *shape[3:])
         for some, parameters, pixels in _pixels(model, images[part], rows(condition, part)):
             for channel in range(shape[3]):
                 np.exp(model.head.log_prob_of(parameters, pixels, channel, levels), out=into[some, channel])
-        return into.size
+        advance(len(of_shard))
+        return of_shard
 
-    _each_shard(model, shard, len(images))
+    model.check_finite()
+    gathered_into(found, shard, model.wide_shard_size)
     return found
 
 
 def accuracy(model: "Model", images: np.ndarray, condition: Any) -> float:
     """See Model.accuracy; images and conditions are checked ones."""
 
-    def shard(part: slice) -> int:
+    def shard(part: slice) -> np.ndarray:
         right = 0
         for _, parameters, pixels in _pixels(model, images[part], rows(condition, part)):
             for channel in range(pixels.shape[1]):
                 likeliest = model.head.draw(parameters, pixels, channel, np.zeros(len(pixels)), 0.0)
                 right += int((likeliest == pixels[:, channel]).sum())
-        return right
-
-    return _each_shard(model, shard, len(images)) / images.size
-
-
-def _each_shard(model: "Model", shard: Callable[[slice], int], N: int) -> int:
-    """The sum of what a function counts in each shard of N images."""
-    model.check_finite()
-
-    def counted(part: slice) -> np.ndarray:
-        count = shard(part)
         advance(part.stop - part.start)
-        return np.array([count])
+        return np.array([right])
 
-    return int(gathered(counted, N, model.wide_shard_size).sum())
+    model.check_finite()
+    return int(gathered(shard, len(images), model.wide_shard_size).sum()) / images.size
 
 
 def _pixels(model: "Model", images: np.ndarray, condition: Any) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:

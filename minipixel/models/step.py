@@ -44,7 +44,7 @@ class Losses(NamedTuple):
 def value_and_gradients(model: "Model", batch: Batch, pool: Workers) -> tuple[Losses, Gradients]:
     """The losses of a batch, and the gradients of the weighted one: see Model.
 
-    The shards' gradients are added along a tree (see shards.py): the same bits for any number of workers.
+    The shards' gradients are added along a tree (see tree.py): the same bits for any number of workers and ranks.
     """
     N, named = len(batch.images), list(model.named_parameters())
     size = model.shard_of_batch(N)
@@ -54,17 +54,14 @@ def value_and_gradients(model: "Model", batch: Batch, pool: Workers) -> tuple[Lo
     if as_defined(model):
         able = plan.ready(model, min(N, size), back=True, rng=batch.draws(slice(0, size)))
 
-    def shard(part: slice) -> tuple[np.ndarray, list[Any]]:
+    def shard(part: slice) -> list[Any]:
         if able is not None:
             return _planned(model, able, batch, part)
         share = (part.stop - part.start) / N
         loss, plain = shard_losses(model, batch, part)
-        return np.array([float(loss.data), plain]) * share, gradient_buffers(loss, parameters, layout, share)
+        return [np.array([float(loss.data), plain]) * share, *gradient_buffers(loss, parameters, layout, share)]
 
-    def add(a: tuple[np.ndarray, list[Any]], b: tuple[np.ndarray, list[Any]]) -> tuple[np.ndarray, list[Any]]:
-        return a[0] + b[0], added_buffers(a[1], b[1])
-
-    losses, buffers = pool.sum(shard, N, size, add)
+    losses, *buffers = pool.sum(shard, N, size)
     if able is not None:
         buffers = layout.gather(_or_zeros(able.gradients(buffers[0], parameters), parameters))
     return Losses(*map(float, losses)), named_gradients(named, layout, buffers)
@@ -88,15 +85,15 @@ def planned_log_prob(
     return run, parameters, model.head.log_prob(parameters, levels)
 
 
-def _planned(model: "Model", able: plan.Ready, batch: Batch, part: slice) -> tuple[np.ndarray, list[Any]]:
-    """A shard's share of the losses, and of the gradients of packed weights: its graph is the head's alone."""
+def _planned(model: "Model", able: plan.Ready, batch: Batch, part: slice) -> list[Any]:
+    """A shard's share of both losses, and of the gradients of packed weights: its graph is the head's alone."""
     images, condition = batch.images[part], rows(batch.condition, part)
     run, parameters, log_prob = planned_log_prob(model, able, images, condition, batch.draws(part))
     alike = np.ones(len(images), log_prob.dtype) / -len(batch.images)
     each = alike if batch.weights is None else batch.weights[part].astype(log_prob.dtype) / -len(batch.images)
     of_image = log_prob.data.sum(axis=(0, 1, 3), dtype=np.float64)
     (g,) = gradients(log_prob, [parameters], np.broadcast_to(each[:, None], log_prob.shape))
-    return np.array([of_image @ each, of_image @ alike]), [run.back(g)]
+    return [np.array([of_image @ each, of_image @ alike]), run.back(g)]
 
 
 def shard_losses(model: "Model", batch: Batch, part: slice) -> tuple[Tensor, float]:
@@ -118,13 +115,6 @@ def gradient_buffers(output: Tensor, parameters: Sequence[Tensor], layout: Layou
 def _or_zeros(found: Sequence[Any], parameters: Sequence[Tensor]) -> list[Any]:
     """Gradients, and zeros for a parameter without one."""
     return [array_module(p.data).zeros_like(p.data) if g is None else g for g, p in zip(found, parameters, strict=True)]
-
-
-def added_buffers(a: list[Any], b: list[Any]) -> list[Any]:
-    """a + b, in the place of a."""
-    for x, y in zip(a, b, strict=True):
-        x += y
-    return a
 
 
 def named_gradients(named: Sequence[tuple[str, Parameter]], layout: Layout, buffers: list[Any]) -> Gradients:

@@ -18,6 +18,7 @@ import numpy as np
 
 from minipixel import checkpoint, console
 from minipixel.errors import FormatError
+from minipixel.ranks import Ranks
 
 NAME = re.compile(r"checkpoint-(\d+)-(\d+)\.safetensors")
 """What checkpoints in a folder are called, by epochs done, and steps done of the next: the order of their age."""
@@ -114,9 +115,24 @@ def written(path: str | os.PathLike[str] | None) -> dict[Path, int]:
     return {file: file.stat().st_mtime_ns for file in files if file.is_file()}
 
 
+def from_first(saved: Checkpoint | None, ranks: Ranks) -> Checkpoint | None:
+    """The checkpoint that rank 0 has found, on every rank, which may not see that file."""
+    if ranks.size == 1:
+        return saved
+    path = ranks.from_first("checkpoint", None if saved is None else str(saved.path))
+    if path is None:
+        return None
+    content = ranks.from_first("checkpoint", Path(path).read_bytes() if ranks.first else b"")
+    return saved or _unpacked(Path(path), *checkpoint.decode(path, content))
+
+
 def read(path: Path) -> Checkpoint:
     """The checkpoint in a file. Raises FormatError, naming the file and what is wrong, and OSError."""
-    config, tensors = checkpoint.read(path)
+    return _unpacked(path, *checkpoint.read(path))
+
+
+def _unpacked(path: Path, config: dict[str, Any], tensors: dict[str, np.ndarray]) -> Checkpoint:
+    """The checkpoint that a file holds."""
     training = config.pop("training", None)
     config.pop("pictures", None)  # of what it trains on now, a training says by itself
     if training is None:

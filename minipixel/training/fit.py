@@ -1,9 +1,9 @@
 """The training loop: shuffle, cut into batches, cut those into shards, sum their gradients along a tree, step.
 
-The result is the same to the bit for any number of workers: the cut into shards, and the tree along which their
-gradients are added, depend on the batch and the model alone (shards.py, models/step.py), and random numbers are keyed
-by what they are for (streams.py). It is the same, too, however often training was stopped and resumed: what the next
-step depends on is in a Training (training.py).
+The result is the same to the bit for any number of workers, and of ranks (ranks.py): the cut into shards, and the tree
+along which their gradients are added, depend on the batch and the model alone (shards.py, models/step.py), and random
+numbers are keyed by what they are for (streams.py). It is the same, too, however often training was stopped and
+resumed: what the next step depends on is in a Training (training.py).
 """
 
 import functools
@@ -17,14 +17,17 @@ import numpy as np
 from minipixel import console
 from minipixel.draws import Draws
 from minipixel.files import alone_with
+from minipixel.messages import GO_ON, INTERRUPT, STOP
 from minipixel.models import Model
 from minipixel.models.checks import MANY, as_images, check_count, check_flag, check_weights
 from minipixel.models.network import MOST_NUMBERS
 from minipixel.models.step import Batch, shard_losses, value_and_gradients
 from minipixel.optim import Optimizer
 from minipixel.progress import quiet
+from minipixel.ranks import on_all_ranks, sharing
 from minipixel.shards import Workers, rows
 from minipixel.spelling import spelled
+from minipixel.training.alike import check_alike
 from minipixel.training.anomaly import StepError, first_op, report, take_step
 from minipixel.training.arguments import (
     Transform,
@@ -38,7 +41,7 @@ from minipixel.training.arguments import (
     held_out,
 )
 from minipixel.training.callbacks import EMA, Callback, Progress
-from minipixel.training.checkpoints import Position, find, written
+from minipixel.training.checkpoints import Position, find, from_first, written
 from minipixel.training.chosen import Chosen
 from minipixel.training.history import History
 from minipixel.training.interrupt import Interrupted, finish_the_step
@@ -52,6 +55,7 @@ ENOUGH = 128
 
 
 @spelled
+@on_all_ranks
 def fit(
     model: Model,
     images: Any,
@@ -67,6 +71,7 @@ def fit(
     trainable: Any = None,
     rng: Any = 0,
     workers: int | None = None,
+    ranks: Any = None,
     progress: bool = True,
     resume: str | os.PathLike[str] | None = None,
     anomaly: bool = False,
@@ -76,8 +81,10 @@ def fit(
     `validation`: images, or (images, condition), evaluated after every epoch; or a share of the training images, 0.1
     say, which `rng` draws, and `transform` changes once. `optimizer`: one of mp.optim, or its name; Adam at 1e-3 if
     None. `callbacks`: a list, or a single one. `transform(images, rng)` runs on every batch: dynamic binarisation,
-    augmentation. `rng`: None, int, SeedSequence or Generator. `workers`: threads, one a core if None; the result does
-    not depend on it.
+    augmentation. `rng`: None, int, SeedSequence or Generator. `workers`: threads, one per core if None; the result does
+    not depend on it. `ranks`: the processes that train together, None for all that an MPI launcher has started, 1 for
+    this process alone, or a communicator of mpi4py; nor does it depend on their number. All have to call `fit` with the
+    same arguments; of callbacks, those that write work on the first alone.
 
     `sample_weight`: numbers (N,), what each image counts in the gradient; 0 and less are allowed. History and monitors
     count all images alike. `trainable`: names of weights, beginnings of such names, or layers. All other weights stay
@@ -109,9 +116,10 @@ def fit(
     sample_weight = check_weights("sample_weight", sample_weight, len(images), model.dtype)
     others_are_frozen = functools.partial(others_frozen, model, check_trainable(model, trainable))
 
-    workers_pool, before = Workers(workers), written(resume)
-    saved = None if resume is None else find(resume)
-    streams = Streams(saved.seed if saved and rng is None else rng)
+    workers_pool, before = Workers(workers, ranks=ranks), written(resume) if ranks.first else {}
+    saved = from_first(None if resume is None or not ranks.first else find(resume), ranks)
+    seed = ranks.from_first("seed", Streams(saved.seed if saved and rng is None else rng).root)
+    streams = Streams(np.random.SeedSequence(**seed))
     share = check_share(validation, len(images))
     if share is not None:
         learned, kept = held_out(len(images), share, streams(VALIDATION))
@@ -121,7 +129,8 @@ def fit(
         condition = rows(condition, learned)
     if validation is not None:
         validation = check_validation(model, validation)
-    watchers = [*([Progress(epochs)] if progress else []), *watchers]
+    progress = progress and ranks.first
+    watchers = [*([Progress(epochs)] if progress else []), *(w for w in watchers if ranks.first or not w.writes)]
     watchers.sort(key=lambda watcher: not isinstance(watcher, EMA))  # first: all others see, save, restore averages
     settings = {"batch_size": batch_size, "rng": streams.root, "transform": transform is not None}
     settings |= {} if share is None else {"validation_share": share}
@@ -138,14 +147,23 @@ def fit(
 
     def tell_numbers(event: str, at: Position, *arguments: Any) -> None:
         """Tell those that may add numbers to the logs, the last argument, before those that write and watch them."""
-        reported = dict(arguments[-1])
-        for watcher in sorted(watchers, key=lambda watcher: watcher.reads_numbers):
-            getattr(watcher, event)(at.epoch, *arguments)
-            check_numbers(arguments[-1], reported, watcher)
+        *others, logs = arguments
+        reported = dict(logs)
+        for reads in (False, True):
+            for watcher in watchers:
+                if watcher.reads_numbers == reads:
+                    getattr(watcher, event)(at.epoch, *others, logs)
+                    check_numbers(logs, reported, watcher)
+            if event == "on_epoch_end" and not reads:  # also those that only the first rank has
+                logs |= ranks.from_first("numbers", logs)
 
     def stopped() -> bool:
         """Whether a callback asks to end after the step at hand."""
         return any(watcher.stop_training for watcher in watchers)
+
+    def asked() -> int:
+        """What any rank asks for after the step at hand: to go on, to STOP for a callback, to INTERRUPT for Ctrl-C."""
+        return ranks.most("after a step", INTERRUPT if interrupted() else STOP if stopped() else GO_ON)
 
     def batches(epoch: int, first: int = 0) -> Iterator[tuple[np.ndarray, Batch]]:
         """The images in a new order, cut into batches: the places of each, and the batch, its images transformed."""
@@ -158,8 +176,8 @@ def fit(
             draws = _draws(streams, (epoch, step))
             yield chosen, Batch(batch, rows(condition, chosen), rows(sample_weight, chosen), draws)
 
-    def train_epoch(at: Position) -> bool:
-        """The steps of an epoch that are left; False if a callback, or Ctrl-C, or a bad number has cut it short."""
+    def train_epoch(at: Position) -> int:
+        """The steps of an epoch that are left; what has cut it short, a callback or a bad number, or Ctrl-C."""
         began = time.perf_counter() - at.seconds
         for chosen, batch in batches(at.epoch, at.step):
             try:
@@ -170,24 +188,25 @@ def fit(
                 error = report(what, (at.epoch, at.step), chosen, first_op(model, again) if anomaly else None)
                 error.history = history
                 tell("on_not_finite", error)
-                if not stopped():
+                if not ranks.most("after a bad number", STOP if stopped() else GO_ON):
                     raise error from None
-                return False
+                return STOP
             at.advance(len(chosen), loss, norm)
             at.seconds = time.perf_counter() - began
             tell_numbers("on_batch_end", at, len(chosen), training.logs())
-            stop = interrupted() or stopped()
-            tell("on_pause", training, stop)
+            stop = asked()
+            tell("on_pause", training, stop > GO_ON)
             if stop:
-                return False
-        return True
+                return stop
+        return GO_ON
 
     def end_epoch(at: Position) -> None:
         """Validate, and tell what came of it."""
         began, logs = time.perf_counter() - at.seconds, training.logs()
         tell("on_evaluation_begin")
         if validation is not None:
-            nats = float(-model.log_prob(*validation).mean())
+            with sharing(ranks):
+                nats = float(-model.log_prob(*validation).mean())
             logs |= {"val_loss": nats, "val_bits_per_dim": model.bits(nats)}
         logs |= {"learning_rate": optimizer.rate, "seconds": time.perf_counter() - began}
         history.append(logs)
@@ -195,7 +214,7 @@ def fit(
         history.revise(logs)
         tell("on_evaluation_end")
 
-    claims = [claim for watcher in watchers for claim in watcher.claims()]
+    claims = [claim for watcher in watchers if ranks.first for claim in watcher.claims()]
     with (
         alone_with(claims),
         others_are_frozen(),
@@ -203,43 +222,48 @@ def fit(
         workers_pool as pool,
         finish_the_step(progress) as interrupted,
     ):
-        if written(resume) != before:
+        if ranks.first and written(resume) != before:
             raise BlockingIOError(f"resume: {resume} was written by another training just now; run this once more")
         if saved:
             training.restore_model(saved)
         elif not model.initialized:
             _, first = next(batches(0))
             enough = min(ENOUGH, model.most_images(4 * MOST_NUMBERS))
-            model.initialize(first.images[:enough], rows(first.condition, slice(enough)))
+            given = first.images[:enough], rows(first.condition, slice(enough))
+            ranks.in_turn("initialize", lambda: model.initialize(*given))
         if progress and resume is not None:
             print(f"resume: {saved or f'nothing in {resume} yet, starting at the beginning'}", file=console.stderr)
         at = training.position
         for watcher in watchers:
             watcher.stop_training = False
+        if ranks.size > 1:
+            check_alike(ranks, training, next(batches(at.epoch % epochs))[1])
         tell("on_train_begin", model, (epochs - at.epoch) * len(images) - at.seen)
         try:
             if saved:
                 training.restore_callbacks(saved)
-            while at.epoch < epochs and not stopped():
+            while at.epoch < epochs and not ranks.most("before an epoch", STOP if stopped() else GO_ON):
                 if at.step == 0:
                     tell("on_epoch_begin", at.epoch, optimizer)
-                if not train_epoch(at):
+                cut_short = train_epoch(at)
+                if cut_short:
                     if at.seen:
                         history.append(training.logs() | {"learning_rate": optimizer.rate, "seconds": at.seconds})
-                    if interrupted():
+                    if cut_short == INTERRUPT:
                         raise KeyboardInterrupt
                     break
                 end_epoch(at)
                 at = training.position = Position(at.epoch + 1)
-                enough = interrupted()
-                tell("on_pause", training, enough or stopped() or at.epoch == epochs)
-                if enough:
+                stop = asked()
+                tell("on_pause", training, stop > GO_ON or at.epoch == epochs)
+                ranks.alike(parameters=[parameter.data for parameter in model.parameters()])
+                if stop == INTERRUPT:
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
-            stop = Interrupted(history, training.saved)
+            early = Interrupted(history, training.saved)
             if progress:
-                print(stop, file=console.stderr)
-            raise stop from None
+                print(early, file=console.stderr)
+            raise early from None
         finally:
             tell("on_train_end")
     return history

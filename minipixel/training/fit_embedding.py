@@ -2,7 +2,7 @@
 
 The shards of a batch are embedded first; then one loss sees all of them, and says in which direction each embedding
 should move; then every shard takes its share of that back to the weights. The same to the bit for any number of
-workers, as in fit.py.
+workers, as in fit.py. Ranks share nothing out here: each takes the same steps.
 """
 
 from typing import Any
@@ -12,10 +12,11 @@ import numpy as np
 from minipixel import ops
 from minipixel.models import EmbeddingNet
 from minipixel.models.checks import MANY, check_count, check_images, check_labels
-from minipixel.models.step import added_buffers, gradient_buffers, named_gradients
+from minipixel.models.step import gradient_buffers, named_gradients
 from minipixel.nn.flat import Layout, distinct
 from minipixel.optim import Optimizer
 from minipixel.optim.optimizer import check_above_0
+from minipixel.ranks import ALONE
 from minipixel.shards import Workers
 from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, gradients
@@ -62,7 +63,7 @@ def fit_embedding(
     optimizer, streams, history = check_optimizer(optimizer), Streams(rng), History()
     batch_size = classes_per_batch * images_per_class
     watchers = [Progress(1)] if progress else []
-    with Workers(workers) as pool, finish_the_step(progress) as interrupted:
+    with Workers(workers, ranks=ALONE) as pool, finish_the_step(progress) as interrupted:
         for watcher in watchers:
             watcher.on_train_begin(net, steps * batch_size)
         try:
@@ -115,7 +116,7 @@ def _step(
     """One optimiser step on the loss of a batch; returns that loss."""
     size = net.shard_of_batch(len(batch))
     able = net.ready(min(size, len(batch)), True)
-    shards = list(pool.map(lambda part: (part, net.points(batch[part], able)), len(batch), size))
+    shards = list(pool.each(lambda part: (part, net.points(batch[part], able)), pool.parts(len(batch), size)))
     embeddings = Tensor(net.xp.concatenate([points.data for _, points in shards]))
     loss = ops.triplet_loss(embeddings, labels=labels, margin=margin)
     (moves,) = gradients(loss, [embeddings])
@@ -127,6 +128,6 @@ def _step(
         where, points = shards[part.start]
         return gradient_buffers(points, parameters, layout, moves[where])
 
-    buffers = pool.sum(back, len(shards), 1, added_buffers)
+    buffers = pool.sum(back, len(shards), 1)
     take_step(net, optimizer, float(loss.data), named_gradients(named, layout, buffers))
     return float(loss.data)

@@ -1,4 +1,4 @@
-"""Ctrl-C: the first one lets the step at hand finish, a second one does not."""
+"""Ctrl-C, or SIGTERM: the first one lets the step at hand finish, a second one does not."""
 
 import signal
 import threading
@@ -28,21 +28,25 @@ class Interrupted(KeyboardInterrupt):
 def finish_the_step(say_so: bool) -> Iterator[Callable[[], bool]]:
     """Within this block a first Ctrl-C only makes the yielded function true; a second one interrupts at once.
 
-    Only the main thread may do this; in another, Ctrl-C is not ours.
+    So does SIGTERM, by which schedulers and launchers end a process, unless somebody else listens to it. Only the main
+    thread may do this; in another, signals are not ours.
     """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set
         return
 
-    def on_interrupt(number: int, frame: Any) -> None:
+    def on_signal(number: int, frame: Any) -> None:
         asked.set()
         if say_so:
-            print("\nCtrl-C: finishing the step; once more to stop at once", file=console.stderr)
-        signal.signal(signal.SIGINT, before)
+            name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+            print(f"\n{name}: finishing the step; once more to stop at once", file=console.stderr)
+        signal.signal(number, before[number])
 
-    before = signal.signal(signal.SIGINT, on_interrupt)
+    numbers = [signal.SIGINT] + [signal.SIGTERM] * (signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+    before: dict[int, Any] = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield asked.is_set
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -32,6 +32,11 @@ class Callback(Spelled):
     stop_training = False
     reads_numbers: ClassVar[bool] = False
     """Whether it is told of a step and of an epoch after those that may add numbers to their logs."""
+    writes: ClassVar[bool] = False
+    """Whether it writes, prints or draws, and so is wanted once: of several ranks only the first has it (ranks.py).
+
+    All others are told of everything on every rank, and have to come to the same there.
+    """
 
     def claims(self) -> Sequence[Claim]:
         """Files and folders that no other training may write while this one runs: `fit` holds them, or is refused."""

@@ -31,6 +31,7 @@ class CSVLogger(Callback):
     """
 
     reads_numbers = True
+    writes = True
 
     def __init__(self, path: str | os.PathLike[str], *, append: bool = False) -> None:
         self.path, self.append = Path(path), check_flag("append", append)

@@ -34,6 +34,7 @@ class ModelCheckpoint(Callback):
     """
 
     reads_numbers = True
+    writes = True
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ class Progress(Callback):
     """
 
     reads_numbers = True
+    writes = True
 
     def __init__(self, epochs: int, seconds_between_lines: float = 10.0) -> None:
         self.epochs = epochs

@@ -52,6 +52,8 @@ class SampleImages(Callback):
     is left out. Beside `EMA` the averaged weights draw. Training itself takes the same steps as without.
     """
 
+    writes = True
+
     def __init__(
         self, folder: str | os.PathLike[str], every: int = 1, n: int = 20, rng: Any = 0, condition: Any = None
     ) -> None:

@@ -27,6 +27,7 @@ class TensorBoard(Callback):
     """
 
     reads_numbers = True
+    writes = True
 
     def __init__(
         self,
