@@ -68,7 +68,10 @@ def started() -> int:
 
 def is_first() -> bool:
     """Whether this process is rank 0, or alone, as the launcher's environment has it: known before MPI is."""
-    return all(os.environ.get(name, "0") == "0" for name in RANK_NAMES) or started() == 1
+    try:
+        return started() == 1 or all(os.environ.get(name, "0") == "0" for name in RANK_NAMES)
+    except ValueError:  # which `world` raises, too, where it can be said
+        return True
 
 
 @functools.cache

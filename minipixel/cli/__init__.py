@@ -10,9 +10,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from minipixel import _started
+from minipixel import _started, ranks
 from minipixel.cli.notes import say, warnings_as_notes
 from minipixel.console import Guarded
+
+SHARED_OUT = ("train", "sample", "complete", "evaluate")
+"""What several ranks do together (ranks.py); of any other command the first of them does all."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     No output can end it: what cannot be written is lost, and said at the end. With MINIPIXEL_TRACEBACK=1 in the
     environment an error comes with its traceback.
     """
-    stdout, stderr = sys.stdout, sys.stderr
+    speaks = ranks.is_first()  # one process for all that a launcher has started
+    stdout, stderr = (sys.stdout, sys.stderr) if speaks else (None, None)
     out, err = Guarded(lambda: stdout), Guarded(lambda: stderr)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings_as_notes():
         try:
@@ -44,17 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     """The exit status, after whatever went wrong has become one line."""
     try:
-        from minipixel.cli import config, start_from, train
-        from minipixel.cli.parser import parser
-
-        arguments = parser({}).parse_args(argv)
-        file = train.settings_file(arguments)
-        if file is not None:
-            settings, made_with = config.read(file)
-            arguments = parser({**settings, "made_with": made_with}).parse_args(argv)
-        elif getattr(arguments, "from", None) is not None:
-            arguments = parser(start_from.settings_of(getattr(arguments, "from"))).parse_args(argv)
-        return arguments.command(arguments)
+        all_ranks = ranks.world()
+        with ranks.sharing(all_ranks), ranks.one_end(all_ranks):
+            return _command(argv)
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)
     except KeyboardInterrupt:
@@ -67,13 +63,31 @@ def _run(argv: Sequence[str] | None) -> int:
         return 2
 
 
+def _command(argv: Sequence[str] | None) -> int:
+    """Run the command that the arguments ask for."""
+    from minipixel.cli import config, start_from, train
+    from minipixel.cli.parser import parser
+
+    arguments = parser({}).parse_args(argv)
+    file = train.settings_file(arguments)
+    if file is not None:
+        settings, made_with = config.read(file)
+        arguments = parser({**settings, "made_with": made_with}).parse_args(argv)
+    elif getattr(arguments, "from", None) is not None:
+        arguments = parser(start_from.settings_of(getattr(arguments, "from"))).parse_args(argv)
+    if arguments.command.__name__ in SHARED_OUT:
+        return arguments.command(arguments)
+    with ranks.sharing(ranks.ALONE):
+        return arguments.command(arguments) if ranks.is_first() else 0
+
+
 def _text(error: Exception) -> str:
     """What went wrong, for people who did not write this program."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, MemoryError):
         return str(error) or "not enough memory"
-    if isinstance(error, (OSError, ValueError, ImportError)):
+    if isinstance(error, (OSError, ValueError, ImportError, ranks.RankError)):
         return str(error)
     kind = f"{type(error).__name__}: {error}"
     return f"{kind}; this should not happen, please report it with what MINIPIXEL_TRACEBACK=1 shows"

@@ -24,6 +24,8 @@ class Beginning(Callback):
     Whitney 1947).
     """
 
+    writes = True
+
     def __init__(self, images: np.ndarray, labels: np.ndarray | None) -> None:
         some = np.linspace(0, len(images) - 1, min(len(images), IMAGES)).astype(int)  # of sets sorted by class, all
         self.images, self.labels = images[some], None if labels is None else labels[some]

@@ -17,6 +17,7 @@ from minipixel.heads import HEADS
 from minipixel.models import MODELS
 from minipixel.nn import INPUTS
 from minipixel.optim import OPTIMIZERS
+from minipixel.ranks import now
 
 MAX_BYTES, MAX_DOTS, MAX_WORD = 2**16, 300, 1000
 """The longest file of settings that is read, the most dots in it, and its longest word or number.
@@ -94,9 +95,10 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, str]]:
     """The settings in a file, by the names of the options, and what it was made with.
 
     Raises FormatError, one line, for a file that is no TOML, for a name that is not in the table, and for a value of
-    another kind; whether, say, a rate is above 0 is for the one who takes it to say. OSError as the system gives it.
+    another kind; whether, say, a rate is above 0 is for the one who takes it to say. OSError as the system gives it. Of
+    several ranks the first reads it for all.
     """
-    return decode(str(path), read_regular(path, MAX_BYTES))
+    return decode(str(path), now().from_first("settings", read_regular(path, MAX_BYTES) if now().first else b""))
 
 
 def decode(path: str, content: bytes) -> tuple[dict[str, Any], dict[str, str]]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from minipixel.cli.output import write
 from minipixel.cli.use import output_file, pictures_for, read_model, write_array
 from minipixel.errors import visible
-from minipixel.files import write_atomically
 from minipixel.oddness import complexity
 
 SHOWN = 3
@@ -53,4 +53,4 @@ def _write_table(out: Path, names: list[str], columns: dict[str, Any], order: np
     writer.writerow(["file", *columns, "rank"])
     for rank, n in enumerate(order, 1):
         writer.writerow([names[n], *("" if values is None else values[n] for values in columns.values()), rank])
-    write_atomically(out, text.getvalue().encode("utf-8", "surrogateescape"))
+    write(out, lambda: text.getvalue().encode("utf-8", "surrogateescape"))

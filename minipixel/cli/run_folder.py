@@ -20,6 +20,7 @@ from minipixel.errors import FormatError, visible
 from minipixel.files import Claim, alone_with, read_regular, write_atomically
 from minipixel.kernels import numba_enabled
 from minipixel.models import Model, load
+from minipixel.ranks import now
 from minipixel.training import Callback
 from minipixel.training.callbacks import csv_logger
 
@@ -38,8 +39,10 @@ class RunFolder(Callback):
     One that was asked for must not hold a run already (FileExistsError), unless that is to be resumed; else the first
     free name is taken, of two processes at once by one. If `fit` refuses all else before its first step, nothing is
     left behind. Its config.toml has the settings, those that took their default included, and what the bits depend on
-    besides.
+    besides. Of several ranks the first has the folder, and tells the others its name.
     """
+
+    writes = True
 
     def __init__(self, wanted: str | None, default: str, resumed: str | None = None) -> None:
         self._wanted, self._default, self._resumed = wanted or None, default, resumed
@@ -48,12 +51,17 @@ class RunFolder(Callback):
     def __enter__(self) -> "RunFolder":
         self.begun = False
         self._made: list[Path] = []
+        if not now().first:
+            self._held = contextlib.ExitStack()
+            self.path = Path(now().from_first("folder", ""))
+            return self
         with contextlib.ExitStack() as held:
             held.callback(self._leave_nothing)
             self._take()
             held.enter_context(alone_with([Claim(self.path, is_folder=True)]))
             if not self._resumed:
                 self._check_free()
+            now().from_first("folder", str(self.path))
             self._held = held.pop_all()
         return self
 

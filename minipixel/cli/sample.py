@@ -10,6 +10,7 @@ import numpy as np
 
 from minipixel import datasets, plots
 from minipixel.cli.notes import say
+from minipixel.cli.output import write
 from minipixel.cli.pictures import label_of
 from minipixel.cli.use import (
     DRAWN,
@@ -22,7 +23,6 @@ from minipixel.cli.use import (
     write_picture,
 )
 from minipixel.errors import InterruptedDrawing
-from minipixel.files import write_atomically
 from minipixel.growing import fitting_scale
 from minipixel.models import Model
 from minipixel.models.checks import MANY, check_count
@@ -78,8 +78,10 @@ def sample(arguments: argparse.Namespace) -> int:
         print(f"{n} images in {out}")
     if animation:
         kind = animation.suffix[1:]
-        content = plots.growing(images, model.levels, order=model.order, columns=columns, format=kind)
-        write_atomically(animation, content)
+        write(
+            animation,
+            lambda: plots.growing(images, model.levels, order=model.order, columns=columns, format=kind),
+        )
         print(f"growing, in the order in which they are drawn, in {animation}")
     if learnt and copies:
         _compare(copies, images, learnt, model.levels, columns)

@@ -17,6 +17,7 @@ from minipixel.cli.beginning import Beginning
 from minipixel.cli.boxed import in_the_box
 from minipixel.cli.data import batch_transform, describe, histogram_bits_per_dim, prepare
 from minipixel.cli.notes import note, say
+from minipixel.cli.output import write
 from minipixel.cli.pictures import is_named, load_data, remembered, short_name
 from minipixel.cli.rates import base_rate, decay_of, optimizer_of
 from minipixel.cli.run_folder import RunFolder, files, made_with, repeat_command
@@ -24,9 +25,9 @@ from minipixel.cli.start_from import digest, take_weights
 from minipixel.datasets.augment import Transform, augmentation, in_turn
 from minipixel.datasets.npy import read_npy
 from minipixel.errors import NonFiniteError
-from minipixel.files import write_atomically
 from minipixel.models import MODELS, Model
 from minipixel.models.checks import check_weights
+from minipixel.ranks import now
 from minipixel.training import (
     EMA,
     Callback,
@@ -69,7 +70,7 @@ def train(arguments: argparse.Namespace) -> int:
 
 def run(settings: argparse.Namespace, first: Callable[[Path], None] | None = None) -> int:
     """Train as the settings say; `first` is called with the folder, before all else that goes into it."""
-    ds = load_data(settings)
+    ds = now().in_turn("data", lambda: load_data(settings))  # what one rank downloads is there for those after it
     levels = ds.levels if settings.levels is None else settings.levels
     train_images = prepare(ds.train.images, ds.levels, levels, settings.binarize)
     held_out = prepare(ds.validation.images, ds.levels, levels, settings.binarize)
@@ -95,12 +96,12 @@ def run(settings: argparse.Namespace, first: Callable[[Path], None] | None = Non
     with RunFolder(settings.out, settings.default_out, settings.resume) as folder:
         if first is not None:
             first(folder.path)
-        now = made_with(ds)
+        versions = made_with(ds)
         if source is not None and not resumed:
-            now["from_sha256"] = digest(source)
+            versions["from_sha256"] = digest(source)
         elif "from_sha256" in settings.made_with:  # the file may be another one by now; it is no longer needed
-            now["from_sha256"] = settings.made_with["from_sha256"]
-        folder.explain(_in_full(settings, model), now)
+            versions["from_sha256"] = settings.made_with["from_sha256"]
+        folder.explain(_in_full(settings, model), versions)
         watchers = _watchers(settings, folder)
         if source is None and not resumed:
             watchers.append(Beginning(train_images, labels))
@@ -111,8 +112,8 @@ def run(settings: argparse.Namespace, first: Callable[[Path], None] | None = Non
         print(f"data    {describe(ds, levels)}")
         print(f"model   {type(model).__name__}, {model.num_parameters:,} weights, {model.head.name} head", flush=True)
         for name, then in settings.made_with.items():
-            if then != now.get(name):
-                note(f"{name}: was {then} then, is {now.get(name)} now; the bits may differ")
+            if then != versions.get(name):
+                note(f"{name}: was {then} then, is {versions.get(name)} now; the bits may differ")
 
         start, stop = time.perf_counter(), None
         try:
@@ -152,9 +153,9 @@ def run(settings: argparse.Namespace, first: Callable[[Path], None] | None = Non
             images = prepare(ds.test.images, ds.levels, levels, settings.binarize)
             nats = float(-model.log_prob(images, ds.test.labels if settings.conditional else None).mean())
             figures |= {"test_bits_per_dim": model.bits(nats), "test_nats_per_image": nats}
-        write_atomically(path / "figures.json", json.dumps(figures, indent=2) + "\n")
+        write(path / "figures.json", lambda: json.dumps(figures, indent=2) + "\n")
         if history.epochs:
-            write_atomically(path / "loss.png", plots.png(history.plot()))
+            write(path / "loss.png", lambda: plots.png(history.plot()))
         if stop is not None:
             return _stopped(stop, path)
         print(
@@ -167,7 +168,8 @@ def run(settings: argparse.Namespace, first: Callable[[Path], None] | None = Non
         if settings.test:
             print(f"test       {model.bits(nats):.3f} bits/dim, {nats:.2f} nats per image")
         _draw(model, held_out, path / "samples.png", settings.seed)
-        print(f"folder  {path}: {', '.join(files(path))}")
+        if now().first:
+            print(f"folder  {path}: {', '.join(files(path))}")
         print(f"repeat  {repeat_command(path / 'config.toml')}")
     return 0
 
@@ -222,6 +224,8 @@ def _watchers(settings: argparse.Namespace, folder: RunFolder) -> list[Callback]
 
 def _save(model: Model, path: Path) -> None:
     """Save the model; on a full disk, say, in a folder for temporary files, and then raise OSError that says where."""
+    if not now().first:
+        return
     try:
         model.save(path)
     except OSError as error:
@@ -252,4 +256,4 @@ def _figures(history: History, best: int | None) -> dict[str, Any]:
 def _draw(model: Model, real: np.ndarray, path: Path, seed: int) -> None:
     print(f"drawing {SAMPLES} images", flush=True)
     generated = model.sample(SAMPLES, model.conditions.in_turn(SAMPLES), rng=seed)
-    write_atomically(path, plots.png(plots.sample_grid(real, generated, model.levels)))
+    write(path, lambda: plots.png(plots.sample_grid(real, generated, model.levels)))

@@ -15,15 +15,16 @@ import minipixel
 from minipixel import datasets, plots
 from minipixel.cli.boxed import data_of, path_of
 from minipixel.cli.data import describe, prepare
+from minipixel.cli.output import write
 from minipixel.cli.own_class import import_class
 from minipixel.cli.pictures import label_of, read_pictures, same_again
 from minipixel.cli.run_folder import describe as describe_run
 from minipixel.cli.run_folder import installed
 from minipixel.datasets import Dataset
-from minipixel.files import write_atomically
 from minipixel.kernels import numba_enabled
 from minipixel.models import Model, load
 from minipixel.models.checks import check_count
+from minipixel.ranks import now
 from minipixel.shards import Workers
 
 KINDS = {
@@ -93,6 +94,8 @@ def info(arguments: argparse.Namespace) -> int:
 def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy"), option: str = "--out") -> Path:
     """Where a picture, an array or a table will go, checked before anything is drawn. Raises ValueError, OSError."""
     out = Path(name)
+    if not now().first:  # the first rank writes, and its machine has the folder
+        return out
     if "/" in kinds and name.endswith(("/", os.sep)):
         out.mkdir(parents=True, exist_ok=True)
         return out
@@ -118,6 +121,8 @@ def write_images(
 
     `names` are those of the pictures in a folder, without a suffix; else they have numbers.
     """
+    if not now().first:
+        return
     if not out.is_dir():
         if out.suffix == ".png":
             write_picture(out, picture())
@@ -135,12 +140,12 @@ def write_array(out: Path, numbers: np.ndarray) -> None:
     """Numbers, whole or not at all."""
     content = io.BytesIO()
     np.save(content, numbers)
-    write_atomically(out, content.getvalue())
+    write(out, content.getvalue)
 
 
 def write_picture(out: Path, figure: Any) -> None:
     """A Figure as a picture, whole or not at all."""
-    write_atomically(out, plots.png(figure))
+    write(out, lambda: plots.png(figure))
 
 
 def read_model(path: str, own_classes: Sequence[str] = ()) -> Model:
