@@ -8,13 +8,14 @@ Every exchange begins with a short head from each rank: where in the program it 
 there. So an error on one rank is raised on all of them, and nobody waits for ever for one who is elsewhere.
 """
 
+import contextlib
 import json
 import os
 import platform
 import sys
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -57,11 +58,17 @@ class Ranks:
         self.size: int = comm.size if comm else 1
         self.broken = False  # an exchange was left before it was over, so that there can be no other
         self.told = False  # all ranks know of the error that is on its way through this one
+        self._launcher = os.getppid()
 
     @property
     def first(self) -> bool:
         """Whether this is the rank that writes files, prints and draws."""
         return self.rank == 0
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the launcher is gone, of which not every MPI tells the processes that it has started."""
+        return self.size > 1 and os.getppid() != self._launcher
 
     def share(self, count: int, rank: int | None = None) -> range:
         """Which of `count` shards a rank computes, this one if None: consecutive ones."""
@@ -80,7 +87,8 @@ class Ranks:
         self.told = False
         heads = np.empty((self.size, 3), np.int64)
         self._wait(self.comm.Iallgather(np.array([asks, zlib.crc32(where.encode()), len(payload)]), heads), where)
-        payloads = self._payloads(payload, heads[:, 2].tolist(), where)
+        with self._whole():
+            payloads = self._payloads(payload, heads[:, 2].tolist(), where)
         if heads[:, 0].max() == FAILED:
             self.told = True
             if asks == FAILED:
@@ -117,12 +125,18 @@ class Ranks:
     def _wait(self, request: Any, where: str) -> None:
         """Wait for an exchange without taking a core away from those that still compute."""
         began, patience = time.monotonic(), _patience()
-        try:
+        with self._whole():
             while not request.Test():
                 waited = time.monotonic() - began
                 if waited > patience + 2 * self.rank:  # so that one of them says it
                     self._give_up(where, waited)
                 time.sleep(0 if waited < 1e-3 else 2e-4 if waited < 1 else 5e-3)
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """A part of an exchange: who leaves it by an error leaves the others in the midst of it."""
+        try:
+            yield
         except BaseException:
             self.broken = True
             raise
@@ -224,10 +238,11 @@ class Ranks:
         if self.size > S:  # some ranks have had no shard, and do not know what is summed
             kinds = self.from_first(where, kinds)
         assert kinds is not None
-        results = [np.empty(shape, kind) for kind, shape in kinds]
-        rounds = max(-(-array.nbytes // PIECE) for array in results)
-        for k in range(rounds):
-            self._sum_slices(where, [_part(value, k, rounds) for value in own], _part(results, k, rounds), S)
+        with self._whole():
+            results = [np.empty(shape, kind) for kind, shape in kinds]
+            rounds = max(-(-array.nbytes // PIECE) for array in results)
+            for k in range(rounds):
+                self._sum_slices(where, [_part(value, k, rounds) for value in own], _part(results, k, rounds), S)
         return results
 
     def _sum_slices(self, where: str, own: list[list[np.ndarray]], into: list[np.ndarray], S: int) -> None:

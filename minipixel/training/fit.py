@@ -163,7 +163,8 @@ def fit(
 
     def asked() -> int:
         """What any rank asks for after the step at hand: to go on, to STOP for a callback, to INTERRUPT for Ctrl-C."""
-        return ranks.most("after a step", INTERRUPT if interrupted() else STOP if stopped() else GO_ON)
+        own = INTERRUPT if interrupted() or ranks.orphaned else STOP if stopped() else GO_ON
+        return ranks.most("after a step", own)
 
     def batches(epoch: int, first: int = 0) -> Iterator[tuple[np.ndarray, Batch]]:
         """The images in a new order, cut into batches: the places of each, and the batch, its images transformed."""
