@@ -26,21 +26,8 @@ pytestmark = [
 ]
 SECONDS = 120
 TRAIN = [
-    "train",
-    "--model",
-    "pixelcnn",
-    "--hidden",
-    "8",
-    "--blocks",
-    "2",
-    "--batch-size",
-    "100",
-    "--dropout",
-    "0.2",
-    "--ema",
-    "0.9",
-    "--data",
-    "digits",
+    *("train", "--data", "digits", "--model", "pixelcnn", "--hidden", "8", "--blocks", "2", "--batch-size", "100"),
+    *("--dropout", "0.2", "--ema", "0.9"),
 ]
 
 
@@ -151,6 +138,61 @@ def test_resumed_by_other_numbers_of_ranks(tmp_path):
     assert digests(2, 1, names, **there) == digests(1, 1, names)
 
 
+# --- two machines -----------------------------------------------------------------------------------------------------
+
+ENTER = """#!/bin/sh
+# What stands for ssh: [options] HOST COMMAND ...
+while [ "${1#-}" != "$1" ]; do shift; done
+host=$1; shift
+exec ip netns exec MACHINE-${host##*.} unshare --uts sh -c "hostname MACHINE-${host##*.}; $*"
+"""
+
+
+@pytest.fixture
+def two_machines(tmp_path):
+    """Two network namespaces with an address and a host name each, and a cable between them: how to enter the first."""
+    if not is_mpich():
+        pytest.skip("how another machine is entered is written for MPICH's mpiexec")
+    name, network = f"mp{os.getpid() % 10000}", f"10.77.{os.getpid() % 256}"
+    first, second = f"{name}-1", f"{name}-2"
+    commands = [f"ip netns add {first}", f"ip netns add {second}"]
+    commands += [f"ip link add {name}a netns {first} type veth peer name {name}b netns {second}"]
+    for machine, end, number in ((first, "a", 1), (second, "b", 2)):
+        does = (f"addr add {network}.{number}/24 dev {name}{end}", f"link set {name}{end} up", "link set lo up")
+        commands += [f"ip -n {machine} {what}" for what in does]
+    try:
+        for command in commands:
+            try:
+                done = subprocess.run(command.split(), capture_output=True, text=True)
+            except FileNotFoundError:
+                pytest.skip("needs the program ip")
+            if done.returncode:
+                pytest.skip(f"no network namespaces here: {done.stderr.strip()}")
+        enter, hosts = tmp_path / "enter", tmp_path / "hosts"
+        enter.write_text(ENTER.replace("MACHINE", name))
+        enter.chmod(0o755)
+        hosts.write_text(f"{network}.1:1\n{network}.2:1\n")
+        yield [enter, f"{network}.1", f"{MPIEXEC} -f {hosts} -launcher ssh -launcher-exec {enter}"], (first, f"{name}a")
+    finally:
+        for machine in (first, second):
+            subprocess.run(["ip", "netns", "del", machine], capture_output=True)
+
+
+def test_two_machines_with_a_network_between_them(two_machines):
+    """Nothing depends on shared memory, or on one host name: the same bits, over the cable."""
+    (enter, host, mpiexec), (machine, cable) = two_machines
+    program = (
+        f"-n 4 env UCX_TLS=tcp,self PYTHONPATH={HERE.parent}:{HERE} {sys.executable} {HERE / 'same_bits.py'} 1 pixelcnn"
+    )
+    done = subprocess.run([enter, host, f"{mpiexec} {program}"], capture_output=True, text=True, timeout=SECONDS)
+    found = set(re.findall(r"^pixelcnn ([0-9a-f]{16})$", done.stdout, re.MULTILINE))
+    assert found == {digests(1, 1, ["pixelcnn"])["pixelcnn"]}, done
+    sent = subprocess.run(
+        ["ip", "netns", "exec", machine, "cat", f"/sys/class/net/{cable}/statistics/tx_bytes"], capture_output=True
+    )
+    assert int(sent.stdout) > 60_000
+
+
 # --- ends -------------------------------------------------------------------------------------------------------------
 
 
@@ -184,7 +226,8 @@ def test_a_signal_saves_and_ends_with_130(number, whom, tmp_path):
     code, said = finish(job, 60)
     assert code == 130 or (code == 1 and whom == "mpiexec" and not is_mpich()), said  # Open MPI has a status of its own
     assert (tmp_path / "run" / "model.safetensors").exists(), said
-    assert not any(map(is_alive, pids)) and not list(tmp_path.rglob("*.part"))
+    wait_for(lambda: not any(map(is_alive, pids)), 20)
+    assert not list(tmp_path.rglob("*.part"))
     if code == 130:
         assert "minipixel train --resume" in said and said.count("the model so far is in") == 1
 
