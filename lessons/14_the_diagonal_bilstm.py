@@ -151,7 +151,7 @@ def read_by(half):
 # and mirror the result back. Here is the trap: in the rows above, all that lies to the right is past. But in the
 # pixel's *own* row, all that lies to the right is *future*, and the right half reads it.
 #
-# The cure is simple. The right half's result moves **down by one row**: (r, c) gets what was computed for (r-1, c).
+# The cure is simple. The right half's result moves *down by one row*: (r, c) gets what was computed for (r-1, c).
 # That has read row r-1 and those above, from column c on to the right. Nothing of this is future.
 
 
