@@ -78,9 +78,7 @@ def furnish(app, doctree):
         for section in doctree.findall(nodes.section):
             if section[0].astext().startswith("Exercise"):
                 fold = nodes.raw("", '<details class="solution"><summary>Solution</summary>', format="html")
-                above = (
-                    2 if isinstance(section[1], nodes.block_quote) else 1
-                )  # the title, and the exercise as a quotation
+                above = 2 if isinstance(section[1], nodes.block_quote) else 1  # title and exercise, if it is quoted
                 section[above:] = [fold, *section[above:], nodes.raw("", "</details>", format="html")]
 
 
