@@ -256,9 +256,9 @@ print(f"library and exact differ by {np.abs(by_library - values['exact']).max():
 # $$\mu_G' = \mu_G + c_0\, x_R, \qquad \mu_B' = \mu_B + c_1\, x_R + c_2\, x_G$$
 #
 # The network puts out three numbers for the coefficients. They go through a tanh, so each $c$ lies between -1 and 1.
-# Together that makes 10 numbers per component: a logit, three means, three log-scales, three coefficients. Below is the sum by
-# hand, for red and green only. The product inside is taken for each component, *before* the components are summed. The
-# first two tables have a single component each, and differ in $c_0$.
+# Together that makes 10 numbers per component: a logit, three means, three log-scales, three coefficients. Below is the
+# sum by hand, for red and green only. The product inside is taken for each component, *before* the components are
+# summed. The first two tables have a single component each, and differ in $c_0$.
 
 
 # %%
