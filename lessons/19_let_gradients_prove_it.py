@@ -161,10 +161,11 @@ print(report_plain)
 print(report_gated)
 
 # %% [markdown]
-# The first line of each report is the verdict, and then each witness has a line. Both models are causal. Of the $108
-# \cdot 107 / 2 = 5778$ pairs of an output and an earlier pixel, PixelCNN does not see 1031, and the Gated PixelCNN
+# The first line of each report is the verdict, and then each witness has a line. Both models are causal. Of the
+# $108 \cdot 107 / 2 = 5778$ pairs of an output and an earlier pixel, PixelCNN does not see 1031, and the Gated
+# PixelCNN
 # 486. A report can draw its findings as well: the matrix, what one output sees, and for each pixel which share of its
-# past it sees.
+#      past it sees.
 
 # %%
 show(
@@ -180,9 +181,9 @@ show(
 )
 
 # %% [markdown]
-# Do more layers help? We count the pairs of an output and an earlier pixel that are seen, as a share of all $S (S -
-# 1) / 2$ such pairs. For larger images `mp.causality.structure` is the quicker witness: it computes no gradients, it
-# follows through the graph which value reads which. So one feature channel is enough here.
+# Do more layers help? We count the pairs of an output and an earlier pixel that are seen, as a share of all
+# $S (S - 1) / 2$ such pairs. For larger images `mp.causality.structure` is the quicker witness: it computes no
+# gradients, it follows through the graph which value reads which. So one feature channel is enough here.
 
 # %%
 size = 12 if QUICK else 28
@@ -454,8 +455,8 @@ for ask in (sum_padded, sum_rolled, sum_subtracted):
 
 # %% [markdown]
 # The second wraps around: pixels of the first column see the whole row. (Here the report's usual cause is a wrong
-# guess, since it knows the pattern only and not the code.) The third is right on paper. But floating point rounds $a
-# + x$, and so $(a + x) - x$ is not always $a$: the rounding error depends on $x$. Here it changes an output by at
+# guess, since it knows the pattern only and not the code.) The third is right on paper. But floating point rounds
+# $a + x$, and so $(a + x) - x$ is not always $a$: the rounding error depends on $x$. Here it changes an output by at
 # most $10^{-7}$ of what an earlier pixel may change. The report says so, and how to allow for it with `tolerance=`.
 # Modules of PyTorch and functions of JAX are checked in the same way, and by their gradients besides: see
 # `docs/causality.md`.

@@ -17,9 +17,9 @@ from minipixel.clock.schedule import schedule
 # > `smallest_slope`.
 #
 # Pixel $(r, c)$ is drawn in step $c + s\, r$. A kernel of $k \times k$ reads, in the row above, $(k - 1) / 2$ columns
-# to the right. The step of that pixel is $c + (k-1)/2 + s (r - 1)$, and it has to be below $c + s\, r$. So $s = (k -
-# 1)/2 + 1$, which is 3 for 5x5 and 5 for 9x9. The rows further up allow a smaller slope, since each row between
-# counts $s$ steps.
+# to the right. The step of that pixel is $c + (k-1)/2 + s (r - 1)$, and it has to be below $c + s\, r$. So
+# $s = (k - 1)/2 + 1$, which is 3 for 5x5 and 5 for 9x9. The rows further up allow a smaller slope, since each row
+# between counts $s$ steps.
 
 # %%
 slopes = {}
@@ -134,8 +134,8 @@ assert (steps["red"][1:, 0] < before_red[1:, 0]).all()
 # to the right and each of the others one more, which makes $3 + (n - 1)$; one step is added because the slope must be
 # larger than that: $n + 3$. With a dilation $d$ a layer sees $d$ columns to the right instead of one. The vertical
 # kernels have taps in their middle row, too, so a path can go all these columns to the right without going further
-# up. The layers after the first take the dilations in turn: 1, 2, 4, 1, 2, 4. Their sum is 14, so the slope is $3 +
-# 14 + 1 = 18$.
+# up. The layers after the first take the dilations in turn: 1, 2, 4, 1, 2, 4. Their sum is 14, so the slope is
+# $3 + 14 + 1 = 18$.
 
 # %%
 dilated = mp.models.GatedPixelCNN((28, 28, 1), 2, filters=2, layers=7, dilations=(1, 2, 4))
