@@ -161,11 +161,10 @@ print(report_plain)
 print(report_gated)
 
 # %% [markdown]
-# The first line of each report is the verdict, and then each witness has a line. Both models are causal. Of the
-# $108 \cdot 107 / 2 = 5778$ pairs of an output and an earlier pixel, PixelCNN does not see 1031, and the Gated
-# PixelCNN
-# 486. A report can draw its findings as well: the matrix, what one output sees, and for each pixel which share of its
-#      past it sees.
+# The first line of each report is the verdict, and then each witness has a line. Both models are causal. There are
+# $108 \cdot 107 / 2 = 5778$ pairs of an output and an earlier pixel. PixelCNN does not see 1031 of them, the Gated
+# PixelCNN does not see 486 of them. A report can draw its findings as well: the matrix, what one output sees, and for
+# each pixel which share of its past it sees.
 
 # %%
 show(
@@ -317,7 +316,7 @@ show(
 # %% [markdown]
 # "Mask B first" and "one tap too many" leak alike here, and yet they differ elsewhere: a pixel of the last column has
 # no right neighbour, so with one tap too many it does not leak. From such patterns `check_causality` guesses a *usual
-# cause*. Where it can follow the graph, it need not guess, and names the layer in which the future comes in.
+# cause*. Where it can follow the graph, it does not have to guess: it names the layer in which the future comes in.
 # `report.why` has both.
 
 # %%

@@ -290,7 +290,7 @@ show(
 # %% [markdown]
 # With one particle nothing has changed: it is chosen whatever its weight is, and `particles=1` is plain completion,
 # to the bit. With 64 particles the completions cannot be told from exact draws. On nine pixels it hardly matters that
-# the library replaces particles. On a digit it does, as we see next.
+# the library replaces particles. On a digit many more pixels are weighed, as we see next.
 
 # %% [markdown]
 # ## How many particles count?
@@ -315,9 +315,10 @@ show(
 )
 
 # %% [markdown]
-# So most of the work went into particles that no longer count. Replacing them helps most where unknown and known
-# pixels take turns: what comes next is then drawn for the particles that still fit. A hole in the picture is such a
-# case.
+# So most of the work went into particles that no longer count. Here replacing them would not help, since nothing is
+# drawn after the first known pixel. It can help where unknown and known pixels take turns: what comes next is then
+# drawn for the particles that still fit. A hole in the picture is such a case. (For a hole as small as the next one
+# it changes little: [docs/results.md](../docs/results.md) has the measurement.)
 
 # %% [markdown]
 # ## A hole in a digit
