@@ -121,7 +121,8 @@ show(
 # that holds for complex numbers too), *and so is the code that computes it*. Every operation has to carry the
 # imaginary part along. Absolute values and `.real` drop it, a conjugate turns its sign, and no error is raised. A
 # comparison is allowed, if it looks at the real part only and chooses between two analytic pieces. That is why you
-# will find `x.real > 0` in `mp.ops.sigmoid`.
+# will find `x.real > 0` in `mp.ops.prelu`. (`np.maximum(x, 0)` keeps the promise as well: NumPy compares complex
+# numbers by their real parts, and asks about imaginary parts only where the real ones are equal.)
 #
 # Let us break the promise on purpose. The second and the third function below are the same for real numbers.
 
@@ -343,7 +344,8 @@ print(messages["a bias, not summed over rows"])
 # A check tells about the inputs that it was given, and about float64. There are three things about which it tells
 # nothing.
 #
-# **Kinks.** At 0 the rectifier has no slope, and the three ways give three answers.
+# **Kinks.** At 0 the rectifier has no slope, and the three ways give three answers. (The complex step says 1, since
+# the imaginary part decides where the real part is 0.)
 
 # %%
 relu = mp.ops.relu.arrays
