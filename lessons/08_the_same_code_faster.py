@@ -74,7 +74,8 @@ for name, alike in layers.items():
     of_open_weights += products * pixels * opened
     of_all_weights += products * pixels * stored
     print(f"{name:18}{opened:7,} of {stored:7,} weights are open")
-print(f"multiply-adds per image: open weights {of_open_weights / 1e6:.1f} million, all {of_all_weights / 1e6:.1f} million")
+print(f"multiply-adds per image with the open weights: {of_open_weights / 1e6:.1f} million")
+print(f"multiply-adds per image with all weights: {of_all_weights / 1e6:.1f} million")
 
 # %% [markdown]
 # A convolution that multiplies its kernel by a mask, and then convolves with all of it, does the larger number of
@@ -230,6 +231,7 @@ print(f"by a table: {times['by a table']:.2f} ms per image; loss and gradients d
 # after the other. (Python lets only one thread run Python code at a time. While NumPy or a compiled loop computes,
 # the other threads may go on.)
 
+
 # %%
 def of_workers(workers):
     """Milliseconds per image for the whole batch, with so many workers."""
@@ -253,6 +255,7 @@ show(
 # large ones: a batch of 64 cut into shards of 32 can keep only two cores busy. We measure the time by the size of a
 # shard, with one worker. (`shard_of_batch` is the method by which a model chooses the size. Within the block,
 # `patch.object` puts a function of ours in its place.)
+
 
 # %%
 def of_shards(size):
