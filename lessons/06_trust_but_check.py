@@ -370,10 +370,10 @@ unvisited = mp.gradcheck(clip_at_2, noise.clip(-3, 1))
 print(f"a wrong clip, for inputs up to 1: error {unvisited:.0e}; nobody looked above 2")
 
 # %% [markdown]
-# **float32**, in which models are trained. The two lines below compute $\log(1 - \sigma(15))$, which is very nearly
-# -15. In float32, $1 - \sigma(15)$ is a difference of two numbers that are almost the same, and cancellation leaves
-# only two digits that are right. The gradient of such code is right, and the code is bad. (The library computes
-# $\log(1 - \sigma(x))$ without that difference.)
+# **Numbers in float32.** Models are trained in float32, and checks run in float64. The two lines below compute
+# $\log(1 - \sigma(15))$, which is very nearly -15. In float32, $1 - \sigma(15)$ is a difference of two numbers that
+# are almost the same, and cancellation leaves only two digits that are right. The gradient of such code is right,
+# and the code is bad. (The library computes $\log(1 - \sigma(x))$ without that difference.)
 
 # %%
 in_precision = {}
