@@ -249,7 +249,9 @@ show(
 )
 
 # %% [markdown]
-# (If your machine has other things to do at the same time, the second worker may gain little, or nothing.)
+# (If your machine does other things at the same time, each bar may be too long by chance, even that of the products
+# alone, and the second worker may gain little or nothing. With `MINIPIXEL_QUICK=1` each bar is the median of two
+# rounds only.)
 #
 # How large should a shard be? Each shard is one call from Python, so tiny shards cost time. And there are only a few
 # large ones: a batch of 64 cut into shards of 32 can keep only two cores busy. We measure the time by the size of a
