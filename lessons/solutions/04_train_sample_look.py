@@ -55,7 +55,7 @@ assert model.bits_per_dim(first) < model.bits_per_dim(warm)
 # > Measure the binary model on digits that are turned upside down. What do the bits/dim say?
 #
 # The model has never seen such images: their strokes begin and turn where none did before. It is more surprised, by
-# some tenths of a bit per pixel. This is how a likelihood model can tell that an image is odd.
+# about a tenth of a bit per pixel. This is how a likelihood model can tell that an image is odd.
 
 # %%
 binary_test = mp.datasets.binarize(test, Q, "threshold")
