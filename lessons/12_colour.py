@@ -234,9 +234,7 @@ def blinded(model):
 
 blind = blinded(mp.models.PixelCNN((H, W, C), Q, **size))
 matrices["blind"] = within(blind)
-caption = (
-    "Which colour of a pixel reads which. Red: three of the models leak. Violet: the last one sees too little."
-)
+caption = "Which colour of a pixel reads which. Red: three of the models leak. Violet: the last one sees too little."
 show(lesson_12.who_reads_whom(matrices), "12_who_reads_whom", caption)
 
 # %% [markdown]
