@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 09 The blind spot, and two stacks
 #
-# - *You will* count what PixelCNN never sees, close the gap with two stacks of convolutions, and break them.
+# - *You will* count what PixelCNN never sees, close the gap with two stacks of convolutions, and break such a model on
+#   purpose.
 # - *Reads* `minipixel/models/gated_pixelcnn.py`, `minipixel/nn/gated.py`, `minipixel/nn/masks.py`; van den Oord et al.
 #   2016, arXiv:1606.05328, section 2.
 # - *Before* [lesson 02](02_masks_a_and_b.py) for masks, [lesson 03](03_pixelcnn_in_60_lines.py) for PixelCNN, [lesson
@@ -177,7 +178,7 @@ for name, layer in in_library.items():
 together = vertical_first.copy()
 together[3] = together[3] | horizontal_first[0]
 mask_a = mp.nn.causal_mask((7, 7), grey, grey, "A")[:, :, 0, 0]
-print("both first layers together open the taps of mask A:", np.array_equal(together, mask_a))
+print("both first kernels together open the taps of mask A:", np.array_equal(together, mask_a))
 
 # %% [markdown]
 # ## A gate in place of a rectifier
@@ -289,9 +290,7 @@ curves = {
     "two stacks": np.array(gated_seen) / size_of_past,
     "PixelCNN": np.array(plain_seen) / size_of_past,
 }
-caption = (
-    "The share of the past of the pixel (27, 14). The dashed line stays below 1 at any depth; the other reaches it."
-)
+caption = "What is seen of the past of the pixel (27, 14). The dashed line ends below 1 and grows no further."
 show(lesson_09.shares(depths, curves), "09_share_seen", caption)
 
 # %% [markdown]
@@ -304,8 +303,8 @@ show(lesson_09.shares(depths, curves), "09_share_seen", caption)
 # these must know nothing of row r. So row r must be left out *somewhere* on the way. There are two usual places:
 #
 # - in the first mask, once: this is what we did above, and what the library does;
-# - at the links: here the first mask includes the pixel's own row, and each link reads the vertical features *one row
-#   up*.
+# - at each link: then the first mask includes the pixel's own row, and each link reads the vertical features one row
+#   up.
 #
 # Both are right. A program that leaves the row out in neither place has a leak. A program that leaves it out in both
 # places is safe, but it loses one row more: the row just above the pixel, which matters most. We build all four.
