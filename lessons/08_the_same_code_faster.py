@@ -26,8 +26,8 @@ from threadpoolctl import threadpool_limits
 import minipixel as mp
 from minipixel import arena
 from minipixel.kernels import as_written
-from minipixel.shards import Tree
 from minipixel.tensor import gradients, inputs_first
+from minipixel.tree import Tree
 
 QUICK = os.environ.get("MINIPIXEL_QUICK") == "1"
 SEED = int(os.environ.get("MINIPIXEL_SEED", "0"))
@@ -305,7 +305,7 @@ show(
 )
 
 # %% [markdown]
-# `Tree` in `minipixel/shards.py` does that: `put` is told the number of a shard and what it computed. We give a tree
+# `Tree` in `minipixel/tree.py` does that: `put` is told the number of a shard and what it computed. We give a tree
 # 100 numbers in a random order, fifty times, and compare with sums in the order of arrival.
 
 # %%
@@ -344,6 +344,41 @@ for state in states[1:]:
 print("weights after training with 1, 2, 3 and 4 workers are the same to the bit:", same)
 
 # %% [markdown]
+# ## Several processes, the same tree
+#
+# One machine has only so many cores. `mpiexec -n 4 minipixel train ...` starts four processes on one machine or on
+# several, which all run the same program; each of them is called a **rank**. A rank computes the gradients of some
+# shards that follow one another. It cannot see the memory of the others, so what they add has to be sent, and a
+# gradient may have millions of numbers. Therefore a rank first adds what it can by itself: wherever both halves of a
+# pair are its own. What is left are the sums that wait for a partner on another rank. Here four ranks have 25 of the
+# 100 numbers each.
+
+# %%
+sums_of_ranks = []
+for rank in range(4):
+    tree = Tree(len(terms), lambda a, b: a + b)
+    for i in range(25 * rank, 25 * (rank + 1)):
+        tree.put(i, terms[i])
+    sums_of_ranks.append(tree.sums)
+    print(f"rank {rank} is left with the sums {list(tree.sums)}")
+
+# %% [markdown]
+# Each sum is named by its level in the tree and its place there: (3, 0) is the sum of the first eight numbers. Of 25
+# numbers at most six sums are left, so little has to be sent. Whoever has all of these sums finishes the tree.
+
+# %%
+whole = Tree(len(terms), lambda a, b: a + b)
+for sums in sums_of_ranks:
+    for (level, place), value in sums.items():
+        whole.put(place, value, level)
+same_on_ranks = sums_by_tree == {float(whole.root)}
+print("the sum over four ranks is that of one process, to the bit:", same_on_ranks)
+
+# %% [markdown]
+# In the library nobody has all sums: each rank finishes the tree for a slice of the gradient, and sends that slice of
+# the result to the others. [Several processes and machines](../docs/ranks.md) says how to start such a training, and
+# when it pays.
+#
 # ## What you should see
 #
 # How much faster a step became depends on the machine, and is not asserted here. The results do not depend on it.
@@ -359,6 +394,8 @@ assert len(sums_by_tree) == 1
 assert len(sums_by_arrival) > 1
 assert left_first != right_first
 assert same
+assert same_on_ranks
+assert max(len(sums) for sums in sums_of_ranks) <= 6
 
 # %% [markdown]
 # ## Exercises

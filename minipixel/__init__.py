@@ -14,6 +14,7 @@ from minipixel import (
     ops,
     optim,
     plots,
+    ranks,
 )
 from minipixel.causality import assert_causal, check_causality
 from minipixel.datasets import save_pictures
@@ -29,7 +30,7 @@ if not TYPE_CHECKING:  # to a type checker a name that is not there is not there
 
     def __getattr__(name: str) -> NoReturn:
         """AttributeError for what is not here; PixelCNN is mp.models.PixelCNN, and says so."""
-        parts = (models, optim, callbacks, datasets, distributions, interop, nn, ops, plots, clock)
+        parts = (models, optim, callbacks, datasets, distributions, interop, nn, ops, plots, clock, ranks)
         where = next((part.__name__.rpartition(".")[2] for part in parts if name in getattr(part, "__all__", ())), None)
         hint = f"; it is mp.{where}.{name}" if where and not name.startswith("_") else did_you_mean(name, __all__)
         raise AttributeError(f"module 'minipixel' has no {name!r}{hint}", name=name)
@@ -64,5 +65,6 @@ __all__ = [
     "ops",
     "optim",
     "plots",
+    "ranks",
     "save_pictures",
 ]

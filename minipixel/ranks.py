@@ -16,19 +16,7 @@ from minipixel.messages import RankError, Ranks
 
 T = TypeVar("T")
 
-__all__ = [
-    "ALONE",
-    "LAUNCHERS",
-    "RankError",
-    "Ranks",
-    "now",
-    "on_all_ranks",
-    "one_end",
-    "resolved",
-    "sharing",
-    "together",
-    "world",
-]
+__all__ = ["RankError", "Ranks", "together", "world"]
 
 LAUNCHERS = {
     "MINIPIXEL_RANKS": "you",

@@ -20,10 +20,7 @@ from model_table import SMALL
 
 pytest.importorskip("mpi4py", exc_type=ImportError, reason="needs mpi4py: pip install mpi4py mpich")
 HERE, MPIEXEC = Path(__file__).parent, Path(sys.executable).with_name("mpiexec")
-pytestmark = [
-    pytest.mark.skipif(not MPIEXEC.exists(), reason="no mpiexec beside this Python: pip install mpich"),
-    pytest.mark.xdist_group("mpi"),
-]
+pytestmark = pytest.mark.skipif(not MPIEXEC.exists(), reason="no mpiexec beside this Python: pip install mpich")
 SECONDS = 120
 TRAIN = [
     *("train", "--data", "digits", "--model", "pixelcnn", "--hidden", "8", "--blocks", "2", "--batch-size", "100"),

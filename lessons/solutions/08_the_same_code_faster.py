@@ -13,8 +13,8 @@ import numpy as np
 import minipixel as mp
 from minipixel import arena
 from minipixel.kernels import as_written
-from minipixel.shards import Tree
 from minipixel.tensor import gradients
+from minipixel.tree import Tree
 
 QUICK = os.environ.get("MINIPIXEL_QUICK") == "1"
 side = 14 if QUICK else 28
