@@ -30,11 +30,7 @@ def numbers(text):
 
 
 COURSE = (ROOT / "lessons" / "README.md").read_text(encoding="utf-8")
-NEEDS = {
-    row[0].strip("[*")[:3].strip(): numbers(row[3])
-    for row in rows_of(COURSE)
-    if row[0].startswith("[")
-}
+NEEDS = {row[0].strip("[*")[:3].strip(): numbers(row[3]) for row in rows_of(COURSE) if row[0].startswith("[")}
 
 
 def test_the_table_has_every_lesson_and_what_it_needs():
