@@ -25,6 +25,8 @@ INK, OPEN, SHUT, CENTRE = "#20262e", "#2f6f9f", "#f1efe9", "#d9822b"
 TRAINED, HELD_OUT = "#8a929c", "#7b3f6e"  # curves: not the colours that pixels have
 LEAKED = "#c3272b"
 """What is read, and must not be."""
+UNKNOWN = "#9a8465"
+"""A completion's unknown pixels: a tone that no grey picture has, and that says nothing of past or future."""
 
 
 def figure(width: float, height: float) -> Any:
@@ -73,8 +75,8 @@ def sample_grid(real: np.ndarray, generated: np.ndarray, levels: int, *, columns
 def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarray, levels: int) -> Any:
     """What was known of each image, some completions of it, and the image: a column each, ten abreast -> Figure.
 
-    Integers (N, H, W, C) in 0..Q-1, boolean (H, W) or (N, H, W), integers (times, N, H, W, C). Unknown pixels are blue,
-    and in the completions a blue line runs between what was known and what was drawn.
+    Integers (N, H, W, C) in 0..Q-1, boolean (H, W) or (N, H, W), integers (times, N, H, W, C). Unknown pixels are
+    brown, and in the completions a brown line runs between what was known and what was drawn.
     """
     from matplotlib.collections import LineCollection
     from matplotlib.colors import to_rgb
@@ -84,7 +86,7 @@ def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarr
     real = tiles.colours(images, levels)
     if not tiles.in_one_picture(C):
         known = tiles.group(np.broadcast_to(known[..., None], images.shape), -1)
-    given = np.where(known[..., None] == 0, to_rgb(OPEN), real)
+    given = np.where(known[..., None] == 0, to_rgb(UNKNOWN), real)
     bands = [slice(first, first + columns) for first in range(0, len(images), columns)]
     parts, seams = [], []
     for band in bands:
@@ -96,7 +98,7 @@ def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarr
         seams.append(tiles.seams(np.concatenate([np.concatenate([known[band], fills])] * times), columns))
     fig = _grids(parts, min(10, len(images)), columns, "")
     for ax, lines in zip(fig.axes[1::3], seams, strict=True):
-        ax.add_collection(LineCollection(lines, colors=OPEN, linewidths=1))
+        ax.add_collection(LineCollection(lines, colors=UNKNOWN, linewidths=1))
     return fig
 
 
