@@ -1,6 +1,6 @@
 """Several processes: where the time of a step goes, and what that promises for more of them.
 
-Run: mpiexec -n R python benchmarks/ranks.py [ROW ...] [--workers W] [--add FILE]    time steps; add a line to a JSON file
+Run: mpiexec -n R python benchmarks/ranks.py [ROW ...] [--workers W] [--add FILE]    time steps; add lines to a file
      python benchmarks/ranks.py --figure FILE                                        the figure of docs/ranks.md
 
 A step of a rank is its own shards, waiting for the slowest other rank, the sum of the gradients, and the rest: the
@@ -81,9 +81,8 @@ def steps(name, workers):
     model = mp.models.MODELS[kind](shape, levels, rng=0, **options)
     images = np.random.default_rng(0).integers(0, levels, (batch * count, *shape))
     clock = Clock(group)
-    mp.fit(
-        model, images, epochs=rounds + 1, batch_size=batch, callbacks=[clock], workers=workers, progress=False, ranks=group
-    )  # fmt: skip
+    settings = {"epochs": rounds + 1, "batch_size": batch, "workers": workers, "progress": False}
+    mp.fit(model, images, callbacks=[clock], ranks=group, **settings)
     whole, waiting, adding = (1e3 * statistics.median(column) / count for column in zip(*clock.epochs[1:], strict=True))
     return {
         "row": name,

@@ -83,7 +83,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     shown.add_argument("--out", help="folder for the results (default: minipixel-demo, or the next free number)")
     shown.add_argument("--epochs", type=int, default=demo.EPOCHS, help="default: %(default)s")
     shown.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    shown.add_argument("--workers", type=int, help="threads (default: one a core); the result does not depend on it")
+    shown.add_argument("--workers", type=int, help="threads (default: one per core); the result does not depend on it")
     shown.set_defaults(command=demo.demo)
 
     new = commands.add_parser(
@@ -173,7 +173,7 @@ def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     )
     new.add_argument("--conditional", action="store_true", help="tell the model each image's class")
     new.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    new.add_argument("--workers", type=int, help="threads (default: one a core); the result does not depend on it")
+    new.add_argument("--workers", type=int, help="threads (default: one per core); the result does not depend on it")
     new.add_argument(
         "--save-freq", type=int, metavar="STEPS", help="a checkpoint this often, besides one per epoch (default: no)"
     )
