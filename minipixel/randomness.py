@@ -1,4 +1,4 @@
-"""What everything random is drawn from: `rng` is None, a whole number, a SeedSequence or a Generator."""
+"""The argument `rng` of all random functions: None, a whole number, a SeedSequence or a Generator."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 def generator(rng: Any, name: str = "rng") -> np.random.Generator:
-    """A Generator: the one that is given, or a new one. Raises ValueError, by the argument's name, for anything else.
+    """The given Generator, or a new one from a seed; None takes the seed from the system.
 
-    None takes its seed from the system.
+    Raises ValueError, with the argument's name, for anything else.
     """
     try:
         return np.random.default_rng(rng)
@@ -17,7 +17,7 @@ def generator(rng: Any, name: str = "rng") -> np.random.Generator:
 
 
 def seed_sequence(rng: Any, name: str = "rng") -> np.random.SeedSequence:
-    """A SeedSequence: the one that is given, or a new one; of a Generator, from numbers that it draws."""
+    """The given SeedSequence, or a new one from a seed, or from numbers that a Generator draws."""
     if isinstance(rng, np.random.SeedSequence):
         return rng
     if isinstance(rng, np.random.Generator):
