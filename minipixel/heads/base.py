@@ -12,8 +12,8 @@ TIE = 1e-12
 MOST_LEVELS = 2**16
 """The most levels that a sub-pixel may have: the number of values of an unsigned integer of 16 bits."""
 NO_DISTRIBUTION = (
-    "draw: got NaN or infinite numbers from the model, wanted parameters of a distribution; its weights, or what it is "
-    "told, are too large"
+    "draw: got NaN or infinite numbers from the model, wanted parameters of a distribution; its weights, or its "
+    "condition, are too large"
 )
 
 

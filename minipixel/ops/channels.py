@@ -14,7 +14,7 @@ from minipixel.ops.local import pointwise
 from minipixel.tensor import op
 
 EPSILON = 1e-5
-"""What is added to a variance, unless told otherwise: as in PyTorch."""
+"""The number that is added to a variance by default, as in PyTorch."""
 
 
 def _of_one_colour(function, x, *wholes, colours=1, **static):

@@ -1,4 +1,4 @@
-"""A table while it is written: instructions, the groups in which they are walked, and runs of pixels."""
+"""A table under construction: instructions, the groups in which they run, and runs of pixels."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A model's tables, kept as long as the model: made when first asked for, made anew when the model has changed."""
+"""The tables of a model, which are built when first needed, stored with the model, and built again when it changes."""
 
 import dataclasses
 import threading
@@ -125,10 +125,10 @@ def _without_channels(trace: Trace) -> Trace:
 
 
 def ready(model: Any, N: int, *, back: bool, rng: Any = None) -> Ready | None:
-    """The model for passes of about N images; None where it runs as it is written.
+    """The planned model for passes of about N images, or None if it runs as it is written.
 
-    That is without Numba or on a GPU, where a first batch sets scales, where somebody observes ops, and where it does
-    what the plan cannot do, which is said once, aloud.
+    It runs as it is written without Numba, on a GPU, while a first batch sets scales, while ops are observed, and if it
+    does something that a plan cannot do; the latter gives one warning.
     """
     if not suits(model) or (rng is not None and not isinstance(rng, Draws)):
         return None

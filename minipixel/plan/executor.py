@@ -1,4 +1,4 @@
-"""A table at work: one pass there, and one back, over memory that belongs to the pass alone."""
+"""Running a table: a forward pass and a backward pass, over memory that belongs to the pass alone."""
 
 import contextlib
 import importlib

@@ -1,4 +1,4 @@
-"""The way there: instructions that compute each value, group after group."""
+"""The forward pass: instructions that compute each value, group after group."""
 
 from typing import Any
 

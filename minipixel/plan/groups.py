@@ -1,10 +1,11 @@
-"""Fusion groups: which values go through their rows together, what is kept of each, and what is computed again.
+"""Fusion groups: which values go through their rows together, what is stored of each, and what is computed again.
 
-Neighbours with the same rows are one group as long as none reads a row below its own in another: then a row of all of
-them can be computed before the next, while what they hand on is still in the cache. What only its group reads needs no
-whole map. On the way back pointwise values are rematerialised, that is computed again from what they read, just before
-somebody needs them: that takes less time than it would to fetch them from memory. So are sums that take their own pixel
-alone, by few multiplications, which halves the maps that a tower of residual blocks keeps.
+Neighbouring values with the same rows form a group, as long as none reads a row below its own in another: then one row
+of all of them can be computed before the next row, while their results are still in the cache. A value that only its
+group reads needs no whole map. In the backward pass pointwise values are rematerialised, that is computed again from
+their inputs just before they are needed, which takes less time than fetching them from memory. The same is done with
+sums that read only their own pixel and take few multiplications; this halves the maps that a tower of residual blocks
+stores.
 """
 
 from typing import Any

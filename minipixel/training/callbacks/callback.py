@@ -33,7 +33,7 @@ class Callback(Spelled):
 
     stop_training = False
     reads_numbers: ClassVar[bool] = False
-    """Whether it is told of a step and of an epoch after those that may add numbers to their logs."""
+    """Whether it is called after the callbacks that may add numbers to the logs of a step or an epoch."""
 
     def claims(self) -> Sequence[Claim]:
         """Files and folders that only this training may write while it runs; `fit` raises if another one holds them."""
