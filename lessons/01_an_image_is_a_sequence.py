@@ -134,8 +134,8 @@ def neighbour(images, side, outside):
 print(neighbour(np.array([[[1, 2, 3], [4, 5, 6]]]), "left", outside=0))
 
 # %% [markdown]
-# The function shifts a whole batch of images by one pixel: where a pixel was, its left neighbour now stands. The next
-# cell takes four choices of two neighbours, and sums the product of the conditionals over all 64 images.
+# The function shifts all images by one pixel: where a pixel was, its left neighbour now stands. The next cell takes
+# four choices of two neighbours, and sums the product of the conditionals over all 64 images.
 
 # %%
 every_image = np.array(list(product([0, 1], repeat=6))).reshape(64, 2, 3)
@@ -165,9 +165,10 @@ show(
 )
 
 # %% [markdown]
-# Left and above: the sum is 1. Right and above: also 1, since that is the past of another order, in which each row runs
-# from right to left. Left and right: the sum is 1.64. What breaks it is a circle: pixel a reads pixel b, and b reads a.
-# Then no pixel is the last one, none can be summed out first, and the product is no probability of anything.
+# Left and above: the sum is 1. Right and above: also 1, since that is the past of another order, in which each row
+# runs from right to left. Left and right: the sum is 1.64. What breaks it is a circle: pixel a reads pixel b, and b
+# reads a. Then no pixel is the last one, none can be summed out first, and the product is no probability of anything.
+# Above and below make circles as well, and the sum is 0.79.
 #
 # This is the one law of this course: **fix an order, and read only what comes before.** A model that keeps this law is
 # called **causal**.
@@ -190,9 +191,14 @@ show(
 #
 # ## Five models
 #
-# Our models squeeze the past of a pixel into one whole number, its **context**. For each context they keep one row of Q
-# probabilities. The contexts below know more and more about the past. A neighbour outside the image counts as one more
-# level, with the number Q.
+# Our models squeeze the past of a pixel into one whole number, its **context**. For each context they keep one row of
+# Q probabilities. The contexts below know more and more about the past: nothing at all, the position of the pixel, its
+# left and its upper neighbour, and at last all three of these together. A neighbour outside the image counts as one
+# more level, with the number Q.
+#
+# Several values are packed into one number in the way in which a row and a column make a place: `left * (Q + 1) +
+# above` is another number for each pair. To know all three exactly would take a table of 64 times 18 times 18 rows. So
+# `all_three` puts the levels of a neighbour into five bands, and asks for the band alone.
 
 
 # %%
@@ -211,7 +217,7 @@ def left_and_above(images):
 
 
 def all_three(images):
-    left_band = (neighbour(images, "left", outside=Q) + 4) // 5  # five bands of levels: 0, 1-5, 6-10, 11-15, 16-17
+    left_band = (neighbour(images, "left", outside=Q) + 4) // 5  # the bands: 0, 1-5, 6-10, 11-15, 16 and outside
     above_band = (neighbour(images, "above", outside=Q) + 4) // 5
     return position(images) * 25 + left_band * 5 + above_band
 
@@ -223,9 +229,9 @@ def all_three(images):
 
 
 # %%
-def count(context, contexts, images):
-    """A table of conditionals, one row for each context: (contexts, Q)."""
-    counts = np.ones((contexts, Q))
+def count(context, rows, images):
+    """A table of conditionals, one row for each context: (rows, Q)."""
+    counts = np.ones((rows, Q))
     np.add.at(counts, (context(images), images), 1)  # one more for each pair of a context and the level that followed
     return counts / counts.sum(axis=1, keepdims=True)
 
@@ -238,13 +244,14 @@ def bits_per_dim(table, context, images):
 
 
 # %% [markdown]
-# The first model knows nothing at all: its 17 levels are equally probable, and no image can change that. It is the mark
-# that any other must beat. Its bits/dim are $\log_2 17 = 4.087$.
+# The first model, *uniform*, knows nothing at all: its 17 levels are equally probable, and it counts no image. Its
+# bits/dim are $\log_2 17 = 4.087$, and any other model should need fewer. The second one, the *histogram*, has the
+# same context for every pixel, and counts how common each level is.
 
 # %%
-contexts = {"uniform": nothing, "histogram": nothing, "position": position}
-contexts["left and above"] = left_and_above
-contexts["all three"] = all_three
+context_of = {"uniform": nothing, "histogram": nothing, "position": position}
+context_of["left and above"] = left_and_above
+context_of["all three"] = all_three
 tables = {
     "uniform": np.full((1, Q), 1 / Q),
     "histogram": count(nothing, 1, train),
@@ -256,8 +263,8 @@ on_train = {}
 on_test = {}
 print("model            rows of the table    bits/dim, training images    bits/dim, test images")
 for name, table in tables.items():
-    on_train[name] = bits_per_dim(table, contexts[name], train)
-    on_test[name] = bits_per_dim(table, contexts[name], test)
+    on_train[name] = bits_per_dim(table, context_of[name], train)
+    on_test[name] = bits_per_dim(table, context_of[name], test)
     print(f"{name:15} {len(table):18} {on_train[name]:28.3f} {on_test[name]:24.3f}")
 show(
     lesson_01.scores(on_train, on_test),
@@ -266,9 +273,9 @@ show(
 )
 
 # %% [markdown]
-# Each piece of knowledge about the past saves bits. But look at the gap between training and test images. The table
-# with 1,600 rows does much better on the images that it was counted from: it has learnt some of their accidents by
-# heart. That is **overfitting**. It is why we judge a model by images that it has not seen.
+# Each piece of knowledge about the past saves bits. But look at the gap between training and test images, the two bars
+# of each pair. The table with 1,600 rows does much better on the images that it was counted from: it has learnt some
+# of their accidents by heart. That is **overfitting**. It is why we judge a model by images that it has not seen.
 #
 # ## Drawing an image
 #
@@ -308,7 +315,7 @@ def sample(table, context):
 
 samples = {}
 for name, table in tables.items():
-    samples[name] = sample(table, contexts[name])
+    samples[name] = sample(table, context_of[name])
 show(
     lesson_01.rows_of_images({"real": test[:10], **samples}, levels=Q),
     "01_samples",
@@ -348,7 +355,7 @@ assert np.isclose(np.exp(untrained.log_prob(every_image[..., None])).sum(), 1, a
 # %% [markdown]
 # ## Exercises
 #
-# 1. *easy* Start the counts at 0.1, then at 10. Which table minds most? Compare its training and test bits/dim.
+# 1. *easy* Start the counts at 0.1, then at 10. Which table changes most? Compare its training and test bits/dim.
 # 2. *easy* Turn the digits upside down. Which of the five test bits/dim change, and which cannot? Why?
 # 3. *medium* Let `all_three` also read the pixel to the right, and start the counts at 0.1. The bits/dim of the
 #    training images fall. Why may you not be pleased?

@@ -149,15 +149,16 @@ show(
 # %% [markdown]
 # A, then B: the output reads pixels before its own, more than one layer reads, and never its own. That is what we want.
 #
-# A, then A is safe as well, but it has lost the two neighbours that tell most about the pixel: the left one and the one
-# at the upper right. Each layer with mask A takes a real step back, and no two such steps add up to one of these.
+# A, then A is safe as well, but it has lost the two neighbours that tell most about the pixel: the left one and the
+# one at the upper right. With mask A each layer has to step back by at least one tap, and no two such steps add up to
+# a step to the left, or to the upper right.
 #
 # B, then B reads the pixel itself. In the picture it is red: information flows in from where it must not. That is
 # called a **leak**.
 #
-# A pixel of a whole network therefore reads its past through one layer with mask A and any number of layers with mask
-# B. Now you have all that [lesson 03](03_pixelcnn_in_60_lines.py) needs. You may go there at once, and come back for
-# the rest of this lesson when you have drawn your first digit.
+# A whole network therefore begins with one layer under mask A, and all layers after it have mask B. Now you have all
+# that [lesson 03](03_pixelcnn_in_60_lines.py) needs. You may go there at once, and come back for the rest of this
+# lesson when you have drawn your first digit.
 #
 # ## A leak, on purpose
 #
@@ -212,6 +213,10 @@ for row, epochs in enumerate((0, 5, 15, 40)):
 #
 # Few models are small enough to sum over all images. The library finds a leak in a model of any size, and says where
 # the future comes in. [Lesson 19](19_let_gradients_prove_it.py) shows how.
+#
+# The next cell asks about both. The report on the right model has one line for each of the five ways in which the
+# library looks for a leak. The error about the leaky model names a pixel that reads what it must not, and the layer
+# through which it does.
 
 # %%
 print(mp.check_causality(right))
@@ -280,8 +285,8 @@ assert mp.check_causality(right).ok
 # 2. *medium* Draw the pixels column by column instead of row by row. Which taps of the 3 x 3 masks change?
 # 3. *medium* How many layers of 3 x 3 with mask B, after one of 7 x 7 with mask A, does the lower right pixel of an
 #    image of 28 x 28 need, until it sees the first row?
-# 4. *medium* Open the whole lower row of the kernel in one 3 x 3 layer of the right model. What does `mp.assert_causal`
-#    say, and what do the 64 images sum to?
+# 4. *medium* Open the whole lower row of the kernel in one 3 x 3 layer of the right model, by giving the layer another
+#    `mask`: `model.blocks[0].look.mask`. What does `mp.assert_causal` say, and what do the 64 images sum to?
 # 5. *hard* A layer with mask B that reads the image is a leak. Is it one, too, if each later layer has mask A? Try "BA"
 #    and "BAA" with `receptive_field`, and explain.
 #

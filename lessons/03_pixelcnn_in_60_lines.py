@@ -21,6 +21,7 @@ import os
 import numpy as np
 from drawings import lesson_01, lesson_03
 from show import show
+from threadpoolctl import threadpool_limits
 
 import minipixel as mp
 
@@ -31,11 +32,15 @@ WIDE = 64  # features per pixel between the blocks
 NARROW = 32  # features per pixel inside of a block
 BLOCKS = 5
 
+threadpool_limits(1)  # matrix products take one thread
 ds = mp.datasets.load("digits")
 H, W, C = ds.image_shape
 Q = ds.levels
 
 # %% [markdown]
+# Our matrices are small. If several threads share such a product, they spend more time on waiting for each other than
+# on computing, so we let NumPy use one. (The library does the same within `mp.fit`.)
+#
 # ## One thing is given: the tape
 #
 # A network learns by small changes of its weights. For each weight we need to know: if it grows a little, does the
@@ -45,8 +50,9 @@ Q = ds.levels
 # We do not work them out by hand. A `mp.Tensor` is an array that remembers how it was computed. The functions of
 # `mp.ops` take Tensors and return Tensors, and write down what they did; this record is called the **tape**. Plain
 # arrays may be mixed in; they count as constants. Calling `.backward()` on a single number at the end goes through the
-# record in reverse, and leaves in `.grad` of each Tensor at the beginning the derivative with respect to it. How that
-# works is the subject of [lesson 05](05_a_tape_in_a_page.py), which builds a tape in a page. Today we just use it.
+# record in reverse, and leaves in `.grad` of each Tensor at the beginning the derivative with respect to it, in the
+# place of what was there before. How that works is the subject of [lesson 05](05_a_tape_in_a_page.py), which builds a
+# tape in a page. Today we just use it.
 
 # %%
 w = mp.Tensor(np.array([1.0, 2.0, 3.0]))
@@ -131,7 +137,7 @@ assert np.allclose(by_hand, mp.ops.conv2d(x, kernel, bias))
 # ## The network
 #
 # Convolutions and matrix products only add and multiply by constants. Two of them in a row are no more powerful than
-# one. So between them stands something bent: $\text{relu}(x) = \max(x, 0)$, the **rectifier**.
+# one. So between them stands a function whose graph has a bend: $\text{relu}(x) = \max(x, 0)$, the **rectifier**.
 #
 # The **stem** reads the image once, under mask A, through a wide window of 7 x 7. Then come five equal **blocks**. Each
 # narrows the 64 features to 32, looks around through 3 x 3 taps under mask B, and widens them to 64 again. What it has
@@ -260,7 +266,8 @@ def adam(memory, step, rate=1e-3):
 #
 # Note what goes in: the batch is both the input of the network and its target. While it learns, every pixel is
 # predicted from the *true* pixels before it, even where the model would have drawn others. This is called **teacher
-# forcing**. It is why a single pass trains all 64 predictions at once, and the masks are what makes it honest.
+# forcing**. It is why a single pass trains all 64 predictions at once. The masks see to it that none of them reads its
+# own answer.
 
 # %%
 memory = {}
@@ -314,7 +321,7 @@ show(
 )
 
 # %% [markdown]
-# These are your first generated digits. Some can be read, some look like a digit in a hurry: the model is small, and it
+# These are your first generated digits. Some can be read, and some only resemble a digit: the model is small, and it
 # has learnt for a minute. But compare them with the smears of lesson 01. The strokes are as thick as they should be,
 # they bend, they close into loops, and the margins are empty. None of them was picked from the data: every pixel was
 # drawn, one after the other.

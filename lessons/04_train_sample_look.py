@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 04 Train, sample, look
 #
-# - *You will* train PixelCNNs of the library, read their curves, draw with more and less courage, and see where a model
+# - *You will* train PixelCNNs of the library, read their curves, draw at several temperatures, and see where a model
 #   is sure, and what it cannot know.
 # - *Reads* `minipixel/training/fit.py`, `minipixel/heads/categorical.py`; van den Oord et al. 2016,
 #   [arXiv:1601.06759](https://arxiv.org/abs/1601.06759), table 1 and section 3.3.
@@ -135,8 +135,8 @@ show(
 # ## Temperature
 #
 # We may divide all logits by a number T before the softmax. It is called the **temperature**. Below 1 it makes likely
-# levels more likely still, and the model draws with less courage. Above 1 it evens them out. The uniform numbers are
-# the same in each row of the figure.
+# levels more likely still, and the model draws what it expects. Above 1 it evens them out. The uniform numbers are the
+# same in each row of the figure.
 
 # %%
 temperatures = (0.5, 1.0, 1.5)
@@ -259,7 +259,8 @@ if not QUICK:
 # 1. *easy* Sample at temperature 0.01 with two values of `rng`. Why are the images alike? Why are they dull?
 # 2. *easy* Measure the binary model on digits that are turned upside down. What do the bits/dim say?
 # 3. *medium* Train with `blocks=1`, then with `blocks=10`. What changes in the receptive field of the last pixel, and
-#    what in the bits/dim?
+#    what in the bits/dim? (Row t of the matrix `mp.causality.dependencies(model)` says which pixels the pixel at place
+#    t reads.)
 # 4. *medium* Which digit is the most expensive? Average the bits per image over each class of the test images.
 # 5. *medium* Train on the first 200 training images only, for 40 epochs, with the validation images watched. Where
 #    should training have stopped? (`mp.callbacks.EarlyStopping` does it.)

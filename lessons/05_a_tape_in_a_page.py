@@ -3,14 +3,15 @@
 #
 # - *You will* write reverse-mode differentiation by hand, train a network with it, and find your way in the real one.
 # - *Reads* `minipixel/tensor.py`, `minipixel/ops/`; D. Rumelhart, G. Hinton and R. Williams, Nature 323 (1986); A.
-#   Baydin and others, "Automatic differentiation in machine learning: a survey", arXiv:1502.05767, section 3.2.
-# - *Before* lesson 03.
-# - *Takes* about 3 seconds to run, and 45 minutes to read.
+#   Baydin and others, "Automatic differentiation in machine learning: a survey",
+#   [arXiv:1502.05767](https://arxiv.org/abs/1502.05767), section 3.2.
+# - *Before* [lesson 03](03_pixelcnn_in_60_lines.py).
+# - *Takes* about 3 seconds to run, and 35 minutes to read.
 #
-# In lesson 03 one line, `loss.backward()`, found the slope of the loss for each of thousands of weights. Nobody had
-# written down a formula for these slopes. So who worked them out? We were told that a record of all steps, the tape,
-# is walked once from its end to its beginning. This lesson builds such a tape in about 40 lines, and shows that the
-# tape of the library is the same, made safe.
+# In lesson 03 one line, `loss.backward()`, found the derivative of the loss with respect to each of thousands of
+# weights. Nobody had written down a formula for these derivatives. So where do they come from? We were told that a
+# record of all steps, the tape, is walked once from its end to its beginning. This lesson builds such a tape in
+# about 40 lines, and shows that the tape of the library is the same, made safe.
 
 # %%
 import os
@@ -43,13 +44,14 @@ z = np.tanh(v)
 print(f"u = {u:.4f}, v = {v:.4f}, z = {z:.4f}")
 
 # %% [markdown]
-# Now we ask: if w is made a little larger, how fast does z grow? This rate is the gradient of z with respect to w,
-# $\partial z / \partial w$. A change of w changes u, which changes v, which changes z. The **chain rule of calculus**
+# Now we ask: if w is made a little larger, how fast does z grow? This rate is the derivative of z with respect to w,
+# $\partial z / \partial w$. In this lesson we call it the gradient of w for short, since we shall soon have arrays
+# in the place of numbers. A change of w changes u, which changes v, which changes z. The **chain rule of calculus**
 # says that the rates of these steps are multiplied. (It has only the name in common with the chain rule of
 # probability in lesson 01.)
 #
-# It is best to multiply from the end. Let $g_v$ stand for $\partial z / \partial v$, and so on for each letter. Each
-# line needs only the line above it, and the slope of a single step:
+# We multiply from the end. Let $g_v$ stand for $\partial z / \partial v$, and so on for each letter. Then each line
+# needs only lines above it, and the slope of a single step:
 #
 # - the slope of $\tanh$ at $v$ is $1 - \tanh^2(v) = 1 - z^2$, so $g_v = 1 - z^2$;
 # - a sum hands its gradient on to both of its parts, so $g_u = g_v$ and $g_b = g_v$;
@@ -64,8 +66,8 @@ g_w = g_u * x
 g_x = g_u * w
 
 # %% [markdown]
-# Can we trust these five lines? We can measure the same rates without any calculus: nudge one of the three numbers by
-# a millionth, once up and once down, and see how far z moves.
+# Can we trust these lines? We can measure the same rates without any calculus: nudge one of the three numbers by a
+# millionth, once up and once down, and see how far z moves.
 
 
 # %%
@@ -87,17 +89,19 @@ for name, rule, nudging in zip("wxb", by_rule, by_nudging, strict=True):
 # They agree. But look at what each way costs. Nudging computes z twice for each input, and a network has as many
 # inputs as it has weights. The chain rule, walked from the end, gave all three gradients in one pass. Walking from
 # the end to the inputs is called **reverse-mode differentiation**; in neural networks it is also called
-# **backpropagation**. One pass back costs about as much as two passes forward, whether there are three weights or
-# three million. That is why networks can be trained at all.
+# **backpropagation**. One pass back costs about as much as two passes forward (lesson 08 counts it), whether there
+# are three weights or three million. That is why networks can be trained at all.
 #
 # ## An op: a value, and the way back
 #
-# The five lines above were written for one formula. We would rather write them once for each kind of step. Let a step
-# be an **op**: a function on plain arrays that returns two things, its value and a second function, its **vjp**.
+# The lines above were written for one formula. We would rather write such a line once for each kind of step. Let a
+# step be an **op**: a function on plain arrays that returns two things, its value and a second function, its
+# **vjp**.
 #
-# The vjp is the way back through this one step. It takes g, the gradient of the end with respect to the value, and
-# returns the gradients of the end with respect to the inputs, one for each. Here are three ops. Compare them with the
-# list of rules above.
+# The vjp is the way back through this one step. Let us call the last number of the whole computation the *output*;
+# above it was z. The vjp takes g, the gradient of the output with respect to the value of this step. It returns the
+# gradients of the output with respect to the inputs of this step, one for each. Here are three ops. Compare them
+# with the list of rules above.
 
 
 # %%
@@ -125,9 +129,9 @@ print("3 * 5 =", value, "and from a gradient of 1 its vjp makes", vjp(1.0))
 #
 # $$g_{x_j} = \sum_i g_{y_i}\, J_{ij}, \qquad\text{or in short}\qquad g_x = g_y J.$$
 #
-# Nobody ever builds the table. For the tanh of a million numbers it would have a million times a million entries, all
-# zero except for the diagonal. The vjp multiplies by that diagonal, and is done. For a matrix product $Y = X W$ the
-# rule is two more matrix products, $g_X = g_Y W^\top$ and $g_W = X^\top g_Y$. Find both transposes in this code.
+# Nobody ever builds the table. For the tanh of a million numbers it would have a million times a million entries,
+# all zero except on the diagonal. The vjp multiplies by that diagonal, and is done. For a matrix product $Y = X W$
+# the rule is two more matrix products, $g_X = g_Y W^\top$ and $g_W = X^\top g_Y$. Find both transposes in this code.
 
 
 # %%
@@ -139,8 +143,8 @@ def linear_arrays(x, weight, bias):
 
 
 # %% [markdown]
-# The bias is a row that is added to every row of the product. It is used many times, once in each row, and its
-# gradient is the sum over the rows. We shall soon see why gradients are summed.
+# The bias is a row that is added to every row of the product. It is used once in each row, and its gradient is the
+# sum over the rows. We shall soon see why gradients are summed.
 #
 # ## The tape
 #
@@ -150,8 +154,7 @@ def linear_arrays(x, weight, bias):
 # word for it is the **graph**.
 #
 # The function `op` turns a function on arrays into one on Nodes. It takes the arrays out of the Nodes, calls the
-# function, and wraps the result. (`settings` are whatever else the function wants to be told by name; they have no
-# gradient.)
+# function, and wraps the result. (`settings` are all other arguments, given by name; they have no gradient.)
 
 
 # %%
@@ -177,11 +180,12 @@ tanh = op(tanh_arrays)
 linear = op(linear_arrays)
 
 # %% [markdown]
-# An input that is a plain array, and no Node, is a *constant*: a picture, for example. Nobody asks for its gradient.
+# An input that is a plain array and not a Node is a *constant*: a picture, for example. Nobody asks for its
+# gradient.
 #
-# Next comes the order. A Node can send its gradient back only when its own gradient is complete, so everything that
-# was made from it has to come first. We therefore list all Nodes with inputs before what was made of them, and later
-# read the list backwards.
+# Next comes the order. A Node can send its gradient back only when that gradient is complete. So all Nodes that were
+# made from it have to send theirs first. We therefore make a list in which the inputs of a Node always stand before
+# the Node itself, and later read this list backwards.
 
 
 # %%
@@ -196,9 +200,10 @@ def inputs_first(node, order):
 
 
 # %% [markdown]
-# Now the walk itself. The end has a gradient of 1 with respect to itself. Then, Node by Node, the vjp says what each
-# input receives. If an input has received something before, the new part is added to it. (`strict=True` makes `zip`
-# complain if a vjp returns too many gradients, or too few.)
+# Now the walk itself. The output has a gradient of 1 with respect to itself. Then, Node by Node, the vjp says what
+# each input receives. `total` holds, for each Node, the sum of what it has received so far. If an input has received
+# something before, the new part is added to it. (`strict=True` makes `zip` complain if a vjp returns too many
+# gradients, or too few.)
 
 
 # %%
@@ -220,8 +225,7 @@ def gradients(output, wanted, combine=np.add):
 
 
 # %% [markdown]
-# That is the whole engine. (`combine` is there for one experiment below; leave it as it is.) We run our first formula
-# through it.
+# That is the whole engine. (`combine` is there for one experiment below.) We run our first formula through it.
 
 # %%
 w = Node(0.5)
@@ -238,15 +242,16 @@ show(
     lesson_05.tape("z = tanh(w * x + b)", names, gradients),
     "05_tape",
     "The tape of z = tanh(w*x + b). Follow the dark arrows to the right: each carries a value. Then follow the "
-    "plum-coloured ones back: each carries a gradient, which its box has multiplied by its own slope.",
+    "plum-coloured ones back: each carries a gradient. A box multiplies what comes in from the right by its own slope.",
 )
 
 # %% [markdown]
 # ## A value that is used twice
 #
 # Now let us use w in the place of b, and compute $z = \tanh(w x + w)$. A change of w reaches z by two roads: through
-# the product, and straight into the sum. What arrives by the two roads adds up. This is why a gradient is *added* to
-# what an input has received before, and why the bias above had a sum: it was used once per row.
+# the product, and straight into the sum. What arrives by the two roads adds up. This is why `gradients` *adds* a new
+# part to what an input has received before, and why the bias above had a sum: it was used once per row. In the next
+# cell `combine` replaces this sum, to show what happens without it.
 
 # %%
 v_twice = add(u, w)
@@ -272,10 +277,10 @@ show(
 #
 # ## An op may be as large as you like
 #
-# Lesson 09 needs a **gate**, $\tanh(a) \cdot \sigma(b)$, where $\sigma(b) = 1 / (1 + e^{-b})$ is the sigmoid of
-# lesson 04, which runs from 0 to 1. The second factor decides how much of the first gets through. We could build it
-# of three ops. We can also write it as one op, forward and then its vjp. With $t = \tanh(a)$ and $s = \sigma(b)$ the
-# product rule gives
+# [Lesson 09](09_the_blind_spot_and_two_stacks.py) needs a **gate**, $\tanh(a) \cdot \sigma(b)$, where
+# $\sigma(b) = 1 / (1 + e^{-b})$ is the sigmoid of lesson 04, which runs from 0 to 1. The second factor decides how
+# much of the first gets through. We could build it of three ops. We can also write it as one op, forward and then
+# its vjp. With $t = \tanh(a)$ and $s = \sigma(b)$ the product rule gives
 #
 # $$g_a = g\, s\, (1 - t^2), \qquad g_b = g\, t\, s\, (1 - s).$$
 
@@ -299,7 +304,8 @@ def gate_arrays(x):
 # ## A network on two tapes
 #
 # The functions above have the same form as the ops of minipixel, and `mp.op` lifts them just as our `op` does. So we
-# can train one network twice, once on the page above and once on the tape of the library, and compare.
+# can train one network twice and compare: once on *the page*, which is our tape from above, and once on the tape of
+# the library.
 #
 # The task is to tell a 3 from an 8 in pictures of 64 pixels. We take all such digits, scaled to about -1 to 1.
 
@@ -324,8 +330,12 @@ print(f"{len(train_x)} pictures to train with, {len(test_x)} to test with, {trai
 # answer "8", a negative one is an answer "3".
 #
 # The score is the mean of $\log p(\text{right answer})$ over all pictures; with a minus sign it is the cross-entropy
-# of lesson 03, in nats per answer. Two ops of the library, `bernoulli_log_prob` and `mean`, compute it. We borrow the
-# functions on arrays that they are made of, and lift them to our page.
+# of lesson 03, in nats per answer. Two ops of the library, `bernoulli_log_prob` and `mean`, compute it. (The right
+# answers go in under the name `images`, since elsewhere they are pixels that are black or white.) Each op of the
+# library keeps, as `.arrays`, the function on arrays that it was made of. We lift these functions to our page.
+#
+# Both sets of functions are put under the same names into an object, `page` and `library`. Then the network has to
+# be written only once: `tape.linear` is one function or the other.
 
 # %%
 page = SimpleNamespace(
@@ -359,8 +369,9 @@ def score_of(tape, weights):
 
 # %% [markdown]
 # Training is **gradient ascent**: the gradient says which way is up, and each weight takes a step of half its
-# gradient in that direction. (Lesson 03 went down a loss with Adam. This is the same thing with the sign turned, and
-# without Adam's care for the length of a step.) A new tape is made for each step, since the values are new.
+# gradient in that direction. (Lesson 03 went down a loss with Adam. Here we go up a score, the loss with its sign
+# turned, and the length of a step is up to the gradient.) A new tape is made for each step, since the values are
+# new.
 
 
 # %%
@@ -402,14 +413,15 @@ show(
 #
 # ## What the real tape adds
 #
-# `minipixel/tensor.py` is this page, made safe. What is called Node here is called `Tensor` there. The differences
-# are easiest to see where the page fails. The first is length. `inputs_first` calls itself once for each step, and
-# Python allows about a thousand such calls inside each other. The library walks with a list instead.
+# `minipixel/tensor.py` is this page with more care for mistakes, memory and time. What is called Node here is called
+# `Tensor` there. The differences are easiest to see where the page fails. The first is length. `inputs_first` calls
+# itself once for each step, and Python allows about a thousand such calls inside each other. The library keeps a
+# list of its own, as exercise 5 does. In the next cell the number 1 is added five thousand times.
 
 
 # %%
 def outcome(action):
-    """What happens: "works", or the error."""
+    """What comes of it: "works", or the error as text."""
     try:
         action()
     except (RecursionError, ValueError) as error:
@@ -430,7 +442,8 @@ print("5,000 steps, minipixel: ", deep_library)
 
 # %% [markdown]
 # The second is that it refuses what has no meaning, in one line that says what was given, what was wanted, and a way
-# out. A gradient belongs to one number: from many numbers there is no way back until they are summed, or weighted.
+# out. A gradient belongs to one number: from many numbers there is no way back until they are summed, or summed with
+# weights. (The message calls such weights a `seed`.)
 
 # %%
 many_numbers = mp.ops.tanh(mp.Tensor(train_x))
@@ -449,10 +462,9 @@ second_time = outcome(score.backward)
 print(second_time)
 
 # %% [markdown]
-# Two more differences save time. Within `mp.no_grad()` nothing is remembered at all, which is what one wants for
-# sampling. And a vjp may return, in the place of an array, a function that would compute it; if the input is a
-# constant, that function is never called. You will find both in `tensor.py`, which you can now read from top to
-# bottom.
+# Two more differences save time. Within `mp.no_grad()` nothing is remembered at all: sampling needs no gradients.
+# And a vjp may return a function in the place of a gradient. The library calls it to get the gradient, unless the
+# input is a constant. You will find both in `tensor.py`, which you can now read from top to bottom.
 
 # %%
 with mp.no_grad():
@@ -462,7 +474,7 @@ print("inputs that a Tensor made within no_grad remembers:", forgetful.inputs)
 # %% [markdown]
 # ## What you should see
 #
-# The tape, the rule and the nudges agree on one formula, and gradients that meet are added.
+# The tape, the chain rule and the nudges agree on one formula, and gradients that meet in one Node are added.
 
 # %%
 assert np.allclose(by_rule, by_nudging, rtol=0, atol=1e-9)
@@ -481,7 +493,7 @@ assert page_losses[-1] < 0.04
 assert wrong <= 2
 
 # %% [markdown]
-# The library is safe where the page is not.
+# The library works where the page fails, and refuses what has no meaning.
 
 # %%
 assert deep_by_hand.startswith("RecursionError")
@@ -494,12 +506,13 @@ assert score.inputs == ()  # used, and dropped
 # %% [markdown]
 # ## Exercises
 #
-# 1. *easy* Write `exp` as an op. Check its vjp by nudging, and then by `mp.gradcheck`, which lesson 06 explains.
+# 1. *easy* Write `exp` as an op. Check its vjp by nudging, and then by `mp.gradcheck(mp.op(exp_arrays), x)`, which
+#    lesson 06 explains.
 # 2. *easy* Compute w*w*w on the page. How many arrows leave w, and what does each of them bring back?
 # 3. *medium* Lift `add_arrays` with `mp.op`, and add a row to a matrix. What does the library notice that the page
 #    does not? Mend the vjp.
 # 4. *medium* Ask for the gradient of the mean logit with respect to the test *pictures* in the place of the weights.
-#    Which pixels speak for an 8?
+#    At which pixels does more ink make the network lean towards an 8?
 # 5. *hard* Write `inputs_first` without recursion, so that the page can walk back over 5,000 steps.
 #
-# The solutions are in `solutions/05_a_tape_in_a_page.py`.
+# Solutions: [solutions/05_a_tape_in_a_page.py](solutions/05_a_tape_in_a_page.py).

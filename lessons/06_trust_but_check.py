@@ -1,17 +1,17 @@
 # %% [markdown]
 # # 06 Trust, but check
 #
-# - *You will* measure a slope in three ways, see why small steps fail, step around the trouble, catch planted
-#   mistakes.
+# - *You will* measure a slope in three ways, see why small steps fail, find a way without that trouble, and catch
+#   mistakes that you have planted.
 # - *Reads* `minipixel/gradcheck.py`; W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real
 #   functions", SIAM Review 40 (1998), two pages.
-# - *Before* lesson 05.
-# - *Takes* about 3 seconds to run (half a minute the first time, to compile a model), and 45 minutes to read.
+# - *Before* [lesson 05](05_a_tape_in_a_page.py).
+# - *Takes* about 3 seconds to run (half a minute the first time, to compile a model), and 30 minutes to read.
 #
 # In lesson 05 we worked out the way back of each op on paper, and wrote it down beside the way forward. What if we
 # made a mistake there? Nothing would crash. The loss might even fall, only more slowly, since a wrong gradient often
-# points roughly the right way. So how can a program find out whether its own gradients are right, and how sure can it
-# be?
+# points in roughly the right direction. So how can a program find out whether its own gradients are right, and how
+# sure can it be?
 
 # %%
 import numpy as np
@@ -24,8 +24,8 @@ import minipixel as mp
 # ## Nudge it
 #
 # The slope of a function can be measured: move the input by a small step $h$, and see how far the output moves. We
-# take $f = \tanh$ at $x = 0.5$, since there we know the slope, $1 - \tanh^2(0.5)$, and can judge each measurement.
-# Two well-known ways to measure it are called **finite differences**:
+# take $f = \tanh$ at $x = 0.5$. There we know the slope, $1 - \tanh^2(0.5)$, and can tell how far off each
+# measurement is. Two well-known ways to measure it are called **finite differences**:
 #
 # $$\text{forward:}\quad \frac{f(x+h) - f(x)}{h}, \qquad\qquad \text{central:}\quad \frac{f(x+h) - f(x-h)}{2h}.$$
 
@@ -48,7 +48,7 @@ for h in (1e-1, 1e-3, 1e-5, 1e-8, 1e-11, 1e-14):
 
 # %% [markdown]
 # From top to bottom the step becomes smaller. At first the errors fall, as one would expect. Then they rise again,
-# and at the smallest step hardly a digit is right. There must be two kinds of error.
+# and at the smallest step hardly more than two digits are right. There must be two kinds of error.
 #
 # With a large step the curve bends away from its tangent. This is the **truncation error**. Taylor's series says how
 # large it is:
@@ -56,8 +56,8 @@ for h in (1e-1, 1e-3, 1e-5, 1e-8, 1e-11, 1e-14):
 # $$f(x+h) = f(x) + h f'(x) + \tfrac{h^2}{2} f''(x) + \tfrac{h^3}{6} f'''(x) + \dots$$
 #
 # In the forward difference the term with $h^2$ remains, and after the division by $h$ the error falls as $h$. In the
-# central difference that term is the same on both sides and cancels; the term with $h^3$ remains, and the error falls
-# as $h^2$.
+# central difference that term is the same in $f(x+h)$ and $f(x-h)$ and cancels; the term with $h^3$ remains, and the
+# error falls as $h^2$.
 #
 # The other kind is **rounding error**. Look at the numbers that we subtract.
 
@@ -69,10 +69,11 @@ for h in (1e-3, 1e-8, 1e-13):
     print(f"{h:.0e}  {ahead:.17f}  {behind:.17f}  {ahead - behind:.16e}")
 
 # %% [markdown]
-# A float64 holds about 16 decimal digits. The closer two numbers are, the more of their leading digits are the same,
-# and the subtraction throws these away. This is called **cancellation**. With a step of 1e-13 the two values agree in
-# about 12 digits, so only 3 or 4 digits of the difference mean anything; the others are noise. Then we divide by $h$,
-# which makes the noise large. So the rounding error rises as $1/h$.
+# A float64 holds about 16 decimal digits; what it cannot hold is lost. The closer two numbers are, the more of their
+# leading digits are the same, and the subtraction throws these away. This is called **cancellation**. With a step of
+# 1e-13 the two values agree in about 12 digits, so only 3 or 4 digits of the difference mean anything; the others
+# are noise. The noise stays about as large whatever the step is, and then we divide it by $h$. So the rounding error
+# rises as $1/h$.
 #
 # ## Step sideways
 #
@@ -95,9 +96,9 @@ for h in (1e-1, 1e-3, 1e-5, 1e-8, 1e-30):
     print(f"h = {h:.0e}: relative error {error_complex:.0e}")
 
 # %% [markdown]
-# The truncation error falls as $h^2$, as for the central difference. But then no second arm rises. We may take a step
-# of 1e-30, for which the truncation error is far below anything that a float64 can hold, and pay nothing for it. Here
-# are all three ways in one figure, for 73 steps from 1 down to 1e-18.
+# The truncation error falls as $h^2$, as for the central difference. But then the error does not rise again. We may
+# take a step of 1e-30, for which the truncation error is far below anything that a float64 can hold, and there is no
+# rounding error to pay for it. Here are all three ways in one figure, for 73 steps from 1 down to 1e-18.
 
 # %%
 steps = np.logspace(0, -18, 73)
@@ -109,16 +110,19 @@ show(
     lesson_06.steps(steps, errors),
     "06_steps",
     "Read each curve from right to left. The two differences have the form of a V: the right arm is truncation, the "
-    "left one is rounding. The complex step has no left arm. (An error of 0 is drawn at 1e-17.)",
+    "left one is rounding. The complex step lies on the central difference at the right, and has no left arm. (An "
+    "error of 0 is drawn at 1e-17.)",
 )
 
 # %% [markdown]
 # ## The promise
 #
-# The complex step has a price, which is a promise: the function is **analytic** (it has a Taylor series that holds
-# for complex numbers too), *and so is the code that computes it*. Every operation has to carry the imaginary part
-# along. Absolute values, `.real` and conjugates drop it, and no error is raised. A comparison may look at the real
-# part only, and choose between two analytic pieces. That is why you will find `x.real > 0` in `mp.ops.sigmoid`.
+# The complex step has a price. Whoever uses it promises that the function is **analytic** (it has a Taylor series
+# that holds for complex numbers too), *and so is the code that computes it*. Every operation has to carry the
+# imaginary part along. Absolute values and `.real` drop it, a conjugate turns its sign, and no error is raised. A
+# comparison is allowed, if it looks at the real part only and chooses between two analytic pieces. That is why you
+# will find `x.real > 0` in `mp.ops.prelu`. (`np.maximum(x, 0)` keeps the promise as well: NumPy compares complex
+# numbers by their real parts, and asks about imaginary parts only where the real ones are equal.)
 #
 # Let us break the promise on purpose. The second and the third function below are the same for real numbers.
 
@@ -145,14 +149,15 @@ for function in (square, softsign, softsign_in_pieces):
 
 # %% [markdown]
 # Only in the last line do the two agree: there the absolute value is made of two analytic pieces. In the first two
-# the complex step is wrong, and has no way to know it. The central difference has fewer digits, but it needs no
-# promise. So each of the two checks what the other cannot, and minipixel has both.
+# the complex step is wrong, and nothing in its result shows it. The central difference has fewer digits, but it
+# needs no promise. So each of the two finds mistakes that the other cannot, and minipixel has both.
 #
 # ## One number for a whole model
 #
-# A model has thousands of weights. To nudge them one after the other would take one forward pass for each weight. So
-# we nudge all of them at once, along a random **direction** $v$, which is one random number for each weight. The
-# slope of the loss along that direction is the **directional derivative**; the gradient $g$ says what it must be:
+# A model has thousands of weights. To nudge them one after the other would take at least one forward pass for each
+# weight. So we nudge all of them at once, along a random **direction** $v$, which is one random number for each
+# weight. The slope of the loss along that direction is the **directional derivative**; the gradient $g$ says what it
+# must be. With $L$ for the loss and $w$ for all weights together,
 #
 # $$\left.\frac{d}{dh} L(w + h v)\right|_{h=0} = \langle g, v\rangle = \sum_k g_k v_k.$$
 #
@@ -167,7 +172,8 @@ values = [weight.data for weight in weights]
 print(f"{model.num_parameters:,} weights in {len(weights)} arrays")
 
 # %% [markdown]
-# Then the loss as a function of how far we go along a direction. The distance may be a real or an imaginary number.
+# Then the loss as a function of how far we go along a direction. The distance may be a real or an imaginary number:
+# the library's ops compute with complex numbers, too, and keep the promise.
 
 
 # %%
@@ -202,7 +208,7 @@ for number in range(3):
     print(f"    {row[1]:.0e} by a central difference with h = 1e-5, {row[2]:.0e} with h = 1e-7")
 
 # %% [markdown]
-# Three complex passes have checked all 3,361 weights, to about 15 digits. `mp.gradcheck_model` does the same in one
+# Each complex pass has checked all 3,361 weights, to 14 digits or more. `mp.gradcheck_model` does the same in one
 # line.
 
 # %%
@@ -232,10 +238,11 @@ show(
 #
 # ## Plant a mistake
 #
-# A check that has never caught anything is not yet a check. So we now break ops on purpose, in the ways in which
-# people do it, and give them to `mp.gradcheck`. It nudges each element of each input, one after the other. It takes
-# central differences with `method="central"` and the complex step otherwise; with `directions=1` it nudges all
-# elements together, along one random direction.
+# A check that has never caught anything is not yet a check. So we now break ops on purpose, in ways in which people
+# do it by mistake, and give them to `mp.gradcheck`. It nudges each element of each input, one after the other, and
+# compares with the vjp. It takes central differences with `method="central"` and the complex step otherwise. With
+# `directions=1` it nudges all elements together, along one random direction, by the complex step. First five kinds
+# of tanh:
 
 
 # %%
@@ -263,8 +270,9 @@ planted = {
 }
 
 # %% [markdown]
-# Three more are no tanh. One takes the absolute value in softsign for a constant. One forgets to sum the gradient of
-# a bias over the rows that share it. The last gives a rectifier the slope 1 at 0 where the library says 0.
+# Three more ops are no tanh. The first is softsign, whose vjp treats the absolute value as a constant. The second
+# forgets to sum the gradient of a bias over the rows that share it. The last gives a rectifier the slope 1 at 0,
+# where the library says 0.
 
 
 # %%
@@ -290,7 +298,7 @@ planted["relu, >= for >"] = relu_or_equal
 
 # %%
 def verdict(op, inputs, **how):
-    """What a check says: the worst error if it passes, or who refused, and the message."""
+    """What a check says: the worst error if it passes, or who refused the op, and the message."""
     try:
         return f"{mp.gradcheck(op, *inputs, **how):.0e}", ""
     except AssertionError as error:
@@ -312,15 +320,17 @@ for name, op in planted.items():
     print(f"{name:30}{by_central:>13}{by_direction:>13}{by_complex:>13}")
 
 # %% [markdown]
-# A number is the worst error of a check that passed. Let us read the lines that are not plain.
+# A number is the worst error of a check that passed; CAUGHT stands for a check that refused the op. Four lines need
+# an explanation.
 #
-# - *Through float32*: the error is about 1e-8. Central differences have errors of their own of that size, so they
-#   need a loose limit, 1e-6, and the mistake slips through. The complex step has a limit of 1e-10.
-# - *Softsign*: here the complex step is the one that is deceived. The code drops the imaginary part of $|x|$, and the
-#   wrong vjp makes the same mistake. Only the central difference sees it.
-# - *The bias*: the tape compares shapes and refuses, before any check.
-# - *relu*: nobody refuses. `>=` differs from `>` at 0 alone. There any slope between 0 and 1 serves for training. The
-#   library says 0.
+# - *Through float32*: the gradient was rounded to seven digits, which is an error of some 1e-8. Central differences
+#   may have errors of that size themselves, so their limit has to be loose, 1e-6, and the mistake slips through. The
+#   complex step has a limit of 1e-10.
+# - *Softsign*: here the complex step is deceived. The absolute value drops the imaginary part, so to the complex
+#   step $|x|$ is a constant, as it is to the wrong vjp. Only the central difference sees the mistake.
+# - *The bias*: the tape compares shapes, and refuses before a check compares numbers.
+# - *relu*: every check passes. `>=` differs from `>` at 0 alone, and no input is exactly 0. There any slope between
+#   0 and 1 serves for training.
 #
 # And where a check refuses, its message says where: one wrong element out of 48 is named.
 
@@ -331,9 +341,11 @@ print(messages["a bias, not summed over rows"])
 # %% [markdown]
 # ## What no check sees
 #
-# A check speaks of the points that it was shown, and of float64. There are three things that it does not say.
+# A check tells about the inputs that it was given, and about float64. There are three things about which it tells
+# nothing.
 #
-# **It says nothing of a kink.** At 0 the rectifier has no slope, and the three ways give three answers.
+# **Kinks.** At 0 the rectifier has no slope, and the three ways give three answers. (The complex step says 1, since
+# the imaginary part decides where the real part is 0.)
 
 # %%
 relu = mp.ops.relu.arrays
@@ -344,8 +356,8 @@ slope_complex = relu(1e-30j)[0].imag / 1e-30
 print(f"the slope of relu at 0: {slope_vjp:.1f} by the vjp, {slope_central:.1f} central, {slope_complex:.1f} complex")
 
 # %% [markdown]
-# **It says nothing of a branch that was never taken.** This op cuts off whatever is above 2, but its vjp forgot that
-# there the slope is 0. We check it with inputs up to 1.
+# **Branches that were never taken.** This op cuts off whatever is above 2, but its vjp forgot that there the slope
+# is 0. We check it with inputs up to 1.
 
 
 # %%
@@ -358,10 +370,10 @@ unvisited = mp.gradcheck(clip_at_2, noise.clip(-3, 1))
 print(f"a wrong clip, for inputs up to 1: error {unvisited:.0e}; nobody looked above 2")
 
 # %% [markdown]
-# **It says nothing of float32**, in which models are trained. The two lines below compute $\log(1 - \sigma(15))$,
-# which is very nearly -15. In float32, $1 - \sigma(15)$ is a difference of two numbers that are almost the same, and
-# cancellation leaves two digits. The gradient of such code is right, and the code is bad. (The library computes
-# $\log(1 - \sigma(x))$ without that difference.)
+# **Numbers in float32.** Models are trained in float32, and checks run in float64. The two lines below compute
+# $\log(1 - \sigma(15))$, which is very nearly -15. In float32, $1 - \sigma(15)$ is a difference of two numbers that
+# are almost the same, and cancellation leaves only two digits that are right. The gradient of such code is right,
+# and the code is bad. (The library computes $\log(1 - \sigma(x))$ without that difference.)
 
 # %%
 in_precision = {}
@@ -373,8 +385,8 @@ for dtype in ("float64", "float32"):
 # %% [markdown]
 # ## What you should see
 #
-# Between a step of 1e-2 and one of 1e-4 the forward difference gains about a factor of 100, the central one 10,000.
-# At tiny steps both are noise, and the complex step is exact.
+# From a step of 1e-2 to one of 1e-4 the error of the forward difference falls by a factor of about 100, that of the
+# central one by 10,000. At tiny steps both are noise, and the complex step is exact.
 
 # %%
 gain_forward = errors["forward"][8] / errors["forward"][16]
@@ -399,8 +411,9 @@ assert by_library < 1e-10
 # How many of the three checks refused each planted mistake:
 
 # %%
-refusals = {name: sum(entry.isupper() for entry in row) for name, row in verdicts.items()}
-assert list(refusals.values()) == [0, 3, 3, 2, 3, 1, 3, 0]
+refused = {"CAUGHT", "BY THE TAPE"}
+refusals = [sum(entry in refused for entry in row) for row in verdicts.values()]
+assert refusals == [0, 3, 3, 2, 3, 1, 3, 0]
 assert verdicts["tanh, through float32"][2] == "CAUGHT"
 assert verdicts["softsign, |x| held fixed"][0] == "CAUGHT"
 assert "(5, 7)" in messages["tanh, wrong in one corner"]
@@ -416,9 +429,11 @@ assert abs(in_precision["float32"] + 15) > 1e-2
 # 2. *easy* Mend `softsign_held`, so that both the central difference and the complex step pass.
 # 3. *medium* The central difference is best near a step of 1e-5, the forward one near 1e-8. Balance the two kinds of
 #    error, and see why.
-# 4. *medium* Seen along one direction, one wrong element weighs less in a larger array. Measure it, from 4x4 to
-#    256x256.
-# 5. *hard* Find the rectifier that turned the corner in the figure: for which of the model's rectifiers does an input
-#    change its sign between the two central nudges? Compare with the three directions of the table.
+# 4. *medium* Along one direction, one wrong element weighs less in a larger array. Measure by how much, from 4x4 to
+#    256x256. (`tolerance=np.inf` lets every error pass, so that `mp.gradcheck` returns it.)
+# 5. *hard* Find the rectifier that turned the corner in the figure: for which of the model's rectifiers does an
+#    input change its sign between the two central nudges? Compare with the errors of the three directions.
+#    (`mp.tensor.inputs_first(loss)` lists the Tensors below a loss, and the `op` of each is its name. Make the loss
+#    within `with mp.kernels.as_written():`, or the whole model is a single op.)
 #
-# The solutions are in `solutions/06_trust_but_check.py`.
+# Solutions: [solutions/06_trust_but_check.py](solutions/06_trust_but_check.py).

@@ -5,13 +5,14 @@
 # - *Reads* `minipixel/ops/conv.py`, `minipixel/kernels/reference.py`, `minipixel/kernels/numba_cpu.py`; K.
 #   Chellapilla, S. Puri and P. Simard, "High performance convolutional neural networks for document processing"
 #   (2006).
-# - *Before* lesson 02 for the masks, and lesson 06.
-# - *Takes* about 10 seconds to run, and 45 minutes to read.
+# - *Before* [lesson 02](02_masks_a_and_b.py) for the masks, [lesson 05](05_a_tape_in_a_page.py) and [lesson
+#   06](06_trust_but_check.py).
+# - *Takes* about 10 seconds to run, and 30 minutes to read.
 #
 # In lesson 03 a masked convolution was given. In lesson 05 we learnt that the way back of a matrix product is two
 # more matrix products, and matrix products are what computers are best at. A convolution does not look like one: a
 # window slides over a picture, with loops over rows, columns and taps. Can it be written as one matrix product all
-# the same? What is its way back then, and is it worth the trouble?
+# the same? What is its way back then? And does it save time?
 
 # %%
 import os
@@ -34,14 +35,16 @@ rng = np.random.default_rng(4)
 # ## A window that slides
 #
 # A picture, or what a layer made of one, is called a **feature map**. minipixel stores it *pixels first*, as
-# `(H, W, N, K)`: rows, columns, images, channels. So all that belongs to one pixel lies side by side in memory, for
-# all images.
+# `(H, W, N, K)`: rows, columns, images, channels. So the features of one pixel, of all images, lie side by side in
+# memory.
 #
 # A tap is one place of the kernel. We write it as the offset $(dr, dc)$ from the pixel that is computed to the pixel
-# that is read. A 3x3 kernel has nine taps; a mask B of lesson 02 leaves five of them open.
+# that is read. A 3x3 kernel has nine taps; a mask B of lesson 02 leaves five of them open. The library's
+# `causal_mask` makes such a mask, and `open_taps` lists what it leaves open. (`causal_mask` is also told the colour
+# of each channel that goes in and of each that comes out, which lesson 12 needs. A grey channel has the colour 0.)
 
 # %%
-one_channel = np.zeros(1, int)  # the colour of each channel: there is only one
+one_channel = np.zeros(1, int)  # the colours of the channels: there is one channel, of colour 0
 mask_b = mp.nn.causal_mask((3, 3), one_channel, one_channel, "B")
 taps_b = open_taps(mask_b)
 print("open taps of a 3x3 mask B:", taps_b)
@@ -51,8 +54,8 @@ print("open taps of a 3x3 mask B:", taps_b)
 #
 # $$y_{r,c} = \sum_{t=1}^{T} x_{r + dr_t,\; c + dc_t}\, W_t,$$
 #
-# where $W_t$ is a matrix with a row for each channel in and a column for each channel out. Past the border a tap
-# reads zero. Here is the formula as a program.
+# where $W_t$ is the matrix of tap t, with a row for each channel in and a column for each channel out. Past the
+# border a tap reads zero. Here is the formula as a program.
 
 
 # %%
@@ -70,8 +73,8 @@ def slide(x, taps, weight):
 
 
 # %% [markdown]
-# Let one picture of 4x4 pixels hold the numbers 1 to 16, so that we can see who is read where. The library's masked
-# convolution gives the same result.
+# Let one picture of 4x4 pixels hold the numbers 1 to 16, so that we can see which pixel is read where. The library's
+# masked convolution gives the same result.
 
 # %%
 picture = np.arange(1.0, 17).reshape(4, 4, 1, 1)
@@ -85,10 +88,9 @@ print("the library gives the same:", np.array_equal(slid, from_library))
 # %% [markdown]
 # ## A matrix that stands still
 #
-# The loop does two things by turns: it reads, and it multiplies. Let us do all the reading first. For each pixel we
-# write down, side by side, what its T taps read. This table is called the **column matrix**, and to make it is called
-# **im2col** ("image to columns"). One tap fills one column. It is the picture itself, shifted by the offset of the
-# tap.
+# The loop reads and multiplies by turns. Let us do all the reading first. For each pixel we write down, side by
+# side, what its T taps read. This table is called the **column matrix**, and to make it is called **im2col** ("image
+# to columns"). One tap fills one column. It is the picture itself, shifted by the offset of the tap.
 
 
 # %%
@@ -107,8 +109,8 @@ print("the picture has shape", picture.shape, "and its columns", columns.shape)
 print("the library lays out the same:", np.array_equal(columns, im2col(picture, taps_b)))
 
 # %% [markdown]
-# What is left of the convolution is one matrix product. Each row of the column matrix, times the weights of all taps
-# written below each other, is the sum of our formula.
+# What is left of the convolution is one matrix product. Write the weights of all taps below each other. A row of the
+# column matrix times these weights is the sum in our formula.
 
 # %%
 multiplied = columns @ weight.reshape(5, 1)
@@ -123,14 +125,14 @@ show(
 )
 
 # %% [markdown]
-# The column matrix is T times as large as the map. That is the price. What do we get for it? Two things: the product
-# is done by a routine that people have tuned for decades, and the four shut taps of the 3x3 are not there at all.
+# The column matrix is T times as large as the map. That is the price. We get two things for it: the product is done
+# by a routine that people have tuned for decades, and the four shut taps of the 3x3 are not there at all.
 #
 # ## Shut taps cost nothing
 #
-# One could write a masked convolution otherwise: multiply the kernel by the mask, and convolve with all of it. Then
-# nearly half of all products are products with zero. In minipixel that does not happen: a shut tap has no column. Let
-# us count for the two masks of a PixelCNN.
+# One could also multiply the kernel by the mask, as in lesson 03, and convolve with all of it. Then nearly half of
+# all products are products with zero. If `mp.ops.conv2d` is given the mask as an argument, this does not happen: a
+# shut tap has no column. Let us count for the two masks of a PixelCNN.
 
 # %%
 channels_32 = np.zeros(32, int)
@@ -140,15 +142,15 @@ for name, mask in (("7x7 mask A", mask_stem), ("3x3 mask B", mask_block)):
     print(f"{name}: {len(open_taps(mask))} of {mask.shape[0] * mask.shape[1]} taps are open")
 
 # %% [markdown]
-# To see that time follows the open taps we have to measure it. A clock on a computer that does other things as well
-# is not easy to read. So we take some care: we use one thread, we ask for the time of that thread alone, we let the
-# candidates take turns in a random order (whoever runs second may find its data in the cache), and of several rounds
-# we take the median.
+# Does the time really depend on the open taps alone? We have to measure it. On a computer that does other things as
+# well, a measured time depends on those things, too. So we take some care. We use one thread, and ask for the time
+# of that thread alone. The functions that we compare take turns in a random order, since whichever runs second may
+# find its data still at hand. And of several rounds we take the median.
 
 # %%
 threadpool_limits(1)  # one thread for matrix products
 rounds = 5 if QUICK else 25
-clock = time.perf_counter if os.name == "nt" else time.thread_time
+clock = time.perf_counter if os.name == "nt" else time.thread_time  # that of a thread is coarse on Windows
 
 
 def medians(*functions):
@@ -163,7 +165,7 @@ def medians(*functions):
 
 
 # %% [markdown]
-# We take a 7x7 kernel between maps of 16 channels, and open 1, 5, 9 ... 49 of its taps.
+# We take a 7x7 kernel between maps of 16 channels, and open from 1 to all 49 of its taps.
 
 # %%
 maps = np.ones((16, 16, 16, 16), "float32")
@@ -182,28 +184,28 @@ show(
     lesson_07.taps(open_of, counts, times_by_taps),
     "07_taps",
     "Left: the taps of two masks. Right: time against the number of open taps. It is close to a line through 0, so "
-    "half of the taps cost about half of the time.",
+    "half as many taps take about half the time.",
 )
 
 # %% [markdown]
 # ## Back the same way
 #
-# Now the gradient. The product is easy: lesson 05 says $g_\text{columns} = g_y W^\top$ and
+# Now the gradient. For the product lesson 05 has the answer: $g_\text{columns} = g_y W^\top$ and
 # $g_W = \text{columns}^\top g_y$. It remains to take the gradient of the column matrix back to the picture.
 #
 # To see the way back, we look at the way forward once more. Let us number the pixels from 1 to 16, and let 0 stand
-# for "past the border". Laid out, these *numbers* say where each cell of the column matrix was read. To read by a
-# list of places is called a **gather**.
+# for "past the border". If we lay out these *numbers*, each cell of the column matrix says which pixel it was read
+# from. To read by such a list of places is called a **gather**. So we can lay out any picture by a gather:
 
 # %%
 where = lay_out(np.arange(1, 17).reshape(4, 4, 1, 1), taps_b)
 some_picture = rng.standard_normal((4, 4, 1, 1))
-with_border = np.append(0.0, some_picture)  # place 0 is the border, where a zero is read
+with_border = np.append(0.0, some_picture)  # 17 numbers; at place 0 the zero that is read past the border
 gathered = with_border[where]
 print("a gather is a layout:", np.array_equal(gathered, lay_out(some_picture, taps_b)))
 
 # %% [markdown]
-# Each cell got its number from one pixel. On the way back each cell returns its gradient to that pixel. A pixel that
+# Each cell has its number from one pixel. On the way back each cell returns its gradient to that pixel. A pixel that
 # was read five times gets five parts, which add up, as in lesson 05. To write by a list of places, and to add where
 # several write to one, is called a **scatter-add**. In the library it is `col2im`.
 
@@ -215,13 +217,15 @@ from_col2im = col2im(cell_gradients, taps_b, 1)
 print("a scatter-add is col2im:", np.allclose(returned[1:], from_col2im.ravel()))
 
 # %% [markdown]
-# There is a name for such a pair. Laying out is linear: $\text{columns} = A x$, where $A$ is a matrix of zeros and
-# ones. The way back multiplies by its transpose, $A^\top$, which is called the **adjoint** of $A$. And there is a
-# test for such a pair, which works for any two arrays $x$ and $y$ of the right shapes, without knowing $A$:
+# Such a pair has a name. To lay out is linear: $\text{columns} = A x$, where $A$ is a matrix of zeros and ones. The
+# way back multiplies by its transpose, $A^\top$, which is called the **adjoint** of $A$. There is a test for such a
+# pair that does not need $A$ itself. Take any array $x$ of the shape of the map and any array $y$ of the shape of
+# the columns. Then
 #
 # $$\langle A x,\; y\rangle = \langle x,\; A^\top y\rangle.$$
 #
-# Here it is for the 24 taps of the stem and for maps of three channels.
+# The brackets stand for the sum of all products of two elements in the same place. Here is the test for the 24 taps
+# of the stem, a map of three channels, and random numbers for $x$ and $y$.
 
 # %%
 taps_stem = open_taps(mask_stem)
@@ -233,7 +237,8 @@ print(f"<A x, y>  = {forth:.12f}")
 print(f"<x, A' y> = {back:.12f}")
 
 # %% [markdown]
-# If every cell returns a 1, each pixel counts how often it was read. That shows the adjoint as a picture.
+# If every cell returns a 1, each pixel receives as many ones as there are cells that read it. So we can draw the
+# adjoint as a picture.
 
 # %%
 all_taps = open_taps(np.ones((3, 3, 1, 1), bool))
@@ -277,10 +282,10 @@ error = mp.gradcheck(partial(convolution, taps=taps_b), x, weight_3_to_2)
 print(f"gradcheck of the op: {error:.0e}")
 
 # %% [markdown]
-# Now read `minipixel/ops/conv.py`. Its `conv2d` is this op with a bias, and with a stride and a dilation, which the
-# exercises explain.
+# Now read `minipixel/ops/conv.py`. Its `conv2d` is this op with a bias, and with a stride and a dilation, which
+# exercises 3 and 5 explain.
 #
-# ## Is it worth it?
+# ## Does it save time?
 #
 # One can also do without the column matrix. For each tap, shift the map, multiply by the weights of that tap alone,
 # and add the result to y.
@@ -299,8 +304,9 @@ def tap_by_tap(x, taps, weight):
 
 
 # %% [markdown]
-# We ask the clock, with 16 images, for the stem (one channel in, 24 taps) and for a block (32 channels in, 5 taps),
-# on small and on larger pictures. Each time is split into laying out and multiplying.
+# We measure both, with 16 images, for the stem (one channel in, 24 taps) and for a block (32 channels in, 5 taps),
+# on small and on larger pictures. The time of the matrix product is split into laying out and multiplying. (The
+# function `KERNELS["im2col"].reference` is the library's layout in NumPy.)
 
 # %%
 cases = [("7x7 mask A", mask_stem, 8), ("7x7 mask A", mask_stem, 28)]
@@ -329,23 +335,24 @@ for name, mask, size in cases:
 show(
     lesson_07.cost(costs),
     "07_cost",
-    "The convolution as one product, with the layout that it needs, beside the same tap by tap. The scale differs "
-    "from panel to panel. Compare the two bars of each.",
+    "The convolution as one product, with the layout that it needs, beside the same convolution tap by tap. The "
+    "scale differs from panel to panel. Compare the two bars of each.",
 )
 
 # %% [markdown]
-# The two differ most for the stem. It has one channel in, so tap by tap walks over all of y 24 times and does hardly
-# any arithmetic on the way; one product wins by far. In a block there are 32 channels of arithmetic for each walk and
-# only five walks. There the two are close, and which is faster depends on the machine.
+# The two differ most for the stem. It has one channel in, so tap by tap goes over all of y 24 times and does hardly
+# any arithmetic each time; one product is faster by far. In a block it goes over y only five times, and each time
+# has 32 channels to multiply. There the two are close, and which is faster depends on the machine.
 #
 # ## Loops that are compiled
 #
-# The layout can be made faster still. NumPy fills the column matrix tap after tap, and so walks over the whole memory
-# T times. The package **Numba** compiles Python loops to machine code, so that a plain loop over pixels is as fast as
-# C. The compiled loops of `numba_cpu.py` finish one pixel before the next: what they touch is still in the **cache**,
-# the small fast memory beside the processor. But `reference.py`, in NumPy, stays the definition, and every compiled
-# function is tested against it. (Such a function is called a kernel, too. So the word has two meanings: the weights
-# of a convolution, and a small function that does all the work.)
+# The layout can be made faster still. NumPy fills the column matrix tap after tap, and so goes over its whole memory
+# T times. The package **Numba** compiles Python loops to machine code, so that a plain loop over pixels is as fast
+# as C. The compiled loops of `numba_cpu.py` finish one pixel before they begin the next: what they need again is
+# still in the **cache**, the small fast memory beside the processor. But `reference.py`, in NumPy, stays the
+# definition, and every compiled function is tested against it. (Such a function is called a kernel, too. So the word
+# has two meanings: the weights of a convolution, and a small function that does most of the work. In the next cell,
+# `override` is the compiled function, or None where Numba is missing.)
 
 # %%
 print("Numba runs:", mp.kernels.numba_enabled())
@@ -363,10 +370,10 @@ for name, mask, size in cases:
         print(f"{name}, {size}x{size}, {kernel_name}: {in_numpy:.2f} ms, compiled {in_numba:.2f} ms")
 
 # %% [markdown]
-# Where the second time is the larger one, compiling has lost; that can happen with large maps, where both wait for
-# memory. (The first call of a compiled function, which compiles it, is not counted.) Run the lesson again with
-# `MINIPIXEL_NUMBA=0`: then both times are those of NumPy, and their difference tells you how far to trust such a
-# measurement.
+# Where the second time is the larger one, compiling has gained nothing; that can happen with large maps, where both
+# wait for memory. (The first call of a compiled function, which compiles it, is not counted.) Run the lesson again
+# with `MINIPIXEL_NUMBA=0`: then both times are those of NumPy, and their difference tells you how far to trust such
+# a measurement.
 #
 # ## What you should see
 #
@@ -391,8 +398,8 @@ assert reads["7x7 mask A"].max() == 24
 assert reads["7x7 mask A"][7, 7] == 0
 
 # %% [markdown]
-# Time follows the open taps: 49 take more than twice as long as 5. One product gains most over tap by tap in the
-# stem.
+# The time depends on the open taps: 49 take more than twice as long as 5. One product gains more over tap by tap in
+# the stem than in a block.
 
 # %%
 assert len(taps_stem) == 24
@@ -416,4 +423,4 @@ if mp.kernels.numba_enabled():
 # 5. *hard* With a **stride** of 2 only every second pixel of every second row is computed. What changes in $A$, and
 #    what in its adjoint? Write both from the layout of this lesson, and test the pair.
 #
-# The solutions are in `solutions/07_convolution_is_a_matrix_product.py`.
+# Solutions: [solutions/07_convolution_is_a_matrix_product.py](solutions/07_convolution_is_a_matrix_product.py).

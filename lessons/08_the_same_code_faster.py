@@ -1,16 +1,17 @@
 # %% [markdown]
 # # 08 The same code, faster
 #
-# - *You will* count what a training step must cost, find where the rest of the time goes, and take it away piece by
-#   piece, without changing what comes out.
+# - *You will* count the arithmetic that a training step cannot do without, find where the rest of its time goes, and
+#   save that piece by piece, without changing the result.
 # - *Reads* `minipixel/arena.py`, `minipixel/shards.py`, `minipixel/models/step.py`.
-# - *Before* lessons 05 and 07.
-# - *Takes* half a minute to run on two cores (the first time a minute more, to compile), and 40 minutes to read.
+# - *Before* [lesson 05](05_a_tape_in_a_page.py) and [lesson 07](07_convolution_is_a_matrix_product.py).
+# - *Takes* half a minute to run on two cores (the first time a minute more, to compile), and 30 minutes to read.
 #
 # A step of training computes the loss of a batch and the gradients of all weights. The code of lessons 05 to 07 does
-# that correctly. But how long should it take? There is an honest answer: as long as its matrix products take, since
-# these cannot be left out. Everything beyond is waste. In this lesson we measure the least time, and then look for
-# the waste in three places: in memory, in the many small steps from Python, and in cores that have nothing to do.
+# that correctly. But how long should it take? At least as long as its matrix products take, since these cannot be
+# left out. Everything beyond that is waste. In this lesson we measure this least time, and then look for the waste
+# in three places: in memory, in the many small steps between the products, and in processor cores that have nothing
+# to do.
 
 # %%
 import os
@@ -46,7 +47,7 @@ model = mp.models.PixelCNN((side, side, 1), 2, hidden=16, blocks=7, rng=SEED)
 # %% [markdown]
 # ## What must be done
 #
-# Almost all arithmetic of a PixelCNN is in matrix products. In a layer each weight that the mask leaves open is
+# Almost all arithmetic of a PixelCNN is done in matrix products. In a layer each weight that the mask leaves open is
 # multiplied once per pixel, and the product is added to a sum: one **multiply-add**. So the forward pass of a layer
 # takes
 #
@@ -64,24 +65,26 @@ layers["widen 1x1"] = [block.widen for block in model.blocks]
 layers["top 1x1"] = model.top.layers
 
 pixels = side * side
-must = 0
-with_zeros = 0
+of_open_weights = 0
+of_all_weights = 0
 for name, alike in layers.items():
     products = 2 if name.startswith("stem") else 3
     opened = sum(int(layer.mask.sum()) for layer in alike)
     stored = sum(layer.mask.size for layer in alike)
-    must += products * pixels * opened
-    with_zeros += products * pixels * stored
+    of_open_weights += products * pixels * opened
+    of_all_weights += products * pixels * stored
     print(f"{name:18}{opened:7,} of {stored:7,} weights are open")
-print(f"multiply-adds per image: {must / 1e6:.1f} million; with shut weights {with_zeros / 1e6:.1f} million")
+print(f"multiply-adds per image with the open weights: {of_open_weights / 1e6:.1f} million")
+print(f"multiply-adds per image with all weights: {of_all_weights / 1e6:.1f} million")
 
 # %% [markdown]
 # A convolution that multiplies its kernel by a mask, and then convolves with all of it, does the larger number of
-# multiply-adds, and spends a good part of them on zeros. Lesson 07 showed how a shut tap is left out: it gets no
+# multiply-adds. The rest of them are products with zero. Lesson 07 showed how a shut tap is left out: it gets no
 # column.
 #
-# Now we measure how long the necessary products take on this machine. For each layer we time the same products, with
-# the right shapes, on matrices that lie ready. Nothing else is done: no layout, no rectifiers, no Python in between.
+# Now we measure how long the necessary products take on this machine. For each layer we time products of the same
+# shapes, on matrices that have been made beforehand. Nothing else is done: no layout, no rectifiers, no Python in
+# between.
 
 
 # %%
@@ -106,45 +109,47 @@ def products_of(layer, rows):
 
 
 # %%
-shard = 8  # so many images at a time
+images_at_once = 8
 least = 0.0
 for name, alike in layers.items():
     for layer in alike:
-        needed = products_of(layer, shard * pixels)
+        needed = products_of(layer, images_at_once * pixels)
         if name.startswith("stem"):
             needed = [needed[0], needed[2]]
-        least += sum(milliseconds(product) for product in needed) / shard
+        least += sum(milliseconds(product) for product in needed) / images_at_once
 print(f"the products alone: {least:.2f} ms per image")
 
 # %% [markdown]
-# This is our mark. Now a whole step, as lessons 05 to 07 would do it: op by op on the tape, forward and back. (The
-# block `as_written` asks for that. Without it the library takes a shorter way, as we shall see.)
+# With this time we shall compare. Now a whole step, as lessons 05 to 07 would do it: op by op on the tape, forward
+# and back. (Within `as_written()` the library works in this way. Otherwise it takes a shorter one, as we shall see.)
 
 
 # %%
 def step():
-    loss = model.loss(images[:shard])
+    loss = model.loss(images[:images_at_once])
     return [loss.data, *gradients(loss, model.parameters())]
 
 
 times = {"the products alone": least}
 with as_written():
-    times["op by op"] = milliseconds(step) / shard
+    times["op by op"] = milliseconds(step) / images_at_once
 print(f"op by op: {times['op by op']:.2f} ms per image, {times['op by op'] / least:.1f} times the products alone")
 
 # %% [markdown]
 # ## Waste in memory
 #
-# Where does the rest go? Some of it goes into getting memory. That sounds odd: `np.empty` does nothing but reserve
-# some. But the operating system hands out memory in **pages** of a few kilobytes. A page that is new to the program
-# is found, cleared and mapped when the program first touches it. For a large array these are thousands of pages. When
-# the array is let go of, the system takes the pages back, and for the next array all begins anew.
+# Where does the rest go? Some of it goes into getting memory. That may surprise, since `np.empty` only reserves
+# some. But the operating system hands out memory in **pages** of a few kilobytes. When the program first touches a
+# new page, the system has to find a free one, clear it and give it a place. For a large array these are thousands of
+# pages. When the array is no longer used, the system takes the pages back, and for the next array all of this is
+# done again.
 #
-# We measure it: fill an array that is new, and one that has been filled before.
+# We measure it: we fill an array that is new, and one that has been filled before. (It is a large one, of 49 MiB.
+# What becomes of smaller arrays depends on the system, which may keep their pages for a while.)
 
 # %%
-shape = (side, side, 64, 256)
-used_before = np.empty(shape, np.float32)
+shape = (28, 28, 64, 256)
+used_before = np.ones(shape, np.float32)
 fresh = milliseconds(lambda: np.empty(shape, np.float32).fill(1))
 again = milliseconds(lambda: used_before.fill(1))
 print(
@@ -152,12 +157,13 @@ print(
 )
 
 # %% [markdown]
-# A step of training makes hundreds of feature maps and drops them again. So a thread of minipixel that trains keeps
-# what it has let go of, in an **arena**: a store of memory blocks, sorted by size. What it hands out are ordinary
-# arrays. Let go of one and ask for another of the same size, and you get the same memory.
+# Both fill the same number of bytes; the difference is the price of new pages. A step of training makes hundreds of
+# feature maps and drops them again. So a thread of minipixel that trains keeps the memory that it no longer uses in
+# an **arena**: a store of memory blocks, sorted by size. What it hands out are ordinary arrays. When one of them is
+# dropped and another of the same size is asked for, the new one gets the memory of the old one.
 #
-# How does it know that an array has been let go of? NumPy keeps alive what an array stands on as long as the array or
-# any view of it is there. We can watch that.
+# How does the arena know that nobody uses an array any more? NumPy keeps the memory of an array alive as long as the
+# array itself or any view of it exists, and tells its owner afterwards. We can watch that.
 
 # %%
 with arena.arena():
@@ -178,35 +184,35 @@ print("when the view was gone, the next array lay in the same place:", third_is_
 
 # %%
 with as_written(), arena.arena():
-    times["in an arena"] = milliseconds(step) / shard
+    times["in an arena"] = milliseconds(step) / images_at_once
 print(f"op by op, in an arena: {times['in an arena']:.2f} ms per image")
 
 # %% [markdown]
 # ## Waste between the products
 #
 # How many steps does the tape have, and how much do they write? We ask the tape itself. Each Tensor that an op made
-# is one call from Python, and one array that goes to memory and has to come back from there when the next op reads
-# it.
+# is one call from Python, and one array that is written to memory, and is fetched from there when the next op reads
+# it. (`inputs_first` lists the Tensors as in lesson 05; those without a `vjp` are the leaves.)
 
 # %%
 with as_written():
-    nodes = [node for node in inputs_first(model.loss(images[:shard])) if node.vjp is not None]
+    nodes = [node for node in inputs_first(model.loss(images[:images_at_once])) if node.vjp is not None]
 written = sum(node.data.nbytes for node in nodes)
 print(f"{len(nodes)} ops, and as many again on the way back; forward alone writes {written / 2**20:.1f} MiB")
 
 # %% [markdown]
-# The arithmetic between the products, such as a rectifier, is next to nothing. But each op goes over a whole map, and
-# a map of all these images does not fit into the cache. So a rectifier takes as long as it takes to bring its map
-# from memory and back.
+# The arithmetic between the products, such as a rectifier, is next to nothing. But each op goes over a whole map,
+# and a map of all these images does not fit into the cache. So a rectifier takes as long as it takes to fetch its
+# map from memory and to write it back.
 #
-# The library therefore does not train op by op. It watches the ops of a model once, and makes of them a table of
-# instructions which a compiled loop walks through, row of pixels after row of pixels. [Lesson
-# 08b](08b_a_model_as_a_table.py) shows how. To the tape the whole model then is one single op. Here we only look at
-# the time, and at whether the same comes out.
+# The library therefore does not train op by op. It watches the ops of a model once, and makes a table of
+# instructions from them. A compiled loop goes through this table for one row of pixels after the other. [Lesson
+# 08b](08b_a_model_as_a_table.py) shows how. On the tape the whole model is then a single op. Here we only look at
+# the time, and ask whether the result is the same.
 
 # %%
 with arena.arena():
-    times["by a table"] = milliseconds(step) / shard
+    times["by a table"] = milliseconds(step) / images_at_once
     by_table = step()
 with as_written():
     op_by_op = step()
@@ -215,22 +221,26 @@ print(f"by a table: {times['by a table']:.2f} ms per image; loss and gradients d
 
 # %% [markdown]
 # A float32 holds about seven digits, and the two ways add the same numbers in another order. So a difference in the
-# last digit is to be expected, and more would be a mistake. (In lesson 08b both run in float64, and agree to 15
-# digits.)
+# last digits is to be expected, and a larger one would be a mistake. (In lesson 08b both run in float64, and agree
+# to 15 digits.)
 #
 # ## Idle cores
 #
-# So far one core worked. A batch of images can be shared out, since the loss is a mean over images, and its gradient
-# is a sum of the gradients of the parts. So the batch is cut into **shards**, and threads, called **workers**, take
-# one shard after the other. (Python runs one thread at a time, but NumPy and compiled loops let go of that lock while
-# they compute.)
+# So far one core worked. The work on a batch can be shared out: the loss is a mean over images, so its gradient is a
+# sum over parts of the batch. So the batch is cut into **shards**, and threads, called **workers**, take one shard
+# after the other. (Python lets only one thread run Python code at a time. While NumPy or a compiled loop computes,
+# the other threads may go on.)
+
 
 # %%
-for workers in (1, 2):
-    name = f"{workers} worker{'s' if workers > 1 else ''}"
-    whole_batch = milliseconds(lambda workers=workers: model.value_and_gradients(images, workers=workers))
-    times[name] = whole_batch / batch
-    print(f"{name}: {times[name]:.2f} ms per image")
+def of_workers(workers):
+    """Milliseconds per image for the whole batch, with so many workers."""
+    return milliseconds(lambda: model.value_and_gradients(images, workers=workers)) / batch
+
+
+times["1 worker"] = of_workers(1)
+times["2 workers"] = of_workers(2)
+print(f"1 worker: {times['1 worker']:.2f} ms per image, 2 workers: {times['2 workers']:.2f} ms per image")
 show(
     lesson_08.where_it_goes(times),
     "08_where_it_goes",
@@ -239,17 +249,25 @@ show(
 )
 
 # %% [markdown]
-# (If your machine has other things to do at the same time, the second worker may gain little, or nothing.)
+# (If your machine does other things at the same time, each bar may be too long by chance, even that of the products
+# alone, and the second worker may gain little or nothing. With `MINIPIXEL_QUICK=1` each bar is the median of two
+# rounds only.)
 #
-# How large should a shard be? Each shard is one call from Python, so tiny ones cost time. Large ones are too few: a
-# batch of 64 cut into shards of 32 can keep only two cores busy. We measure, with one worker, what the size costs.
+# How large should a shard be? Each shard is one call from Python, so tiny shards cost time. And there are only a few
+# large ones: a batch of 64 cut into shards of 32 can keep only two cores busy. We measure the time by the size of a
+# shard, with one worker. (`shard_of_batch` is the method by which a model chooses the size. Within the block,
+# `patch.object` puts a function of ours in its place.)
+
 
 # %%
+def of_shards(size):
+    """Milliseconds per image for the whole batch, cut into shards of `size` images."""
+    with patch.object(mp.models.PixelCNN, "shard_of_batch", lambda model, N: size):
+        return of_workers(1)
+
+
 sizes = [size for size in (1, 2, 4, 8, 16, 32, 64) if size <= batch]
-by_size = []
-for size in sizes:
-    with patch.object(mp.models.PixelCNN, "shard_of_batch", lambda model, N, size=size: size):
-        by_size.append(milliseconds(lambda: model.value_and_gradients(images, workers=1)) / batch)
+by_size = [of_shards(size) for size in sizes]
 own_size = model.shard_of_batch(batch)
 show(
     lesson_08.shards(sizes, by_size, own_size),
@@ -259,14 +277,13 @@ show(
 )
 
 # %% [markdown]
-# The library chooses by the width of the model and by the size of the batch, so that eight cores would find a shard
-# each. It does not look at how many cores there are. Why not? Because of the next point.
+# The library's choice depends on the width of the model and on the size of the batch: eight cores would find a shard
+# each. It does not depend on how many cores there are. The next section says why.
 #
 # ## The same bits, whoever does the work
 #
 # Two people who run the same program with the same seed want the same weights, even if one has two cores and the
-# other has eight. That is harder than it sounds, since a sum of floating-point numbers depends on the order of its
-# terms.
+# other has eight. That is not easy, since a sum of floating-point numbers depends on the order of its terms.
 
 # %%
 left_first = (0.1 + 0.2) + 0.3
@@ -274,22 +291,22 @@ right_first = 0.1 + (0.2 + 0.3)
 print(left_first, right_first, "equal:", left_first == right_first)
 
 # %% [markdown]
-# If gradients of shards were added as they arrive, the fastest thread would decide the order, and each run would give
-# other weights in the last digit. After a hundred steps these digits are no longer the last ones. So two things are
-# fixed: what is in a shard, which depends on model and batch alone; and the order of the sums, which is that of a
-# tree.
+# If the gradients of the shards were added as they arrive, the order would depend on which thread is faster, and
+# each run would give weights that differ in the last digit. After a hundred steps the differences have grown. So two
+# things are fixed: which images are in a shard, which depends on the model and the batch alone; and the order of the
+# sums, which is that of a tree.
 
 # %%
 show(
     lesson_08.tree(5),
     "08_tree",
-    "How five shards are added, always. Whichever of a pair comes second does the sum. An odd one out at the end of "
-    "a level goes up as it is.",
+    "How the gradients of five shards are added, whichever is ready first. The sum of a pair is made as soon as both "
+    "are there. A shard without a partner goes up a level as it is.",
 )
 
 # %% [markdown]
-# `Tree` in `minipixel/shards.py` does that. We give it 100 numbers in a random order, many times, and compare with a
-# sum in the order of arrival.
+# `Tree` in `minipixel/shards.py` does that: `put` is told the number of a shard and what it computed. We give a tree
+# 100 numbers in a random order, fifty times, and compare with sums in the order of arrival.
 
 # %%
 terms = rng.standard_normal(100).astype("float32")
@@ -307,8 +324,9 @@ for _ in range(50):
 print(f"50 random orders give {len(sums_by_arrival)} sums by arrival, and {len(sums_by_tree)} by the tree")
 
 # %% [markdown]
-# Now the real thing: train a small model with one, two, three and four workers, with dropout, and compare all weights
-# bit by bit.
+# Now we do it with a model: we train a small one with one, two, three and four workers, and compare all weights bit
+# by bit. We use dropout as well: it sets random features to zero in training (lesson 18), and its random numbers
+# must not depend on the workers either.
 
 
 # %%
@@ -328,10 +346,10 @@ print("weights after training with 1, 2, 3 and 4 workers are the same to the bit
 # %% [markdown]
 # ## What you should see
 #
-# How much faster a step became depends on the machine, and is not asserted here. What came out does not depend on it.
+# How much faster a step became depends on the machine, and is not asserted here. The results do not depend on it.
 
 # %%
-assert must < 0.75 * with_zeros
+assert of_open_weights < 0.75 * of_all_weights
 assert int(model.stem.mask[..., 0, 0].sum()) == 24
 assert int(model.blocks[0].look.mask[..., 0, 0].sum()) == 5
 assert second_is_elsewhere
@@ -353,8 +371,9 @@ assert same
 # 3. *medium* Adam updates all weights in plain NumPy. What share of a training step is that, for a batch of 64?
 #    Should somebody compile it?
 # 4. *medium* Sum the gradients of the shards in a random order. In how many of 20 orders do the sums differ from
-#    those of the first?
+#    those of the first? (The gradients of a shard have to be weighed by its share of the batch.
+#    `gradients(loss, weights, seed=share)` does that.)
 # 5. *hard* Write `value_and_gradients` yourself: cut a batch, take the gradients of each shard, sum them with a
 #    `Tree`. Compare with the library, to the bit.
 #
-# The solutions are in `solutions/08_the_same_code_faster.py`.
+# Solutions: [solutions/08_the_same_code_faster.py](solutions/08_the_same_code_faster.py).

@@ -2,14 +2,14 @@
 # # 08b A model as a table
 #
 # - *You will* compute two layers row after row, with two rows of memory between them; then read the table that
-#   minipixel makes of a whole model, and see in a picture what of the memory it touches.
+#   minipixel makes of a whole model, and see in a picture which parts of the memory it uses, and when.
 # - *Reads* `minipixel/plan/` (begin with `interpreter.py`), `minipixel/kernels/walker.py`; `docs/plan.md`.
-# - *Before* lesson 08.
-# - *Takes* about ten seconds to run (the first time a minute more, to compile), and 45 minutes to read.
+# - *Before* [lesson 08](08_the_same_code_faster.py).
+# - *Takes* about ten seconds to run (the first time a minute more, to compile), and 35 minutes to read.
 #
 # In lesson 08 the largest part of the waste lay between the matrix products: each op writes a whole map to memory,
 # and the next op fetches it from there. But the second op does not need the whole map of the first one before it can
-# begin. Which part does it need? And can a program find that out for any model, and arrange the work by it?
+# begin. Which part does it need? And can a program find that out for any model, and arrange the work accordingly?
 
 # %%
 import inspect
@@ -36,12 +36,13 @@ clock = time.perf_counter if os.name == "nt" else time.thread_time  # the time o
 # %% [markdown]
 # ## A cache is small
 #
-# Between the processor and the memory lie caches: a few hundred kilobytes that answer in a few nanoseconds, then some
-# megabytes that are slower, and then the memory, which is slower still. Whatever has been used lately is in a cache;
-# what is new pushes out what is oldest.
+# Between the processor and the memory lie caches: first a few hundred kilobytes that answer in a few nanoseconds,
+# then some megabytes that are slower. The memory behind them is slower still. Whatever has been used lately is in a
+# cache; what is new takes the place of what has not been used for longest.
 #
-# Take three steps on a large array: multiply by 2, subtract 1, rectify. We do it in two ways. In the first each step
-# goes over the whole array. In the second all three steps are done for a few rows, then for the next few.
+# Take three steps on a large array: multiply by 2, subtract 1, rectify. We do them in two ways. In the first way
+# each step goes over the whole array. In the second way all three steps are done for a few rows, then for the next
+# few.
 
 # %%
 size = 1024 if QUICK else 4096
@@ -83,18 +84,19 @@ print(f"{x.nbytes / 2**20:.0f} MiB, three steps: {by_maps:.1f} ms map after map,
 print("the results are equal:", same_toy)
 
 # %% [markdown]
-# The arithmetic is the same. In the second way the rows are still in the cache when the next step wants them. How
-# much that gains depends on the machine, on the size of its caches and on who else uses its memory. And in this
-# example NumPy eats up a good part of the gain, since it is called hundreds of times as often. We keep both in mind:
-# the order of the work should leave rows in the cache, and the loop over the rows should not be Python's.
+# The arithmetic is the same. In the second way the rows are still in the cache when the next step needs them. How
+# much time that saves depends on the machine, on the size of its caches and on the other programs that use its
+# memory. And in this example a good part of it is lost again, since NumPy is called hundreds of times as often. We
+# learn two things: the order of the work should leave rows in the cache, and the loop over the rows should not be a
+# Python loop.
 #
 # ## Two layers, row after row
 #
-# A rectifier reads only its own pixel, so any order will do. A convolution reads neighbours. Here our masks help a
-# second time: a mask B reads the row above and its own row, and *never a row below*. So a row of the second layer can
-# be computed as soon as that row of the first layer is there.
+# A rectifier reads only the pixel that it computes, so any order will do. A convolution reads neighbours. Here our
+# masks help once more: under a 3x3 mask B a pixel reads the row above and its own row, and *never a row below*. So a
+# row of the second layer can be computed as soon as the same row of the first layer is there.
 #
-# Let us write it down for one channel. One row of a 3x3 convolution with a mask B needs two rows of its input:
+# We write it down for one channel. One row of a 3x3 convolution with a mask B needs two rows of its input:
 
 
 # %%
@@ -123,12 +125,12 @@ output_by_maps = masked(hidden, kernel_2)
 
 # %% [markdown]
 # This was map after map: `hidden` is kept whole. Row after row we need only two rows of it at any time. So we keep
-# two, and let row r stand in place r % 2, where it overwrites row r - 2, which nobody needs any more. Such a store is
-# called a **line buffer**.
+# two. Row r is written to place r % 2, over row r - 2, which is not needed any more. Such a store is called a **line
+# buffer**.
 
 # %%
 H, W = image.shape
-line_buffer = np.zeros((2, W))
+line_buffer = np.zeros((2, W))  # row 0 finds zeros in the other place, since there is no row above it
 output_by_rows = np.zeros((H, W))
 image_above = np.zeros(W)
 for r in range(H):
@@ -139,26 +141,29 @@ print("the results are equal:", np.array_equal(output_by_rows, output_by_maps))
 print(f"between the layers: {hidden.size} numbers map after map, {line_buffer.size} row after row")
 
 # %% [markdown]
-# It is the same result with a sixth of the memory in between, and that part no longer grows with the height of the
-# picture. With an ordinary kernel, which reads the row below as well, the second layer would have to wait. A causal
-# model is easier to compute than another one.
+# It is the same result with a sixth of the memory between the layers, and this part no longer grows with the height
+# of the picture. With an ordinary kernel, which reads the row below as well, each layer would have to wait for one
+# more row of the layer before it. In this respect a causal model is easier to compute than others.
 #
 # ## A table of instructions
 #
-# This loop was written for two layers. For a whole model, and for any model that somebody may write, the loop is to
-# be made by a program. minipixel does it in two steps.
+# We wrote this loop by hand for two layers. For a whole model, and for any model that somebody may write, a program
+# has to make the loop. minipixel does it in two steps.
 #
 # First it *watches*: it runs the model's `forward` once, and notes each op. Every op of the library can say which
-# pixels of its input it reads at a given pixel. (Lesson 20 builds fast sampling on the same knowledge.)
+# pixels of its input it reads to compute a given pixel. ([Lesson 20](20_never_compute_a_pixel_twice.py) builds fast
+# sampling on the same knowledge.)
 #
 # Then it makes a **plan**: a table, each line of which is an **instruction**. An instruction computes one row of
 # pixels, of all images, and names the places in memory where its input and its output stand. Here is the plan of a
-# small PixelCNN with one block, for pictures of 6x6 pixels. We ask for the way there (the forward pass) alone, as in
-# scoring.
+# small PixelCNN with one block, for pictures of 6x6 pixels. We ask for *the way there* alone, which is the forward
+# pass: this is all that one needs for **scoring**, that is, for computing likelihoods without training. (`table_of`
+# is also told how many images there will be. With a few, an instruction would take several rows at once, to have
+# enough work; with 1,000 it takes one.)
 
 # %%
 small = mp.models.PixelCNN((6, 6, 1), 2, hidden=8, blocks=1, dtype="float64", rng=SEED)
-scoring = plan.table_of(small, 1000, back=False)  # of 1,000 images one row is enough work for a step
+scoring = plan.table_of(small, 1000, back=False)
 print(scoring)
 print(scoring.show())
 
@@ -167,21 +172,30 @@ print(scoring.show())
 #
 # - `FILL` sets a row of 16 channels to the bias of the stem.
 # - `LAID` lays out what the 24 open taps of the 7x7 see of the picture, as in lesson 07, and adds one product.
-# - `RELU` writes what the block reads, to a place of its own, since the stem is wanted again at the end of the block.
+# - `RELU` writes what the block reads to a place of its own, since the features of the stem are needed again at the
+#   end of the block.
 # - `MATMUL` is the 1x1 layer that narrows 16 channels to 8, and `BIASRELU` adds its bias and rectifies.
-# - `TAPS` adds one product for each of the five open taps of the 3x3. It reads `2 rows`: that is our line buffer.
-# - `ADDBIAS` and `MATMUL` with `FLAG 1`, which adds to what is there, are the residual connection, x + widen(...).
+# - `TAPS` adds one product for each of the five open taps of the 3x3. It reads from `2 rows`, which is a line buffer
+#   like ours.
+# - `ADDBIAS` and the next `MATMUL` are the residual connection, x + widen(...). `FLAG 1` says that the product is
+#   added to what is there.
 # - The rest are the 1x1 layers at the top. The last map has one channel: the logit of each pixel.
 #
-# `at` is where something stands, counted in numbers per image, and `W` is where the weights stand in one long array.
-# A `map` is kept whole, and a `row` is overwritten by the next row. Only the picture and the logits are maps here.
+# `at` is where something stands in memory, counted in numbers per image. (The first 384 numbers are a workspace, for
+# example for the columns of `LAID`.) A `map` is kept whole, and a `row` is overwritten by the next row. Only the
+# picture and the logits are maps here.
+#
+# `W` is where the weights stand, in one long array of all weights. `L` is how many numbers a bias takes there: it is
+# repeated, so that it can be added to several pixels at once. `T` is the number of taps, and `RUNS` is explained in
+# the next section.
 #
 # ## What an instruction means
 #
-# The table is only numbers. Who says what they mean? A file of plain NumPy, `plan/interpreter.py`. It is short and
-# slow, and it is the definition. Here is what it says of `TAPS`. A *run* is a stretch of pixels in this row that all
-# see an unbroken stretch of another row through one tap; at the border it is shorter. So read the last line as: the
-# pixels of B that this run is about receive the pixels of A that they see, times the weight of the tap.
+# The table holds nothing but numbers. What they mean is defined in a file of plain NumPy, `plan/interpreter.py`,
+# which is short and slow. Here is its definition of `TAPS`. Through one tap, neighbouring pixels of this row see
+# neighbouring pixels of another row, except where they look past the border. Such pixels together are a *run*, and
+# the table has a list of all runs. So the last line means: the pixels of B in this run receive the pixels of A that
+# they see, times the weight of the tap.
 
 # %%
 print(inspect.getsource(interpreter._taps))
@@ -190,15 +204,16 @@ print(inspect.getsource(interpreter._taps))
 # The program that does the work, `kernels/walker.py`, is compiled by Numba and harder to read. It is tested against
 # the interpreter, instruction by instruction, and the interpreter is tested against the model as it is written.
 #
-# ## Who comes when
+# ## In which order
 #
-# The table does not say yet in which order the instructions run. They stand in **groups**. All instructions of a
-# group run for row 0, then all for row 1, and so on. A group goes on as long as none of its instructions reads a row
-# below its own in what another one of the group writes. In our model nothing ever reads a row below, so there is one
-# group.
+# In which order do the instructions run? They stand in **groups**. All instructions of a group run for row 0, then
+# all for row 1, and so on. This is possible as long as no instruction of a group reads a row below its own that
+# another one of the group writes. Where one does, a new group has to begin. In our model nothing ever reads a row
+# below, so there is one group.
 #
-# The function below lists the order: which way, the name of the instruction, its line in the table, and the row. On
-# the way back, which comes soon, the rows go upwards, and some instructions run a few rows ahead of the others.
+# The function below lists the order: there or back, the name of the instruction, its line in the table, and the row.
+# It serves for the way back, too, which comes soon: there the rows go upwards, and some instructions may run a few
+# rows ahead of the others, up to `lead`.
 
 # %%
 NAMES = {number: name for name, number in opcodes.OPCODES.items()}
@@ -223,22 +238,24 @@ print([(name, int(row)) for _, name, _, row in orders["row after row"][:4]], "..
 
 # %% [markdown]
 # Within `plan.whole_maps()` each instruction is a group of its own, and goes over its whole map before the next
-# begins. That is the order of the tape. The two orders side by side:
+# begins. That is the order of the tape. The next figure shows both orders.
 
 # %%
 show(
     lesson_08b.order(orders),
     "08b_order",
-    "Each square is one instruction at one row of pixels; time goes to the right. Left: an instruction does its six "
-    "rows and is done. Right: all instructions do row 0 (dark), then all do row 1, up to row 5 (bright).",
+    "Each square is one instruction at one row of pixels; time goes to the right. Left: each instruction does all six "
+    "rows before the next one begins. Right: all instructions do row 0 (dark), then row 1, up to row 5 (bright).",
 )
 
 # %% [markdown]
 # ## The way back
 #
-# For training the table has a second part, which is walked from the last row up. Each instruction has an **adjoint**,
-# in the sense of lesson 07. A name that ends in `_X` takes the gradient to what was read. A name that ends in `_W`
-# adds to the gradient of the weights.
+# For training the table has a second part, which goes from the last row up to the first. Each instruction has an
+# **adjoint**, in the sense of lesson 07. An instruction whose name ends in `_X` takes the gradient to what was read.
+# One whose name ends in `_W` adds to the gradient of the weights, and `SUMS` to that of a bias. `MATMUL` with
+# weights that are `turned`, that is, transposed, is the adjoint of `MATMUL`. `ZERO` clears a row, and `ADDROW` adds
+# one row to another.
 
 # %%
 training = plan.table_of(small, 1000)
@@ -247,24 +264,26 @@ way_back = training.show().split("the way back, 6 steps:")[1]
 print("the way back:" + way_back)
 
 # %% [markdown]
-# Four things in this list are worth a thought.
+# Look at four things in this list.
 #
-# - **Gradients are rows, too.** All that read a row of a value read it from the same row or from one below. The way
-#   back comes from below. So when it arrives at a row, the gradient of that row is complete, is handed on at once,
-#   and its place is free again. Only where a 3x3 gives to two rows at once is there a line buffer of two.
-# - **Values have to stand.** `MATMUL_W` multiplies what a layer read by the gradient of what it wrote. So most maps
-#   of the way there are kept whole until the way back comes by. This is why training takes so much more memory than
-#   scoring.
-# - **Some values are computed again.** Each `RELU`, `BIASRELU` and `ADDBIAS` in this list was on the way there as
-#   well. To compute a row once more takes less time than to fetch a whole map from memory. This is called
-#   **rematerialisation**.
-# - **Gradients change in place.** `RELU_X` sets to zero, where it stands, the gradient of whatever was not positive.
-#   Nothing is copied.
+# - **Gradients are rows, too.** A row of a map is read by the same row of the next layer and by rows below it, and
+#   the way back begins below. So when the way back arrives at a row, the gradient of that row is complete. It is
+#   handed on at once, and its place is free for the next row. Only the 3x3 gives gradients to two rows at once, and
+#   so needs a line buffer of two.
+# - **Values have to be kept.** `MATMUL_W` multiplies what a layer read by the gradient of what it wrote. So most
+#   maps of the way there are kept whole until the way back needs them. This is why training takes so much more
+#   memory than scoring.
+# - **Some values are computed again.** Each `RELU`, `BIASRELU` and `ADDBIAS` in this list, and the two `MATMUL` that
+#   are not turned, were on the way there as well. To compute a row once more takes less time than to fetch a whole
+#   map from memory. This is called **rematerialisation**.
+# - **Gradients change in place.** `RELU_X` does not write a new row. It takes the row of gradients at A as it
+#   stands, and sets to zero what belongs to values of B that are not positive. Nothing is copied. (Where its line
+#   has an `L`, it adds up the gradient of a bias as well.)
 #
 # ## Memory, drawn
 #
-# Now we can draw what each instruction touches in memory, and when: in training map after map, in training row after
-# row, and in scoring.
+# Now we can draw which places in memory each instruction reads and writes, and when: in training map after map, in
+# training row after row, and in scoring.
 
 # %%
 with plan.whole_maps():
@@ -276,21 +295,22 @@ for name, table in tables.items():
 show(
     lesson_08b.memory(tables, moments),
     "08b_memory",
-    "Time goes to the right, and a place in memory upwards. A slanted line walks through a whole map. A flat band "
-    "stays in one place, and so in the cache. Look for the gradients: slanted at the left, a flat band in the "
-    "middle.",
+    "Time goes to the right, and places in memory go upwards, from the end of the workspace on. Where a whole map is "
+    "read or written there is a slanted line. A flat band stays in one place, and so in the cache. Look for the "
+    "gradients: slanted lines at the left, a flat band in the middle.",
 )
 
 # %% [markdown]
-# At the left, whole maps climb on the way there, and are read again on the way back, downwards. In the middle the
-# maps that the way back wants climb as before, since they have to stand. But all else is flat: it stays in place, and
-# in the cache. At the right, where there is no way back, nearly everything is flat.
+# At the left all maps are slanted: they are written upwards on the way there, and read downwards on the way back. In
+# the middle this still holds for the maps that the way back needs, since they have to be kept. But everything else
+# is flat: it stays in one place, and in the cache. At the right, where there is no way back, nearly everything is
+# flat.
 #
 # ## One model, four ways
 #
-# So there are four ways to run one model: op by op on the tape, which is its definition; by the interpreter, which is
-# the definition of the table; and compiled, map after map or row after row. They must agree. We compare the loss and
-# all gradients of the small model, in float64, and time a larger one.
+# So there are four ways to run one model: op by op on the tape, which is the definition of the model; by the
+# interpreter, which is the definition of the table; and compiled, map after map or row after row. They must agree.
+# We compare the loss and all gradients of the small model, in float64, and measure the time of a larger one.
 
 # %%
 side = 14 if QUICK else 28
@@ -307,7 +327,7 @@ ways = {
     "op by op": kernels.as_written(),
     "interpreter": plan.interpreted(),
     "map after map": plan.whole_maps(),
-    "row after row": nullcontext(),
+    "row after row": nullcontext(),  # this is what the library does anyway
 }
 results = {}
 for name, way in ways.items():
@@ -324,15 +344,16 @@ for name, result in results.items():
     print(f"{name:14} loss and gradients differ from op by op by {furthest[name]:.0e}")
 
 # %% [markdown]
-# The large step in time is the one from op by op to the table: no column matrix, no calls from Python, several ops in
-# one instruction. What row after row gains over map after map depends on the caches; what it saves of memory we saw
-# above.
+# The interpreter is slow, as it may be. The compiled table saves much time over op by op: there is no column matrix
+# of the whole picture and no call from Python for each op, and one instruction may do several ops. How much time row
+# after row saves over map after map depends on the caches; how much memory it saves we saw above.
 #
-# Map after map and row after row give the same bits, since each row sees the same operations in the same order. Op by
-# op differs in the fifteenth digit: there one large product adds up what the table adds up row by row.
+# Map after map and row after row give the same bits, since the same operations are done for each row in the same
+# order. Op by op differs in the last digits: there one large product adds up what the table adds up row by row.
 #
-# What if a model does something for which there is no instruction, say an op that you wrote yourself? Then it trains
-# as it is written, op by op, and one warning says which op it was. `docs/plan.md` tells how to add an instruction.
+# What if a model does something for which there is no instruction, say an op that you wrote yourself? Then the model
+# trains as it is written, op by op, and a warning says which op it was. [The page on the plan](../docs/plan.md)
+# tells how to add an instruction.
 #
 # ## What you should see
 #
@@ -365,12 +386,16 @@ assert scoring.work < training.work < training_by_maps.work
 #
 # 1. *easy* Make the tables of `small` for pictures of 6x6, 12x12 and 24x24 pixels. How does the memory per image grow
 #    in training, and how in scoring?
-# 2. *easy* Give `small` a second block, and then `activation="prelu"`. Which instructions are new?
+# 2. *easy* Give `small` a second block, and then `activation="prelu"`. Which instructions are new? (In `table.rows`,
+#    column `opcodes.OP` holds the number of each instruction.)
 # 3. *medium* With a dilation of 2 a mask B reads the row two above and its own. Write `masked_row` for it, and both
 #    layers row after row. How many rows does the line buffer need?
 # 4. *medium* Run a step within `plan.poisoned()`, which fills the memory with NaN before each pass. Why is it a good
-#    test that the result stays the same? Break a table, so that the test fails.
-# 5. *hard* How far away is what an instruction reads? For each read, count how many numbers have been touched since
-#    that place was last touched. Compare the two orders of scoring.
+#    test that the result stays the same? Break a table, so that the test fails. (`plan.table_of(model, N)` is the
+#    very table that the model uses for N images, and its `rows` may be changed. Within `plan.interpreted()` the
+#    interpreter runs it.)
+# 5. *hard* How far away is what an instruction reads? For each read, count how many numbers have been read or
+#    written since that place was last used. Compare the two orders of scoring. (`_touched` in
+#    `drawings/lesson_08b.py` works out which places an instruction uses.)
 #
-# The solutions are in `solutions/08b_a_model_as_a_table.py`.
+# Solutions: [solutions/08b_a_model_as_a_table.py](solutions/08b_a_model_as_a_table.py).

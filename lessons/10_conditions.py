@@ -8,9 +8,9 @@
 #   PixelCNN, [lesson 04](04_train_sample_look.py) for training.
 # - *Takes* about half a minute to run on two cores, and 30 minutes to read.
 #
-# The models so far draw whatever they like. Somebody who wants a seven has to draw until one comes. How can we tell a
-# model what to draw? And what does a model know that has been told: is its likelihood still one that we may compare
-# with that of others?
+# Nobody can choose what the models so far draw. Whoever wants a seven has to draw until one comes. How can we tell a
+# model what to draw? And may we compare the likelihood of a model that has been told something with the likelihood of
+# one that has not?
 
 # %%
 import os
@@ -32,28 +32,30 @@ Q = ds.levels
 digits = np.arange(10)
 
 # %% [markdown]
-# ## One more thing on the right of the bar
+# ## A condition belongs to the past
 #
-# So far a model was a distribution $p(x)$ over images. Now somebody tells it something beforehand. We call it $h$, the
-# **condition**: "this will be a seven", for example. The chain rule holds under any condition:
+# So far a model was a distribution $p(x)$ over images. Now it is told something before the first pixel, for example
+# "this will be a seven". We call this $h$, the **condition**. The chain rule holds under any condition:
 #
 # $$ p(x \mid h) = \prod_t p(x_t \mid x_1, \dots, x_{t-1}, h). $$
 #
-# So $h$ joins the past of *every* pixel, of the first one, too. No mask has to keep it away from anyone. And for each
-# $h$ the probabilities of all images sum to 1.
+# So $h$ belongs to the past of *every* pixel, even of the first one, and no mask has to hide it. For each $h$ the
+# probabilities of all images sum to 1.
 #
 # ## V h is a bias
 #
-# How does $h$ get into the network? Each residual block adds a term $V h$ to what its mask B has seen, before the
-# rectifier. $V$ is a matrix of weights, one in each block. The term is the same at all pixels.
+# How does $h$ get into the network? Each residual block adds a term $V h$ to the output of its 3x3 layer, before the
+# next rectifier. $V$ is a matrix of weights, and each block has its own. The term is the same at all pixels. (In the
+# paper, which is about Gated PixelCNN, such a term is added before the tanh and before the sigmoid of each gate.)
 
 # %%
 show(lesson_10.block(), "10_block", "A residual block with a condition: one more term in a sum (rectifiers left out).")
 
 # %% [markdown]
-# Let $h$ be a class, one of ten. As numbers we write it as a row of ten with a single 1, at the place of the class:
-# this is called **one-hot**. A matrix times such a row picks one row of weights. That is all: *each class has a bias of
-# its own*. We check it on the layer of the library. Five images have 24 features per pixel, and five labels.
+# Let $h$ be a class, one of ten. We write it as a row of ten numbers with a single 1, at the place of the class. This
+# is called **one-hot**. The product of such a row and the weights is one row of the weights, the one that belongs to
+# the class. So *each class has a bias of its own*. We check this with the layer of the library, for five images with 24
+# features per pixel. The library keeps $V$ as an array of 10 rows and 24 columns.
 
 # %%
 layer = mp.nn.Conditioning(10, 24, mp.nn.Init(9, "float64"))
@@ -64,13 +66,14 @@ print(one_hot.astype(int))
 
 h = one_hot[None, None]  # (1, 1, N, 10): the same at all pixels
 bias_of_the_class = layer.weight.data[labels]  # (N, K)
-told = layer(mp.Tensor(features), h).data
-print("adding V h is adding the bias of the class:", np.array_equal(told, features + bias_of_the_class))
+conditioned = layer(mp.Tensor(features), h).data
+print("adding V h is adding the bias of the class:", np.array_equal(conditioned, features + bias_of_the_class))
 
 # %% [markdown]
-# So a model with ten classes is ten plain models which share all weights, except for some biases. We can even take the
-# model for sevens out of it: copy the shared weights into a plain PixelCNN, and add the row of class 7 to the biases of
-# the layers in front of it. (In the library the layer that adds $V h$ has the name `told`.)
+# So a model with ten classes is ten plain models that share all weights, except for some biases. We can even take the
+# model for sevens out of it. We copy the shared weights into a plain PixelCNN, and add the row of class 7 to the bias
+# of the 3x3 layer of each block. (In the library this layer has the name `look`, and the layer that adds $V h$ has the
+# name `told`.)
 
 # %%
 size = {"hidden": 24, "blocks": 3, "rng": SEED}
@@ -83,13 +86,14 @@ seven.load_state_dict(shared)
 for block, conditional in zip(seven.blocks, model.blocks, strict=True):
     block.look.bias.data = conditional.look.bias.data + conditional.told.weight.data[7]
 
-some = ds.test.images[:20]
-difference = abs(seven.log_prob(some) - model.log_prob(some, np.full(20, 7))).max()
+twenty = ds.test.images[:20]
+difference = abs(seven.log_prob(twenty) - model.log_prob(twenty, np.full(20, 7))).max()
 print(f"largest difference in log p: {difference:.1e} nats")
 
 # %% [markdown]
-# The two agree up to rounding. The conditional model has few weights more than the plain one, and it is as causal: the
-# check finds no leak, since a condition is no pixel.
+# The two agree up to rounding. The conditional model has only a few more weights than the plain one. It is causal, too:
+# a condition is not a pixel, so it can be no leak. (The blind pairs in the report are pixels of the past that so small
+# a PixelCNN does not see, as in [lesson 09](09_the_blind_spot_and_two_stacks.py).)
 
 # %%
 extra = model.num_parameters - plain.num_parameters
@@ -100,8 +104,8 @@ print(report)
 # %% [markdown]
 # ## What a label is worth
 #
-# We train both on the same digits, in the same way. Only one of them is told the labels. This is a single run of each,
-# so small differences are luck.
+# We train both models on the same digits, in the same way. Only one of them is told the labels. This is a single run of
+# each, so small differences between their figures may be luck.
 
 # %%
 recipe = {"epochs": EPOCHS, "batch_size": 16, "rng": SEED, "progress": False}
@@ -112,16 +116,16 @@ mp.fit(model, ds.train.images, ds.train.labels, optimizer=mp.optim.Adam(3e-3), *
 # How many bits does a test digit cost now? There are three answers, and they answer different questions.
 #
 # 1. The plain model gives $p(x)$.
-# 2. The conditional model, told the true label $c$, gives $p(x \mid c)$. This is no figure to compare with the first
-#    one: the model has been given a part of the answer.
-# 3. The conditional model, *not* told the label. It does not know the class, and all ten are about equally common. So
-#    we take the mean over the classes. This is a $p(x)$ again, at ten times the work:
+# 2. The conditional model, told the true label $c$, gives $p(x \mid c)$. This must not be compared with the first
+#    figure, since the model has been given a part of the answer.
+# 3. The conditional model, *not* told the label, gives $p(x)$ again, at ten times the work. All ten classes are about
+#    equally common, so we take the mean over them:
 #
 # $$ p(x) = \frac{1}{10} \sum_{c=0}^{9} p(x \mid c). $$
 #
-# The probabilities of images are so small that a computer would round them to 0. So we keep their logarithms.
-# `logsumexp` computes the logarithm of a sum from the logarithms of its terms. And `model.bits` turns nats per image
-# into bits/dim: it divides by the number of sub-pixels and by $\ln 2$.
+# The probability of an image can be so small that a computer rounds it to 0. So we keep its logarithm. `logsumexp`
+# computes the logarithm of a sum from the logarithms of its terms. And `model.bits` turns nats per image into bits/dim:
+# it divides by the number of sub-pixels and by $\ln 2$.
 
 # %%
 log_p_given = np.empty((N, 10))  # log p(x | c): a row for each image, a column for each class
@@ -139,16 +143,16 @@ for name, cost in bits.items():
     print(f"{name:30} {cost:.3f} bits/dim")
 
 # %% [markdown]
-# At full length the third figure is smaller than the first: knowing that there are ten kinds of digits has helped even
-# where the kind is not told.
+# At full length the third figure is smaller than the first. In training the labels have told the model that there are
+# ten kinds of digits, and this helps even where the kind is not told.
 #
 # The difference between the second and the third figure is what the label is worth. It has a limit. One of the ten
-# terms of the mean is that of the true class, and none is negative, so
+# terms of the sum is that of the true class, and none is negative, so
 #
 # $$ p(x) \ge \tfrac{1}{10}\, p(x \mid c), \qquad \text{hence} \qquad
 # \log_2 p(x \mid c) - \log_2 p(x) \le \log_2 10 = 3.32. $$
 #
-# A label cannot save more bits than it takes to say it: one of ten costs 3.32 bits.
+# So a label cannot save more bits than it takes to name it, and to name one of ten classes takes 3.32 bits.
 
 # %%
 worth = (true_label - label_unknown) / np.log(2)
@@ -164,19 +168,19 @@ asked = np.tile(digits, 5)
 drawn = model.sample(50, asked, rng=SEED)
 first_of_each = [np.flatnonzero(ds.test.labels == c)[0] for c in digits]
 real = ds.test.images[first_of_each]
-caption = "Each column was asked for one digit, 0 to 9. Look down a column: one digit, in several hands."
+caption = "Look down a column: all its digits were drawn for the same label. Most can be read, and not all."
 show(mp.plots.sample_grid(real, drawn, Q, title="Asked for 0, 1, 2 ... 9"), "10_classes", caption)
 
 # %% [markdown]
 # ## The model as a reader
 #
-# A model that draws digits when it is told a class can also *read* them. **Bayes' rule** turns a conditional
-# probability round:
+# A model that draws digits when it is told a class can also *read* them. **Bayes' rule** computes the probability of a
+# class, given the picture, from the probabilities of the picture, given each class:
 #
 # $$ p(c \mid x) = \frac{p(x \mid c)\, p(c)}{\sum_{c'} p(x \mid c')\, p(c')}. $$
 #
 # $p(c)$ is called the **prior**: what one believes of the class before seeing the picture. $p(c \mid x)$ is the
-# **posterior**: what one believes after seeing it. Here the prior is one tenth for each class, and drops out. What
+# **posterior**: what one believes after seeing it. Here the prior is one tenth for each class, so it cancels. What
 # remains is the softmax of the ten values $\log p(x \mid c)$. The best guess is the class under which the picture costs
 # the fewest bits.
 
@@ -187,28 +191,28 @@ accuracy = (guess == ds.test.labels).mean()
 print(f"{accuracy:.1%} of {N} test digits are read rightly")
 
 # %% [markdown]
-# Nobody trained a classifier. How sure is the model of its guesses, where it is right and where it is wrong? And some
-# of the digits that were misread:
+# We did not train it to classify. How sure is the model of its guesses, where it is right and where it is wrong? We
+# look at the probability that it gives to its guess, and at some of the digits that it reads wrongly.
 
 # %%
 sure = posterior.max(axis=1)  # the probability of the best guess
 right = guess == ds.test.labels
-print(f"probability of the guess: {sure.mean():.1%} on average; {accuracy:.1%} are right")
-print(f"half of the right guesses leave less than {1 - np.median(sure[right]):.6f} to all other classes")
-print(f"half of the wrong guesses leave less than {1 - np.median(sure[~right]):.6f} to all other classes")
+print(f"mean probability of the guess: {sure.mean():.1%}; {accuracy:.1%} are right")
+print(f"median probability of the guess: where it is right {np.median(sure[right]):.6f}, "
+      f"where it is wrong {np.median(sure[~right]):.3f}")  # fmt: skip
 second = np.argsort(posterior, axis=1)[:, -2]
 second_is_true = (second[~right] == ds.test.labels[~right]).mean()
-print(f"in {second_is_true:.0%} of the wrong ones the second guess is right")
+print(f"second guess right, where the first is wrong: {second_is_true:.0%}")
 
-six = np.flatnonzero(~right)[:6]
-figure = lesson_10.misread(ds.test.images[six], ds.test.labels[six], guess[six], posterior[six])
-show(figure, "10_misread", "Dark: the class on the label. In most of these the model is in two minds.")
+wrong = np.flatnonzero(~right)[:6]
+figure = lesson_10.misread(ds.test.images[wrong], ds.test.labels[wrong], guess[wrong], posterior[wrong])
+show(figure, "10_misread", "Digits that are read wrongly. The dark bar is the true class, the highest one the guess.")
 
 # %% [markdown]
-# Where the model is right it is nearly always quite sure: the probabilities of a whole image under two classes differ
-# by many bits, and the softmax of large differences is close to 0 or 1. Where it errs it is mostly in two minds, and
-# more often than not its second guess is right. A few errors are made with great certainty, and on average the model is
-# a little surer than it should be.
+# Where the model is right, it is nearly always sure: the probabilities of a whole image under two classes differ by
+# many bits, and the softmax of large differences is close to 0 or 1. Where it is wrong, it usually gives a good part of
+# the probability to other classes, and in most cases its second guess is right. But it is sure of a few of its
+# mistakes, and on average it is a little surer than it should be.
 #
 # ## Not only classes
 #
@@ -219,11 +223,11 @@ show(figure, "10_misread", "Dark: the class on the label. In most of these the m
 #   vectors;
 # - `condition_shape=(H, W, K)`: a **map** with K numbers for each pixel. $V h$ then differs from pixel to pixel.
 #
-# ## Told too much
+# ## A model that is told the answer
 #
-# With a map one can tell a model a great deal. We go to the extreme: the map is the very image that is to be predicted.
-# Surely that is a leak? We try it on images of 2x3 pixels, of which there are 64. All of them are equally likely: they
-# are coin flips, and no honest model of $p(x)$ gets below 1 bit per pixel ([lesson 02](02_masks_a_and_b.py)).
+# With a map one can tell a model a great deal. As an extreme case, the map is the very image that is to be predicted.
+# Is that a leak? We try it on images of 2x3 pixels, of which there are 64. All of them are equally likely, like the
+# coin flips of [lesson 02](02_masks_a_and_b.py), and no causal model of $p(x)$ gets below 1 bit per pixel.
 
 # %%
 every_image = np.indices((2,) * 6).reshape(6, 64).T.reshape(64, 2, 3, 1)
@@ -235,8 +239,8 @@ print(f"coin flips at {copied_bits:.3f} bits/dim")
 print(copyist_report)
 
 # %% [markdown]
-# Less than 0.2 bits per pixel for coin flips, and the check says that the model is causal. Is the check wrong? We
-# enumerate: for each of 64 conditions, the probabilities of all 64 images.
+# The model needs less than 0.2 bits per pixel for coin flips, and the check says that it is causal. Is the check wrong?
+# We enumerate the probabilities of all 64 images, for each of the 64 conditions.
 
 # %%
 images = np.tile(every_image, (64, 1, 1, 1))  # all images, once for each condition
@@ -248,15 +252,16 @@ print(f"sum over x of p(x | h): {sum_for_each_h.min():.9f} to {sum_for_each_h.ma
 print(f"sum over x of p(x | h = x): {sum_of_copies:.1f}")
 
 # %% [markdown]
-# The check is right. For each *fixed* condition the probabilities sum to 1: this is a good model of $p(x \mid h)$. It
-# draws, to no surprise, the image that it is told. But the numbers $p(x \mid h = x)$, a different condition for each
-# image, are not a distribution over images: they sum to about 60. So the bits that a conditional model needs are *what
-# is left to say once $h$ is known*. They are no bits of $p(x)$, and whoever reports them has to say what was given.
+# The check is right. For each *fixed* condition the probabilities sum to 1: this is a good model of $p(x \mid h)$,
+# which draws the image that it is told. But the numbers $p(x \mid h = x)$ take a different condition for each image.
+# They are not a distribution over images, and they sum to about 60. So the bits that a conditional model needs are
+# *what is left to say once $h$ is known*. They are not bits of $p(x)$. Whoever reports them has to say which $h$ was
+# given.
 #
 # ## What you should see
 
 # %%
-assert np.array_equal(told, features + bias_of_the_class)
+assert np.array_equal(conditioned, features + bias_of_the_class)
 assert difference < 1e-3
 assert extra == 3 * 10 * 24  # three blocks with a V of 10 x 24
 assert report.ok
@@ -277,12 +282,17 @@ if not QUICK:
 
 # %% [markdown]
 # ## Exercises
-# 1. *easy* Complete the upper halves of some digits under other labels, with `model.complete(images, known, labels)`.
-#    What does the model do with a 7 that should become a 3?
-# 2. *easy* Tell the model half a three and half an eight. (Labels cannot be halved. Give a model with
-#    `condition_shape=(10,)` the same weights.) Which of the two does it draw, or neither?
-# 3. *medium* Take V h out of all blocks but the last. What becomes of the digits that are read rightly?
-# 4. *medium* Tell the model the mean of every 2x2 block of pixels, as a map. How many bits/dim are left, and of what?
+# 1. *easy* Keep the upper halves of some digits and let the model draw the lower halves, under the true label and under
+#    another one: `model.complete(images, known, labels)`, where `known` is True at the pixels to keep. What does the
+#    model do with a 7 that should become a 3?
+# 2. *easy* Tell the model half a three and half an eight. (A label cannot be halved, but a row of ten numbers can. Give
+#    a model with `condition_shape=(10,)` the same weights.) Does it draw threes, eights, or neither?
+# 3. *medium* Take $V h$ out of all blocks but the last: replace the `told` of the other blocks by a function that
+#    returns its first argument. How many digits are read rightly after training?
+# 4. *medium* Tell the model the mean of every 2x2 block of pixels, as a map. How many bits/dim are left? Are they bits
+#    of $p(x)$?
 # 5. *hard* Take a tiny model with two classes, whose 64 images can be enumerated. Show that the mean over its classes
-#    is a distribution, and that a label is worth on average the *mutual information* of picture and class: what
-#    knowing one of them saves when saying the other.
+#    is a distribution, and that a label is worth on average the *mutual information* of picture and class: the number
+#    of bits by which the class becomes less uncertain once the picture is known.
+#
+# Solutions: [solutions/10_conditions.py](solutions/10_conditions.py).

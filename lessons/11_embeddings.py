@@ -2,15 +2,15 @@
 # # 11 Embeddings: a picture says what to draw
 #
 # - *You will* train a network that turns pictures into points, draw pictures from points, and walk from one to another.
-# - *Reads* `minipixel/models/embedding.py`, `minipixel/ops/triplets.py`; Schroff et al. 2015, arXiv:1503.03832,
-#   section 3; van den Oord et al. 2016, arXiv:1606.05328, section 3.3.
+# - *Reads* `minipixel/models/embedding.py`, `minipixel/ops/triplets.py`; Schroff et al. 2015, arXiv:1503.03832, section
+#   3; van den Oord et al. 2016, arXiv:1606.05328, section 3.3.
 # - *Before* [lesson 10](10_conditions.py) for conditions.
 # - *Takes* about half a minute to run on two cores, and 30 minutes to read.
 #
-# A label says little: "a three", and no word of what kind of three. Could we show the model a picture instead, and ask
-# for more of that kind? A condition has to be a row of numbers. The pixels themselves will not do: a model that is told
-# all of them copies them ([lesson 10](10_conditions.py)). So we ask for a few numbers which say what a picture is like,
-# and which are close to each other for pictures that are alike. Where do we get them from?
+# A label says little. It says "a three", and not what kind of three. Could we show the model a picture instead, and ask
+# for more of that kind? A condition has to be a row of numbers. The pixels themselves will not do, since a model that
+# is told all of them copies them ([lesson 10](10_conditions.py)). We need a few numbers that say what a picture is
+# like, and that are close to each other for pictures that are alike. Where do we get them from?
 
 # %%
 import os
@@ -33,9 +33,9 @@ Q = ds.levels
 # %% [markdown]
 # ## Pictures become points
 #
-# From another network. It reads a finished picture, so it wears no masks: each of its convolutions looks all around.
-# What comes out is a row of 16 numbers, its **embedding**. The network divides it by its length, so that all embeddings
-# are points on a sphere of radius 1, in a space of 16 dimensions.
+# We get them from another network. It reads a finished picture, so it needs no masks: each of its convolutions looks in
+# all directions. What comes out is a row of 16 numbers, the **embedding** of the picture. The network divides it by its
+# length, so that all embeddings are points on a sphere of radius 1, in a space of 16 dimensions.
 #
 # How far are two such points apart? For points $a$ and $b$ of length 1,
 #
@@ -55,41 +55,43 @@ def squared_distances(points):
     return 2 - 2 * points @ points.T
 
 
-before = squared_distances(points_before)
-print(f"mean squared distance, untrained: {before.mean():.2f}")
+squares_before = squared_distances(points_before)
+print(f"mean squared distance, untrained: {squares_before.mean():.2f}")
 
 # %% [markdown]
 # ## The triplet loss
 #
-# The network is untrained, and its points say little. What should it learn? We do not know any right place for a
-# picture. We only know which pictures should be near to each other: those of one class.
+# The network is untrained, and its points say little. What should it learn? There is no right place for a picture that
+# we could give as a target. We only know which pictures should be near to each other: those of one class.
 #
-# So we take three pictures, a **triplet**: an *anchor* $a$, a *positive* $p$ of the same class, and a *negative* $n$
-# of another class. The positive should be nearer to the anchor than the negative is, and not just barely: by a
-# **margin** of 0.2. A triplet for which this holds costs nothing. Any other costs what is missing:
+# So we take three pictures, a **triplet**: an *anchor* $a$, a *positive* $p$ of the same class, and a *negative* $n$ of
+# another class. The positive should be nearer to the anchor than the negative is: its squared distance should be
+# smaller by at least 0.2, the **margin**. A triplet for which this holds costs nothing. Any other costs what is
+# missing:
 #
 # $$ \max\left(0,\; |a - p|^2 - |a - n|^2 + 0.2\right). $$
 #
-# The **triplet loss** of a batch is the mean over all its triplets. By hand, for 20 digits:
+# The **triplet loss** of a batch is the mean over all its triplets. We compute it by hand for 20 digits.
 
 # %%
 some = ds.train.images[:20]
 kinds = ds.train.labels[:20]
-squares = squared_distances(net.embed(some))
+squares_of_some = squared_distances(net.embed(some))
 costs = []
 for a in range(20):
     for p in range(20):
         for n in range(20):
             is_triplet = p != a and kinds[p] == kinds[a] and kinds[n] != kinds[a]
             if is_triplet:
-                costs.append(max(0, squares[a, p] - squares[a, n] + 0.2))
+                costs.append(max(0, squares_of_some[a, p] - squares_of_some[a, n] + 0.2))
 by_hand = np.mean(costs)
 in_library = net.loss(some, kinds, margin=0.2).item()
 print(f"{len(costs)} triplets; loss by hand {by_hand:.6f}, in the library {in_library:.6f}")
 
 # %% [markdown]
-# Why the margin? Without it the network could put all pictures into a single point. All distances would be 0, and no
-# triplet would cost anything. With it such a network pays 0.2 for each triplet.
+# What is the margin good for? Without it the network could put all pictures into a single point; this is called
+# **collapse**. All distances would be 0, and no triplet would cost anything. With the margin such a network pays 0.2
+# for each triplet.
 #
 # In training each batch holds eight digits of each class, drawn at random. Gradients pull positives towards the anchor
 # and push negatives away.
@@ -99,36 +101,39 @@ history = mp.fit_embedding(net, ds.train.images, ds.train.labels, steps=STEPS, r
 losses = history.history["loss"]
 print(f"triplet loss: {losses[0]:.4f} in the first step, {np.mean(losses[-10:]):.4f} in the last ten")
 points = net.embed(ds.test.images)
-after = squared_distances(points)
+squares_after = squared_distances(points)
 
 # %% [markdown]
 # ## Look at the points
 #
-# First a single triplet of test digits, the worst one of its anchor before the training: the positive that was
-# furthest away, and the negative that was nearest.
+# First we look at a single triplet of test digits. The anchor is the first one. We take the triplet that was worst
+# before the training: with the positive that was furthest from this anchor, and the negative that was nearest to it.
 
 # %%
 same = ds.test.labels[:, None] == ds.test.labels
 anchor = 0
-positive = np.where(same[anchor], before[anchor], -1).argmax()
-negative = np.where(same[anchor], 5, before[anchor]).argmin()
+positive = np.where(same[anchor], squares_before[anchor], -1).argmax()  # -1 is nearer than any of the others
+negative = np.where(same[anchor], 5, squares_before[anchor]).argmin()  # 5 is further away than any of the others
 worst = ds.test.images[[anchor, positive, negative]]
-caption = "The positive was further away than the negative. Compare the two distances after the training."
-figure = lesson_11.triplet(worst, before[anchor, [positive, negative]], after[anchor, [positive, negative]])
+caption = "Before the training the positive was further from the anchor than the negative, and after it nearer."
+two = [positive, negative]
+figure = lesson_11.triplet(worst, squares_before[anchor, two], squares_after[anchor, two])
 show(figure, "11_triplet", caption)
 
 # %% [markdown]
-# Now all distances at once. The test digits are sorted by class, so that distances within a class stand in the squares
-# along the diagonal.
+# The next figure shows all squared distances. The test digits are sorted by class, so that the distances within a class
+# stand in the squares along the diagonal.
 
 # %%
 caption = "Dark is near. After the training ten dark squares lie on the diagonal: the ten classes."
-show(lesson_11.distances({"untrained": before, "trained": after}, ds.test.labels), "11_distances", caption)
-print(f"mean squared distance within a class {after[same].mean():.2f}, between classes {after[~same].mean():.2f}")
+squares = {"untrained": squares_before, "trained": squares_after}
+show(lesson_11.distances(squares, ds.test.labels), "11_distances", caption)
+print(f"mean squared distance within a class: {squares_after[same].mean():.2f}")
+print(f"mean squared distance between classes: {squares_after[~same].mean():.2f}")
 
 # %% [markdown]
-# A space of 16 dimensions cannot be drawn. But we can turn it so that the two directions in which the points differ
-# most lie in the plane. The singular value decomposition finds them: they are the first two rows of its last matrix.
+# A space of 16 dimensions cannot be drawn. But we can draw the two directions in which the points differ most. The
+# singular value decomposition of the points finds them: they are the first two rows of its last matrix.
 
 
 # %%
@@ -144,11 +149,11 @@ caption = "Each test digit as a point, drawn as its label. On the right the clas
 show(lesson_11.points(flat, ds.test.labels), "11_points", caption)
 
 # %% [markdown]
-# A number for the same thing: for each test digit, has the nearest of all others the same class? (The digit itself has
-# the distance 0; it is taken out.)
+# How well do the points tell the classes apart? For each test digit we ask whether the nearest of all others has the
+# same class. (The digit itself is at distance 0, so it is taken out.)
 
 # %%
-others = np.where(np.eye(N, dtype=bool), 5, after)  # 5 is further than any distance
+others = np.where(np.eye(N, dtype=bool), 5, squares_after)  # 5 is further than any distance
 nearest = others.argmin(axis=1)
 retrieved = (ds.test.labels[nearest] == ds.test.labels).mean()
 print(f"{retrieved:.1%} of the test digits have one of their own class as the nearest")
@@ -156,13 +161,13 @@ print(f"{retrieved:.1%} of the test digits have one of their own class as the ne
 # %% [markdown]
 # ## From a point to pictures
 #
-# Now the condition $h$ of a PixelCNN is an embedding: `condition_shape=(16,)`. This model never hears of a label. It is
-# told, for each training digit, where that digit lies.
+# Now the condition $h$ of a PixelCNN is an embedding: `condition_shape=(16,)`. This model is never told a label. For
+# each training digit it is told the point of that digit.
 
 # %%
-portraits = mp.models.PixelCNN((H, W, C), Q, hidden=24, blocks=3, condition_shape=(net.dimensions,), rng=SEED)
+model = mp.models.PixelCNN((H, W, C), Q, hidden=24, blocks=3, condition_shape=(net.dimensions,), rng=SEED)
 mp.fit(
-    portraits,
+    model,
     ds.train.images,
     net.embed(ds.train.images),
     epochs=EPOCHS,
@@ -174,7 +179,7 @@ mp.fit(
 
 # %% [markdown]
 # For each class we take a typical test digit: the one whose point is nearest to the mean of its class. Then we draw
-# nine pictures from each of four such points.
+# nine pictures from each of four such points, those of a 0, a 3, a 6 and an 8.
 
 # %%
 typical = np.empty(10, int)
@@ -184,24 +189,25 @@ for label in range(10):
     typical[label] = members[(points[members] @ mean).argmax()]
 
 shown = typical[[0, 3, 6, 8]]
-drawn = portraits.sample(36, points[np.repeat(shown, 9)], rng=SEED).reshape(4, 9, H, W, C)
+drawn = model.sample(36, points[np.repeat(shown, 9)], rng=SEED).reshape(4, 9, H, W, C)
 rows = np.concatenate([ds.test.images[shown][:, None], drawn], axis=1)
-caption = "First in each row a test digit; then nine draws by a model that was told where it lies, and nothing else."
+caption = "In each row first a test digit, then nine draws. All that the model was told is the test digit's embedding."
 show(mp.plots.image_grid(rows.reshape(-1, H, W, C), Q, title="More of this kind"), "11_portraits", caption)
 
 # %% [markdown]
-# The draws are not copies. 16 numbers that were trained to say the class say little of the single strokes; the model
-# fills these in. In the paper (section 3.3) the pictures are faces, the embedding is that of a person, and the model
-# draws new portraits of this person.
+# The draws are not copies. The 16 numbers were trained to tell classes apart, and they say little of single strokes.
+# These are up to the model. In the paper (section 3.3) the pictures are faces, the embeddings tell persons apart, and
+# the model draws new portraits of a person.
 #
 # ## A walk
 #
-# Between two points lie others. We go from one to the other in a straight line,
+# What does the model draw from a point between the points of two digits? We go from one to the other in a straight
+# line,
 #
 # $$ h_s = (1 - s)\, h_0 + s\, h_1, \qquad 0 \le s \le 1, $$
 #
-# and scale each $h_s$ back to length 1, since the model was never told anything shorter. Each step draws with *the same
-# random numbers*: the argument `rng` is the same each time. So only $h$ moves, and the picture follows it.
+# and scale each $h_s$ to length 1, since in training all conditions had this length. Each step draws with *the same
+# random numbers*: the argument `rng` is the same each time. So only $h$ changes from step to step.
 
 # %%
 start = points[typical[[0, 1, 2, 3, 5]]]
@@ -210,28 +216,28 @@ steps = []
 for s in np.linspace(0, 1, 11):
     h = (1 - s) * start + s * end
     h = h / np.linalg.norm(h, axis=1, keepdims=True)
-    steps.append(portraits.sample(5, h, rng=SEED + 3))
+    steps.append(model.sample(5, h, rng=SEED + 3))
 walk = np.stack(steps).astype(int)  # (11, 5, H, W, C)
 by_step = abs(np.diff(walk, axis=0)).mean()
 from_end_to_end = abs(walk[-1] - walk[0]).mean()
-print(f"a step changes a pixel by {by_step:.2f} levels on average; the two ends differ by {from_end_to_end:.2f}")
+print(f"mean change of a pixel: {by_step:.2f} levels per step, {from_end_to_end:.2f} from end to end")
 
 pictures = walk.swapaxes(0, 1).reshape(-1, H, W, C)  # a row for each walk
 caption = "Five walks, from left to right, each in ten steps. Look for the step in which the class changes."
 show(mp.plots.image_grid(pictures, Q, columns=11, title="From one digit to another"), "11_walk", caption)
 
 # %% [markdown]
-# Most steps change only a few pixels. The picture need not change as smoothly as the point: a pixel changes at the
-# moment at which its random number comes to lie in the range of another level, and whatever is drawn after it sees the
-# new value. Not all ends are clean digits, after so short a training. (A larger model's walk is in
+# Most steps change the picture only a little. But it does not change as smoothly as the point. A pixel keeps its level
+# until its random number falls on the piece of another level. Then it jumps, and all pixels that are drawn after it see
+# the new value. After so short a training not all ends are clean digits. (The walk of a larger model is in
 # `docs/images/digits-walk.png`.)
 #
-# ## What was given
+# ## What does an embedding tell?
 #
-# The embedding is computed from the picture that is then predicted. As in [lesson 10](10_conditions.py): this is no
-# leak, since $h$ is fixed before the first pixel is drawn. But the bits that remain are bits of $p(x \mid h)$. To see
-# what $h$ tells, we tell each test digit three things: its own embedding, that of another digit of its class, and that
-# of a digit of another class.
+# In training the embedding was computed from the very picture that is predicted. As in [lesson 10](10_conditions.py),
+# this is no leak, since $h$ is fixed before the first pixel is drawn. But the bits that the model needs are bits of
+# $p(x \mid h)$. To see how much $h$ tells, we measure them for three conditions: the embedding of the test digit
+# itself, that of another digit of its class, and that of a digit of another class.
 
 # %%
 rng = np.random.default_rng(SEED)
@@ -248,38 +254,41 @@ conditions = {
     "another class": points[other_class],
 }
 bits = {}
-for name, told in conditions.items():
-    bits[name] = portraits.bits_per_dim(ds.test.images, told)
+for name, embeddings in conditions.items():
+    bits[name] = model.bits_per_dim(ds.test.images, embeddings)
     print(f"told the embedding of {name:21} {bits[name]:.3f} bits/dim")
 
 # %% [markdown]
 # Another digit of the same class serves nearly as well. The difference, 0.08 to 0.09 bits/dim or 5 bits per image, is
-# what the embedding says of a digit beyond its class: it was trained to say the class, but not to keep quiet about the
-# rest. A digit of another class is worse than useless, since the model believes what it is told.
+# what the embedding says of a digit beyond its class. It was trained to tell classes apart, but nothing in the triplet
+# loss removes the rest. The embedding of another class does much harm, since the model relies on what it is told.
 #
 # ## What you should see
 
 # %%
 assert np.allclose(lengths, 1, rtol=0, atol=1e-5)
 assert np.isclose(by_hand, in_library, rtol=1e-4)
-assert mp.check_causality(portraits).ok
-assert np.array_equal(portraits.sample(5, h, rng=SEED + 3), walk[-1])  # the same random numbers, the same pictures
+assert mp.check_causality(model).ok
+assert np.array_equal(model.sample(5, h, rng=SEED + 3), walk[-1])  # the same random numbers, the same pictures
 if not QUICK:
     assert losses[0] > 10 * np.mean(losses[-10:])
     assert retrieved > 0.95
-    assert after[same].mean() < after[~same].mean() / 4
-    assert before[anchor, positive] > before[anchor, negative]
-    assert after[anchor, positive] < after[anchor, negative]
+    assert squares_after[same].mean() < squares_after[~same].mean() / 4
+    assert squares_before[anchor, positive] > squares_before[anchor, negative]
+    assert squares_after[anchor, positive] < squares_after[anchor, negative]
     assert by_step < from_end_to_end / 3
     assert bits["its own"] < bits["another of its class"] < bits["another class"]
 
 # %% [markdown]
 # ## Exercises
 # 1. *easy* Find nearest neighbours by pixels instead of points: by the sum of squared differences of two pictures. How
-#    many have the same class? What does the embedding have that pixels have not?
+#    often do they have the same class? What is the advantage of the embedding?
 # 2. *easy* Walk with other random numbers at every step. How much does a step change now?
-# 3. *medium* Walk on past the end, to s = 1.5 and s = 2. What does the point do, once it is scaled to length 1?
-# 4. *medium* Pull together only: train a network with the mean of $|a - p|^2$ as its loss, without negatives. What
-#    becomes of the points? How is it with triplets, but a margin of almost 0?
-# 5. *hard* Leave all nines out of the training of the network. Where does it put them? (This is what the paper of the
-#    triplet loss is about: faces of people whom the network has never seen.)
+# 3. *medium* Walk past the end, to s = 1.5 and s = 2. Where does the point go, if it is always scaled to length 1?
+# 4. *medium* Train a network without negatives, with the mean of $|a - p|^2$ as its loss. (`net.points(images)` returns
+#    the embeddings as a Tensor.) Where do the points end up? And where do they end up with triplets, but a margin of
+#    almost 0?
+# 5. *hard* Leave all nines out of the training of the network. Where does it put them? (The paper of the triplet loss
+#    is about such a question: its network compares faces of people whom it has never seen.)
+#
+# Solutions: [solutions/11_embeddings.py](solutions/11_embeddings.py).

@@ -5,14 +5,14 @@
 #   three ways, and train.
 # - *Reads* `minipixel/nn/masks.py`, `minipixel/heads/categorical.py`; van den Oord et al. 2016, arXiv:1601.06759,
 #   section 3.4.
-# - *Before* [lesson 02](02_masks_a_and_b.py) for masks, [lesson 04](04_train_sample_look.py) for training,
-#   [lesson 09](09_the_blind_spot_and_two_stacks.py) for the gate.
+# - *Before* [lesson 02](02_masks_a_and_b.py) for masks, [lesson 04](04_train_sample_look.py) for training, [lesson
+#   09](09_the_blind_spot_and_two_stacks.py) for the gate.
 # - *Takes* about a minute to run on two cores, and 35 minutes to read.
 #
-# A pixel of a grey image is one number. A pixel of a colour image is three: red, green and blue. They are not
-# independent of each other: in a yellow face much red comes with much green and with little blue. How does a model
-# predict three numbers that belong together? And how do the masks, which keep pixels apart, handle colours within a
-# pixel?
+# A pixel of a grey image is one number. A pixel of a colour image is three numbers: red, green and blue. They depend on
+# each other. In a yellow face, for example, much red comes with much green and with little blue. How does a model
+# predict three numbers that belong together? And what becomes of the masks, which so far know an order of pixels, but
+# no order of colours?
 
 # %%
 import os
@@ -38,36 +38,39 @@ names = ("red", "green", "blue")
 print(f"{len(train)} emoji of {H}x{W} pixels and {C} colours, {Q} levels each")
 
 # %% [markdown]
-# ## Three small questions for a large one
+# ## A pixel is a short sequence
 #
 # Our emoji have four levels per colour, so a pixel has one of $4^3 = 64$ values. One softmax over 64 values could
-# predict it. With 256 levels there are 16.7 million values, and no softmax names so many. So we make a short sequence
-# of the pixel: first red, then green, then blue. By the chain rule nothing is lost by that:
+# predict it. With 256 levels there are 16.7 million values, which are too many for a softmax. So we make a short
+# sequence of the pixel: first red, then green, then blue. By the chain rule this is exact:
 #
 # $$ p(R, G, B) = p(R)\; p(G \mid R)\; p(B \mid R, G). $$
 #
-# All three factors are given the earlier pixels, too. One channel of one pixel is called a sub-pixel.
+# All three factors are given the earlier pixels, too. So the model needs three softmaxes over Q levels each, one for
+# each sub-pixel.
 
 # %%
-show(lesson_12.order(), "12_order", "What each colour of a pixel is predicted from.")
+caption = "What each colour of a pixel is predicted from. The dots stand for all colours of the earlier pixels."
+show(lesson_12.order(), "12_order", caption)
 
 # %% [markdown]
 # ## What one colour tells of another
 #
-# For now we forget all neighbours and look at single pixels. The **entropy** of a value is the least number of bits
-# that saying it costs on average. It is computed from how common each value is:
+# For now we leave out the neighbours and look at single pixels. The **entropy** of a value $X$ is the least number of
+# bits that saying it costs on average. It is computed from how common each of its values $x$ is:
 #
-# $$ H(X) = -\sum_x p(x) \log_2 p(x). $$
+# $$ \operatorname{entropy}(X) = -\sum_x p(x) \log_2 p(x). $$
 #
-# The entropy of several colours together counts how common each *combination* is. What green costs once red is known is
-# the difference $H(R, G) - H(R)$. What knowing red has saved, $H(G) - (H(R, G) - H(R))$, is called the **mutual
-# information** of red and green.
+# For the entropy of several colours together we count how common each *combination* is. Once red is known, green costs
+# the difference, $\operatorname{entropy}(R, G) - \operatorname{entropy}(R)$. This is less than
+# $\operatorname{entropy}(G)$. The number of bits that knowing red saves is called the **mutual information** of red and
+# green.
 
 
 # %%
 def entropy(*colours):
     """Bits of some colours of a pixel together, from their counts in the training images."""
-    combination = np.zeros(train.shape[:3], int)
+    combination = np.zeros(train.shape[:3], int)  # for each pixel a number that names its combination
     for k in colours:
         combination = combination * Q + train[..., k]
     counts = np.bincount(combination.ravel())
@@ -82,9 +85,10 @@ for title, costs in {"bits of the colour alone": alone, "bits, earlier colours k
     print(f"{title:29}{costs[0]:8.3f}{costs[1]:8.3f}{costs[2]:8.3f}{costs.sum():8.3f}")
 
 # %% [markdown]
-# Alone, red is the cheapest: emoji are warm, so their red varies least. In turn it is the dearest, since nothing helps
-# to predict it. The sum is the same in any order of the colours; only its shares change. Knowing the earlier colours
-# saves a third of a bit of green, and half a bit of blue. The figure shows why for green.
+# In the first row red costs least. Most emoji have warm colours, so their red is nearly always high. In the second row
+# red costs most, since no other colour helps to predict it. Knowing the earlier colours saves a third of a bit of
+# green, and half a bit of blue. (With another order of the colours the three numbers of this row would change, but not
+# their sum.) The figure shows, for green, what knowing red changes.
 
 # %%
 joint = np.zeros((Q, Q))  # how many pixels have which red (rows) and which green (columns)
@@ -97,13 +101,12 @@ show(lesson_12.green_given_red(joint), "12_green_given_red", caption)
 #
 # In a network all three colours go through the same layers. So each feature channel is given to one colour, its
 # **group**: 0 for red, 1 for green, 2 for blue. There is one rule: *of its own pixel, a feature of group k knows only
-# colours before colour k*. Taps beside the centre are not concerned, since earlier pixels are known in all their
-# colours.
+# colours before colour k*. The other taps need no rule, since all colours of earlier pixels are known.
 #
-# So the centre tap of a mask is a table: who may read whom? The first layer reads the image itself. There mask A lets
-# group k read the colours *before* k. Later layers read features. Features of group k know nothing of colour k, so mask
-# B lets group k read them, too. By hand, for six features that are dealt out to the colours like cards, 0 1 2 0 1 2.
-# (Their number need not be a multiple of three. Then some colour gets one more.)
+# So the centre tap of a mask is a table, which says which group may read which. The first layer reads the image itself.
+# There mask A lets group k read the colours *before* k. Later layers read features. Features of group k know nothing of
+# colour k, so mask B lets group k read these, too. We write both tables by hand, for six features that are given to the
+# colours in turn: 0 1 2 0 1 2. (If the number of features is not a multiple of three, some colour gets one more.)
 
 # %%
 image_groups = np.array([0, 1, 2])
@@ -122,13 +125,13 @@ mask_b = mp.nn.causal_mask((3, 3), feature_groups, feature_groups, "B")
 print("mask A as in the library:", np.array_equal(mask_a[3, 3].T, table_a))
 print("mask B as in the library:", np.array_equal(mask_b[1, 1].T, table_b))
 print("groups of six features in the library:", mp.nn.colour_groups(6, 3))
-caption = "The weights of the centre tap. Look at the rows of G: they read R, and with mask B features of G as well."
+caption = "The weights of the centre tap. Look at the rows of G: under mask A they read R, and under mask B R and G."
 show(lesson_12.tables({"centre tap, mask A": table_a, "centre tap, mask B": table_b}), "12_tables", caption)
 
 # %% [markdown]
-# The last layer makes Q logits for each colour. (Logits are the numbers that go into a softmax.) The logits of a colour
-# belong to its group, so the logits of green know red. Does the whole model keep the order? We ask by gradients which
-# colours of a pixel in the middle read which colours of the same pixel.
+# The last layer makes Q logits for each colour. The logits of a colour belong to its group, so those of green know red.
+# Does the whole model keep the order? We ask by gradients from which of its own colours each colour of the middle pixel
+# is predicted.
 
 
 # %%
@@ -150,9 +153,9 @@ for k, name in enumerate(names):
 # %% [markdown]
 # ## Three ways to get it wrong
 #
-# **A 1x1 convolution without a mask.** A 1x1 convolution has nothing but a centre. On grey images its mask B is all
-# open, and is easily forgotten. On colour images that is a leak: the layer hands everything to everyone. We replace one
-# 1x1 layer in a small model by one that has no mask: all its channels get group 0.
+# **A 1x1 convolution without a mask.** A 1x1 convolution has no tap but the centre. On grey images its mask B is all
+# open, so it is easily forgotten. On colour images a layer without it is a leak: every group reads every other. We
+# replace one 1x1 layer of a small model by one without a mask: all its channels get group 0.
 
 # %%
 matrices = {"right": right}
@@ -163,28 +166,30 @@ matrices["1x1 unmasked"] = within(tiny)
 print(mp.check_causality(tiny))
 
 # %% [markdown]
-# Red now reads red and green. Blue's own value leaks to nobody: mask A of the first layer has not let it in.
+# There are three leaks in each of the nine pixels: red reads red and green, and green reads green. Blue leaks nowhere,
+# since mask A of the first layer does not let it in.
 #
-# **A gate that mixes.** Why is the group of each channel kept in an array? One could simply say "the first third of the
-# channels is red, the second green, the last blue". But a gate ([lesson 09](09_the_blind_spot_and_two_stacks.py)) cuts
-# the channels into *halves*, and multiplies the first channel of one half with the first of the other. Cut thirds into
-# halves, and red meets green and blue: the product, from which red's next feature is made, knows what these know.
+# **A gate that mixes.** Why is the group of each channel kept in an array? One could simply make the first third of the
+# channels red, the second green and the last blue. But a gate ([lesson 09](09_the_blind_spot_and_two_stacks.py)) cuts
+# the channels into *halves*, and multiplies the first channel of one half by the first of the other, and so on. If
+# thirds are cut into halves, a red channel is multiplied by a green or a blue one. The product is taken for red, and
+# yet it knows what green or blue knows.
 #
-# We put a gate behind the blocks of a small model and try three ways to deal out its channels. The groups of what is
-# multiplied stand in two arrays, one for each half.
+# We put a gate behind the blocks of a small model, and try three ways to give groups to its channels. Two arrays hold
+# the groups, one for each half.
 
 # %%
 thirds = np.repeat([0, 1, 2], 4)  # 0 0 0 0 1 1 1 1 2 2 2 2
-dealt_out = mp.nn.colour_groups(10, C)  # 0 1 2 0 1 2 0 1 2 0
+by_turns = mp.nn.colour_groups(10, C)  # 0 1 2 0 1 2 0 1 2 0
 halves = {
     "thirds, cut": (thirds[:6], thirds[6:]),
-    "dealt out, cut": (dealt_out[:5], dealt_out[5:]),
-    "doubled": (dealt_out[:5], dealt_out[:5]),
+    "by turns, cut": (by_turns[:5], by_turns[5:]),
+    "doubled": (by_turns[:5], by_turns[:5]),
 }
 
 
 class Gate(mp.nn.Module):
-    """One half of the channels times the sigmoid of the other, and back to the groups that came in."""
+    """One half of the channels times the sigmoid of the other; then a 1x1 layer back to the groups that came in."""
 
     def __init__(self, groups, value_groups, gate_groups, init):
         self.value = mp.nn.Pointwise(groups, value_groups, init)
@@ -210,18 +215,17 @@ for name, (value_groups, gate_groups) in halves.items():
     print(f"{name:15} {' '.join(pairs):25} {'causal' if gates_are_causal[name] else 'leaks'}")
 
 # %% [markdown]
-# Even channels that are dealt out are mixed up as soon as their number is no multiple of six. The third way is right at
-# any width: the groups of one half are the groups of the other. In the library that is
-# `np.concatenate([groups, groups])`.
+# Channels that get their colours by turns are mixed, too, unless their number is a multiple of six. The third way is
+# right at any width: both halves have the same groups. The library does this with `np.concatenate([groups, groups])`.
 #
-# **A first layer that is too careful.** The last model makes no mistake, but wastes something. All groups of its first
-# layer are 0. To mask A that is a single colour, and the centre tap is shut for all three: no colour learns anything of
-# its own pixel. We call it `blind`.
+# **A first layer that shuts too much.** The last model has no leak, but it loses something. All groups of its first
+# layer are 0. Mask A takes this for a single colour, and shuts the centre tap for all three. So no colour is predicted
+# from a colour of its own pixel. We call this model `blind`.
 
 
 # %%
 def blinded(model):
-    """The model with another first layer, one that shows no colour anything of its own pixel."""
+    """The model with another first layer, one that reads nothing of the pixel itself."""
     image = np.zeros(C, int)
     features = np.zeros(model.features, int)
     model.stem = mp.nn.Conv2d(image, features, (7, 7), "A", mp.nn.Init(SEED, model.dtype))
@@ -230,14 +234,14 @@ def blinded(model):
 
 blind = blinded(mp.models.PixelCNN((H, W, C), Q, **size))
 matrices["blind"] = within(blind)
-caption = "Who reads whom within a pixel. Red squares: three of the models leak. Violet: the last one wastes colours."
+caption = "Which colour of a pixel reads which. Red: three of the models leak. Violet: the last one sees too little."
 show(lesson_12.who_reads_whom(matrices), "12_who_reads_whom", caption)
 
 # %% [markdown]
 # ## Train both
 #
-# `model` has the colours in turn, `blind` predicts each colour from earlier pixels alone. Both are honest
-# distributions. What does a colour cost in each?
+# The right model predicts the colours in turn. The blind one predicts each colour from earlier pixels alone. Neither
+# leaks, so the probabilities of both sum to 1, and we may compare what a colour costs in each.
 
 # %%
 both = {"in turn": model, "blind": blind}
@@ -256,47 +260,49 @@ saved_alone = alone.sum() - in_turn.sum()
 print(f"saved per pixel: {saved:.3f} bits; without any neighbours it was {saved_alone:.3f}")
 
 # %% [markdown]
-# Red costs both about the same: it is told nothing of its own pixel. Green and blue make the difference. The difference
-# is smaller than in the table of single pixels, since much of what red tells of green, the neighbours have told
-# already.
+# Red costs about the same in both, since neither predicts it from its own pixel. The difference lies in green and blue.
+# It is smaller than in the table of single pixels, since the neighbours tell much of what the other colours of the
+# pixel tell.
 #
-# ## Look
+# ## What both models draw
 #
-# So short a training is little. Expect patches of colour, and not a single face.
+# After so short a training we can expect patches of colour, but no faces.
 
 # %%
 drawn = {name: drawer.sample(DRAWN, rng=SEED) for name, drawer in both.items()}
 real = test[:: len(test) // DRAWN][:DRAWN]
-caption = "Look at single pixels of the last rows: odd colours stand among matching ones, as if thrown by three dice."
+caption = "Look for single pixels whose colour does not fit. There are more of them in the last row."
 show(lesson_12.samples(real, drawn["in turn"], drawn["blind"], Q), "12_samples", caption)
 
 # %% [markdown]
-# The blind model throws three dice per pixel, which know nothing of each other. To count how often they do not match,
-# both models draw one pixel in 16 of the test images anew: each time from the real pixels before it and with the same
-# random numbers. We call a colour *rare* if fewer than one in 500 training pixels have it. How many of the drawn pixels
-# have a rare colour?
+# The blind model draws the three colours of a pixel independently of each other, like three dice. So it draws
+# combinations that hardly occur. To count them, we let both models draw one pixel in 16 of the test images anew, from
+# the pixels before it and with the same random numbers. We call a combination *rare* if fewer than one in 500 training
+# pixels have it. How many of the drawn pixels have a rare combination?
 
 # %%
-weights = Q ** np.arange(C)  # a colour as one number: R + 4 G + 16 B
-counts = np.bincount((train @ weights).ravel(), minlength=Q**C)
+place_values = Q ** np.arange(C)  # a combination as one number: R + 4 G + 16 B
+counts = np.bincount((train @ place_values).ravel(), minlength=Q**C)
 rare = counts / counts.sum() < 1 / 500
-print(f"{rare.sum()} of {Q**C} colours are rare")
+print(f"{rare.sum()} of {Q**C} combinations are rare")
 
 rows, columns = np.indices((H, W))
 hidden = (rows % 4 == 3) & (columns % 4 == 3)
 redrawn = {"test images": test}
 for name, drawer in both.items():
     redrawn[name] = drawer.complete(test[:IMAGES], ~hidden, rng=SEED)
-rare_share = {name: rare[images[:, hidden] @ weights].mean() for name, images in redrawn.items()}
+rare_share = {name: rare[images[:, hidden] @ place_values].mean() for name, images in redrawn.items()}
 for name, share in rare_share.items():
-    print(f"{name:12} {share:.1%} of the pixels have a rare colour")
+    print(f"{name:12} {share:.1%} of the pixels have a rare combination")
 
 # %% [markdown]
-# One last look at the order of things. The values of a picture come pixel by pixel, and in each pixel red, then green,
-# then blue. Taken apart by colour the same picture is three layers.
+# At full length, with seed 0, these are 1.9 % of the pixels for the colours in turn, and 4.6 % for the blind model.
+#
+# Finally we take the draws of the model in turn apart by colour. Remember that the model does not draw one colour of
+# the whole picture after the other. It draws pixel by pixel, and in each pixel red, then green, then blue.
 
 # %%
-caption = "The same draws: their red alone, red with green, and all three colours."
+caption = "The draws of the model in turn: their red alone, red with green, and all three colours."
 show(lesson_12.growing(drawn["in turn"], Q), "12_growing", caption)
 
 # %% [markdown]
@@ -315,11 +321,11 @@ assert np.array_equal(matrices["right"], lower)
 assert np.array_equal(matrices["doubled"], lower)
 assert np.array_equal(matrices["1x1 unmasked"], [[1, 1, 0]] * 3)
 assert not matrices["blind"].any()
-assert gates_are_causal == {"thirds, cut": False, "dealt out, cut": False, "doubled": True}
+assert gates_are_causal == {"thirds, cut": False, "by turns, cut": False, "doubled": True}
 
 # %% [markdown]
-# Both kinds of model are distributions: on images of two pixels and two levels there are 64 images, and their
-# probabilities sum to 1.
+# Both kinds of model are distributions. There are 64 images of two pixels with two levels, and their probabilities sum
+# to 1.
 
 # %%
 every_image = np.indices((2,) * 6).reshape(6, 64).T.reshape(64, 1, 2, C)
@@ -336,10 +342,14 @@ if not QUICK:
 # %% [markdown]
 # ## Exercises
 # 1. *easy* Take blue first, then green, then red. Which numbers of the first table change, and which do not?
-# 2. *easy* With 2 levels a pixel has one of eight values. Compare the three factors of the chain rule with a single
-#    softmax of eight values, by counting.
-# 3. *medium* Enumerate the eight binary images of shape (1, 1, 3) under a model with one 1x1 layer unmasked.
-# 4. *medium* Give the first layer the groups 0 1 0 for red, green and blue features, so that blue's features there read
-#    nothing of their own pixel. Is the model still causal? What does blue know of its own pixel in the end?
+# 2. *easy* With 2 levels a pixel has one of eight values. Compare what the three colours cost in turn with the entropy
+#    of these eight values.
+# 3. *medium* Train a model with one unmasked 1x1 layer on all eight binary images of shape (1, 1, 3). What do the
+#    probabilities of the eight images sum to, and why?
+# 4. *medium* Give the features of the first layer the groups 0 1 0 0 1 0 ... in place of 0 1 2 0 1 2 ..., so that the
+#    features of blue read nothing of their own pixel there. Is the model still causal? From which colours of its own
+#    pixel is blue predicted in the end?
 # 5. *hard* Turn red, green and blue into a brightness and two differences, in integers and so that nothing is lost.
 #    Which entropies become smaller? What do you have to do to keep bits/dim fair?
+#
+# Solutions: [solutions/12_colour.py](solutions/12_colour.py).

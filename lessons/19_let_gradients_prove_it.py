@@ -10,18 +10,18 @@
 # - *Takes* 15 seconds on two cores; 35 minutes to read.
 #
 # A model claims that it predicts each pixel from earlier pixels only. It has masks, shifts, and a dozen layers, and
-# one wrong tap among thousands is enough to make the claim false. Such a mistake does not raise an error. On the
-# contrary: the model trains better than ever, because it is allowed to copy the answer, and only its samples are bad.
-# How can we be *sure* that a model is causal, without reading every line of its code?
+# one wrong tap among thousands is enough to make the claim false. Such a mistake raises no error. The model even
+# trains better than before, because it is allowed to copy the answer, and only its samples are bad. How can we be
+# *sure* that a model is causal, without reading every line of its code?
 
 # %% [markdown]
 # ## A question with an exact answer
 # Take one output of the network, the one at pixel $(r, c)$, and ask how it changes when one pixel $x_j$ of the image
 # changes a little. That is a derivative, $\partial\,\text{output}_{(r, c)} / \partial x_j$, and one backward pass
-# gives it for all $j$ at once. If the output never reads $x_j$, this derivative is zero. Not a small number, but
-# exactly zero: a shut weight is multiplied by 0, and 0 times a number is 0, and a sum of zeros is 0, in floating
-# point as well as on paper. So there is no tolerance to choose. A derivative of $10^{-12}$ is not "nearly causal"; it
-# is a leak.
+# gives it for all $j$ at once. If the output never reads $x_j$, this derivative is not merely small, it is *exactly*
+# zero: a shut weight is multiplied by 0, the product with 0 is 0, and a sum of zeros is 0, in floating point as well
+# as on paper. So there is no tolerance to choose. A derivative of $10^{-12}$ does not mean that the model is nearly
+# causal; it means that there is a leak.
 #
 # First the settings of this lesson. `SEED` decides all random numbers.
 
@@ -41,7 +41,9 @@ rng = np.random.default_rng(SEED)
 # %% [markdown]
 # The function below computes the gradient of one output. `model.forward` takes images that are scaled to [-1, 1],
 # rows and columns first: (H, W, N, C). We wrap the image into an `mp.Tensor`, so that the tape of lesson 05 follows
-# it. The *seed* of the backward pass says which output we ask about: 1 there, 0 at all others.
+# it. `backward` takes a number for each output, with which that output counts: 1 for those at $(r, c)$, which we ask
+# about, and 0 for all others. (If a model puts out several numbers per pixel, such as the logits of its levels, we
+# ask about their sum.)
 
 
 # %%
@@ -50,9 +52,9 @@ def gradient_of_output(model, r, c):
     H, W, C = model.image_shape
     image = mp.Tensor(rng.uniform(-1, 1, (H, W, 1, C)))
     output = model.forward(image)
-    seed = np.zeros(output.shape)
-    seed[r, c] = 1
-    output.backward(seed)
+    asked = np.zeros(output.shape)
+    asked[r, c] = 1
+    output.backward(asked)
     return image.grad[:, :, 0, 0]
 
 
@@ -64,24 +66,24 @@ print(f"{(gradient != 0).sum()} of {H * W} derivatives are not zero")
 show(
     lesson_19.one_gradient(gradient, (6, 5)),
     "19_one_gradient",
-    "The gradient of the output at (6, 5). At the left one cannot tell a small number from a zero. At the right one "
-    "can: the grey cells are exactly zero, and all that is drawn later is among them.",
+    "The gradient of the output at (6, 5). Left: a small number and a zero look alike. Right: the logarithm of the "
+    "size tells them apart. All grey cells are exactly zero, and all pixels that are drawn later are among them.",
 )
 
 # %% [markdown]
-# The coloured cells at the right are the **receptive field** of the output at (6, 5): all pixels that it reads.
-# Nothing at or after (6, 5) is among them. That is the whole test, for one pixel.
+# The blue cells at the right are the **receptive field** of the output at (6, 5): all pixels that it reads. Neither
+# (6, 5) itself nor any later pixel is among them. That is the whole test, for one pixel.
 
 # %% [markdown]
 # ## All outputs in one backward pass
-# There are $S = H W = 108$ outputs. It looks as if 108 backward passes were needed. They are not, since the images of
-# a batch do not see each other. Put $S$ copies of one image into a batch, and let copy $i$ carry the seed of output
-# $i$:
+# There are $S = H W = 108$ outputs. It looks as if 108 backward passes were needed. One is enough, because the images
+# of a batch do not see each other. Put $S$ copies of one image into a batch, and let copy $i$ ask about output $i$
+# alone. In raster order, with numbers from 0, we get
 #
-# $$J_{ij} = \frac{\partial\,\text{output}_i}{\partial x_j}, \qquad i, j = 1, \dots, S.$$
+# $$J_{ij} = \frac{\partial\,\text{output}_i}{\partial x_j}, \qquad i, j = 0, \dots, S - 1.$$
 #
-# The gradient that arrives at copy $i$ is row $i$ of this matrix. It has a name: the **Jacobian** of the network, the
-# matrix of all derivatives of all outputs with respect to all inputs.
+# The gradient that arrives at copy $i$ is row $i$ of this matrix. It is the **Jacobian** of the network: the matrix
+# of all derivatives of all outputs with respect to all inputs. (Lesson 05 met the Jacobian of a single op.)
 
 
 # %%
@@ -92,10 +94,10 @@ def jacobian(model):
     image = rng.uniform(-1, 1, (H, W, 1, 1))
     copies = mp.Tensor(np.repeat(image, S, axis=2))  # (H, W, N, C) with N = S
     output = model.forward(copies)
-    seed = np.zeros(output.shape)
+    asked = np.zeros(output.shape)
     for i in range(S):
-        seed[i // W, i % W, i] = 1  # copy i asks about output i
-    output.backward(seed)
+        asked[i // W, i % W, i] = 1  # copy i asks about output i
+    output.backward(asked)
     return copies.grad.reshape(S, S).T  # (pixel j, copy i) turned into (i, j)
 
 
@@ -103,10 +105,10 @@ one_row = jacobian(model)[6 * W + 5]
 print(f"row (6, 5) of the Jacobian has {(one_row != 0).sum()} numbers that are not zero")
 
 # %% [markdown]
-# One thing can hide a dependency. A rectifier, `relu`, passes no gradient where its input is negative. With one image
-# some path may be shut by chance. So we try four random images and join what they show. The result is a boolean
-# matrix: does output $i$ depend on pixel $j$? `mp.causality.dependencies` is the same in the library; it takes
-# colours as well.
+# One thing can hide a dependency. A rectifier, `relu`, passes no gradient where its input is negative, so with a
+# single image some path may be shut by chance. Therefore we try four random images, and note every dependency that at
+# least one of them shows. The result is a boolean matrix: does output $i$ depend on pixel $j$? The library's function
+# for this is `mp.causality.dependencies`; it takes colour images as well.
 
 # %%
 by_hand = np.zeros((H * W, H * W), bool)
@@ -117,8 +119,9 @@ from_library = mp.causality.dependencies(model)
 print("the same as the library's:", np.array_equal(by_hand, from_library))
 
 # %% [markdown]
-# The library also counts *sub-pixels*: in a colour image each of the three colours of a pixel has a row of its own.
-# Here is the matrix of our model, beside that of a tiny model of 2x2 pixels in colour.
+# The library counts *sub-pixels*: in a colour image each of the three colours of a pixel has a row and a column of
+# its own. Here is the matrix of our model, beside that of a tiny model of 2x2 pixels in colour. Each row shows what
+# one output reads, in the fixed colours of the course.
 
 # %%
 colour_model = mp.models.PixelCNN((2, 2, 3), 4, hidden=12, blocks=2)
@@ -126,24 +129,28 @@ colour = mp.causality.dependencies(colour_model)
 show(
     lesson_19.matrices({"PixelCNN, 9x12 grey pixels": by_hand, "PixelCNN, 2x2 pixels in colour": colour}),
     "19_matrices",
-    "Rows are outputs, columns are what they may read. A causal model has nothing on the diagonal and nothing above "
-    "it, in colour too: red, green and blue of one pixel are three steps of the order.",
+    "Each row is an output, each column a sub-pixel that it may read. A causal model reads nothing on the diagonal and "
+    "nothing above it. With colours, red, green and blue of one pixel are three steps of the order.",
 )
 
 # %% [markdown]
-# *Causal* has become something that one can see. The matrix is **strictly lower triangular**: all that is not zero
-# lies below the diagonal. The bands at the left are the rows of the kernel: an output reads some pixels of its own
-# row, and some of each row above.
+# So one can *see* whether a model is causal: its matrix is **strictly lower triangular**, which means that all
+# entries that are not zero lie below the diagonal. The blue bands of the left matrix come from the rows of pixels: an
+# output reads some pixels of its own row, and some of each of the five rows above.
 
 # %% [markdown]
 # ## Two ways to be wrong
-# The matrix can differ from a full lower triangle in two directions, and they are not equally bad.
+# The matrix can differ from a full triangle below the diagonal in two ways, and they are not equally bad.
 #
-# - An output reads itself or something later: a **leak**. The model is *wrong*: its probabilities need not sum to 1.
-# - An output does not read something earlier: a **blind spot**. The model is *honest but weaker* than it might be.
+# - An output reads itself or something later. This is a **leak**, and the model is *wrong*: its probabilities need
+#   not sum to 1.
+# - An output does not read something earlier. This is a **blind spot**, and the model is *right, but weaker* than it
+#   might be.
 #
-# `mp.check_causality` counts both. It asks several independent witnesses, of which gradients are one. We give it
-# PixelCNN and the Gated PixelCNN of lesson 09, with six layers each.
+# `mp.check_causality` counts both. It asks several independent tests, which the library calls **witnesses**;
+# gradients are one of them, and the others come below. We give it PixelCNN and the Gated PixelCNN of lesson 09, with
+# six layers each. (A PixelCNN of five blocks has six layers that look at other pixels: its first layer, and one in
+# each block.)
 
 # %%
 plain = mp.models.PixelCNN((H, W, 1), 2, hidden=8, blocks=5)
@@ -154,15 +161,17 @@ print(report_plain)
 print(report_gated)
 
 # %% [markdown]
-# Both are causal. The report draws its findings as well: the matrix, what one output sees, and for each pixel which
-# share of its past it sees.
+# The first line of each report is the verdict, and then each witness has a line. Both models are causal. There are
+# $108 \cdot 107 / 2 = 5778$ pairs of an output and an earlier pixel. PixelCNN does not see 1031 of them, the Gated
+# PixelCNN does not see 486 of them. A report can draw its findings as well: the matrix, what one output sees, and for
+# each pixel which share of its past it sees.
 
 # %%
 show(
     report_plain.plot(),
     "19_report_plain",
-    "PixelCNN with six layers. In the middle the blind spot above and to the right of the pixel; at the right the "
-    "pixels of the left columns miss the most, since most of their rows above lies to their right.",
+    "PixelCNN with six layers. Middle: the blind spot above and to the right of the pixel. Right: the pixels of the "
+    "left columns miss the most, because most of what is above them lies to their right.",
 )
 show(
     report_gated.plot(),
@@ -171,9 +180,9 @@ show(
 )
 
 # %% [markdown]
-# Do more layers help? We count the pairs (output, earlier pixel) that are seen, as a share of all such pairs. There
-# are $S (S - 1) / 2$ of those. For large images `mp.causality.structure` is the quicker witness: it computes no
-# numbers, it only follows who reads whom through the graph.
+# Do more layers help? We count the pairs of an output and an earlier pixel that are seen, as a share of all
+# $S (S - 1) / 2$ such pairs. For larger images `mp.causality.structure` is the quicker witness: it computes no
+# gradients, it follows through the graph which value reads which. So one feature channel is enough here.
 
 # %%
 size = 12 if QUICK else 28
@@ -190,16 +199,20 @@ for layers in (2, 4, 8, 16, 32):
 show(
     lesson_19.shares({"PixelCNN": share_plain, "Gated PixelCNN": share_gated}),
     "19_shares",
-    "How much of the past is seen, by depth. The Gated PixelCNN reaches all of it; PixelCNN stops below, however deep.",
+    "How much of the past is seen, by the number of layers. The Gated PixelCNN comes to see all of it; PixelCNN stays "
+    "below, however many layers it has.",
 )
 
 # %% [markdown]
-# The blind spot is no question of depth. It is what a stack of masked 3x3 kernels cannot reach, and it stays.
+# So depth does not cure the blind spot. It consists of the pixels that a stack of masked 3x3 kernels cannot reach,
+# and no number of such kernels reaches them.
 
 # %% [markdown]
 # ## Plant a leak
 # A test that has never failed proves little. So we build four classic mistakes into a PixelCNN, on purpose. All
-# weights are noise, so that no path is closed by a weight that happens to be zero.
+# weights are random, so that no path is closed by a weight that happens to be zero. A convolution keeps its mask in
+# `mask`, with an entry for each tap, input channel and output channel; `groups_in` and `groups_out` name the colours
+# of these channels, and here all are grey.
 
 
 # %%
@@ -231,10 +244,10 @@ def one_tap_too_many(shape):
 
 
 # %% [markdown]
-# Some programs avoid mask A: they use mask B and then shift the whole map one pixel to the right, so that each pixel
-# sees what its left neighbour saw. A zero comes in at the left. If the zero comes in at the wrong end, the map is
-# shifted to the left, and each pixel sees what its *right* neighbour saw. That is mistake 3. We write it with the ops
-# that mirror a map and shift it.
+# Some programs do without mask A: they use mask B and then shift the whole map one pixel to the right, so that each
+# pixel gets what its left neighbour has read. A column of zeros comes in at the left. If the zeros come in at the
+# right by mistake, the map moves to the left, and each pixel gets what its *right* neighbour has read. That is
+# mistake 3. We write it with two ops, one that mirrors a map and one that shifts it to the right.
 
 
 # %%
@@ -252,10 +265,10 @@ def zeros_at_the_wrong_end(shape):
 
 
 # %% [markdown]
-# Mistake 4 has no mask in it at all. **Batch normalisation** is a layer that subtracts from each channel its mean
-# over all images of the batch and over all pixels, and divides by the standard deviation. The subtraction is enough
-# to leak: the mean knows every pixel, the later ones too. We make it an op of our own: its value, and its vjp (lesson
-# 05).
+# Mistake 4 has nothing to do with masks. **Batch normalisation** is a layer that subtracts from each channel its mean
+# over all images of the batch and over all pixels, and then divides by the standard deviation. The subtraction alone
+# is a leak: the mean depends on every pixel, on later ones too. We write it as an op of our own, with its value and
+# its vjp (lesson 05).
 
 
 # %%
@@ -274,12 +287,12 @@ def batch_normalised(shape):
     """Mistake 4: a mean over the whole image, taken off after the first block."""
     model = noisy_model(shape)
     block = model.blocks[0]
-    model.blocks[0] = lambda x, condition, rng: subtract_mean(block(x, condition, rng))
+    model.blocks[0] = lambda x, condition, rng: subtract_mean(block(x, condition, rng))  # called as a block is
     return model
 
 
 # %% [markdown]
-# What does the output in the middle of a 7x9 image read, in each of them?
+# We ask each of the five models what its output in the middle of a 7x9 image reads.
 
 # %%
 mistakes = {
@@ -295,37 +308,41 @@ for name, build in mistakes.items():
 show(
     lesson_19.leaks(seen, (3, 4)),
     "19_leaks",
-    "What the output at (3, 4) reads. Mask B lets in the pixel itself. So does one tap too many: the block reads its "
-    "right neighbour, whose first layer has read (3, 4). The wrong shift lets in the right neighbour as well, and the "
-    "mean lets in everything but the very last pixel, which no layer ever reads.",
+    "What the output at (3, 4) reads. Mask B lets in the pixel itself. So does one tap too many: the block reads at "
+    "(3, 5), where the first layer has read (3, 4). The wrong shift lets in the right neighbour as well, and the mean "
+    "lets in everything but the very last pixel, which no layer ever reads.",
 )
 
 # %% [markdown]
-# The second and the third map look alike here, and yet they differ: at the right border there is no right neighbour,
-# so with one tap too many the pixels of the last column do not leak. From such forms `check_causality` guesses a
-# *usual cause*. Where it knows the graph it does not guess: it says in which layer the future comes in.
+# "Mask B first" and "one tap too many" leak alike here, and yet they differ elsewhere: a pixel of the last column has
+# no right neighbour, so with one tap too many it does not leak. From such patterns `check_causality` guesses a *usual
+# cause*. Where it can follow the graph, it does not have to guess: it names the layer in which the future comes in.
+# `report.why` has both.
 
 # %%
 report = mp.check_causality(one_tap_too_many((2, 3, 1)))
 print(report.why)
 
 # %% [markdown]
-# ## Seven witnesses
-# Gradients are one way to ask. The library has more, and each can be fooled by something else:
+# In the report the future comes in at `blocks.1.look`, which is where we have put the extra tap, and the guess is
+# right as well.
 #
-# | witness | what it does | what fools it |
+# ## Seven witnesses
+# Gradients are one way to ask. The library has more, and each misses something, or has to stop somewhere:
+#
+# | witness | what it does | what it misses |
 # |---|---|---|
-# | gradients | the Jacobian, as above | a path that is shut at the moment |
-# | structure | follows who reads whom, without numbers | an op that does not say what it reads |
-# | clock | the same, but asks *when* each value is known ([lesson 20](20_never_compute_a_pixel_twice.py)) | the same |
-# | perturbation | changes one pixel by much, and compares the bits of all outputs | a path that is shut |
-# | batch | changes one image of a batch, and looks at the others | all that stays within an image |
-# | enumeration | adds up the probabilities of *all* images of a tiny size: 1? | what the batch knows |
-# | replay | draws images; is their log p while drawing that of the finished image? | a path that is shut |
+# | gradients | computes the Jacobian, as above | a path that is shut at the moment |
+# | structure | follows which value reads which, without numbers | stops at an op that does not say what it reads |
+# | clock | asks *when* each value is known ([lesson 20](20_never_compute_a_pixel_twice.py)) | stops there as well |
+# | perturbation | changes one pixel by much, compares the bits of all outputs | a path that is shut at the moment |
+# | batch | changes one image of a batch, looks at the others | any leak within one image |
+# | enumeration | adds up the probabilities of *all* images of a tiny size | a shut path; a leak between images |
+# | replay | compares log p while drawing with that of the finished images | a path that is shut at the moment |
 #
 # We ask all seven about all five models, on images of 2x3 pixels: there are $2^6 = 64$ such images, so even
-# enumeration is quick. `replay` shall draw the plain way here, since the faster samplers refuse a model that is not
-# causal.
+# enumeration is quick. `replay` has to draw in the plain way here, since the faster samplers refuse a model that is
+# not causal.
 
 # %%
 witnesses = dict(mp.causality.WITNESSES)
@@ -355,14 +372,15 @@ def ask_all(models):
 table = ask_all(mistakes)
 
 # %% [markdown]
-# Every mistake is caught by several. Look at the row of batch normalisation. Its op does not say what it reads, so
-# structure and clock decline to answer; they do not guess. The batch witness catches it, since the mean joins the
-# images of a batch. And enumeration sees nothing: it had all 64 images in *one* batch, and for a mean that never
-# changes the probabilities do sum to 1. No witness is enough alone.
+# Every mistake is caught by several witnesses. Look at the row of batch normalisation. Its op does not say what it
+# reads, so structure and clock decline to answer rather than guess. The batch witness catches it, since the mean
+# joins the images of a batch. Enumeration does not: it has all 64 images in *one* batch, where the mean is one
+# constant for all of them, and with a constant the probabilities do sum to 1. No witness is enough alone.
 
 # %% [markdown]
 # ## A leak that sleeps
-# Here is the meanest kind. The extra tap of mistake 2 is open again, but at the moment no number passes through it:
+# The most dangerous leak is one that is there and does nothing yet. The extra tap of mistake 2 is open again, but at
+# the moment no number passes through it:
 #
 # - in one model all weights of that tap are 0 (somebody opened the mask after the weights had been made);
 # - in the other the bias of that convolution is so low that the rectifier after it is always shut. Such a rectifier
@@ -388,9 +406,9 @@ sleepers = {"asleep: weight 0": asleep_weights_of_zero, "asleep: dead relu": asl
 table_of_sleepers = ask_all(sleepers)
 
 # %% [markdown]
-# All witnesses that go by *numbers* say "ok": right now, no output depends on anything later. Only structure and the
-# clock object, because they ask what *can* be read, whatever the weights are. Are they too strict? Let us train the
-# first of the two, for a single step of gradient descent.
+# All witnesses that compare *numbers* say "ok": right now, no output depends on anything later. Only structure and
+# the clock object, because they ask what *can* be read, whatever the weights are. Are they too strict? Let us train
+# the first of the two for a single step: one epoch of 16 images, in one batch.
 
 # %%
 sleeper = asleep_weights_of_zero((2, 3, 1))
@@ -400,14 +418,16 @@ awake = mp.causality.WITNESSES["gradients"](sleeper)
 print("after one step of training:", awake)
 
 # %% [markdown]
-# The weight was 0, but its *gradient* was not, and one step wakes the leak. So they were right to object. A proof
-# that holds for any weights is worth more than one for the weights of today; that is why `check_causality` asks both
-# kinds, and why it also shakes the weights of models that it cannot look into.
+# The weight was 0, but its *gradient* was not, and one step of training opens the leak. So the two witnesses were
+# right to object. A proof that holds for any weights is worth more than one for the weights of today. That is why
+# `check_causality` asks both kinds, and why it also tries random changes of the weights where it cannot follow the
+# graph.
 
 # %% [markdown]
 # ## A model that is not ours
-# Perturbation needs no tape and no graph. Any function on arrays can be asked: change one pixel, compare the bits of
-# all outputs. As an example take three ways to sum up a row *before* each pixel, for arrays (N, H, W, C).
+# Perturbation needs no tape and no graph. Any function on arrays can be asked: change one pixel, and compare the bits
+# of all outputs. As an example, here are three ways to sum up what stands *before* each pixel in its row, for arrays
+# (N, H, W, C).
 
 
 # %%
@@ -433,10 +453,12 @@ for ask in (sum_padded, sum_rolled, sum_subtracted):
     print(f"{ask.__name__}: {whys[ask.__name__] or 'causal'}\n")
 
 # %% [markdown]
-# The second wraps around: pixels of the first column see the whole row. The third is right on paper. But floating
-# point rounds $a + x$, and $(a + x) - x$ is not always $a$: the rounding error knows $x$. It is a leak of $10^{-7}$
-# of what is legal, and the report says so, and how to allow for it with `tolerance=`. Modules of PyTorch and
-# functions of JAX are checked in the same way, and by their gradients besides: see `docs/causality.md`.
+# The second wraps around: pixels of the first column see the whole row. (Here the report's usual cause is a wrong
+# guess, since it knows the pattern only and not the code.) The third is right on paper. But floating point rounds
+# $a + x$, and so $(a + x) - x$ is not always $a$: the rounding error depends on $x$. Here it changes an output by at
+# most $10^{-7}$ of what an earlier pixel may change. The report says so, and how to allow for it with `tolerance=`.
+# Modules of PyTorch and functions of JAX are checked in the same way, and by their gradients besides: see
+# `docs/causality.md`.
 
 # %% [markdown]
 # ## What you should see
@@ -473,11 +495,12 @@ assert "rounding" in whys["sum_subtracted"]
 # ## Exercises
 # 1. *easy* Compute from `by_hand` which share of its past each of the 108 outputs sees, as a map (H, W). Which pixels
 #    see least, and why?
-# 2. *easy* Check the three sums once more with `inputs=("int64", 0, 255)`. Which verdict changes, and why?
-# 3. *medium* Perturbation by hand: change one pixel of an image after another, compare all outputs to the bit, and
-#    join what four images show. Is the matrix that of the gradients?
-# 4. *medium* Predict the matrix of a model of 2x2 pixels that draws all red first, then all green, then all blue
-#    (`order="rgb-planes"`): once with rows and columns in raster order, once in the order of drawing. Then check a
-#    function that obeys this order.
-# 5. *hard* Does training ever wake the leak behind the dead rectifier? Look at the gradient of its bias. Then wake it
+# 2. *easy* Check the three sums once more with `inputs=("int64", 0, 255)`, so that they are asked about integers from
+#    0 to 255. Which verdict changes, and why?
+# 3. *medium* Write perturbation by hand: change one pixel of an image after another, compare all outputs to the bit,
+#    and note every change that at least one of four images shows. Is the matrix that of the gradients?
+# 4. *medium* A model of 2x2 pixels draws all reds first, then all greens, then all blues (`order="rgb-planes"`).
+#    Predict its matrix, once with rows and columns in raster order, and once in the order of drawing. Then write a
+#    function that obeys this order, and check it.
+# 5. *hard* Does training ever open the leak behind the dead rectifier? Look at the gradient of its bias. Then open it
 #    yourself, by a bias that is less low.

@@ -11,9 +11,9 @@
 #
 # Give a model the upper half of a handwritten digit, and let it draw the rest. This is called **completion**, or
 # inpainting, and a model that draws pixel by pixel seems to be made for it: it goes on where the picture ends. But
-# what if the *lower* half is given, or a picture with a hole in the middle? The model draws from top to bottom. What
-# is known further down comes too late for what it draws. What can we do, when the known pixels are not the first
-# ones?
+# what if the *lower* half is given, or a picture with a hole in the middle? The model draws from top to bottom, and
+# what is known further down comes too late for the pixels that it draws. What can we do when the known pixels are not
+# the first ones?
 
 # %% [markdown]
 # ## A model of black and white digits
@@ -44,7 +44,9 @@ print(f"{model.bits_per_dim(test):.3f} bits/dim on test digits")
 # %% [markdown]
 # ## Keep what is known, draw the rest
 # Completion is drawing, with one change: where a pixel is known, we do not draw it, we keep it. `known` is a boolean
-# map (H, W). The loop below is the plain sampler of lesson 04 with one `if` more.
+# map (H, W). The loop below is the plain sampler of lesson 04 with one `if` more. The model's head turns the
+# parameters of a pixel and a uniform number into a level: `head.draw` takes the parameters, the pixel so far, the
+# channel (0), the uniform numbers and the temperature (1).
 
 
 # %%
@@ -59,7 +61,7 @@ def complete_plainly(model, images, known, uniforms):
     return pictures
 
 
-row = np.arange(8)[:, None] * np.ones(8, int)  # the row of each pixel, (8, 8)
+row = np.indices((8, 8))[0]  # the row of each pixel
 upper = row < 4
 ten = test[:10]
 uniforms = np.random.default_rng(SEED).random(ten.shape)
@@ -68,7 +70,8 @@ by_library = model.complete(ten, upper, rng=SEED)
 print("pixels in which the library differs:", (by_hand != by_library).sum())
 
 # %% [markdown]
-# The upper half of a digit is kept, and the lower half drawn three times, with other random numbers each time.
+# Now the upper half of each digit is kept, and the lower half is drawn three times, with other random numbers each
+# time. The figure shows ten of the hundred digits.
 
 # %%
 hundred = test[:100]
@@ -78,8 +81,8 @@ for n in range(3):
 show(
     lesson_21.completions(hundred, upper, three_times),
     "21_upper_half_known",
-    "The upper half is known (first row), the lower half is drawn three times. The strokes go on across the green "
-    "seam. Where the upper half fits several digits, the three rows differ.",
+    "The upper half is known (first row), the lower half is drawn three times. The strokes go on across the line "
+    "between them. Where the upper half fits several digits, the three rows differ.",
 )
 
 # %% [markdown]
@@ -92,7 +95,7 @@ lower_known = model.complete(hundred, lower, rng=SEED)
 show(
     lesson_21.completions(hundred, lower, {"drawn": lower_known}),
     "21_lower_half_known",
-    "The lower half is known, the upper half is drawn. The halves do not fit: strokes end at the seam.",
+    "The lower half is known, the upper half is drawn. The halves do not fit: strokes end at the line between them.",
 )
 
 # %% [markdown]
@@ -108,7 +111,8 @@ same_upper_half = np.array_equal(lower_known[:, :4], other_lower_known[:, :4])
 print("the same upper halves, to the bit, whatever is below:", same_upper_half)
 
 # %% [markdown]
-# The model itself can tell that something is wrong. The bits/dim of the whole picture say how surprising it finds it.
+# The model itself can tell that something is wrong. The bits/dim of a whole picture say how surprising the model
+# finds it.
 
 # %%
 bits = {
@@ -120,10 +124,12 @@ for name, value in bits.items():
     print(f"{name:17} {value:.3f} bits/dim")
 
 # %% [markdown]
-# With the upper half known the completed pictures are as good as real ones. With the lower half known they are a
-# surprise: while the model reads the known lower half, it keeps finding pixels that do not go with what is above.
+# With the upper half known, the completed pictures are at least as likely as real ones. (Real test pictures surprise
+# a model more than its own draws do.) With the lower half known they cost more bits: many known pixels of the lower
+# half are improbable after what is drawn above them.
 #
-# That is the key. The model notices the mismatch *too late to change what it drew*, but it does notice.
+# This is where the remedy begins. The model notices the mismatch *too late to change what it drew*, but it does
+# notice it.
 
 # %% [markdown]
 # ## What we want, in a formula
@@ -137,14 +143,14 @@ for name, value in bits.items():
 # \underbrace{\prod_{i \in V} p(x_i \mid x_{<i})}_{w(x_U)}.$$
 #
 # The first group, $q$, is what plain completion draws from. It is called the **proposal**. The second group, $w$, is
-# what plain completion forgets: how well the known pixels go with what was drawn. It is called the **importance
-# weight** of a completion. So what we want is $q$ times $w$, divided by a number that makes the sum 1.
+# what plain completion leaves out: how well the known pixels go with what was drawn. It is called the **importance
+# weight** of a completion. So what we want is $q$ times $w$, divided by the number that makes the sum 1.
 
 # %% [markdown]
 # ## The exact answer, on a tiny image
-# For digits the sum runs over too many pictures. So let us look at an image of 3x3 black or white pixels, five of
-# them known and four unknown. There are $2^4 = 16$ pictures, and we can write down all of them. The model is a Gated
-# PixelCNN with large random weights, so that its pixels say much about each other.
+# For digits the sum runs over too many pictures. So we look at an image of 3x3 black or white pixels, five of them
+# known and four unknown. There are $2^4 = 16$ such pictures, and we can write down all of them. The model is a Gated
+# PixelCNN with large random weights, so that its pixels depend on each other strongly.
 
 # %%
 tiny = mp.models.GatedPixelCNN((3, 3, 1), 2, filters=5, layers=2, dtype="float64")
@@ -179,16 +185,16 @@ show(
 )
 
 # %% [markdown]
-# How far apart are they? A common measure is the **total variation**, half the sum of all differences:
+# How far apart are the two? A common measure is the **total variation**, half the sum of all differences:
 #
 # $$d(p, q) = \tfrac12 \sum_x |p(x) - q(x)|.$$
 #
-# It is 0 for the same distribution, and 1 for two that share no picture. We compare both with what `complete` draws,
-# 4000 times.
+# It is 0 for two equal distributions, and 1 for two that have no picture in common. We let `complete` draw many
+# times, count how often each picture comes, and compare these shares with $q$ and with the exact distribution.
 
 # %%
 DRAWS = 1000 if QUICK else 4000
-powers_of_two = 2 ** np.arange(9)
+powers_of_two = 2 ** np.arange(9)  # they turn the nine pixels of a picture into one number
 
 
 def total_variation(p, q):
@@ -209,7 +215,7 @@ print(f"drawn plainly, distance to q: {total_variation(plain, q):.3f}")
 print(f"drawn plainly, distance to the exact distribution: {total_variation(plain, exact):.3f}")
 
 # %% [markdown]
-# Plain completion draws from $q$, up to the noise of a finite number of draws, and $q$ is not what we want.
+# So plain completion draws from $q$, up to the noise of a finite number of draws, and $q$ is not what we want.
 
 # %% [markdown]
 # ## Draw several, weigh them, choose one
@@ -219,8 +225,8 @@ print(f"drawn plainly, distance to the exact distribution: {total_variation(plai
 #
 # $$P(\text{choose } k) = \frac{w(x^{(k)})}{\sum_{j=1}^{K} w(x^{(j)})}.$$
 #
-# Pictures that $q$ draws too often have small weights, and are chosen less often. As $K$ grows, the chosen one comes
-# to be distributed as $q \cdot w$, divided by its sum: the exact answer.
+# Pictures that $q$ draws too often have small weights, and are chosen less often. As $K$ grows, the distribution of
+# the chosen one comes near to $q \cdot w$, divided by its sum, which is the exact answer.
 
 
 # %%
@@ -244,20 +250,21 @@ def draw_weigh_choose(model, images, known, K, rng):
 
 # %% [markdown]
 # ## The same in the library, and one idea more
-# `model.complete(..., particles=K)` does this, and it is more careful with its particles. Picture the $K$ of them
-# walking through the pixels side by side. At each known pixel their weights are multiplied by the probability of that
-# pixel, so after a few of them some particles have lost nearly all their weight. To go on with those is a waste. How
-# many still count? With shares $s_k$ that sum to 1, the **effective number** of particles is
+# `model.complete(..., particles=K)` does this, and it does one thing more. Picture the $K$ particles drawn side by
+# side, pixel by pixel. At each known pixel the weight of each particle is multiplied by the probability that it gives
+# to that pixel. So after a few known pixels some particles have lost nearly all their weight, and to go on with these
+# is a waste. How many still count? With shares $s_k$ that sum to 1, the **effective number** of particles is
 #
 # $$K_{\text{eff}} = \frac{1}{\sum_k s_k^2}.$$
 #
-# It is $K$ if all shares are equal, and 1 if one particle has everything. When it falls below $K / 2$, the library
-# *replaces* the particles: each comes back about as often as its share says, those with small shares vanish, and all
-# count alike again. This is **resampling**, and the whole is called a **particle filter**.
+# It is $K$ if all shares are equal, and 1 if one particle has all the weight. When it falls below $K / 2$, the
+# library *replaces* the particles: each comes back about as often as its share says, those with small shares vanish,
+# and then all have equal weights again. This is **resampling**, and the whole procedure is called a **particle
+# filter**.
 #
-# Now the distance to the exact distribution, for growing $K$, by hand and by the library. Even draws from the exact
-# distribution would not have distance 0, since there are only so many of them; 99 of 100 such sets stay below
-# `floor`.
+# We measure the distance to the exact distribution for growing $K$, by hand and by the library. Even draws from the
+# exact distribution would not have distance 0, since there are only so many of them: 99 of 100 such sets of draws
+# stay below `floor`.
 
 # %%
 rng = np.random.default_rng(0)
@@ -274,21 +281,21 @@ of_exact = [total_variation(rng.multinomial(DRAWS, exact) / DRAWS, exact) for _ 
 floor = np.quantile(of_exact, 0.99)
 print(f"99 of 100 sets of draws from the exact distribution stay below {floor:.3f}")
 show(
-    lesson_21.distances({"by hand": distance_by_hand, "particles=K": distance_of_library}, floor),
+    lesson_21.distances({"by hand": distance_by_hand, "by the library": distance_of_library}, floor),
     "21_distances",
     "Total variation to the exact distribution. It falls with the number of particles, until the completions cannot be "
     "told from draws of the exact distribution.",
 )
 
 # %% [markdown]
-# For one particle nothing has changed: it is chosen whatever its weight is, and `particles=1` is plain completion, to
-# the bit. With 64 the answer is as good as exact. On nine pixels replacing is hardly needed. On a digit it is, as we
-# see next.
+# With one particle nothing has changed: it is chosen whatever its weight is, and `particles=1` is plain completion,
+# to the bit. With 64 particles the completions cannot be told from exact draws. On nine pixels it hardly matters that
+# the library replaces particles. On a digit many more pixels are weighed, as we see next.
 
 # %% [markdown]
 # ## How many particles count?
 # We go back to the digits, take one whose lower half is known, and draw 64 completions without replacing any. The map
-# of log p gives the weights after *each* pixel: a running sum over the known ones.
+# of $\log p$ gives the weights after *each* pixel: we add up the known pixels in raster order.
 
 # %%
 K = 64
@@ -303,19 +310,21 @@ print(f"of {K} particles count in the end: {effective[-1]:.1f}")
 show(
     lesson_21.effective(effective, K, lower),
     "21_effective",
-    "How many of 64 particles count, if none is replaced. In the upper half nothing is weighed. In the lower half the "
-    "known pixels take the weight off most of them.",
+    "How many of 64 particles count, if none is replaced. In the upper half no pixel is known, so all weights stay "
+    "equal. In the lower half the known pixels take the weight from most of them.",
 )
 
 # %% [markdown]
-# So most of the work went into particles that no longer count. Replacing helps most where unknown and known pixels
-# take turns: what comes next is then drawn for the particles that are still good. That is the case with a hole.
+# So most of the work went into particles that no longer count. Here replacing them would not help, since nothing is
+# drawn after the first known pixel. It can help where unknown and known pixels take turns: what comes next is then
+# drawn for the particles that still fit. A hole in the picture is such a case. (For a hole as small as the next one
+# it changes little: [docs/results.md](../docs/results.md) has the measurement.)
 
 # %% [markdown]
 # ## A hole in a digit
-# A hole of 4x4 pixels, in the middle. To the left, to the right and below there are known pixels that come after
-# drawn ones. We count the pixels of the hole that come out as in the real picture, and the nats of the whole picture,
-# that is $\log p$ of the completed picture: the higher, the better everything fits.
+# The hole has 4x4 pixels, in the middle. To its left, to its right and below it there are known pixels that come
+# after drawn ones. We count the pixels of the hole that come out as in the real picture. We also measure $\log p$ of
+# the whole completed picture, in nats: the higher it is, the better everything fits.
 
 # %%
 hole = np.ones((8, 8), bool)
@@ -338,11 +347,10 @@ show(
 )
 
 # %% [markdown]
-# (A part of the hole can be filled in more ways than one, so not all pixels can come out as in the picture, however
-# good the model is. And completed pictures may be likelier than real ones: real test pictures surprise a model more
-# than its own draws do.)
+# A part of the hole can be filled in more ways than one, so not all pixels can come out as in the picture, however
+# good the model is. As before, completed pictures may be likelier than real ones.
 #
-# And the lower half, which had no influence at all?
+# Finally we return to the known lower half, which had no influence at all on what was drawn.
 
 # %%
 looking_ahead = model.complete(hundred, lower, rng=SEED, particles=64)
@@ -352,17 +360,17 @@ for name, value in bits.items():
 show(
     lesson_21.completions(hundred, lower, {"K = 1": lower_known, "K = 64": looking_ahead}),
     "21_looking_ahead",
-    "The lower half is known. With 64 particles the upper half is one that goes with it.",
+    "The lower half is known. With 64 particles the upper half mostly goes with it.",
 )
 
 # %% [markdown]
 # ## What particles cannot do
 # - *They are approximate.* With the lower half known, all unknown pixels are drawn before the first known one is
-#   seen. One of the $K$ has to be right by chance. Large holes, and known pixels that are nearly certain, need more
-#   particles.
+#   seen. One of the $K$ upper halves has to fit by chance. Large holes, and models whose predictions are nearly
+#   certain, need more particles.
 # - *They cost.* $K$ particles take about $K$ times as long as plain completion.
-# - *They do not mend the model.* As $K$ grows, we come near to the conditional distribution *of the model*, and that
-#   is all.
+# - *They do not mend the model.* As $K$ grows, we come near to the conditional distribution *of the model*. If the
+#   model is poor, so is the completion.
 
 # %% [markdown]
 # ## What you should see
@@ -397,12 +405,12 @@ if not QUICK:
 # ## Exercises
 # 1. *easy* What does `complete` do if all pixels are known? And if none is? Check both.
 # 2. *easy* Let the left half be known, then the right half. In which case do known pixels steer drawn ones? In which
-#    does `particles=16` help more? Measure the nats of the completed pictures.
+#    one does `particles=16` help more? Measure $\log p$ of the completed pictures.
 # 3. *medium* **Systematic resampling**: place the shares of $K$ particles side by side on [0, 1), draw one uniform
 #    number $u$, and take the particles at the places $(k + u) / K$, $k = 0, \dots, K - 1$. Write it, and check that a
 #    particle of share $s$ comes back either $\lfloor K s \rfloor$ or $\lceil K s \rceil$ times, and $K s$ times in
 #    the mean.
-# 4. *medium* The mean of the weights of many completions is an estimate of something. Of what? Check it on the tiny
-#    image.
+# 4. *medium* The mean of the weights $w$ of many plain completions is an estimate of a probability. Which one? Check
+#    it on the tiny image.
 # 5. *hard* Write the whole particle filter by hand, with replacing, for the tiny image, and measure its distance to
 #    the exact distribution.

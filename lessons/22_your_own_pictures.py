@@ -9,9 +9,9 @@
 # - *Before* [lesson 04](04_train_sample_look.py) for training and drawing, [lesson 10](10_conditions.py) for classes.
 # - *Takes* about half a minute to run on two cores, and 35 minutes to read.
 #
-# The digits of the lessons before came with the package, and somebody else had prepared them. Now take a folder of
-# pictures of your own. What has to happen to them before a model can read them? And once a model has learnt what
-# they look like, can you give it another folder and ask which of those pictures do not belong? A model that knows the
+# The digits of the earlier lessons came with the package, and somebody else had prepared them. Now take a folder of
+# pictures of your own. What has to happen to them before a model can read them? And once a model has learnt what they
+# look like, can you give it another folder and ask which of those pictures do not belong? A model that knows the
 # probability of every picture should be good at that. It is, but not in the way that first comes to mind, and the
 # reason for this is the idea of the lesson.
 
@@ -40,9 +40,9 @@ place = Path(workplace.name)
 # %% [markdown]
 # ## A folder of pictures
 #
-# So that this lesson runs anywhere, it draws its folder itself: discs, squares and triangles, in one of six colours,
-# on one of three dark grounds, of any size and at any place. Each is a picture of 48 x 48 pixels. Put your own folder
-# in its place when you have read to the end.
+# So that this lesson runs anywhere, it draws its own folder of pictures: discs, squares and triangles, in one of six
+# colours, on one of three dark grounds, of any size and at any place. Each is a picture of 48 x 48 pixels. When you
+# have read to the end, you can put a folder of yours in its place.
 
 # %%
 GROUNDS = [(20, 30, 60), (40, 20, 50), (10, 50, 50)]
@@ -86,11 +86,12 @@ print(*sorted(path.relative_to(place) for path in place.glob("shapes/*/000.png")
 # One call reads the folder. The subfolders are the classes, and their names are kept. Two more numbers have to be
 # chosen, and both decide how hard the model has to work.
 #
-# - The *size*. All pictures are scaled to 12 x 12 pixels here. A PixelCNN decides about every sub-pixel, one after the
-#   other: 12 x 12 x 3 are 432 decisions.
-# - The *levels*. A picture file has 256 shades for each colour. Each decision is one among Q levels, and 8 of them are
-#   enough for clear shapes. A shade from 0 to 255 becomes the level $\lfloor \text{shade} \cdot Q / 256 \rfloor$: all
-#   levels are equally wide. This is called **quantisation**.
+# - The *size*. All pictures are scaled to 12 x 12 pixels here. A PixelCNN decides about every sub-pixel, one after
+#   the other, and a picture of 12 x 12 x 3 sub-pixels asks for 432 decisions.
+# - The *levels* Q. A picture file has 256 shades for each colour. Each decision is a choice among Q levels, and 8 of
+#   them are enough for clear shapes. A shade from 0 to 255 becomes the level
+#   $\lfloor \text{shade} \cdot Q / 256 \rfloor$, so that all levels cover about equally many shades. This is called
+#   **quantisation**.
 
 # %%
 ds = mp.datasets.from_folder(place / "shapes", size=12, levels=8)
@@ -99,9 +100,9 @@ print("classes:", ds.classes)
 show(mp.plots.image_grid(ds.train.images[:40], ds.levels), "22_folder", "What the model will see: 12 x 12 pixels.")
 
 # %% [markdown]
-# When a picture is written to a file, each level becomes a shade again. Which shade stands for a level does not matter
-# as long as reading it gives the level back. For each number of levels, all of them make the journey to a file and back
-# unharmed:
+# When a picture is written to a file, each level becomes a shade again. It does not matter which shade stands for a
+# level, as long as reading it gives the level back. We check this for several numbers of levels: we write all levels
+# to a file, and read them back.
 
 # %%
 for levels in (2, 8, 17, 256):
@@ -113,10 +114,11 @@ for levels in (2, 8, 17, 256):
 # %% [markdown]
 # ## Which pictures are for the test?
 #
-# Test pictures must never be trained on. If chance decides anew each time the folder is read, sooner or later
-# they are. So the content of each file decides: a **hash** turns the file into a number that looks random, but is
-# always the same for the same file, and a tenth of all numbers means "test". Therefore a new file moves no old one, and
-# copies of one picture always go together. We check: we add some pictures, and read the folder again.
+# Test pictures must never be trained on. If the split were drawn anew each time the folder is read, a picture that
+# was for the test would sooner or later be trained on. So the content of each file decides. A **hash** turns the file
+# into a number that looks random, but is always the same for the same file, and a tenth of all these numbers stand
+# for "test". Therefore a new file moves no old one, and copies of one picture always go together. We check this: we
+# add some pictures, and read the folder again.
 
 # %%
 before = {Path(name).read_bytes() for name in ds.test.files}
@@ -129,10 +131,11 @@ print(f"test pictures before: {len(before)}, after: {len(after)}; all old ones a
 # %% [markdown]
 # ## Training and drawing
 #
-# From here on nothing is new. The model is told the class, as in [lesson 10](10_conditions.py), and it learns to
-# predict each sub-pixel from those before it. Mirror images of these shapes are shapes of the same kind, so each
-# picture is mirrored or not, by chance, each time it is used. Such changes are called **augmentation**; they are the
-# cheapest way to more pictures. The learning rate falls during training, along a cosine, from 0.004 to 0.
+# From here on the training is that of earlier lessons. The model is told the class, as in [lesson
+# 10](10_conditions.py), and it learns to predict each sub-pixel from those before it. Mirror images of these shapes
+# are shapes of the same kind, so each time a picture is used, chance decides whether it is mirrored. Such changes are
+# called **augmentation**; they are the cheapest way to get more pictures. The learning rate falls during training,
+# along a cosine, from 0.004 to 0.
 
 # %%
 model = mp.models.PixelCNN(ds.image_shape, ds.levels, hidden=24, blocks=3, num_classes=3, rng=SEED)
@@ -155,6 +158,10 @@ history = mp.fit(
 bits = model.bits_per_dim(ds.test.images, ds.test.labels)
 print(f"test pictures: {bits:.3f} bits/dim; without a model they cost log2(8) = 3")
 
+# %% [markdown]
+# Now the model draws ten pictures of each class. `mp.save_pictures` writes each into a file of its own. The figure
+# shows them below real pictures.
+
 # %%
 asked = np.repeat(np.arange(3), 10)
 drawn = model.sample(30, asked, rng=SEED)
@@ -165,21 +172,22 @@ model.save(place / "shapes.safetensors")
 print(f"{len(paths)} files: {paths[0].name} ... {paths[-1].name}")
 
 # %% [markdown]
-# A model file that knows its classes and its preparation is all that another program needs. The next cell reads it, and
-# reads the pictures that were drawn, as anybody would read pictures.
+# The model file holds the weights, the names of the classes, and how pictures are prepared. That is all that another
+# program needs. The next cell reads it. It also reads the pictures that were drawn, as anybody would read a folder of
+# pictures; the asserts at the end compare both with what was written.
 
 # %%
 again = mp.load(place / "shapes.safetensors")
 from_files = mp.datasets.from_folder(place / "drawn", levels=8).everything()
-by_name = np.argsort(from_files.files)  # a data set is in the order of its hashes
+by_name = np.argsort(from_files.files)  # a data set is in the order of its hashes: back to the order of drawing
 print("the file says:", again.pictures["classes"])
 
 # %% [markdown]
 # ## A folder with strangers
 #
-# Now the second folder. It has 20 new pictures of each class, and some that do not belong: rings, crosses,
-# empty pictures, noise, dark shapes on a bright ground, and triangles that somebody put into the folder of the
-# squares. The file names say which is which, but the model is not shown the names.
+# The second folder has 20 new pictures of each class, and some that do not belong: rings, crosses, empty pictures,
+# noise, dark shapes on a bright ground, and triangles that somebody put into the folder of the squares. The file
+# names say which is which, but the model is not shown the names.
 
 # %%
 STRANGERS = 8
@@ -211,10 +219,11 @@ show(lesson_22.examples(examples, ds.levels), "22_second", caption)
 # %% [markdown]
 # ## First try: the least likely are the strangers
 #
-# We ask for $-\ln p(x \mid \text{class})$ of each picture, and call it the **surprise**. For each kind of stranger
-# we count the pairs of a stranger and a usual picture in which the stranger is the more surprising one. This share is
-# called **AUC**: 1 says that the score separates the kind perfectly, 0.5 that it knows nothing, and 0 that it is
-# perfectly wrong.
+# Our first score is $-\ln p(x \mid \text{class})$ of each picture, which we call its **surprise**. For each kind of
+# stranger we look at all pairs of a stranger and a usual picture, and count in which share of them the stranger is
+# the more surprising one. This share is called **AUC**. (The letters stand for "area under the curve", after another
+# way to compute it.) If it is 1, the score separates the kind perfectly from the usual pictures; if it is 0.5, the
+# score knows nothing; if it is 0, the score is wrong in every pair.
 
 # %%
 surprise = -model.log_prob(second_folder.images, second_folder.labels)
@@ -235,19 +244,20 @@ for kind in stranger_kinds:
     print(f"{kind:10} {mean:8.1f} nats on average, AUC {by_surprise[kind]:.3f}")
 
 # %% [markdown]
-# Most strangers are found at once. But look at the empty pictures: their AUC is 0. The model finds them *less*
-# surprising than every single usual picture, although it was never shown an empty one. Is that a bug? It is not.
-# Each of their pixels continues what was before it, and that is the safest guess at nearly every pixel of a usual
-# picture, too.
+# Most strangers are found at once. But look at the empty pictures: their AUC is about 0. The model finds them *less*
+# surprising than nearly every usual picture, although it was never shown an empty one. This is not a bug. Each of
+# their pixels continues what was before it, and that is the safest guess at nearly every pixel of a usual picture,
+# too.
 #
 # ## The likeliest picture is not a usual one
 #
-# A model of two lines shows the reason exactly. Let a picture have 4 x 4 pixels, each of which is white with
-# probability 0.2 and black otherwise, independently. There are 65,536 such pictures, and we can list them all.
+# A model that can be written in two lines shows the reason exactly. Let a picture have 4 x 4 pixels, each of which is
+# white with probability 0.2 and black otherwise, independently. There are $2^{16} = 65{,}536$ such pictures, and we
+# can list them all: the 16 binary digits of the numbers from 0 to 65,535 are their pixels.
 
 # %%
 numbers = np.arange(2**16)
-tiny_pictures = numbers[:, None] >> np.arange(16) & 1
+tiny_pictures = (numbers[:, None] >> np.arange(16)) & 1  # (65536, 16): digit k of each number
 white = tiny_pictures.sum(axis=1)
 probability = 0.2**white * 0.8 ** (16 - white)
 assert np.isclose(probability.sum(), 1)
@@ -256,26 +266,26 @@ print(f"it is drawn once in {1 / probability.max():.0f} times; its surprise is {
 mean_surprise = -(probability * np.log(probability)).sum()
 print(f"the mean surprise of a draw is {mean_surprise:.2f} nats")
 share_of_count = np.array([probability[white == count].sum() for count in range(17)])
-caption = "Left: each single picture is the likelier, the fewer white pixels it has. Right: but most pictures have 3."
+caption = "Left: a single picture is the likelier, the fewer white pixels it has. Right: yet most draws have 2 to 4."
 show(lesson_22.single_and_all(share_of_count), "22_likeliest", caption)
 
 # %% [markdown]
-# No single picture is likelier than the black one; and yet hardly any draw is black, because there are 560 pictures
-# with three white pixels and only one with none. "Likely" is a word about a single picture, "usual" is a word about the
-# crowd to which it belongs. A picture of 432 sub-pixels has a much larger crowd. So a low surprise does not say that a
-# picture is usual. It may simply be simple.
+# No single picture is likelier than the black one. And yet hardly any draw is black, because there are 560 pictures
+# with three white pixels and only one with none. To be *likely* is a property of a single picture. To be *usual* is a
+# property of the many pictures of its kind, taken together. Among pictures of 432 sub-pixels each kind has far more
+# members. So a low surprise does not say that a picture is usual. The picture may just be simple.
 #
-# ## Second try: take off what any picture of its kind of detail costs
+# ## Second try: subtract what a picture's detail costs
 #
-# How simple is a picture? We need a second opinion, by somebody who has never seen shapes: a file compressor. `zlib`
-# makes long runs and repetitions short, in pictures of anything. A compressed length is a cost in bits, as $-\log_2 p$
-# is, and so we can subtract one from the other and call the difference **oddness**:
+# How simple is a picture? We need a second opinion, by something that has never seen shapes: a file compressor.
+# `zlib` makes long runs and repetitions short, in pictures of anything. A compressed length is a cost in bits, as
+# $-\log_2 p$ is. So we can subtract one from the other, and we call the difference **oddness**:
 #
 # $$\text{oddness}(x) = -\ln p(x) - \text{compressed length of } x \text{, in nats}$$
 #
-# It asks: how much better than a general compressor does the model know this picture? A usual picture is known
-# much better. An empty picture is cheap for both, and so there is nothing that the model knows better. The figure has
-# all pictures of the second folder, with both costs as their coordinates.
+# It says how much more the model pays for this picture than a general compressor does. For a usual picture the model
+# pays much less, since it knows such pictures well, and its oddness is low. An empty picture is cheap for both, so
+# its oddness is not low. The figure shows all pictures of the second folder, with both costs as their coordinates.
 
 
 # %%
@@ -297,18 +307,19 @@ caption = (
 show(lesson_22.two_costs(length, surprise, kinds), "22_two_costs", caption)
 
 # %% [markdown]
-# The empty pictures are found now. For other kinds the score can be a little worse than the plain surprise: a cross is
-# more detailed than a square, `zlib` allows it some nats for that, and these are missing from its oddness. The usual
-# pictures form two groups for the same reason: squares are easy for `zlib`, as their rows are all alike. That is the
-# price of one score for all kinds of strangers. [docs/results.md](../docs/results.md#odd-pictures) compares
-# seven scores on three sets of pictures: none is the best everywhere, and this one is never far from it. In the
-# library it is `mp.oddness(model, images, labels)`.
+# The empty pictures are found now. For other kinds oddness can be a little worse than the plain surprise: a cross has
+# more detail than a square, so `zlib` needs more nats for it, and these are subtracted. The usual pictures form two
+# groups for the same reason: squares are cheap for `zlib`, as many of their rows are alike. That is the price of one
+# score for all kinds of strangers. [docs/results.md](../docs/results.md#odd-pictures) compares seven scores on three
+# sets of pictures: no score is the best on all three, and this one is near the best on each. In the library it is
+# `mp.oddness(model, images, labels)`.
 #
-# The misplaced triangles are hardly found. They are not odd as pictures, they are good triangles; what is
-# wrong is their label. That is another question, and lesson 10 has its answer: ask the model under which class a
-# picture is likeliest. You will do it in exercise 4.
+# The misplaced triangles are hard to find by their oddness. They are good triangles, and only their label is wrong;
+# that costs the model some nats, but the usual pictures differ by as much among themselves. Whether a label is wrong
+# is another question, and lesson 10 has its answer: ask the model under which class a picture is likeliest. You will
+# do it in exercise 4.
 #
-# Here is what you would do with a folder of your own: sort it by oddness, and look at the first ones.
+# With a folder of your own you would sort the pictures by oddness, and look at the first ones.
 
 # %%
 order = oddness.argsort()[::-1]
@@ -355,14 +366,15 @@ if not QUICK:
 #
 # Solutions: [solutions/22_your_own_pictures.py](solutions/22_your_own_pictures.py).
 #
-# 1. *easy* Put two bad files into a folder: a text file that is called `note.png`, and a picture of which the second
-#    half is missing. What happens when the folder is read, and what happens with `strict=True`?
+# 1. *easy* Put two bad files into a folder: a text file that is called `note.png`, and a picture file of which the
+#    second half is missing. What happens when the folder is read, and what happens with `strict=True`?
 # 2. *easy* In the model of two lines, let each pixel be white with probability 0.5. Which picture is the likeliest
 #    now? Can surprise tell any picture from any other?
-# 3. *medium* Read a folder of one picture with 2, 4, 8 and 256 levels. Give a bound for how far a shade can move
-#    when it becomes a level and then a shade again, and show that no shade moves further.
-# 4. *medium* Find misplaced pictures in another way: by Bayes, as in lesson 10. Which class does the model read in each
-#    picture of a folder, and which pictures lie in the folder of another class?
+# 3. *medium* Read a folder with one picture, which has every shade from 0 to 255, with 2, 4, 8 and 256 levels. Give a
+#    bound for how far a shade can move when it becomes a level and then a shade again, and show that no shade moves
+#    further.
+# 4. *medium* Find misplaced pictures in another way: by Bayes, as in lesson 10. Under which class is each picture of
+#    a folder likeliest, and which pictures lie in the folder of another class?
 # 5. *hard* **Typicality** is the distance of a picture's surprise from the mean surprise of usual pictures, to either
-#    side. Work out by enumeration which of the 65,536 pictures it calls odd, at a limit that 90 % of the draws pass.
-#    Which odd pictures can it never find?
+#    side. Take the model of two lines, and a limit within which at least 90 % of the draws fall. Work out by
+#    enumeration which of the 65,536 pictures lie beyond it. Which odd pictures can typicality never find?

@@ -8,11 +8,12 @@
 # - *Before* [lesson 04](04_train_sample_look.py) for training and drawing.
 # - *Takes* about half a minute to run on two cores, and 35 minutes to read.
 #
-# A PixelCNN decides about every pixel, one after the other. A photograph of 512 x 512 pixels asks it for 786,432
-# decisions, and most of them are dull: the next pixel of a wall is wall. Suppose that we first learn a small dictionary
-# of typical patches. A picture is then a short list of entries of this dictionary, and a model of such lists has fewer
-# decisions to make, each of which means more. What does a model of pixels need so that it can be a model of
-# dictionary entries? That is the question of this lesson, and the answer is one word: names.
+# A PixelCNN decides about every sub-pixel, one after the other. A photograph of 512 x 512 pixels asks it for 786,432
+# decisions, and most of them decide little: the next pixel of a wall shows the wall again. Suppose that we first
+# learn a small dictionary of typical patches. A picture is then a short list of entries of this dictionary, and a
+# model of such lists has fewer decisions to make, each of which means more. What has to change in a model of pixels
+# so that it can be a model of dictionary entries? We shall see that one thing matters: the number of an entry is a
+# name, and must not be read as a quantity.
 
 # %%
 import os
@@ -36,8 +37,8 @@ print(ds)
 # %% [markdown]
 # ## A picture is a grid of patches
 #
-# We cut each digit of 8 x 8 pixels into 4 x 4 patches of 2 x 2 pixels. `reshape` splits the rows into pairs and the
-# columns into pairs, and `transpose` brings the two numbers that say which patch it is to the front.
+# We cut each digit of 8 x 8 pixels into 4 x 4 **patches** of 2 x 2 pixels. `reshape` splits the rows into pairs and
+# the columns into pairs, and `transpose` brings the two axes that count the patches to the front.
 
 
 # %%
@@ -64,10 +65,11 @@ print(f"{train_patches.shape[0]} pictures of {train_patches.shape[1]} x {train_p
 # %% [markdown]
 # ## A codebook
 #
-# The dictionary is called a **codebook**: a list of K typical patches. The **code** of a patch is the number of the
-# entry that is nearest to it. We find good entries by **k-means**, which repeats two steps: give each patch to
-# its nearest entry, then replace each entry by the mean of the patches that it was given. Neither step can make
-# the mean distance larger.
+# The dictionary is called a **codebook**: a list of K typical patches. (K counts entries in this lesson, not feature
+# channels.) The **code** of a patch is the number of the entry that is nearest to it. We find good entries by
+# **k-means**, which repeats two steps: give each patch to its nearest entry, then replace each entry by the mean of
+# the patches that it was given. Neither step can make the mean squared distance between patches and their entries
+# larger.
 #
 # A **VQ-VAE**, the paper named above, does the same with one difference. It does not compare patches of pixels, but
 # the features that a convolutional network (the encoder) computes, and a second network (the decoder) turns entries
@@ -99,8 +101,9 @@ def learn_codebook(patches, K, steps=15):
 
 # %% [markdown]
 # How large should a codebook be? We try several sizes. The **distortion** is how far a picture that went through the
-# codes is from the original; here, the mean difference per pixel, in levels of 0 to 16. The **rate** is what the codes
-# cost: here, the bits of 16 independent codes, each as rare as it is in the training pictures.
+# codes is from the original; here it is the mean difference per pixel, in levels of 0 to 16. The **rate** is what the
+# codes cost. Here it is $-\log_2$ of the probability of 16 independent codes, each as frequent as in the training
+# pictures (with add-one smoothing, as in lesson 01).
 
 # %%
 test_patches = to_patches(ds.test.images)
@@ -123,14 +126,15 @@ for K in sizes:
 
 # %%
 shown = {K: to_pictures(codebooks[K][nearest_entry(test_patches[:8], codebooks[K])]) for K in (2, 8, 32)}
-caption = "Left: more codes cost more bits and lose less. Right: test digits, and what is left of them."
+caption = "Left: more codes cost more bits and lose less. Right: test digits, and what 2, 8 and 32 codes keep of them."
 show(lesson_23.rate_and_distortion(sizes, rates, distortions, ds.test.images[:8], shown), "23_rate", caption)
 
 # %% [markdown]
-# The first line is worth a thought. A codebook with one entry costs nothing, since there is nothing to say, and all
-# pictures become the same grey. So a small number of bits for codes is no merit by itself, and it cannot be compared
-# with the bits per picture of [lesson 04](04_train_sample_look.py), which pay for every pixel exactly. Only models over
-# the *same* codes can be compared. We take 32 codes from here on.
+# Look at the first line of the table. A codebook with one entry costs nothing, since there is nothing to say, and all
+# pictures become the same picture. So a small number of bits for codes does not make a model good. Nor can it be
+# compared with the bits per picture of [lesson 04](04_train_sample_look.py), which pay for every pixel exactly. Only
+# models over the *same* codes can be compared. We take 32 codes from here on, and turn all digits into grids of
+# codes.
 
 # %%
 K = 32
@@ -152,15 +156,16 @@ show(
 # %% [markdown]
 # ## A code is a name
 #
-# The grids have the form of pictures, (N, 4, 4, 1) with 32 levels, and every model of minipixel takes them. But there
-# is a trap. A model reads a level as brightness, as one number between -1 and 1: the option is called
-# `inputs="scaled"`. That is right for grey levels, because level 8 really lies between 7 and 9. A code is a name.
-# Code 8 lies between 7 and 9 as little as bus line 8 runs between the lines 7 and 9.
+# The grids have the form of pictures, (N, 4, 4, 1) with 32 levels, so every model of minipixel takes them. But there
+# is a trap. By default a model reads a level as brightness, as one number between -1 and 1: the option is called
+# `inputs="scaled"`. That is right for grey levels, because level 8 really lies between 7 and 9. For codes it is
+# wrong. A code is a name, as the number of a bus line is: line 8 does not run between the lines 7 and 9.
 #
-# A name is read by looking it up. An **embedding** is a table with a row for each code, and the numbers in the row are
-# learnt like all other weights: `inputs="embedding"`. The other common way is **one-hot**: Q numbers, of which
-# the one in the place of the code is 1 and all others are 0. A one-hot row times a matrix picks a row of the matrix, so
-# both are look-ups: the first layer of a one-hot model contains its table.
+# A name is read by looking it up. An **embedding** of codes is a table with a row of numbers for each code, which are
+# learnt like all other weights: `inputs="embedding"`. The other common way is **one-hot** (lesson 10): Q numbers, of
+# which the one in the place of the code is 1 and all others are 0. A one-hot row times a matrix picks a row of the
+# matrix. So both ways are look-ups: the first layer of a one-hot model contains its table. We check this for the
+# codes of a digit.
 
 # %%
 table = np.random.default_rng(0).normal(size=(K, 5))
@@ -170,18 +175,19 @@ assert np.array_equal(one_hot @ table, table[digit_codes])
 # %% [markdown]
 # ## Renaming, exactly
 #
-# What does it mean that a model knows no order of the codes? We can say it exactly: if all codes are given
-# other names, there are weights that give every renamed grid the probability that the grid had before. For a model with
-# an embedding these weights are easy to write down. We reorder the rows of its table, and the outputs of its last
-# layer, which are one for each code.
+# What does it mean that a model knows no order of the codes? We can say it exactly. Suppose that all codes are given
+# other names. Then there are weights with which the model gives every renamed grid the probability that the grid had
+# before. For a model with an embedding these weights are easy to write down: we reorder the rows of its table, and
+# the outputs of its last layer, of which there is one for each code.
 #
-# Grids of 2 x 2 codes with 3 names are few enough for a complete check: there are $3^4 = 81$ of them.
+# Grids of 2 x 2 codes with 3 names are few enough for a complete check: there are $3^4 = 81$ of them. We try it for a
+# model with an embedding and for a model that reads scaled numbers, where only the outputs can be reordered.
 
 # %%
 every_grid = np.array(list(product(range(3), repeat=4))).reshape(81, 2, 2, 1)
 new_name = np.array([2, 0, 1])  # code 0 is now called 2, code 1 is called 0, code 2 is called 1
 old_name = new_name.argsort()  # the other way round: old_name[new_name[k]] is k
-reordered = {"encoding.table": 1, "top.layers.2.weight": 1, "top.layers.2.bias": 0}  # which axis counts the codes
+reordered = {"encoding.table": 1, "top.layers.2.weight": 1, "top.layers.2.bias": 0}  # the axis that counts the codes
 
 
 def renamed(inputs):
@@ -209,14 +215,13 @@ for inputs in ("embedding", "scaled"):
 
 # %% [markdown]
 # With an embedding, names are only names. The scaled model has nothing on its input side that could be reordered: a
-# code enters as one number, and what it does in the first layer is a straight line in that number. Its
-# probabilities are a distribution as well, they sum to 1; but it believes in an order, and another naming is another
-# problem for it.
+# code enters as one number, and what it adds to a feature of the first layer is a straight line in that number. Its
+# probabilities sum to 1 as well. But it depends on the order of the codes, and with other names it is another model.
 #
 # ## Three readers of the same grids
 #
-# Does it matter in practice? A model over codes is called a **prior**. We train three of them with the same
-# network, until the validation grids no longer get better:
+# Does it matter in practice? A model over codes is called a **prior**. We train three of them with the same network.
+# Each is trained until it no longer gets better on the validation grids:
 #
 # - *scaled, ordered*: codes are read as brightness, and they are sorted by the ink in their patches. Here their order
 #   means something, which is the kindest case for this reader.
@@ -244,7 +249,7 @@ priors = {
 }
 
 # %% [markdown]
-# The mark to beat is the one from above: independent codes, each as frequent as in the training pictures.
+# We compare all three with the cost from above: independent codes, each as frequent as in the training pictures.
 
 # %%
 counts = np.bincount(codes["train"].ravel(), minlength=K) + 1
@@ -255,13 +260,13 @@ for name, prior in priors.items():
     costs[name] = -prior.log_prob(grids["test"]).mean() / np.log(2)
 for name, cost in costs.items():
     print(f"{name:20} {cost:5.1f} bits per grid of new pictures")
-caption = "Shorter is better. Reading codes as numbers costs bits, and more so if their order means nothing."
+caption = "Shorter is better. Reading codes as quantities costs bits, and more so if their order means nothing."
 show(lesson_23.costs(costs), "23_costs", caption)
 
 # %% [markdown]
-# The same network, the same grids: the only difference is how the input is read. The figure below shows what the first
-# layer makes of each code, for a few of its features, at the tap that looks at the left neighbour. The scaled reader
-# can draw straight lines only. The embedding can give any value to any code.
+# The grids and the network are the same; the only difference is how the input is read. The next figure shows what the
+# first layer makes of each code, for four of its features, at the tap that looks at the left neighbour. With the
+# scaled reader each of them is a straight line. With the embedding a code can have any value.
 
 # %%
 left_tap = (3, 2)  # row and column in the 7 x 7 kernel: the middle row, one column left of the middle
@@ -271,15 +276,15 @@ embedding_weights = priors["embedding, shuffled"].state_dict()
 rows = embedding_weights["encoding.table"][0]
 by_table = rows @ embedding_weights["stem.weight"][left_tap]
 by_table = by_table[shuffled_name]  # in the order of ink again, so that both can be compared
-caption = "What a code to the left adds to four features of the first layer. Left: lines. Right: whatever is useful."
+caption = "What a code to the left adds to four features. Scaled: straight lines. Embedding: any value for any code."
 show(lesson_23.first_layer(by_line[:, :4], by_table[:, :4]), "23_first_layer", caption)
 
 # %% [markdown]
 # ## From codes to pictures
 #
-# Now we draw new grids from the best prior. The names are shuffled back, each code is looked up in the
-# codebook, and the patches are put together. Beside them we show grids whose 16 codes are drawn independently: the
-# same dictionary, but without a model of which words go together.
+# Now we draw new grids from the best prior. The names are shuffled back, each code is looked up in the codebook, and
+# the patches are put together. For comparison we show grids whose 16 codes are drawn independently: they use the same
+# codebook, but no model of which patches go together.
 
 # %%
 drawn = priors["embedding, shuffled"].sample(20, rng=SEED)
@@ -289,14 +294,15 @@ at_random = np.random.default_rng(SEED).choice(K, size=(10, 4, 4), p=frequencies
 by_chance = to_pictures(codebook[at_random])
 through_codes = to_pictures(codebook[codes["test"][:10, :, :, 0]])
 shown = {"real": ds.test.images[:10], "through codes": through_codes, "by chance": by_chance, "by the prior": by_prior}
-caption = "The decoder is the same in all rows but the first. What makes digits of patches is the prior."
+caption = "All rows but the first are made of the same 32 patches. By chance they give no digits, by the prior they do."
 show(lesson_23.rows_of_pictures(shown, ds.levels), "23_drawn", caption)
 
 # %% [markdown]
-# This is how large pictures are made by models of this family: an encoder that turns a picture into a grid of codes, a
-# prior over the grids, and a decoder. The prior need not be a PixelCNN. In DALL-E it is a transformer, which reads
-# the grid as one sequence behind the words of a caption. [history.md](history.md) has the story. What remains
-# is the chain rule of [lesson 01](01_an_image_is_a_sequence.py), over better symbols.
+# This is how large pictures are made by models of this family: an encoder turns a picture into a grid of codes, a
+# prior models the grids, and a decoder turns a grid into a picture. The prior need not be a PixelCNN. In DALL-E it is
+# a transformer, which reads the words of a caption and then the codes of the grid as one sequence.
+# [history.md](history.md) has the story. All of them rest on the chain rule of [lesson
+# 01](01_an_image_is_a_sequence.py), with codes in the place of pixels.
 #
 # ## What you should see
 
@@ -319,12 +325,13 @@ if not QUICK:
 #
 # Solutions: [solutions/23_codes.py](solutions/23_codes.py).
 #
-# 1. *easy* How many different pictures can 32 codes in a grid of 4 x 4 make, and how many pictures of 8 x 8 pixels and
-#    17 levels are there? Which share of the test pictures has a grid that a training picture has, too?
+# 1. *easy* How many different pictures can 32 codes in a grid of 4 x 4 make, and how many pictures of 8 x 8 pixels
+#    and 17 levels are there? Which share of the test pictures has the same grid as some training picture?
 # 2. *easy* Show that a one-hot model is an embedding model whose table is the identity matrix, by copying weights.
 # 3. *medium* Tell the prior the class of each digit (`num_classes=10`), and draw each class from its codes.
 # 4. *medium* Complete pictures in the space of codes: take the upper half of the codes of a test digit, and let the
-#    prior complete the lower half.
-# 5. *hard* Make a model of *pixels* from a prior: $p(x) = p(c(x)) \; p(x \mid c(x))$, where $c(x)$ are the codes
-#    of the picture x, and $p(x \mid c)$ is a table of counts for each code and each pixel of a patch. How many
-#    bits/dim is that? Why is it a fair score, although a part of the probability is wasted?
+#    prior complete the lower half. Is that nearer to the real digit than codes by chance?
+# 5. *hard* Make a model of *pixels* from a prior: $p(x) = p(c(x)) \; p(x \mid c(x))$, where $c(x)$ are the codes of
+#    the picture $x$, and $p(x \mid c)$ is a table of counts for each code and each pixel of a patch. How many
+#    bits/dim is that? The table also gives probability to patches whose code is another one. Why is it a fair score
+#    all the same?

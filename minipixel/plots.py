@@ -24,6 +24,8 @@ INK, OPEN, SHUT, CENTRE = "#20262e", "#2f6f9f", "#f1efe9", "#d9822b"
 TRAINED, HELD_OUT = "#8a929c", "#7b3f6e"  # curves: not the colours that pixels have
 LEAKED = "#c3272b"
 """The colour of a leak: something that is read, but must not be."""
+UNKNOWN = "#9a8465"
+"""The colour of a completion's unknown pixels: no grey picture has it, and it means neither past nor future."""
 
 
 def figure(width: float, height: float) -> Any:
@@ -77,7 +79,7 @@ def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarr
     """The known part of each image, its completions, and the image itself, one column per image -> Figure.
 
     `images` are integers (N, H, W, C) in 0..Q-1, `known` is boolean (H, W) or (N, H, W), `completions` are integers
-    (times, N, H, W, C), and `levels` is Q. Unknown pixels are blue, and in the completions a blue line separates known
+    (times, N, H, W, C), and `levels` is Q. Unknown pixels are brown, and in the completions a brown line separates known
     from drawn pixels. Ten images stand side by side.
     """
     from matplotlib.collections import LineCollection
@@ -88,7 +90,7 @@ def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarr
     real = tiles.colours(images, levels)
     if not tiles.in_one_picture(C):
         known = tiles.group(np.broadcast_to(known[..., None], images.shape), -1)
-    given = np.where(known[..., None] == 0, to_rgb(OPEN), real)
+    given = np.where(known[..., None] == 0, to_rgb(UNKNOWN), real)
     bands = [slice(first, first + columns) for first in range(0, len(images), columns)]
     parts, seams = [], []
     for band in bands:
@@ -100,7 +102,7 @@ def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarr
         seams.append(tiles.seams(np.concatenate([np.concatenate([known[band], fills])] * times), columns))
     fig = _grids(parts, min(10, len(images)), columns, "")
     for ax, lines in zip(fig.axes[1::3], seams, strict=True):
-        ax.add_collection(LineCollection(lines, colors=OPEN, linewidths=1))
+        ax.add_collection(LineCollection(lines, colors=UNKNOWN, linewidths=1))
     return fig
 
 

@@ -1,4 +1,4 @@
-"""Maps of what one pixel reads, and of what each pixel costs: lessons 13 to 15 draw them alike."""
+"""Maps of what one pixel reads, and of what each pixel costs: lessons 09 and 13 to 15 draw them alike."""
 
 import numpy as np
 from drawing import ROLES, cells, legend, roles_of
@@ -6,16 +6,21 @@ from drawing import ROLES, cells, legend, roles_of
 import minipixel as mp
 
 
-def fields(seen, position, *, width=8.4, height=2.5):
-    """For each title of `seen`: what the cell at `position` reads, boolean (H, W). A dot: it reads itself, too."""
+def fields(seen, position, *, features=True, width=8.4, height=2.5):
+    """For each title of `seen`: what the cell at `position` reads, boolean (H, W).
+
+    A map of features has a dot where the cell reads itself, too. With `features=False` it is a map of pixels, where a
+    pixel that reads itself is a leak.
+    """
     figure = mp.plots.figure(width, height)
     shown = set()
     for ax, (title, field) in zip(np.ravel(figure.subplots(1, len(seen))), seen.items(), strict=True):
         others = field.copy()
-        others[position] = False
-        roles = roles_of(others, position)
         dots = np.full(field.shape, "", object)
-        dots[position] = "●" if field[position] else ""
+        if features and field[position]:
+            others[position] = False
+            dots[position] = "●"
+        roles = roles_of(others, position)
         cells(ax, roles, numbers=dots, title=title)
         shown |= set(roles.ravel())
     legend(figure, *[role for role in ROLES if role in shown])

@@ -50,7 +50,8 @@ def _numbers(ax, cells, roles, title):
 def taps(masks, counts, times):
     """The taps of some masks, {title: (kh, kw)}, and the time of a convolution by its open taps -> a Figure."""
     figure = mp.plots.figure(8, 3)
-    axes = figure.subplots(1, len(masks) + 1, width_ratios=[7] + [4] * (len(masks) - 1) + [12])
+    axes = figure.subplots(1, len(masks) + 1, width_ratios=[7] + [4] * (len(masks) - 1) + [11])
+    figure.get_layout_engine().set(wspace=0.08)
     for ax, (title, mask) in zip(axes, masks.items(), strict=False):
         kh, kw = mask.shape
         for r, c in np.ndindex(kh, kw):
@@ -60,7 +61,7 @@ def taps(masks, counts, times):
             if centre and not mask[r, c]:
                 ax.text(c + 0.5, r + 0.5, "shut", ha="center", va="center", fontsize=6, color="white")
         ax.set(xlim=(0, kw), ylim=(kh, 0), aspect="equal")
-        ax.set_title(f"{title}:\n{int(mask.sum())} of {mask.size} taps are open", fontsize=9)
+        ax.set_title(f"{title}:\n{int(mask.sum())} of {mask.size} taps open", fontsize=9)
         ax.set_axis_off()
     axes[-1].plot(counts, times, "o-", color=mp.plots.INK)
     axes[-1].set(xlabel="open taps of a 7x7 kernel", ylabel="milliseconds per convolution", ylim=0)

@@ -1,7 +1,7 @@
-"""Figures of lesson 09: what a pixel sees, the masks of two stacks, the gate, and how two models train."""
+"""Figures of lesson 09: the masks of two stacks, the gate, one layer, what is seen, and how two models train."""
 
 import numpy as np
-from drawing import INK, ROLES, Diagram, cells, legend, roles_of
+from drawing import INK, ROLES, Diagram, cells, roles_of
 from matplotlib.patches import Patch
 
 import minipixel as mp
@@ -9,28 +9,29 @@ import minipixel as mp
 GREY = "#8d99a6"
 
 
-def views(seen, position):
-    """What the pixel at `position` (r, c) reads, one map per entry of `seen`: title -> boolean (H, W)."""
-    figure = mp.plots.figure(7.8, 8.2 / len(seen) + 0.55)
-    shown = set()
-    for ax, (title, field) in zip(figure.subplots(1, len(seen)), seen.items(), strict=True):
-        roles = roles_of(field, position)
-        cells(ax, roles, title=title)
-        shown |= set(np.unique(roles))
-    legend(figure, *(role for role in ("past", "blind", "this pixel", "future", "leak") if role in shown))
-    return figure
-
-
 def shares(depths, curves):
     """The share of the past that is seen by depth: a curve for each name -> list of shares."""
+    figure, ax = _curves(depths, curves, "layers", "share of the past that is seen")
+    ax.axhline(1, color=GREY, linewidth=0.6)
+    ax.set_ylim(0, 1.06)
+    return figure
+
+
+def training(curves):
+    """Validation bits/dim after each epoch: a curve for each name."""
+    epochs = range(1, 1 + max(len(curve) for curve in curves.values()))
+    return _curves(epochs, curves, "epoch", "bits/dim of the validation digits")[0]
+
+
+def _curves(places, curves, along, up):
+    """Two curves over the same places, the first one drawn through and the second one dashed."""
     figure = mp.plots.figure(6.0, 2.9)
     ax = figure.subplots()
-    for (name, curve), colour, line in zip(curves.items(), (INK, GREY), ("-", "--"), strict=False):
-        ax.plot(depths, curve, color=colour, linestyle=line, marker=".", label=name)
-    ax.axhline(1, color=GREY, linewidth=0.6)
-    ax.set(xlabel="layers", ylabel="share of the past that is seen", ylim=(0, 1.06))
-    ax.legend(frameon=False, fontsize=8, loc="lower right")
-    return figure
+    for (name, curve), colour, line in zip(curves.items(), (INK, GREY), ("-", "--"), strict=True):
+        ax.plot(places, curve, color=colour, linestyle=line, marker=".", label=name)
+    ax.set(xlabel=along, ylabel=up)
+    ax.legend(frameon=False, fontsize=8)
+    return figure, ax
 
 
 def masks(by_title):
@@ -44,7 +45,7 @@ def masks(by_title):
         roles[roles == "leak"] = "past"  # the open centre of a mask B reads features, which know nothing of the pixel
         dots = np.full(mask.shape, "")
         dots[centre] = "•"
-        cells(ax, roles, numbers=dots, title=f"{title}\n{mask.sum()} of {mask.size} taps open", axes=("tap", ""))
+        cells(ax, roles, numbers=dots, title=f"{title}\n{mask.sum()} of {mask.size} open", axes=("taps", ""))
         ax.set(xticks=[], yticks=[])
         ax.title.set_size(7.5)
     words = {"past": "open: past, read", "blind": "shut, though past", "this pixel": "shut: this pixel",
@@ -58,7 +59,7 @@ def gate(a, b, surface):
     """The gate as a surface over a and b, and cut along three values of b."""
     figure = mp.plots.figure(7.2, 2.9)
     left, right = figure.subplots(1, 2)
-    figure.colorbar(left.contourf(a, b, surface, levels=np.linspace(-1, 1, 17), cmap="BrBG"), ax=left, label="y")
+    figure.colorbar(left.contourf(a, b, surface, levels=np.linspace(-1, 1, 17), cmap="BrBG"), ax=left)
     left.set(xlabel="a: what", ylabel="b: how much", title="y = tanh(a) sigmoid(b)", aspect="equal")
     for row, line in ((70, "-"), (40, "--"), (10, ":")):
         right.plot(a[row], surface[row], color=INK, linestyle=line, label=f"b = {b[row, 0]:.0f}")
@@ -75,7 +76,7 @@ def gated_block():
     b = picture.box(2.75, 0.45, "b: last K", "value", 1.1)
     what = picture.box(4.3, 1.55, "tanh", "gate", 1.0)
     how_much = picture.box(4.3, 0.45, "sigmoid", "gate", 1.0)
-    product = picture.circle(5.4, 1.0, "x")
+    product = picture.circle(5.4, 1.0, r"$\times$")
     y = picture.box(6.5, 1.0, "y: K channels", "value", 1.4)
     for start, end in ((both, a), (both, b), (a, what), (b, how_much), (what, product), (how_much, product)):
         picture.arrow(start, end)
@@ -88,17 +89,17 @@ def gated_block():
 def two_stacks():
     """Diagram: one layer of both stacks, from below upwards."""
     picture = Diagram(7.8, 5.3)
-    v = picture.box(1.7, 0.35, "v: knows the rows above", "value", 2.3)
-    look = picture.box(1.7, 1.25, "n x n over whole rows", "layer", 2.3)
+    v = picture.box(1.7, 0.35, "v: the rows above", "value", 2.3)
+    look = picture.box(1.7, 1.25, "n x n, whole rows", "layer", 2.3)
     above = picture.box(1.7, 2.15, "above: 2K channels", "value", 2.3)
     v_gate = picture.box(1.7, 3.6, "gate", "gate", 2.3)
     v_next = picture.box(1.7, 4.9, "v of the next layer", "value", 2.3)
-    link = picture.box(3.85, 2.15, "1x1: the link", "layer", 1.3)
-    h = picture.box(5.8, 0.35, "h: knows its row, too", "value", 2.1)
+    link = picture.box(3.85, 2.15, "1 x 1: the link", "layer", 1.3)
+    h = picture.box(5.8, 0.35, "h: the pixel's own row, too", "value", 2.1)
     along = picture.box(5.8, 1.25, "1 x n, to the left", "layer", 2.1)
     plus = picture.circle(5.8, 2.15, "+")
     h_gate = picture.box(5.8, 2.85, "gate", "gate", 2.1)
-    out = picture.box(5.8, 3.6, "1x1", "layer", 2.1)
+    out = picture.box(5.8, 3.6, "1 x 1", "layer", 2.1)
     add = picture.circle(5.8, 4.25, "+")
     h_next = picture.box(5.8, 4.9, "h of the next layer", "value", 2.1)
     for start, end in ((v, look), (look, above), (above, v_gate), (v_gate, v_next), (above, link), (link, plus)):
@@ -112,15 +113,3 @@ def two_stacks():
     picture.note(4.75, 0.0, "horizontal stack")
     picture.note(3.2, 1.7, "before the gate;\nnothing comes back")
     return picture.figure
-
-
-def training(curves):
-    """Validation bits/dim after each epoch: a curve for each name."""
-    figure = mp.plots.figure(5.6, 3.0)
-    ax = figure.subplots()
-    for (name, curve), colour, line in zip(curves.items(), (INK, GREY), ("-", "--"), strict=True):
-        label = f"{name}: {curve[-1]:.3f}"
-        ax.plot(range(1, len(curve) + 1), curve, color=colour, linestyle=line, marker=".", label=label)
-    ax.set(xlabel="epoch", ylabel="bits/dim of the validation digits")
-    ax.legend(frameon=False)
-    return figure

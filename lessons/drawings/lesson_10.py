@@ -20,7 +20,7 @@ def block():
     out = picture.box(7.4, 0.6, "features", "value", 1.0)
     for start, end in ((x, narrow), (narrow, look), (look, plus), (plus, widen), (widen, add), (add, out)):
         picture.arrow(start, end)
-    h = picture.box(2.4, 1.9, "h: told beforehand", "value", 1.6)
+    h = picture.box(2.4, 1.9, "condition h", "value", 1.6)
     product = picture.box(4.4, 1.9, "V", "layer", 0.7)
     picture.arrow(h, product)
     picture.arrow(product, plus)

@@ -6,13 +6,13 @@ import minipixel as mp
 
 
 def triplet(images, before, after):
-    """Anchor, positive and negative (3, H, W, 1), and the distance of the last two to the first, before and after."""
+    """Anchor, positive, negative (3, H, W, 1); the squared distances of the last two to the first, before and after."""
     figure = mp.plots.figure(5.0, 2.3)
     for n, (ax, name) in enumerate(zip(figure.subplots(1, 3), ("anchor", "positive", "negative"), strict=True)):
         ax.imshow(images[n], cmap="Greys")
         ax.set(xticks=[], yticks=[])
         ax.set_title(name, fontsize=10)
-        words = f"distance {before[n - 1]:.2f},\nafter training {after[n - 1]:.2f}" if n else ""
+        words = f"squared distance {before[n - 1]:.2f},\nafter training {after[n - 1]:.2f}" if n else ""
         ax.set_xlabel(words, fontsize=9)
     return figure
 

@@ -76,15 +76,19 @@ def _legend(figure, words):
 
 def samples(real, in_turn, blind, levels):
     """Real pictures, pictures of one model below, and pictures of another below these."""
-    figure = mp.plots.sample_grid(real, np.concatenate([in_turn, blind]), levels, columns=len(in_turn))
-    figure.axes[1].set_ylabel("blind    in turn")
-    return figure
+    return _rows({"real": real, "in turn": in_turn, "blind": blind}, levels)
 
 
 def growing(images, levels):
     """Pictures (N, H, W, 3): their red alone, red and green, all three."""
-    N, H, _, C = images.shape
-    parts = [images * (np.arange(C) <= last) for last in range(C)]
-    figure = mp.plots.image_grid(np.concatenate(parts).astype(images.dtype), levels, columns=N)
-    figure.axes[0].set_yticks(np.arange(C) * (H + 1) + H / 2, ["red", "and green", "and blue"])
+    names = ("red", "and green", "and blue")
+    return _rows({name: images * (np.arange(3) <= last) for last, name in enumerate(names)}, levels)
+
+
+def _rows(by_name, levels):
+    """A row of pictures (N, H, W, 3) for each name, which stands at its left."""
+    N, H, _, _ = next(iter(by_name.values())).shape
+    pictures = np.concatenate(list(by_name.values()))
+    figure = mp.plots.image_grid(pictures.astype("uint8"), levels, columns=N)
+    figure.axes[0].set_yticks(np.arange(len(by_name)) * (H + 1) + H / 2, list(by_name))
     return figure

@@ -2,16 +2,18 @@
 
 import drawing
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 
 import minipixel as mp
 
 
 def one_gradient(gradient, position):
-    """One output's gradient (H, W): as it is, and the logarithm of its size, grey where it is exactly 0."""
+    """One output's gradient (H, W): as it is, and the logarithm of its size in blue, grey where it is exactly 0."""
+    read = LinearSegmentedColormap.from_list("read", ["#dce8f1", drawing.ROLES["past"], "#173a57"])
     size = np.log10(np.abs(gradient), out=np.full(gradient.shape, np.nan), where=gradient != 0)
     views = {
         "the gradient": (gradient, "BrBG", -0.3, 0.3, "gradient"),
-        "its size; grey: exactly 0": (size, "Greens", -5, 0, "log10 of the size"),
+        "its size; grey: exactly 0": (size, read, -5, 0, "log10 of the size"),
     }
     figure = mp.plots.figure(8.4, 3.4)
     for ax, (title, (numbers, colours, low, high, unit)) in zip(figure.subplots(1, 2), views.items(), strict=True):

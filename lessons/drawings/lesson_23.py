@@ -115,7 +115,7 @@ def rows_of_pictures(rows, levels):
                 ticks.append((place + (len(band) - 1) / 2, name))
             place += len(band) + 2
     whole = np.concatenate(bands)
-    figure = plots.figure(7.4, 6.0 * whole.shape[0] / whole.shape[1] + 0.2)
+    figure = plots.figure(7.4, 5.6 * whole.shape[0] / whole.shape[1] + 0.2)
     ax = figure.subplots()
     ax.imshow(whole, cmap="Greys", vmin=0, vmax=levels - 1)
     _plain(ax)

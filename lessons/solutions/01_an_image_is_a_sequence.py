@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 01 An image is a sequence: solutions
 #
-# First what the exercises need from [the lesson](../01_an_image_is_a_sequence.py).
+# Each solution begins with its exercise. First comes what they need from [the
+# lesson](../01_an_image_is_a_sequence.py).
 
 # %%
 from itertools import product
@@ -76,9 +77,11 @@ CONTEXTS = {
 # %% [markdown]
 # ## Exercise 1
 #
+# > Start the counts at 0.1, then at 10. Which table changes most? Compare its training and test bits/dim.
+#
 # The larger the table, the fewer images fall into each row, and the more the first counts weigh. The table "all three"
-# minds most. With 0.1 it trusts its few examples too much: it is better on the training images and the gap grows. With
-# 10 it is pulled towards the uniform model, and gets worse on both.
+# changes most. With 0.1 it trusts its few examples too much: it is better on the training images and the gap grows.
+# With 10 it is pulled towards the uniform model, and gets worse on both.
 
 # %%
 on_train = {}
@@ -101,10 +104,12 @@ assert gaps[0] > gaps[1] > gaps[2]
 # %% [markdown]
 # ## Exercise 2
 #
+# > Turn the digits upside down. Which of the five test bits/dim change, and which cannot? Why?
+#
 # The uniform model and the histogram do not know where a pixel is. Each pixel of the flipped digits costs what it cost
 # before. The table "position" gets its rows in another order, and nothing else: it cannot change either. The tables
-# that read the pixel above now read what was the pixel below. That is another factorisation of the same images, and it
-# has another cost.
+# that read the pixel above now read what was the pixel below. That is another product of conditionals for the same
+# images, and it has another cost.
 
 # %%
 before = {}
@@ -122,6 +127,9 @@ assert abs(before["all three"] - after["all three"]) > 1e-4
 
 # %% [markdown]
 # ## Exercise 3
+#
+# > Let `all_three` also read the pixel to the right, and start the counts at 0.1. The bits/dim of the training
+# > images fall. Why may you not be pleased?
 #
 # The pixel at the right tells much about a pixel. But it comes later, and it reads this pixel as its left neighbour: a
 # circle. The product of these "conditionals" is no probability. The sum over all 64 small images shows it: it is not 1,
@@ -151,6 +159,8 @@ assert abs(total - 1) > 0.01
 # %% [markdown]
 # ## Exercise 4
 #
+# > Replace the five bands by three, then by all 18 levels. Where is the best table, and what stops the larger ones?
+#
 # Few bands blur what the neighbours say. With all 18 levels there are $64 \cdot 18^2 = 20{,}736$ rows for 82,880
 # training pixels: four pixels per row, and most of the pixels lie in a few rows. On the training images that table is
 # as good as the one with five bands, on the test images it is far worse. The best table lies between.
@@ -173,9 +183,13 @@ assert scores[5] < scores[18]
 # %% [markdown]
 # ## Exercise 5
 #
+# > Work out how many bits each pixel costs, for each model. Which pixels cost nothing? Which models have found that
+# > out, and how?
+#
 # The outermost columns are blank in nearly all digits. A model that knows the position has found that out by counting:
 # the rows of these pixels hold almost nothing but zeros. The histogram pays the same price for a zero everywhere. The
-# neighbours alone find it, too, in part: left of the first column lies the level Q, "outside".
+# table of the two neighbours has found it in part: left of the first column lies the level Q, "outside", so it can
+# tell the first column from the others.
 
 # %%
 maps = {}
@@ -189,7 +203,10 @@ assert maps["left and above"][:, 0].max() < maps["histogram"][:, 0].min()
 # %% [markdown]
 # ## Exercise 6
 #
-# A sample is drawn from the table, so that counting samples must lead back to it. The error of a relative frequency
+# > Draw 1,000 images from the table "position", count them, and show that you get the table back. How close do you
+# > get, and how does that change with 16,000 images?
+#
+# The samples are drawn from the table, so counting them must lead back to it. The error of a relative frequency
 # shrinks with the square root of the number of images: with 16 times as many images it is a quarter.
 
 # %%

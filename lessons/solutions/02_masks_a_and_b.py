@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 02 Masks A and B: solutions
 #
-# First what the exercises need from [the lesson](../02_masks_a_and_b.py).
+# Each solution begins with its exercise. First comes what they need from [the lesson](../02_masks_a_and_b.py).
 
 # %%
 import numpy as np
@@ -33,6 +33,8 @@ def convolve(image, kernel):
 # %% [markdown]
 # ## Exercise 1
 #
+# > How many taps does mask A leave open in a kernel of 3 x 3, 5 x 5 and 7 x 7? Find a formula for k x k.
+#
 # A kernel of k x k has $k^2$ taps. One is the centre, and of the others half come before it: $(k^2 - 1) / 2$.
 
 # %%
@@ -43,7 +45,9 @@ for k in (3, 5, 7, 9):
 # %% [markdown]
 # ## Exercise 2
 #
-# Now the column comes first, and the row decides within a column. We compare (c, r) in place of (r, c). The mask is the
+# > Draw the pixels column by column instead of row by row. Which taps of the 3 x 3 masks change?
+#
+# Now the column comes first, and within a column the row decides. So we compare (c, r), not (r, c). The mask is the
 # old one with rows and columns exchanged: the tap at the upper right shuts, the one at the lower left opens.
 
 # %%
@@ -58,10 +62,13 @@ assert np.argwhere(by_columns != mask("A", 3)).tolist() == [[0, 2], [2, 0]]
 # %% [markdown]
 # ## Exercise 3
 #
-# The first layer looks 3 rows up, and each layer with mask B one row more. From row 27 to row 0 these are $27 = 3 + 24$
-# rows: 24 layers. We follow what is read, layer by layer, from the last pixel backwards. A layer reads a pixel if one
-# of its open taps lies there; where is the tap of an output seen from the input? On the other side, so we turn the
-# kernel around.
+# > How many layers of 3 x 3 with mask B, after one of 7 x 7 with mask A, does the lower right pixel of an image of
+# > 28 x 28 need, until it sees the first row?
+#
+# The first layer looks 3 rows up, and each layer with mask B one row more. From row 27 to row 0 these are
+# $27 = 3 + 24$ rows, so 24 layers are needed. We follow what is read, from the last layer back to the first. An output
+# reads a pixel if one of its open taps lies there. Seen from that pixel, the output lies on the other side, so we turn
+# the kernel around.
 
 # %%
 reads = np.zeros((28, 28))
@@ -75,6 +82,9 @@ assert layers == 24
 
 # %% [markdown]
 # ## Exercise 4
+#
+# > Open the whole lower row of the kernel in one 3 x 3 layer of the right model, by giving the layer another `mask`:
+# > `model.blocks[0].look.mask`. What does `mp.assert_causal` say, and what do the 64 images sum to?
 #
 # `Conv2d` builds its mask when it is first asked for; we put another one in its place, and noise into the weights that
 # it opens. `assert_causal` names a pixel that reads one below, and the layer through which it does. The sum over all
@@ -105,6 +115,9 @@ assert "blocks.0.look" in error
 
 # %% [markdown]
 # ## Exercise 5
+#
+# > A layer with mask B that reads the image is a leak. Is it one, too, if each later layer has mask A? Try "BA" and
+# > "BAA" with `receptive_field`, and explain.
 #
 # It is no leak. Along a path from the output to the input each layer takes a step: mask A one that goes back, mask B
 # one that goes back or stays. The whole path goes back if at least *one* of its layers has mask A, wherever it stands.

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 04 Train, sample, look: solutions
 #
-# First a model of 17 levels and one of two, as in [the lesson](../04_train_sample_look.py).
+# Each solution begins with its exercise. First comes what they need: a model of 17 levels and one of two, as in [the
+# lesson](../04_train_sample_look.py).
 
 # %%
 import os
@@ -33,6 +34,8 @@ binary, _ = trained(mp.datasets.binarize(train, Q, "threshold"), levels=2)
 # %% [markdown]
 # ## Exercise 1
 #
+# > Sample at temperature 0.01 with two values of `rng`. Why are the images alike? Why are they dull?
+#
 # At a temperature near 0 only the likeliest level is ever drawn, whatever the uniform number. So there is nothing left
 # to chance, and all images are (almost) one and the same. It is dull: at each pixel the likeliest level is what most
 # digits have there, which is blank more often than not.
@@ -49,8 +52,10 @@ assert model.bits_per_dim(first) < model.bits_per_dim(warm)
 # %% [markdown]
 # ## Exercise 2
 #
+# > Measure the binary model on digits that are turned upside down. What do the bits/dim say?
+#
 # The model has never seen such images: their strokes begin and turn where none did before. It is more surprised, by
-# some tenths of a bit per pixel. This is how a likelihood model can tell that an image is odd.
+# about a tenth of a bit per pixel. This is how a likelihood model can tell that an image is odd.
 
 # %%
 binary_test = mp.datasets.binarize(test, Q, "threshold")
@@ -61,6 +66,10 @@ assert upside_down > upright + (0 if QUICK else 0.05)
 
 # %% [markdown]
 # ## Exercise 3
+#
+# > Train with `blocks=1`, then with `blocks=10`. What changes in the receptive field of the last pixel, and what in
+# > the bits/dim? (Row t of the matrix `mp.causality.dependencies(model)` says which pixels the pixel at place t
+# > reads.)
 #
 # A stem of 7 x 7 and one block see 4 rows up. The last pixel of an 8 x 8 image sees its whole past only with 4 blocks.
 # More blocks see nothing more, but they compute more from it. The step from 1 to 5 pays; that to 10 hardly does on
@@ -81,6 +90,8 @@ if not QUICK:
 # %% [markdown]
 # ## Exercise 4
 #
+# > Which digit is the most expensive? Average the bits per image over each class of the test images.
+#
 # The 8 is the most expensive: two loops and a crossing leave much to decide. The 1 is by far the cheapest, since most
 # of its pixels are blank, and most of the others lie on one stroke.
 
@@ -95,6 +106,9 @@ if not QUICK:
 
 # %% [markdown]
 # ## Exercise 5
+#
+# > Train on the first 200 training images only, for 40 epochs, with the validation images watched. Where should
+# > training have stopped? (`mp.callbacks.EarlyStopping` does it.)
 #
 # With 200 images the training curve falls and falls, while the validation curve turns and rises: the model learns these
 # images by heart. The best epoch is where the validation curve is lowest. `EarlyStopping` stops some epochs after it,
@@ -121,6 +135,8 @@ if not QUICK:
 
 # %% [markdown]
 # ## Exercise 6
+#
+# > Take level 8 away in the lower half of the training images only. What does the upper half teach the lower?
 #
 # The weights of the last layer are the same at every pixel, so what the upper half teaches about level 8 reaches the
 # lower half, too. But the model can tell, at least in part, in which half a pixel lies: beyond the border every tap

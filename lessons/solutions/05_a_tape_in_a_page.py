@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Solutions of lesson 05: a tape in a page
 #
-# First the page, as in the lesson.
+# Each solution begins with its exercise. First comes the page, as in [the lesson](../05_a_tape_in_a_page.py).
 
 # %%
 import numpy as np
@@ -44,8 +44,10 @@ def gradients(output, wanted, list_nodes=inputs_first):
     for node in reversed(order):
         parts = node.vjp(total[node])
         for x, part in zip(node.inputs, parts, strict=True):
-            if isinstance(x, Node):
-                total[x] = total[x] + part if x in total else part
+            if isinstance(x, Node) and x in total:
+                total[x] = total[x] + part
+            elif isinstance(x, Node):
+                total[x] = part
     return [total[x] for x in wanted]
 
 
@@ -64,7 +66,11 @@ multiply = op(multiply_arrays)
 # %% [markdown]
 # ## Exercise 1
 #
-# The exponential function is its own slope: $(e^x)' = e^x$. So the vjp multiplies by the value, which is at hand.
+# > Write `exp` as an op. Check its vjp by nudging, and then by `mp.gradcheck(mp.op(exp_arrays), x)`, which lesson 06
+# > explains.
+#
+# The exponential function is its own slope: $(e^x)' = e^x$. So the vjp multiplies by the value, which has been
+# computed already.
 
 
 # %%
@@ -84,6 +90,8 @@ assert error < 1e-10
 
 # %% [markdown]
 # ## Exercise 2
+#
+# > Compute w*w*w on the page. How many arrows leave w, and what does each of them bring back?
 #
 # Two products are computed, w*w and then (w*w)*w. The first reads w twice and the second once: three arrows leave w.
 # With w = 2 the second product has the value 8. It sends $w^2 = 4$ straight to w, and $w = 2$ to the first product.
@@ -105,8 +113,12 @@ assert gradients(cube, [w])[0] == 3 * 2.0**2
 # %% [markdown]
 # ## Exercise 3
 #
-# NumPy adds the row to each row of the matrix, and `add_arrays` hands the whole gradient on to the row: a gradient of
-# the wrong shape. The page takes it as it is. The library compares shapes, and names the op and the input.
+# > Lift `add_arrays` with `mp.op`, and add a row to a matrix. What does the library notice that the page does not?
+# > Mend the vjp.
+#
+# NumPy adds the row to each row of the matrix, and `add_arrays` hands the whole gradient on to the row: a gradient
+# of the wrong shape. The page does not notice. The library compares shapes, and names the op and the
+# input.
 
 # %%
 matrix = np.arange(6.0).reshape(2, 3)
@@ -141,6 +153,9 @@ assert error < 1e-10
 
 # %% [markdown]
 # ## Exercise 4
+#
+# > Ask for the gradient of the mean logit with respect to the test *pictures* in the place of the weights. At which
+# > pixels does more ink make the network lean towards an 8?
 #
 # We train the network of the lesson, on the tape of the library. Then the weights are constants, and the pictures are
 # what we ask the gradient of.
@@ -202,9 +217,12 @@ assert left > right
 # %% [markdown]
 # ## Exercise 5
 #
-# A list of our own takes the place of Python's calls. Each Node is put on it twice: the first time it asks for its
-# inputs, and the second time, when these are done, it is written down. A set remembers who has been there; with
-# `node in order` every question would search a list of thousands.
+# > Write `inputs_first` without recursion, so that the page can walk back over 5,000 steps.
+#
+# A list of our own, `waiting`, takes the place of Python's calls. Each Node is put on it twice. When it is taken off
+# for the first time, its inputs are put on the list above it. When it is taken off for the second time, its inputs
+# are done, and it is appended to the order. A set remembers which Nodes have been seen; `node in order` would search
+# a list of thousands each time.
 
 
 # %%

@@ -1,5 +1,7 @@
 # %% [markdown]
 # # Solutions of lesson 06: trust, but check
+#
+# Each solution begins with its exercise. `noise` is that of [the lesson](../06_trust_but_check.py).
 
 # %%
 import numpy as np
@@ -11,9 +13,11 @@ noise = np.random.default_rng(1).uniform(-3, 3, (6, 8))
 # %% [markdown]
 # ## Exercise 1
 #
+# > Show `mp.gradcheck` the op `clip_at_2` with `noise` as it is. What does its error message say?
+#
 # Now some inputs are above 2, where the op is constant. The message names the first of them, the slope that the vjp
-# claims, and the slope that was measured, which is 0. (The slope is that of a sum with random weights, so the vjp
-# says some number and not 1.)
+# claims, and the slope that was measured, which is 0. (To get one number, `gradcheck` sums the outputs with random
+# weights. So the vjp claims such a weight and not 1.)
 
 
 # %%
@@ -37,6 +41,8 @@ assert "the complex step says 0," in message
 # %% [markdown]
 # ## Exercise 2
 #
+# > Mend `softsign_held`, so that both the central difference and the complex step pass.
+#
 # For positive x the function is $x / (1 + x)$, and for negative x it is $x / (1 - x)$. In both pieces the slope is
 # $1 / (1 + |x|)^2$. The way forward has to choose its piece by the real part.
 
@@ -56,6 +62,9 @@ assert by_complex < 1e-10
 
 # %% [markdown]
 # ## Exercise 3
+#
+# > The central difference is best near a step of 1e-5, the forward one near 1e-8. Balance the two kinds of error,
+# > and see why.
 #
 # A float64 is rounded by at most a share $\epsilon = 2^{-53} = 1.1 \cdot 10^{-16}$ of its size. A difference of two
 # values of f is therefore off by at most about $2 \epsilon |f|$. The errors of the two measurements are about
@@ -104,6 +113,9 @@ assert 1 / 10 < best_measured(central) / best_central < 10
 # %% [markdown]
 # ## Exercise 4
 #
+# > Along one direction, one wrong element weighs less in a larger array. Measure by how much, from 4x4 to 256x256.
+# > (`tolerance=np.inf` lets every error pass, so that `mp.gradcheck` returns it.)
+#
 # `tolerance=np.inf` lets every error pass, so that `gradcheck` returns it. We take the median of 21 directions.
 
 
@@ -124,9 +136,9 @@ for size in sizes:
     print(f"{size:3} x {size:<3} one wrong element is seen as an error of {medians[-1]:.1e}")
 
 # %% [markdown]
-# The slope along a direction is a sum of $n^2$ random terms, which grows as $n$, the square root of their number. The
-# one wrong term stays as it is. So its share falls as $1/n$. A limit of 1e-10 finds it in any array that fits into a
-# computer; the direction only does not say where it is.
+# The slope along a direction is a sum of $n^2$ random terms, which grows as $n$, the square root of their number.
+# The one wrong term stays as it is. So its share falls as $1/n$. A limit of 1e-10 still finds it in any array that
+# fits into a computer. But one direction does not say where the wrong element is.
 
 # %%
 assert medians == sorted(medians, reverse=True)
@@ -135,6 +147,11 @@ assert medians[-1] > 1e-10
 
 # %% [markdown]
 # ## Exercise 5
+#
+# > Find the rectifier that turned the corner in the figure: for which of the model's rectifiers does an input change
+# > its sign between the two central nudges? Compare with the errors of the three directions.
+# > (`mp.tensor.inputs_first(loss)` lists the Tensors below a loss, and the `op` of each is its name. Make the loss
+# > within `with mp.kernels.as_written():`, or the whole model is a single op.)
 #
 # The tape knows the input of each rectifier. `as_written` runs the model op by op; otherwise the whole model is a
 # single op of the tape (lesson 08). `inputs_first` lists all ops below the loss, as ours did in lesson 05.

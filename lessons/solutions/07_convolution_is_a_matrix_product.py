@@ -1,5 +1,8 @@
 # %% [markdown]
 # # Solutions of lesson 07: a convolution is a matrix product
+#
+# Each solution begins with its exercise. First come the taps of [the
+# lesson](../07_convolution_is_a_matrix_product.py), those of a 3x3 mask B and of a 7x7 mask A.
 
 # %%
 from functools import partial
@@ -18,8 +21,11 @@ taps_a = open_taps(mp.nn.causal_mask((7, 7), one_channel, one_channel, "A"))
 # %% [markdown]
 # ## Exercise 1
 #
+# > How many bytes has the column matrix of a 7x7 mask A, for 64 pictures of 28x28 pixels with 32 channels, in
+# > float32? How many would it have with all 49 taps?
+#
 # One row per pixel of each picture, one column per tap and channel, and four bytes per number. With all 49 taps it
-# would be twice as much, and the second half would meet zeros only.
+# would be about twice as much, and the second half would be multiplied by zeros only.
 
 # %%
 pixels = 64 * 28 * 28
@@ -32,6 +38,8 @@ assert 64 * one_picture.nbytes == open_bytes
 
 # %% [markdown]
 # ## Exercise 2
+#
+# > Write `returned[where] += cell_gradients` in the place of `np.add.at`. Which pixels come out wrong, and why?
 #
 # `returned[where] += g` first reads all places, then adds, then writes. Where several cells name one pixel, each adds
 # to the same old value, and the last one that writes wins. So every pixel that is read more than once comes out
@@ -58,7 +66,10 @@ assert np.array_equal(differs, reads > 1)
 # %% [markdown]
 # ## Exercise 3
 #
-# A dilation multiplies all offsets. Nothing else changes: the layout does not care how far a tap looks.
+# > With a **dilation** of 2 the taps of a kernel lie two pixels apart. Make such a convolution from `im2col`, and
+# > compare with `conv2d(..., dilation=2)`.
+#
+# A dilation multiplies all offsets. Nothing else changes: `im2col` takes any offsets.
 
 # %%
 x = rng.standard_normal((8, 8, 2, 3))
@@ -74,6 +85,8 @@ assert np.allclose(ours, from_library, rtol=1e-12, atol=1e-12)
 
 # %% [markdown]
 # ## Exercise 4
+#
+# > Write the gradient of `tap_by_tap` with respect to x without `col2im`, and give it to `mp.gradcheck`.
 #
 # On the way forward, tap by tap, y at $(r, c)$ received $x_{r + dr, c + dc} W_t$. On the way back x at $(r, c)$
 # receives what y at $(r - dr, c - dc)$ got, times $W_t^\top$: the same shift, in the other direction. So the gradient
@@ -109,10 +122,13 @@ assert error < 1e-10
 # %% [markdown]
 # ## Exercise 5
 #
+# > With a **stride** of 2 only every second pixel of every second row is computed. What changes in $A$, and what in
+# > its adjoint? Write both from the layout of this lesson, and test the pair.
+#
 # With a stride of 2 most rows of $A$ are left out: those of the pixels that are not computed. To leave out rows of
 # $A$ is to leave out columns of $A^\top$: the gradients of those pixels do not exist, or, what is the same, they are
 # zero. So the adjoint puts what it gets on every second pixel of a map of zeros, and goes on as before. The size of
-# the picture has to be told, since 7 and 8 rows both leave 4.
+# the picture has to be an argument, since a picture of 7 rows and one of 8 rows both leave 4.
 
 
 # %%

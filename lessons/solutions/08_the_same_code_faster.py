@@ -1,5 +1,8 @@
 # %% [markdown]
 # # Solutions of lesson 08: the same code, faster
+#
+# Each solution begins with its exercise. First comes a smaller copy of the model of [the
+# lesson](../08_the_same_code_faster.py), with two blocks.
 
 # %%
 import os
@@ -22,6 +25,10 @@ model = mp.models.PixelCNN((side, side, 1), 2, hidden=16, blocks=2, rng=0)
 
 # %% [markdown]
 # ## Exercise 1
+#
+# > A PixelCNN for colour pictures has masks between its colours, too. Count its multiply-adds per pixel, with and
+# > without shut weights. A tap that is open for some colours and shut for others is multiplied as a whole: what
+# > share of the multiplications meets a zero for this reason?
 #
 # A layer's mask says which weights are open. Between colours not every open *tap* is open in all of its weights: at
 # the centre, red features must not read green ones. Such a tap is multiplied as a whole, with zeros where the mask is
@@ -56,8 +63,12 @@ assert np.isclose(1 - centre.mean(), 1 / 3)  # of nine pairs of colours three ar
 # %% [markdown]
 # ## Exercise 2
 #
+# > Ask an arena for a small array of 100 numbers, twice, as above. Is it the same memory? Find out why in
+# > `arena.py`.
+#
 # An array of 100 numbers has 400 bytes. Below `arena.SMALL` bytes the arena asks NumPy, which keeps small blocks by
-# itself, and stores nothing. So whether it is the same memory is up to NumPy; the arena's own store stays empty.
+# itself, and stores nothing. So it depends on NumPy whether it is the same memory; the arena's own store stays
+# empty.
 
 # %%
 with arena.arena() as blocks:
@@ -76,6 +87,9 @@ assert stored_after_large == 1
 
 # %% [markdown]
 # ## Exercise 3
+#
+# > Adam updates all weights in plain NumPy. What share of a training step is that, for a batch of 64? Should
+# > somebody compile it?
 #
 # We time both parts of a training step. Adam does a dozen operations per weight; the gradients take millions of
 # multiply-adds per image. So Adam's share is small, and it becomes smaller with larger pictures. To compile it would
@@ -105,7 +119,12 @@ assert share < 0.5
 # %% [markdown]
 # ## Exercise 4
 #
-# First the gradient of each shard, as one long array. Each is a share of the batch's mean.
+# > Sum the gradients of the shards in a random order. In how many of 20 orders do the sums differ from those of the
+# > first? (The gradients of a shard have to be weighed by its share of the batch.
+# > `gradients(loss, weights, seed=share)` does that.)
+#
+# First the gradient of each shard, as one long array. Each is weighed by its share of the batch, so that their sum
+# is the gradient of the mean over the batch.
 
 
 # %%
@@ -139,6 +158,9 @@ assert most < 1e-5
 
 # %% [markdown]
 # ## Exercise 5
+#
+# > Write `value_and_gradients` yourself: cut a batch, take the gradients of each shard, sum them with a `Tree`.
+# > Compare with the library, to the bit.
 #
 # The tree takes pairs of a loss and a list of gradients. We put the shards in, in a random order, as threads would.
 

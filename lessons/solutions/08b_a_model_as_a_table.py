@@ -1,5 +1,8 @@
 # %% [markdown]
 # # Solutions of lesson 08b: a model as a table
+#
+# Each solution begins with its exercise. `small_model` makes the small PixelCNN of [the
+# lesson](../08b_a_model_as_a_table.py), with other options where an exercise asks for them.
 
 # %%
 import numpy as np
@@ -19,9 +22,12 @@ def small_model(side=6, **options):
 # %% [markdown]
 # ## Exercise 1
 #
-# Twice the height and width are four times the pixels. In training most maps have to stand until the way back comes
-# by, so the memory grows nearly fourfold. In scoring there are rows and line buffers, which grow with the width
-# alone; only the picture and the logits, one channel each, are kept whole.
+# > Make the tables of `small` for pictures of 6x6, 12x12 and 24x24 pixels. How does the memory per image grow in
+# > training, and how in scoring?
+#
+# Twice the height and width are four times the pixels. In training most maps have to be kept until the way back
+# needs them, so the memory grows nearly fourfold. In scoring there are rows and line buffers, which grow with the
+# width alone; only the picture and the logits, one channel each, are kept whole.
 
 # %%
 training = []
@@ -36,6 +42,9 @@ assert scoring[2] < 3 * scoring[1]
 
 # %% [markdown]
 # ## Exercise 2
+#
+# > Give `small` a second block, and then `activation="prelu"`. Which instructions are new? (In `table.rows`, column
+# > `opcodes.OP` holds the number of each instruction.)
 #
 # A second block brings more instructions, but no new kind. A prelu has a slope that is learnt, one per channel, for
 # what is negative. So it needs an instruction of its own, and an adjoint that adds to the gradient of the slopes.
@@ -57,8 +66,11 @@ assert {"PRELU", "PRELU_X"} <= with_prelu - one_block
 # %% [markdown]
 # ## Exercise 3
 #
-# Row r of the second layer reads rows r - 2 and r of the first. When row r is written, row r - 2 must still stand,
-# and so must row r - 1, which row r + 1 will want. That makes three rows.
+# > With a dilation of 2 a mask B reads the row two above and its own. Write `masked_row` for it, and both layers row
+# > after row. How many rows does the line buffer need?
+#
+# Row r of the second layer reads rows r - 2 and r of the first. When row r is written, row r - 2 must still be
+# there, and so must row r - 1, which row r + 1 will read. That makes three rows.
 
 
 # %%
@@ -113,12 +125,18 @@ assert np.allclose(masked(image, kernel_1), from_library[:, :, 0, 0], rtol=1e-12
 # %% [markdown]
 # ## Exercise 4
 #
-# In memory that has been used before there are plausible numbers, left by an earlier pass. An instruction that reads
-# what nobody wrote in this pass would find such numbers, and the result would look right, most of the time. NaN makes
-# it visible: whatever is computed from NaN is NaN.
+# > Run a step within `plan.poisoned()`, which fills the memory with NaN before each pass. Why is it a good test that
+# > the result stays the same? Break a table, so that the test fails. (`plan.table_of(model, N)` is the very table
+# > that the model uses for N images, and its `rows` may be changed. Within `plan.interpreted()` the interpreter runs
+# > it.)
 #
-# We break a table: the first `FILL` writes its bias to another place. Then `LAID` adds to what nobody wrote. The
-# interpreter runs the table, so that this works without Numba, too.
+# In memory that has been used before there are plausible numbers, left by an earlier pass. An instruction that reads
+# a place which this pass has not written finds such numbers, and the result looks right most of the time. NaN makes
+# the mistake visible: whatever is computed from NaN is NaN. If the result stays the same, no instruction has read
+# what was not written.
+#
+# We break a table: the first `FILL` writes its bias to another place. Then `LAID` adds to a place that nothing has
+# been written to. The interpreter runs the table, so that this works without Numba, too.
 
 # %%
 model = small_model()
@@ -148,9 +166,13 @@ assert mended_loss == poisoned_loss
 # %% [markdown]
 # ## Exercise 5
 #
-# We keep, for each number in memory, at which count it was touched last. The distance of a read is how many numbers
-# have been touched since. (We look at the row that an instruction reads in its own row; what a tap reads of the row
-# above is left out.)
+# > How far away is what an instruction reads? For each read, count how many numbers have been read or written since
+# > that place was last used. Compare the two orders of scoring. (`_touched` in `drawings/lesson_08b.py` works out
+# > which places an instruction uses.)
+#
+# We count all numbers that are read or written, and note for each place in memory the count at which it was used
+# last. The distance of a read is how far the count has gone on since then. (We look at the row that an instruction
+# reads in its own row; what a tap reads of the row above is left out.)
 
 
 # %%
@@ -190,9 +212,9 @@ for name, found in {"map after map": by_maps, "row after row": by_rows}.items():
     print(f"{name}: half of the reads are at most {np.median(found):,.0f} numbers away, {far:.0%} more than 10,000")
 
 # %% [markdown]
-# These are numbers per image. Map after map, at least one whole map of 28 rows has been touched between the writing
-# of a row and its reading. Row after row, most instructions read what the one before has just written. Multiply by
-# the images and by four bytes, and compare with the caches of your machine.
+# These are numbers per image. Map after map, at least one whole map of 28 rows has been used between the writing of
+# a row and its reading. Row after row, most instructions read what the one before has just written. Multiply by the
+# images and by four bytes, and compare with the caches of your machine.
 
 # %%
 assert np.median(by_maps) > 10 * np.median(by_rows)

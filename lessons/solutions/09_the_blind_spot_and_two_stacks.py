@@ -1,7 +1,9 @@
 # %% [markdown]
 # # Solutions of lesson 09: the blind spot, and two stacks
 #
-# First what several solutions need, as in the lesson.
+# The lesson is [09 The blind spot, and two stacks](../09_the_blind_spot_and_two_stacks.py). Each solution begins with
+# its exercise. First come two functions of the lesson that several solutions need: which pixels are seen, and which are
+# past.
 
 # %%
 import functools
@@ -29,32 +31,42 @@ def past_of(position, H, W):
 # %% [markdown]
 # ## Exercise 1
 #
-# The kernel of 3x5 taps may go two columns to the right for each row that it climbs. So the rule becomes
-# $j \le 3 + 2(d - 1) = 2d + 1$: the bite has half the slope, and is smaller. It is not gone: in the row above, the
-# pixel four columns to the right is missed as before, since there the 7x7 layer alone decides.
+# > Give the blocks of PixelCNN a kernel of 3x5 taps in place of 3x3. How steep is the edge of the blind spot now? Is
+# > the blind spot gone?
+#
+# A step through the kernel of 3x5 taps can lead two columns to the right for one row up. With $d$ for the rows up and
+# $j$ for the columns to the right, the rule becomes $j \le 3 + 2(d - 1) = 2d + 1$. The edge of the blind spot is half
+# as steep, and the blind spot is smaller. It is not gone. In the row above the pixel, the 7x7 layer takes the only step
+# up. So there the pixel four columns to the right is missed as before.
 
 # %%
-asks = (12, 5)
-past = past_of(asks, 15, 15)
+predicted = (12, 5)
+past = past_of(predicted, 15, 15)
 model = mp.models.PixelCNN((15, 15, 1), 2, hidden=4, blocks=9)
 for block in model.blocks:
     groups = block.look.groups_in
     block.look = mp.nn.Conv2d(groups, groups, (3, 5), "B", model.init)
-seen = seen_from(model, asks)
+seen = seen_from(model, predicted)
 rows, columns = np.indices((15, 15))
-d = asks[0] - rows
-j = columns - asks[1]
-print(f"blind to {(past & ~seen).sum()} pixels, with 3x3 taps to {(past & (j > d + 2)).sum()}")
+d = predicted[0] - rows
+j = columns - predicted[1]
+blind = past & ~seen
+blind_with_3x3 = past & (j > d + 2)
+print(f"blind to {blind.sum()} pixels, with 3x3 taps to {blind_with_3x3.sum()}")
 assert np.array_equal(seen, past & (j <= 2 * d + 1))
-assert 0 < (past & ~seen).sum() < (past & (j > d + 2)).sum()
+assert 0 < blind.sum() < blind_with_3x3.sum()
 assert mp.check_causality(model, images=1).ok
 
 # %% [markdown]
 # ## Exercise 2
 #
-# A model that leaks has no chain rule, and nothing makes its probabilities sum to 1. Before training they are only a
-# little off; after some training on coin flips the model has learnt to copy, and every image gets a probability near 1.
-# The model that loses a row is a proper distribution all the same: it knows less, and it is honest about it.
+# > Build four small models for images of 2x3 pixels, which leave out row r in the four ways of the lesson: in neither
+# > place, in the first mask, at each link, in both places. Train them a little on coin flips. What do the probabilities
+# > of all 64 binary images sum to?
+#
+# The chain rule does not hold for a model that leaks, so its probabilities need not sum to 1. Trained on coin flips,
+# the model learns to copy, and gives many images a probability far above 1/64. The model that loses a row is causal, so
+# its probabilities sum to 1. It only predicts from less.
 
 
 # %%
@@ -90,9 +102,13 @@ assert np.allclose(list(sums.values()), 1, rtol=0, atol=1e-9)
 # %% [markdown]
 # ## Exercise 3
 #
-# In the row that lies d rows above, W - 1 - c columns lie to the right of column c, and d + 2 of them are reached. So
-# m - d are blind there, with $m = W - c - 3$, as long as that is more than 0. There are r rows above. With
-# $k = \min(r, m - 1)$ rows in which something is missing (and none if m is below 2),
+# > Use the rule $j \le d + 2$ to find a formula in W, r and c for the number of blind pixels of a deep PixelCNN.
+# > Compare it with gradients at some pixels.
+#
+# In the row that lies $d$ rows above, $W - 1 - c$ columns lie to the right of column $c$, and $d + 2$ of them are
+# reached. With $m = W - c - 3$ this leaves $m - d$ blind pixels in that row, as long as this is more than 0. There are
+# $r$ rows above. So something is missing in the first $k = \min(r, m - 1)$ of them, or in none if $m$ is below 2. The
+# number of blind pixels is
 #
 # $$ \sum_{d=1}^{k} (m - d) = k m - \frac{k (k + 1)}{2}. $$
 
@@ -114,9 +130,12 @@ for position in ((12, 5), (3, 0), (14, 7), (14, 12), (0, 4)):
 # %% [markdown]
 # ## Exercise 4
 #
-# The first layer climbs three rows. The bottom pixel of 28 rows has to climb 27, so 24 rows are left. A cycle of the
-# dilations 1, 2, 1, 4 climbs 8 rows in four layers. Three cycles do it: 13 layers with the first, where 25 were needed
-# without dilation. The layers with dilation 1 see to it that nothing is skipped.
+# > Each later layer climbs one row. How many layers do the two stacks need to see everything with `dilations=(1, 2, 1,
+# > 4)`? The taps of the later layers then lie 1, 2, 1 and 4 pixels apart, in turn.
+#
+# From the bottom one of 28 rows there are 27 rows to climb. The first layer climbs three, so 24 are left. A cycle of
+# the dilations 1, 2, 1, 4 climbs 8 rows in four layers, and three cycles climb 24. So 13 layers are needed, the first
+# one included; without dilation it was 25. The layers with dilation 1 see to it that no pixel is skipped.
 
 # %%
 bottom = (27, 14)
@@ -131,12 +150,17 @@ assert shares[13] == 1
 # %% [markdown]
 # ## Exercise 5
 #
-# The vertical features one row *down* know all of the pixel's own row, as far as their kernel reaches to the left and
-# to the right. So already the first pixel reads its own value, and the error names the pair that comes first in raster
-# order: (0, 0) on (0, 0). The place that it names needs a second look. "At (1, 0)" the vertical convolution reads row
-# 0: that is what it should do, and yet it is the first place on the way from the future to the prediction for (0, 0).
-# The fault lies further on, where the link carries row 1 to row 0. A proof says where something comes in; who is to
-# blame for it, the reader has to say. Only the last row is safe: below it there are zeros.
+# > Make each link read one row *down*. Which pair does the error name first, and why that one?
+#
+# The vertical features one row *down* know the pixel's own row, as far as their kernel reaches to the left and to the
+# right. So each pixel is predicted from itself, except in the last row, below which there are only zeros. The error
+# names the pair that comes first in raster order: (0, 0) depends on (0, 0).
+#
+# The place that the error names needs a second look. "At (1, 0)" the vertical convolution reads row 0. That is what it
+# should do. But it is the first place on the way from pixel (0, 0) to the prediction for (0, 0), and the error names
+# where the future comes in. The mistake lies further on, where the link carries row 1 to row 0.
+#
+# We write the link as a class, so that its weights begin with this mask in place.
 
 
 # %%

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Solutions of lesson 10: conditions
 #
-# Several of them need a conditional model of the digits.
+# The lesson is [10 Conditions](../10_conditions.py). Each solution begins with its exercise. First come a function that
+# trains a model and one that reads digits with it, and the lesson's conditional model of the digits.
 
 # %%
 import os
@@ -40,10 +41,13 @@ model = trained(mp.models.PixelCNN(ds.image_shape, Q, num_classes=10, **SIZE), d
 # %% [markdown]
 # ## Exercise 1
 #
-# The upper half stays as it is, whatever the label says: a model draws only what is unknown. It then makes the best of
-# a past that contradicts its label. Where a lower half of a 3 can follow the upper half of a 7, it draws one; else the
-# picture is neither. How well picture and label fit together we ask the model itself: under which label is the whole
-# picture cheapest?
+# > Keep the upper halves of some digits and let the model draw the lower halves, under the true label and under another
+# > one. What does the model do with a 7 that should become a 3?
+#
+# The upper half stays as it is, whatever the label says, since the model draws only what is unknown. For the lower half
+# its past contradicts its label. Where the lower half of a 3 can follow the upper half of a 7, the model may draw one.
+# Otherwise the picture is neither a 7 nor a 3. To see what has come out, we read each completed picture as in the
+# lesson: which label makes it cheapest?
 
 # %%
 sevens = ds.test.images[ds.test.labels == 7][:20]
@@ -60,17 +64,20 @@ assert (completed[3] != completed[7]).any()
 # %% [markdown]
 # ## Exercise 2
 #
-# With one-hot rows as vectors the model gives the same likelihoods as with labels. Half a three and half an eight is
-# then a row with two halves: V h is the mean of two biases. The model was never told such a thing, and nobody promises
-# what it does. Mostly it draws digits that could be either, and some that are neither. It does *not* draw threes half
-# of the time and eights the other half: that would be the mean of two distributions, and this is a mean of biases.
+# > Tell the model half a three and half an eight, as a row of ten numbers. Does it draw threes, eights, or neither?
+#
+# With one-hot rows as vectors the model gives the same likelihoods as with labels. Half a three and half an eight is a
+# row with two entries of 0.5, and $V h$ is then the mean of two biases. No such row occurred in training, so the result
+# is not certain beforehand. Mostly the model draws digits that could be either, and some that are neither. It is *not*
+# a model that draws threes half of the time and eights the other half. That would be the mean of two distributions, and
+# this is a mean of biases. The last lines compare both.
 
 # %%
 vector_model = mp.models.PixelCNN(ds.image_shape, Q, condition_shape=(10,), **SIZE)
 vector_model.load_state_dict(model.state_dict())
-some = ds.test.images[:20]
+twenty = ds.test.images[:20]
 one_hot = np.eye(10)[ds.test.labels[:20]]
-difference = abs(vector_model.log_prob(some, one_hot) - model.log_prob(some, ds.test.labels[:20])).max()
+difference = abs(vector_model.log_prob(twenty, one_hot) - model.log_prob(twenty, ds.test.labels[:20])).max()
 print(f"labels and one-hot vectors differ by {difference:.1e} nats")
 assert difference < 1e-3
 
@@ -80,19 +87,21 @@ halves[8] = 0.5
 drawn = vector_model.sample(30, np.tile(halves, (30, 1)), rng=0)
 log_p = [model.log_prob(drawn, np.full(30, label)) for label in range(10)]
 print("read as", *np.argmax(log_p, axis=0))
-three = model.log_prob(some, np.full(20, 3))
-eight = model.log_prob(some, np.full(20, 8))
+three = model.log_prob(twenty, np.full(20, 3))
+eight = model.log_prob(twenty, np.full(20, 8))
 mean_of_both = np.logaddexp(three, eight) - np.log(2)
-halved = vector_model.log_prob(some, np.tile(halves, (20, 1)))
+halved = vector_model.log_prob(twenty, np.tile(halves, (20, 1)))
 print(f"log p with mean biases less log of the mean p: {np.round(halved - mean_of_both, 1)[:8]} nats")
 assert abs(halved - mean_of_both).max() > 0.1
 
 # %% [markdown]
 # ## Exercise 3
 #
-# With a single term V h, in the last block, the label can still say how much ink to expect and where, since it is
-# combined with all that the blocks before have seen. But only two 1x1 layers come after it. The digits are read less
-# well, yet far better than by chance. To take V h out of a block, let its conditioning hand on what it gets.
+# > Take $V h$ out of all blocks but the last. How many digits are read rightly after training?
+#
+# Fewer than with $V h$ in every block, yet far more than by chance. The term in the last block is still added to
+# features that hold all that the blocks before have seen. But only 1x1 layers come after it, so there is little room to
+# combine the label with these features.
 
 
 # %%
@@ -115,12 +124,16 @@ if not QUICK:
 # %% [markdown]
 # ## Exercise 4
 #
-# Much less is left: the small picture says roughly how bright each pixel is. What is left are the bits of the large
-# picture *once the small one is known*, $-\log_2 p(x \mid h)$. They are no bits of $p(x)$. But here $h$ is computed
-# from $x$, so $p(x) = p(h)\, p(x \mid h)$: the bits of the small picture have to be added, which a second model would
-# give. (Even that would be a little too many bits. The enlarger does not know that the blocks of its picture *must*
-# have the means that it was told, and wastes probability on others.) [Lesson 15](../15_several_scales.py) does it
-# properly.
+# > Tell the model the mean of every 2x2 block of pixels, as a map. How many bits/dim are left? Are they bits of $p(x)$?
+#
+# Much less is left, since the means say roughly how bright each pixel is. They are a small picture, $h$. What is left
+# is $-\log_2 p(x \mid h)$, the bits of the large picture *once the small one is known*. They are not bits of $p(x)$.
+# But here $h$ is computed from $x$, so $p(x) = p(h)\, p(x \mid h)$. The bits of the small picture have to be added, and
+# a second model would give these.
+#
+# (The sum would be a little too large. The enlarger does not know that the blocks of its picture *must* have the means
+# that it was told, and gives some probability to pictures with other means. [Lesson 15](../15_several_scales.py) does
+# it properly.)
 
 
 # %%
@@ -142,9 +155,12 @@ assert left < whole
 # %% [markdown]
 # ## Exercise 5
 #
-# Two kinds of pictures: in the first kind pixels are mostly 0, in the second mostly 1. Both classes are equally common.
-# The mutual information of picture and class is the mean, over both, of $\log_2 p(x \mid c) - \log_2 p(x)$. That is the
-# formula for what a label is worth. It lies between 0 and 1 bit, which is what it takes to say one of two classes.
+# > Take a tiny model with two classes, whose 64 images can be enumerated. Show that the mean over its classes is a
+# > distribution, and that a label is worth on average the *mutual information* of picture and class: the number of bits
+# > by which the class becomes less uncertain once the picture is known.
+#
+# We make two kinds of pictures. In the first kind pixels are mostly 0, in the second mostly 1. Both classes are equally
+# common. After some training we compute $\log p(x \mid c)$ for all 64 images and both classes.
 
 # %%
 every_image = np.indices((2,) * 6).reshape(6, 64).T.reshape(64, 2, 3, 1)
@@ -160,8 +176,10 @@ print(f"the mean over the classes sums to {np.exp(log_p).sum():.12f}")
 assert np.isclose(np.exp(log_p).sum(), 1, rtol=0, atol=1e-12)
 
 # %% [markdown]
-# The same number comes from the other end: how much less uncertain the class is once the picture is known. Before, it
-# is 1 bit. After, it is the entropy of the posterior $p(c \mid x)$, on average over the pictures.
+# What a label is worth is the mean of $\log_2 p(x \mid c) - \log_2 p(x)$ over pictures and classes, each pair counted
+# with its probability $p(x, c)$. How uncertain the class is we measure by its entropy: the mean of minus the logarithm
+# of its probability. Without the picture this is 1 bit. With the picture it is the mean of $-\log_2 p(c \mid x)$. Both
+# ways lead to the same number.
 
 # %%
 joint = np.exp(log_p_given) / 2  # p(x, c)

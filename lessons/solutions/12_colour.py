@@ -1,7 +1,9 @@
 # %% [markdown]
 # # Solutions of lesson 12: colour
 #
-# The emoji and the entropies of single pixels, as in the lesson.
+# The lesson is [12 Colour](../12_colour.py). Each solution begins with its exercise. First come the emoji with four
+# levels per colour, and three functions: the entropy of values, what three values cost in turn, and which colours of a
+# pixel are predicted from which.
 
 # %%
 import numpy as np
@@ -19,7 +21,7 @@ blue = train[..., 2].astype(int)
 # %%
 def entropy(*values):
     """Bits of some values together, from their counts; each an array of integers, one for each pixel."""
-    combination = np.zeros(values[0].size, int)
+    combination = np.zeros(values[0].size, int)  # for each pixel a number that names its combination
     for value in values:
         combination = combination * 1000 + np.ravel(value) - value.min()
     counts = np.unique(combination, return_counts=True)[1]
@@ -47,8 +49,11 @@ def within(model):
 # %% [markdown]
 # ## Exercise 1
 #
-# What the colours cost alone does not change. In turn all three change: blue has to be predicted without any help, and
-# red gets all of it. The sum does not change. Whichever comes first is the dearest, here.
+# > Take blue first, then green, then red. Which numbers of the lesson's first table change, and which do not?
+#
+# What each colour costs alone does not change. What they cost in turn changes for all three: now blue is predicted
+# without any help, and red with the help of both others. The sum does not change. In both orders the colour that comes
+# first costs most.
 
 # %%
 forwards = shares(red, green, blue)
@@ -63,8 +68,10 @@ assert backwards.argmax() == 0
 # %% [markdown]
 # ## Exercise 2
 #
-# They are equal: the chain rule is no approximation. One softmax of eight values costs the entropy of the eight counts,
-# three softmaxes of two values in turn cost the same, as long as the later ones know the earlier colours.
+# > With 2 levels a pixel has one of eight values. Compare what the three colours cost in turn with the entropy of these
+# > eight values.
+#
+# They are equal, since the chain rule is exact: nothing is lost if each colour knows the earlier ones.
 
 # %%
 two_levels = mp.datasets.quantize(ds.train.images, ds.levels, 2).astype(int)
@@ -76,9 +83,12 @@ assert np.isclose(in_three.sum(), entropy(of_eight))
 # %% [markdown]
 # ## Exercise 3
 #
-# Red's prediction now reads red, and green's reads green. After a little training on coin flips the model has learnt to
-# copy these two, so the eight probabilities sum to about 4: each is about 1/2, which is the guess for blue alone.
-# Blue's own value was never let in, and nobody can copy it.
+# > Train a model with one unmasked 1x1 layer on all eight binary images of shape (1, 1, 3). What do the probabilities
+# > of the eight images sum to, and why?
+#
+# They sum to about 4. Red is now predicted from red, and green from green, so the model learns to copy these two. Blue
+# cannot be copied, since mask A of the first layer does not let it in. The model can only guess it, and is right half
+# of the time. So each of the eight images gets a probability of about 1/2.
 
 # %%
 every_image = np.indices((2,) * 3).reshape(3, 8).T.reshape(8, 1, 1, C)
@@ -97,9 +107,14 @@ assert 3 < sums["unmasked"] < 4.1
 # %% [markdown]
 # ## Exercise 4
 #
-# It is still causal: shutting more than one has to is always safe. One might think that blue now knows nothing of its
-# own pixel. But the later layers let blue's features read those of green, and these have read red in the first layer.
-# So in the end blue knows red, by a detour, and not green: no feature that blue may read has seen green.
+# > Give the features of the first layer the groups 0 1 0 0 1 0 ... in place of 0 1 2 0 1 2 ..., so that the features of
+# > blue read nothing of their own pixel there. Is the model still causal? From which colours of its own pixel is blue
+# > predicted in the end?
+#
+# It is still causal: a mask that shuts more than it must is always safe. One might think that blue is now predicted
+# from no colour of its own pixel. But in the later layers the features of blue read those of green, and these have read
+# red in the first layer. So in the end blue is predicted from red. It is not predicted from green, since no feature of
+# the first layer has read green.
 
 # %%
 model = mp.models.PixelCNN((3, 3, C), 4, hidden=6, blocks=2)
@@ -115,26 +130,30 @@ assert mp.check_causality(model).ok
 # %% [markdown]
 # ## Exercise 5
 #
-# The trick is to halve differences with integers, in steps each of which can be undone (this is the YCoCg-R transform
-# of image compression; `>> 1` halves and rounds down).
+# > Turn red, green and blue into a brightness and two differences, in integers and so that nothing is lost. Which
+# > entropies become smaller? What do you have to do to keep bits/dim fair?
+#
+# To take means in integers one has to halve, and halving loses what is rounded off. So we go in steps, each of which
+# can be undone. This is the YCoCg-R transform of image compression: Co is called `red_less_blue` here, and Cg is called
+# `green_less_middle`. `>> 1` halves and rounds down.
 
 
 # %%
 def to_brightness(red, green, blue):
     """A brightness and two differences, from which red, green and blue can be computed again."""
-    orange = red - blue
-    middle = blue + (orange >> 1)
-    leaf = green - middle
-    brightness = middle + (leaf >> 1)
-    return brightness, orange, leaf
+    red_less_blue = red - blue
+    middle = blue + (red_less_blue >> 1)
+    green_less_middle = green - middle
+    brightness = middle + (green_less_middle >> 1)
+    return brightness, red_less_blue, green_less_middle
 
 
-def to_colours(brightness, orange, leaf):
+def to_colours(brightness, red_less_blue, green_less_middle):
     """The way back."""
-    middle = brightness - (leaf >> 1)
-    green = leaf + middle
-    blue = middle - (orange >> 1)
-    red = blue + orange
+    middle = brightness - (green_less_middle >> 1)
+    green = green_less_middle + middle
+    blue = middle - (red_less_blue >> 1)
+    red = blue + red_less_blue
     return red, green, blue
 
 
@@ -154,17 +173,17 @@ for Q in (4, 256):
     print(f"   all three together: {entropy(*colours):.3f} bits before, {entropy(*triple):.3f} after")
 
 # %% [markdown]
-# On emoji the second difference, of green from the mean of the others, is cheaper than green is. The first one, of red
-# from blue, is dear: many emoji are yellow, where red and blue are far apart. At 256 levels the three values cost a
-# little less on their own than the colours do; at 4 levels they even cost more. On photographs, where most colours are
-# close to grey, one usually gains more. In any case all three *together* cost the same as before: each colour has
-# become exactly one triple, with the same probability. So a model in turn has nothing to gain in principle, though its
-# task may be easier to learn.
+# On emoji the second difference, of green from the mean of red and blue, costs less than green. The first difference,
+# of red from blue, costs much: many emoji are yellow, and there red and blue are far apart. At 256 levels the three new
+# values cost a little less alone than the three colours do. At 4 levels they cost more. On photographs, where most
+# colours are close to grey, one usually gains more. In any case all three *together* cost the same as before, since
+# each colour has become exactly one triple, with the same probability. So in principle a model that predicts in turn
+# gains nothing, though its task may be easier to learn.
 #
-# And bits/dim stay fair if one divides by the number of sub-pixels of the *original* image. Here this is the same
-# number, three per pixel. Because whole numbers become whole numbers, one to one, no further correction is needed. (At
-# 4 levels the differences have 7, from -3 to 3. A model that gives some probability to triples which are no colour
-# wastes it: its bits are a little too many, never too few.)
+# Bits/dim stay fair if one divides by the number of sub-pixels of the *original* image. Here this is the same number,
+# three per pixel. Integers become integers, one to one, so no further correction is needed. (With 4 levels a difference
+# has 7 levels, from -3 to 3. Many triples then stand for no colour. A model that gives these some probability has less
+# for the others, and so it needs a few bits too many, never too few.)
 
 # %%
 assert alone_after[4][2] < alone_before[4][1]

@@ -1,5 +1,8 @@
 # %% [markdown]
 # # Solutions of lesson 13: an LSTM step, then a whole row
+#
+# The lesson is [13 An LSTM step, then a whole row](../13_an_lstm_step_then_a_whole_row.py). Each solution begins with
+# its exercise. First comes the lesson's step.
 
 # %%
 import numpy as np
@@ -21,7 +24,12 @@ def step(z, m_before):
 
 # %% [markdown]
 # ## Exercise 1
-# The forget gate stays open (keep), the value to write is 1, and the output gate stays open. Only the input gate moves.
+#
+# > Set the gates of a cell so that it counts: each time its input gate opens, the memory grows by 1. What is the state
+# > after 1, 2 and 5 openings, and why does the state not count?
+#
+# The forget gate stays open, so that the memory is kept. The value to write is 1. The output gate stays open, too. In
+# each of the five steps the input gate opens once.
 
 # %%
 memory = np.zeros(1)
@@ -35,9 +43,9 @@ assert np.isclose(memory[0], 5, atol=1e-6)
 assert np.allclose(states, np.tanh([1, 2, 3, 4, 5]), atol=1e-6)
 
 # %% [markdown]
-# The memory counts; the state does not. It is the tanh of the memory: 0.7616 after one opening, 0.9640 after two,
-# 0.9999 after five. A large count and a larger one look almost the same from outside. To count in steps that stay
-# apart, write less each time: with $z_g = 0.1$ five openings give a state of about 0.46.
+# The memory counts, but the state does not. The state is the tanh of the memory: 0.7616 after one opening, 0.9640 after
+# two, 0.9999 after five. Two large counts have almost the same state. The states stay apart if less is written each
+# time: with $z_g = 0.1$ five openings give a state of about 0.46.
 
 # %%
 memory = np.zeros(1)
@@ -47,8 +55,11 @@ assert 0.45 < state[0] < 0.47
 
 # %% [markdown]
 # ## Exercise 2
-# The input convolution of the first layer is `model.layers[0].lstm.see`. Its mask is an array of booleans, the taps
-# first: 1 row and 3 columns. We open all of them.
+#
+# > Open the right tap of the input-to-state convolution in a whole model. What does `mp.check_causality` say?
+#
+# The input-to-state convolution of the first layer is `model.layers[0].lstm.see`. Its mask is an array of booleans, the
+# taps first: 1 row and 3 columns. We open all of them.
 
 # %%
 model = mp.models.RowLSTM((4, 6, 1), 2, hidden=3, layers=1)
@@ -62,9 +73,10 @@ assert not report.ok
 assert len(report.leaks) == 4 * 5  # each pixel that has a right neighbour
 
 # %% [markdown]
-# Every pixel but the last of each row depends on itself: the features of its right neighbour know it. Read the report
-# closely: only the structure and the clock find the leak, and the gradients find none! The weights behind a shut tap
-# begin at zero, so at first nothing flows through the tap that we opened. One step of training wakes the leak up.
+# Every pixel but the last of each row is predicted from itself, since the features of its right neighbour know it. Read
+# the report closely: the structure and the clock find the leak, but the gradients find none. The weights behind a shut
+# tap begin at zero, so at first nothing passes the tap that we have opened. After one step of training these weights
+# are not zero any more, and the gradients find the leak, too.
 
 # %%
 images = np.random.default_rng(0).integers(0, 2, (8, 4, 6, 1)).astype(np.uint8)
@@ -76,6 +88,9 @@ assert every_output.diagonal().sum() == 4 * 5
 
 # %% [markdown]
 # ## Exercise 3
+#
+# > Shut the right tap of the state-to-state convolution: set its weights to zero. Which columns of the row that lies
+# > $k$ rows above are still seen?
 
 # %%
 H = 9
@@ -90,43 +105,55 @@ for k in range(1, r + 1):
     assert field[r - k].nonzero()[0].max() == c + 3
 
 # %% [markdown]
-# Now no step leads to the right any more. What is left on the right is what the stem of 7x7 sees: three columns, in
-# each row above. The triangle has lost its right half.
+# The columns up to $c + 3$ are seen, in every row above. No step of the scan leads to the right any more. What is left
+# on the right are the three columns that the stem of 7x7 sees. The triangle has lost its right half.
 #
 # ## Exercise 4
-# All four gates read the state through the same weight. The state is zero in every row, since nothing is written; but
-# the gradient asks what *would* happen.
+#
+# > In "Back through time", take f = 0.5 and give the scan state weights of 1.0 and of 3.0 instead of zeros. Is the
+# > gradient $k$ rows up still $f^k$? What happens to it?
+#
+# All four pre-activations read the state with the same weight. The state is zero in every row, since nothing is
+# written. But the gradient says what *would* happen if something were written.
 
 # %%
 STEPS = 20
 f = 0.5
 last_row_only = np.zeros((STEPS, 1, 1, 1))
 last_row_only[-1] = 1
-top_row_gets = {}
+arrives = {}
 for w in (0.0, 1.0, 3.0):
     z = mp.Tensor(np.tile([1.0, logit(f), 0.0, 0.0], (STEPS, 1, 1, 1)))
     h = mp.ops.lstm_scan(z, np.full((1, 1, 4), w), None, None, taps=(0,))
     h.backward(last_row_only)
     g = z.grad[:, 0, 0, 3]
-    top_row_gets[w] = g[0] / g[-1]
-    per_row = top_row_gets[w] ** (1 / 19)
-    print(f"state weights {w}: {top_row_gets[w]:.3g} arrives at the top row, a factor {per_row:.3f} per row")
+    arrives[w] = g[0] / g[-1]
+    per_row = arrives[w] ** (1 / 19)
+    print(f"state weights {w}: {arrives[w]:.3g} arrives at the top row, a factor {per_row:.3f} per row")
     assert np.isclose(per_row, f + expit(1.0) * expit(0.0) * w)
 
 # %% [markdown]
-# There is a second way back now: from the state $h$ through the weight to the pre-activation of $g$, and on into the
-# memory. Per row it adds $o \cdot i \cdot w$ to the factor $f$: $0.5 + 0.73 \cdot 0.5 \cdot w$. With weights of 1 more
-# arrives than the memory alone would carry. With weights of 3 the factor is 1.6, and after 19 rows the gradient has
-# grown more than 7000-fold: it *explodes*. An LSTM protects what goes through its memory, not what goes through its
-# weights. Therefore recurrences are often trained with a limit on the gradient: `mp.optim.Adam(clip_norm=1.0)`.
+# It is not $f^k$ any more. There is now a second way from row to row: from the memory through the output gate to the
+# state $h$, through the weight $w$ to the pre-activation of $g$, and through the input gate into the next memory. Per
+# row it adds $o \cdot i \cdot w$ to the factor $f$, which becomes $0.5 + 0.73 \cdot 0.5 \cdot w$. With weights of 1
+# more arrives than through the memory alone. With weights of 3 the factor is 1.6, and after 19 rows the gradient has
+# grown more than 7000-fold. This is an exploding gradient. The gates of an LSTM limit what goes through its memory, but
+# not what goes through its weights. Therefore recurrences are often trained with a limit on the gradient:
+# `mp.optim.Adam(clip_norm=1.0)`.
 
 # %%
-assert top_row_gets[0.0] < 1e-5 < top_row_gets[1.0] < 0.1
-assert top_row_gets[3.0] > 7000
+assert arrives[0.0] < 1e-5 < arrives[1.0] < 0.1
+assert arrives[3.0] > 7000
 
 # %% [markdown]
 # ## Exercise 5
-# With the state weights at zero and nothing written, the memory of row $t$ (from 0) is $f^{t+1} c_0$.
+#
+# > The state `h0` and the memory `c0` above the first row can be learned, and need not be zero. If `c0` is 1 in place
+# > of 0, how much does the state of the first row change, and that of the tenth? Find a forget gate for which the tenth
+# > row still depends on `c0`, and one for which it hardly does.
+#
+# We set the state weights to zero and write nothing. If rows are counted from 0, the memory of row $r$ is then $f^{r+1}
+# c_0$, and with an open output gate the state is the tanh of that.
 
 # %%
 changes = {}
@@ -142,8 +169,8 @@ assert changes[0.9][9] > 0.3
 assert changes[0.3][9] < 1e-5
 
 # %% [markdown]
-# With 0.9 the tenth row still knows where the scan began; with 0.3 it does not. `h0` reaches the first row through the
-# state weights alone; with these at zero it changes nothing at all.
+# With f = 0.9 the tenth row still depends on `c0`, and with f = 0.3 it hardly does. `h0` reaches the first row only
+# through the state weights. With these at zero it changes nothing at all.
 
 # %%
 weight = np.zeros((1, 1, 4))

@@ -1,5 +1,8 @@
 # %% [markdown]
 # # Solutions of lesson 19, Let gradients prove it
+#
+# The lesson is [19 Let gradients prove it](../19_let_gradients_prove_it.py). Each solution begins with its exercise.
+# This cell makes the lesson's model: a PixelCNN of two blocks on images of 9x12 pixels.
 
 # %%
 import numpy as np
@@ -13,12 +16,15 @@ model = mp.models.PixelCNN((H, W, 1), 2, hidden=16, blocks=2, dtype="float64")
 
 # %% [markdown]
 # ## Exercise 1
-# Row $i$ of the matrix has as many true entries as output $i$ sees pixels; its past has $i$ pixels. The first output
-# has no past, so its share is not a number.
+# > Compute from the matrix of dependencies which share of its past each of the 108 outputs sees, as a map (H, W).
+# > Which pixels see least, and why?
 #
-# The pixels of the two lower corners see least, those at the left least of all. These three layers reach five rows up
-# and five columns to either side, and in a corner one side is missing; at the left it is the better one, since to the
-# right the blind spot takes its part as well.
+# Row $i$ of the matrix has as many true entries as there are pixels that output $i$ sees. Its past has $i$ pixels.
+# The first output has no past, so its share is not a number.
+#
+# The pixels of the two lower corners see least, and the left one least of all. These three layers reach five rows up
+# and five columns to either side. In a corner, one side is outside the image. In the left corner that is the left
+# side, which the model would see well; what remains is the right side, where the blind spot takes its part.
 
 # %%
 seen = mp.causality.dependencies(model)
@@ -36,8 +42,11 @@ assert (share[0, 1:6] == 1).all()
 
 # %% [markdown]
 # ## Exercise 2
+# > Check the lesson's three sums once more, about integers from 0 to 255 (`inputs=("int64", 0, 255)`). Which verdict
+# > changes, and why?
+#
 # Sums and differences of integers are exact. So with integers $(a + x) - x$ is $a$, to the last bit, and the third
-# sum is causal. The second stays what it is: its mistake has nothing to do with rounding.
+# sum is causal. The verdict on the second does not change: its mistake has nothing to do with rounding.
 
 
 # %%
@@ -68,10 +77,13 @@ assert verdicts == {"sum_padded": (True, True), "sum_rolled": (False, False), "s
 
 # %% [markdown]
 # ## Exercise 3
+# > Write perturbation by hand: change one pixel of an image after another, compare all outputs to the bit, and note
+# > every change that at least one of four images shows. Is the matrix that of the gradients?
+#
 # Copy $j$ of a batch has pixel $j$ changed. Where the output of copy $j$ differs from that of the unchanged image, in
-# a single bit, it depends on pixel $j$. Change the pixel by much: a small step may be lost in rounding. And compare
-# with the unchanged image at the *same place of a batch of the same size*: for batches of another size a matrix
-# product may add in another order, and then bits differ for no good reason.
+# a single bit, it depends on pixel $j$. Two things need care. Change the pixel by much: a small step may be lost in
+# rounding. And compare with the unchanged image at the *same place of a batch of the same size*: for batches of
+# another size a matrix product may add in another order, and then bits differ although nothing depends on the pixel.
 
 
 # %%
@@ -101,10 +113,15 @@ assert np.array_equal(by_change, seen)
 
 # %% [markdown]
 # ## Exercise 4
+# > A model of 2x2 pixels draws all reds first, then all greens, then all blues (`order="rgb-planes"`). Predict its
+# > matrix, once in raster order, and once in the order of drawing. Then write a function that obeys this order, and
+# > check it.
+#
 # Sub-pixels have the numbers 0 to 11 in raster order: R0 G0 B0 R1 G1 B1 ... In the order of drawing the four reds
-# come first. There the matrix of a model that sees its whole past is a full strict lower triangle, as always. In
-# raster order it is that triangle with its rows and columns permuted: a red output reads the earlier reds only, a
-# blue one reads *all* reds and *all* greens, of later pixels too, and they are entries above the diagonal.
+# come first, then the greens, then the blues. With rows and columns in that order the matrix of a model that sees its
+# whole past is full below the diagonal, as always. In raster order it is the same matrix with its rows and columns
+# permuted. A red output reads the earlier reds only. A blue output reads *all* reds and *all* greens, of later pixels
+# too, and these are entries above the diagonal.
 
 # %%
 place = np.arange(12).reshape(2, 2, 3)  # in raster order, as the library counts
@@ -134,10 +151,14 @@ assert not mp.check_causality(planes, (2, 2, 3), inputs=("int64", 0, 255)).ok  #
 
 # %% [markdown]
 # ## Exercise 5
+# > Does training ever open the leak behind the dead rectifier? Look at the gradient of its bias. Then open it
+# > yourself, by a bias that is less low.
+#
 # A dead rectifier passes no gradient. So the bias that keeps it shut gets a gradient of exactly 0, and so do all
-# weights of its convolution: no step of Adam or of gradient descent changes any of them. The leak sleeps on, unless
-# the layers before it come to send much larger numbers, or weight decay pulls the bias towards 0, whatever its
-# gradient is. A bias that is less low opens the rectifiers.
+# weights of its convolution: no step of Adam or of gradient descent changes any of them. The leak stays asleep,
+# unless the layers before it come to send much larger numbers, or weight decay (a pull of every weight towards 0 at
+# each step, whatever its gradient is) raises the bias. With a bias that is less low the rectifiers open, and the leak
+# shows.
 
 
 # %%

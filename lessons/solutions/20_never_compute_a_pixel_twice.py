@@ -1,5 +1,8 @@
 # %% [markdown]
 # # Solutions of lesson 20, Never compute a pixel twice
+#
+# The lesson is [20 Never compute a pixel twice](../20_never_compute_a_pixel_twice.py). Each solution begins with its
+# exercise.
 
 # %%
 import numpy as np
@@ -10,9 +13,13 @@ from minipixel.clock.schedule import schedule
 
 # %% [markdown]
 # ## Exercise 1
-# A kernel of $k \times k$ reads, in the row above, $(k - 1) / 2$ columns to the right. The step of that pixel is
-# $c + (k-1)/2 + s (r - 1)$, and it has to be below $c + s\, r$: so $s = (k - 1)/2 + 1$. That is 3 for 5x5 and 5 for
-# 9x9. The rows further up ask for less: there $s$ counts several times.
+# > Give PixelCNN a first kernel of 5x5, then of 9x9. Predict the smallest slopes of its wavefront, then ask
+# > `smallest_slope`.
+#
+# Pixel $(r, c)$ is drawn in step $c + s\, r$. A kernel of $k \times k$ reads, in the row above, $(k - 1) / 2$ columns
+# to the right. The step of that pixel is $c + (k-1)/2 + s (r - 1)$, and it has to be below $c + s\, r$. So
+# $s = (k - 1)/2 + 1$, which is 3 for 5x5 and 5 for 9x9. The rows further up allow a smaller slope, since each row
+# between counts $s$ steps.
 
 # %%
 slopes = {}
@@ -25,10 +32,13 @@ assert slopes == {5: 3, 7: 4, 9: 5}
 
 # %% [markdown]
 # ## Exercise 2
+# > The lesson's cache by hand keeps whole maps. Keep four rows of the image and two rows of each other map. Do the
+# > images stay the same? How many numbers are kept for each image?
+#
 # Row $r$ of a map stands in slot $r$ modulo the number of rows that are kept. The 7x7 looks three rows up, so of the
-# image four rows are kept: three above and the current one. A 3x3 looks one row up, so two rows of each map are kept.
-# What a new row overwrites is the row that nobody reads any more. One thing needs care: to the right of the current
-# pixel a slot still holds an *old* row. The masks are shut there, so it is not read.
+# image four rows are kept: three above and the current one. A 3x3 looks one row up, so two rows of each other map are
+# kept. A new row overwrites a row that nobody reads any more. One thing needs care: to the right of the current
+# pixel, the slot of the current row still holds an *old* row. The masks are shut there, so it is not read.
 
 # %%
 H = 5
@@ -88,10 +98,14 @@ assert kept == W * (4 * 1 + 2 * HIDDEN * 2)
 
 # %% [markdown]
 # ## Exercise 3
+# > Print the clock of a colour model's output, with a map for each class of channels. When is the output for green
+# > known?
+#
 # With colours there are three steps for each pixel. `clock.ready[node]` has a column for each class of channels that
 # are known together; `of` names the class of each channel. The output for green at a pixel is known as soon as red
-# has been drawn there, one step before green is drawn. So it is with blue. For red there is a lead at the left
-# border, as in the lesson; green and blue have none, since they wait for the red of their own pixel.
+# has been drawn there, just before green is drawn. The output for blue is known as soon as green has been drawn. The
+# outputs for red are known early at the left border, as in the lesson; those for green and blue are not, since they
+# wait for the red of their own pixel.
 
 # %%
 colour = mp.models.PixelCNN((3, 6, 3), 4, hidden=6, blocks=1)
@@ -113,11 +127,15 @@ assert (steps["red"][1:, 0] < before_red[1:, 0]).all()
 
 # %% [markdown]
 # ## Exercise 4
-# In the lesson a Gated PixelCNN of $n$ layers had slope $n + 3$: the first layer of the vertical stack sees 3 columns
-# to the right and each of the others one more, $3 + (n - 1)$; and one step is needed for the row: $n + 3$. With a
-# dilation $d$ a layer sees $d$ columns to the right. The vertical kernel has taps in its own row, too, so the worst
-# way goes all these columns to the right without going up. The layers after the first take the dilations in turn: 1,
-# 2, 4, 1, 2, 4. Their sum is 14, so the slope is $3 + 14 + 1 = 18$.
+# > Predict the slope of a Gated PixelCNN with `layers=7, dilations=(1, 2, 4)`: the layers after the first take these
+# > dilations in turn. Then ask `smallest_slope`.
+#
+# In the lesson a Gated PixelCNN of $n$ layers had slope $n + 3$. The first layer of the vertical stack sees 3 columns
+# to the right and each of the others one more, which makes $3 + (n - 1)$; one step is added because the slope must be
+# larger than that: $n + 3$. With a dilation $d$ a layer sees $d$ columns to the right instead of one. The vertical
+# kernels have taps in their middle row, too, so a path can go all these columns to the right without going further
+# up. The layers after the first take the dilations in turn: 1, 2, 4, 1, 2, 4. Their sum is 14, so the slope is
+# $3 + 14 + 1 = 18$.
 
 # %%
 dilated = mp.models.GatedPixelCNN((28, 28, 1), 2, filters=2, layers=7, dilations=(1, 2, 4))
@@ -129,8 +147,11 @@ assert slope == 3 + sum(of_layers[1:]) + 1
 
 # %% [markdown]
 # ## Exercise 5
+# > Which values of the Diagonal BiLSTM does nobody ever read? (Look for pixels that no unit of the schedule has.)
+#
 # A unit of the schedule lists the pixels at which a map is computed. What no unit lists is never read. We collect for
-# each map the pixels that are missing. The maps have 5x8 pixels, since the phantom column is the eighth.
+# each map the pixels that are missing, and print them as ones. The maps have 5x8 pixels, since the phantom column is
+# the eighth.
 
 # %%
 bilstm = mp.models.DiagonalBiLSTM((5, 7, 1), 2, hidden=4, layers=1)
@@ -149,10 +170,10 @@ for node in clock.trace.nodes[1:]:
         print(unread[node.name].astype(int))
 
 # %% [markdown]
-# - Behind the scans the eighth column is never read: no pixel of the image stands there. For the same reason the left
-#   half need not see it.
-# - The right half needs the eighth column: it starts there. But it is moved down by a row, so its *last* row falls
-#   out of the image, and with it the phantom of the last row in the stem.
+# - After the scans the eighth column is never read, because no pixel of the image stands there. For the same reason
+#   the left half never needs its values there.
+# - The right half needs the eighth column, because it starts there. But its map is moved down by a row, so its *last*
+#   row falls out of the image, and with it the phantom feature of the last row in the stem.
 # - Each scan runs over a skewed map of 12x5 places, of which 20 lie outside the image: two triangles of 10.
 
 # %%

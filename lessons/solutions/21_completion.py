@@ -1,5 +1,8 @@
 # %% [markdown]
 # # Solutions of lesson 21, Completion
+#
+# The lesson is [21 Completion](../21_completion.py). Each solution begins with its exercise. This cell trains the
+# lesson's model of black and white digits.
 
 # %%
 import itertools
@@ -20,6 +23,8 @@ mp.fit(model, train, epochs=EPOCHS, batch_size=32, optimizer=mp.optim.Adam(5e-3)
 
 # %% [markdown]
 # ## Exercise 1
+# > What does `complete` do if all pixels are known? And if none is? Check both.
+#
 # If all pixels are known, nothing is drawn: the images come back as they were. If none is known, all are drawn, and
 # the same random numbers give the same images as `sample`.
 
@@ -31,10 +36,13 @@ assert np.array_equal(model.complete(hundred, nothing, rng=0), model.sample(100,
 
 # %% [markdown]
 # ## Exercise 2
+# > Let the left half be known, then the right half. In which case do known pixels steer drawn ones? In which one does
+# > `particles=16` help more? Measure $\log p$ of the completed pictures.
+#
 # Known pixels steer drawn ones in both cases. With the left half known, a drawn pixel follows all known pixels of its
 # own row and of all rows above. With the right half known, the known pixels of the rows above come before a drawn
-# pixel, but those of its *own* row, its next neighbours, come after it. So with the right half known plain completion
-# makes pictures that are less likely, and particles help more.
+# pixel, but those of its *own* row come after it. So with the right half known plain completion makes pictures that
+# are less likely, and particles help more.
 #
 # (The share of pixels that come out as in the picture would be no fair measure here: the right half of a digit is
 # harder to guess than the left one, whatever the order.)
@@ -61,6 +69,10 @@ if not QUICK:
 
 # %% [markdown]
 # ## Exercise 3
+# > **Systematic resampling**: place the shares of $K$ particles side by side on [0, 1), draw one uniform number $u$,
+# > and take the particles at the places $(k + u) / K$, $k = 0, \dots, K - 1$. Write it, and check that a particle of
+# > share $s$ comes back either $\lfloor K s \rfloor$ or $\lceil K s \rceil$ times, and $K s$ times in the mean.
+#
 # The places $(k + u) / K$ are $1/K$ apart. An interval of length $s$ holds $\lfloor K s \rfloor$ or
 # $\lceil K s \rceil$ of them, whatever $u$ is, and $K s$ in the mean over $u$. A single random number decides for all
 # particles. Had each place its own, the counts would scatter more.
@@ -89,6 +101,9 @@ assert np.allclose(counts.mean(axis=0), K * shares, atol=0.01)
 
 # %% [markdown]
 # ## Exercise 4
+# > The mean of the weights $w$ of many plain completions is an estimate of a probability. Which one? Check it on the
+# > tiny image.
+#
 # The mean of $w$ over draws from $q$ is
 #
 # $$\sum_{x_U} q(x_U)\, w(x_U) = \sum_{x_U} p(x_U, x_V) = p(x_V),$$
@@ -118,10 +133,14 @@ assert error < 0.05 * joint.sum()
 
 # %% [markdown]
 # ## Exercise 5
-# The filter takes the pixels in raster order. At an unknown pixel every particle draws, at a known one it takes what
-# is known and its log-weight grows by the log-probability of that. Where the effective number falls below half, the
-# particles are replaced, and their weights are equal again. (Behind the last unknown pixel nothing is drawn any more,
-# so replacing would only add noise; we leave that refinement out.) All DRAWS filters run side by side in one batch.
+# > Write the whole particle filter by hand, with replacing, for the tiny image, and measure its distance to the exact
+# > distribution.
+#
+# The filter takes the pixels in raster order. At an unknown pixel every particle draws. At a known pixel every
+# particle takes what is known, and its log-weight grows by the log-probability that it gives to that. Where the
+# effective number falls below half, the particles are replaced, and their weights are equal again. (After the last
+# unknown pixel nothing is drawn any more, so replacing would only add noise; we do it here all the same, to keep the
+# code short.) All DRAWS filters run side by side in one batch.
 
 
 # %%

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Solutions of lesson 22, your own pictures
 #
-# The exercises are at the end of [the lesson](../22_your_own_pictures.py). The first two cells repeat what they need
-# from it.
+# The lesson is [22 Your own pictures](../22_your_own_pictures.py). Each solution begins with its exercise. The first
+# two cells repeat what they need from the lesson.
 
 # %%
 import os
@@ -39,6 +39,8 @@ def draw_shape(kind, rng):
 
 # %% [markdown]
 # ## Exercise 1
+# > Put two bad files into a folder: a text file that is called `note.png`, and a picture file of which the second
+# > half is missing. What happens when the folder is read, and what happens with `strict=True`?
 #
 # Each bad file is named in a warning and left out, and the good pictures are read. With `strict=True` the first bad
 # file is an error.
@@ -69,14 +71,16 @@ else:
 
 # %% [markdown]
 # ## Exercise 2
+# > In the model of two lines, a picture has 4 x 4 pixels, each of them white with probability 0.2. Let this be 0.5.
+# > Which picture is the likeliest now? Can surprise tell any picture from any other?
 #
-# Every picture now has the probability $2^{-16}$. All are equally likely, and surprise is $16 \ln 2$ for each of them:
-# it tells no picture from any other. A compressor still finds some of them simple, and so oddness calls these odd: the
-# black picture among coin flips is a strange sight, although it is as likely as any other picture.
+# Every picture now has the probability $2^{-16}$. All are equally likely, and the surprise of each is $16 \ln 2$: it
+# tells no picture from any other. A compressor still finds some of them simple, and these have the highest oddness.
+# Among coin flips the black picture would catch our eye, although it is as likely as any other picture.
 
 # %%
 numbers = np.arange(2**16)
-pictures = numbers[:, None] >> np.arange(16) & 1
+pictures = (numbers[:, None] >> np.arange(16)) & 1
 white = pictures.sum(axis=1)
 probability = 0.5**white * 0.5 ** (16 - white)
 assert np.allclose(probability, 2.0**-16)
@@ -84,10 +88,12 @@ assert np.allclose(-np.log(probability), 16 * np.log(2))
 
 # %% [markdown]
 # ## Exercise 3
+# > Read a folder with one picture, which has every shade from 0 to 255, with 2, 4, 8 and 256 levels. Give a bound for
+# > how far a shade can move when it becomes a level and then a shade again, and show that no shade moves further.
 #
 # A level is a band of $256 / Q$ shades. When a level becomes a shade again, it becomes one of its own band, since
-# reading that shade gives the level back. So a shade moves by less than the width of a band: by at most $256 / Q -
-# 1$, and some shades do. With 256 levels nothing moves.
+# reading that shade gives the level back. So a shade moves by less than the width of a band: by at most
+# $256 / Q - 1$. With 256 levels nothing moves.
 
 # %%
 shades = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -103,9 +109,11 @@ for levels in (2, 4, 8, 256):
 
 # %% [markdown]
 # ## Exercise 4
+# > Find misplaced pictures by Bayes, as in lesson 10. Under which class is each picture of a folder likeliest, and
+# > which pictures lie in the folder of another class?
 #
-# The class under which a picture is likeliest is what the model reads. A picture is suspected if this is not the name
-# of its folder. Here every tenth triangle was put among the squares.
+# The class under which a picture is likeliest is what the model reads in it. A picture is suspected if this is not
+# the name of its folder. Here ten triangles lie among the squares.
 
 # %%
 rng = np.random.default_rng(1)
@@ -140,16 +148,19 @@ if not QUICK:
 
 # %% [markdown]
 # ## Exercise 5
+# > **Typicality** is the distance of a picture's surprise from the mean surprise of usual pictures, to either side.
+# > Take the model of two lines, and a limit within which at least 90 % of the draws fall. Work out by enumeration
+# > which of the 65,536 pictures lie beyond it. Which odd pictures can typicality never find?
 #
-# Of the model with white pixels of probability 0.2, the surprise depends on the number of white pixels only: each
-# white pixel adds $\ln 4$ to $-16 \ln 0.8$. The mean number of white pixels is 3.2, so the distance from the mean
-# surprise is $\ln 4$ times the distance of the number of white pixels from 3.2. The limit that 90 % of the draws pass
-# cuts off both ends: pictures with no white pixel, or with more than six. So the black picture is found.
+# In this model the surprise depends on the number of white pixels only: a black picture has $-16 \ln 0.8$, and each
+# white pixel adds $\ln 4$. The mean number of white pixels is 3.2, so the distance from the mean surprise is $\ln 4$
+# times the distance of the number of white pixels from 3.2. The limit cuts off both ends: pictures with no white
+# pixel, or with more than six. So the black picture is found.
 #
 # What typicality can never find is a picture with the right number of white pixels in an unusual arrangement: three
-# white pixels in a row are as typical as any three. To this model they are not odd at all, since all
-# arrangements are equally likely. But it holds for every model: a strange picture whose surprise happens to be that
-# of usual pictures passes.
+# white pixels in a row are as typical as any three. To this model they are not odd, since all arrangements are
+# equally likely. But the same holds for every model: a strange picture passes if its surprise happens to be that of
+# usual pictures.
 
 # %%
 probability = 0.2**white * 0.8 ** (16 - white)

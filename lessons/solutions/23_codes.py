@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Solutions of lesson 23, codes
 #
-# The exercises are at the end of [the lesson](../23_codes.py). The first cells repeat what they need from it.
+# The lesson is [23 Codes](../23_codes.py). Each solution begins with its exercise. The first cells repeat what they
+# need from the lesson.
 
 # %%
 import os
@@ -64,9 +65,11 @@ def train_prior(condition=None, validation=None, **options):
 
 # %% [markdown]
 # ## Exercise 1
+# > How many different pictures can 32 codes in a grid of 4 x 4 make, and how many pictures of 8 x 8 pixels and 17
+# > levels are there? Which share of the test pictures has the same grid as some training picture?
 #
-# There are $32^{16} = 2^{80}$ grids, about $10^{24}$, and $17^{64}$ pictures, about $10^{79}$. The dictionary has made
-# the world much smaller. Even so, of 359 test pictures hardly one has the very grid of a training picture: a prior
+# There are $32^{16} = 2^{80}$ grids, about $10^{24}$, and $17^{64}$ pictures, about $10^{79}$. So there are far fewer
+# grids than pictures. Even so, only one of the 359 test pictures has the very grid of a training picture: a prior
 # cannot get along by remembering grids.
 
 # %%
@@ -81,6 +84,7 @@ assert share < 0.02
 
 # %% [markdown]
 # ## Exercise 2
+# > Show that a one-hot model is an embedding model whose table is the identity matrix, by copying weights.
 #
 # An embedding of width Q with the identity matrix as its table turns code q into the row q of the identity, which is
 # the one-hot row. All other weights have the same shapes and are copied.
@@ -96,9 +100,11 @@ assert difference < 1e-10
 
 # %% [markdown]
 # ## Exercise 3
+# > Tell the prior the class of each digit (`num_classes=10`), and draw each class from its codes.
 #
-# The class is a condition, as in lesson 10. The prior is told the class; the codebook knows nothing of it. By the rule
-# of Bayes the prior can also read: the class under which a grid is likeliest is its guess.
+# The class is a condition, as in lesson 10. The prior is told the class; the codebook knows nothing of it. The figure
+# has a row of ten drawn digits for each class. By the rule of Bayes the prior can also read: the class under which a
+# grid is likeliest is its guess.
 
 # %%
 by_class = train_prior(ds.train.labels, ds.validation.labels, num_classes=10)
@@ -113,9 +119,12 @@ assert accuracy > (0.2 if QUICK else 0.85)
 
 # %% [markdown]
 # ## Exercise 4
+# > Complete pictures in the space of codes: take the upper half of the codes of a test digit, and let the prior
+# > complete the lower half. Is that nearer to the real digit than codes by chance?
 #
 # `complete` takes grids, and a map that says which of the codes are known. The upper two rows of codes stay as they
-# are. We compare with a completion by chance: codes drawn from the lower halves' frequencies.
+# are. We compare with a completion by chance: codes drawn independently, as frequent as in lower halves of training
+# digits.
 
 # %%
 prior = train_prior()
@@ -135,14 +144,18 @@ assert errors["by the prior"] < errors["by chance"]
 
 # %% [markdown]
 # ## Exercise 5
+# > Make a model of *pixels* from a prior: $p(x) = p(c(x)) \; p(x \mid c(x))$, where $c(x)$ are the codes of the
+# > picture $x$, and $p(x \mid c)$ is a table of counts for each code and each pixel of a patch. How many bits/dim is
+# > that? The table also gives probability to patches whose code is another one. Why is it a fair score all the same?
 #
 # A picture determines its codes. So its probability is that of its codes, times that of its pixels when its codes are
 # known. The second factor is here a table with a row of 17 counts for each code and each of the 4 pixels of a patch.
 #
-# The product sums to at most 1 over all pictures: for each grid of codes, the table shares out one unit of probability
-# among all patches, and a part of it goes to patches that belong to other codes. This part is wasted. A fair score must
-# not claim more probability than there is, and this one claims less; so the true cost of a good code of these pictures
-# can only be lower. We check the sum by adding up all 17^4 patches of a single code.
+# The product sums to less than 1 over all pictures. For each grid of codes, the table shares out one unit of
+# probability among all patches, and a part of it goes to patches that belong to other codes. No picture uses this
+# part, so it is wasted. A score would be unfair if a model claimed more probability than 1 in all. This one claims
+# less, so its bits/dim are an upper bound: if the wasted part were shared out among the patches of the right code,
+# every picture would cost fewer bits. We check the sum by adding up all $17^4$ patches of a single code.
 
 # %%
 train_pixels = to_patches(ds.train.images).astype(int)

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Solutions of lesson 24, the Ising model
 #
-# The exercises are at the end of [the lesson](../24_the_ising_model.py). This cell repeats what they need from it.
+# The lesson is [24 The Ising model](../24_the_ising_model.py). Each solution begins with its exercise. This cell
+# repeats what they need from the lesson: the states, the energy, and the exact probabilities at $\beta = 0.6$.
 
 # %%
 import os
@@ -16,7 +17,7 @@ SEED = int(os.environ.get("MINIPIXEL_SEED", "0"))
 STEPS = 40 if QUICK else 400
 BETA = 0.6
 
-every_state = (np.arange(2**16)[:, None] >> np.arange(16) & 1).reshape(-1, 4, 4, 1).astype(np.uint8)
+every_state = ((np.arange(2**16)[:, None] >> np.arange(16)) & 1).reshape(-1, 4, 4, 1).astype(np.uint8)
 
 
 def energy(images):
@@ -30,12 +31,14 @@ ln_p = -BETA * energies - logsumexp(-BETA * energies)
 
 # %% [markdown]
 # ## Exercise 1
+# > Let neighbours dislike each other: change the sign of the energy. What are the states of lowest energy now? Show
+# > that the free energy of the 4 x 4 magnet is the same as before, and say why.
 #
-# With the other sign, neighbours want to differ. The states of lowest energy are the two chessboards. If we turn over
-# all spins on the black squares of a chessboard, each pair of neighbours that agreed now differs, and the other way
-# round, so this map takes a state of energy $E$ to one of energy $-E$. It takes every state to exactly one other state;
-# so each energy occurs as often as before, and $Z$ is the same. (Around an edge of odd length a chessboard does
-# not fit, and there the two magnets are different.)
+# With the other sign, neighbours prefer to differ. The states of lowest energy are the two chessboards. If we turn
+# over all spins on the black squares of a chessboard, each pair of neighbours that agreed now differs, and each pair
+# that differed now agrees. So this map takes a state of energy $E$ to one of energy $-E$. It takes every state to
+# exactly one other state, so each energy occurs as often as before, and $Z$ is the same. (If the grid has an odd
+# number of rows or columns, no chessboard fits around its edge, and the two magnets are different.)
 
 # %%
 disliking = -energies
@@ -50,6 +53,8 @@ print(lowest[0])
 
 # %% [markdown]
 # ## Exercise 2
+# > Let $q$ be a model of independent spins, each up with the probability $m$. Write the mean of $R = \beta E + \ln q$
+# > as a formula, compute it over $m$ for several $\beta$, and find the $\beta$ at which one minimum becomes two.
 #
 # The mean of a spin is $M = 2m - 1$, and spins are independent, so the mean of the product of two neighbours is $M^2$.
 # There are 32 pairs and 16 spins:
@@ -57,8 +62,8 @@ print(lowest[0])
 # $$\langle R \rangle = -32 \beta M^2 + 16 \, \big( m \ln m + (1 - m) \ln (1 - m) \big)$$
 #
 # Near $m = 1/2$ the second part is $16 (-\ln 2 + M^2 / 2 + \dots)$. So the middle is a minimum while $32 \beta < 8$,
-# that is for $\beta < 1/4$; above, it is a maximum between two minima. Such a model has to choose one of the two hills,
-# however it is trained. Physicists know it as the mean-field approximation.
+# that is for $\beta < 1/4$. For a larger $\beta$ it is a maximum between two minima, and such a model has to choose
+# one of the two hills, however it is trained. Physicists know it as the mean-field approximation.
 
 
 # %%
@@ -84,18 +89,22 @@ for beta in (0.1, 0.2, 0.24, 0.26, 0.3, 0.44):
 
 # %% [markdown]
 # ## Exercise 3
+# > For how large a magnet can $Z$ be computed? Do it row by row: multiply matrices that have an entry for every two
+# > states of a row. Compare with the sum over all states for 4 x 4, and give the free energy per spin for 6 x 6 at
+# > $\beta = 0.44$.
 #
-# Give each state of a row a number. The energy of a magnet is a sum over its rows: what is within the row, and what is
-# between it and the next row. So $e^{-\beta E}$ is a product of L factors, one for each pair of rows, and the sum over
-# all states of all rows is a product of L equal matrices, whose trace closes the ring. The matrix has $2^L$ rows: this
-# takes $2^{3L}$ steps instead of $2^{L^2}$. 12 x 12 is within reach in seconds, 16 x 16 within hours; Kaufman's
-# formula of 1949, in `examples/ising.py`, has no limit.
+# Let the magnet have $L$ rows of $L$ spins. Give each state of a row a number. The energy is a sum over rows: what is
+# within the row, and what is between it and the next row. So $e^{-\beta E}$ is a product of $L$ factors, one for each
+# pair of adjacent rows, and the sum over all states of all rows is a product of $L$ equal matrices, whose trace joins
+# the last row to the first. The matrix has $2^L$ rows, so each product takes about $2^{3L}$ multiplications, where
+# the sum over all states has $2^{L^2}$ terms. For 12 x 12 this takes seconds. For 16 x 16 the matrix alone would fill
+# 34 GB; Kaufman's formula of 1949, in `examples/ising.py`, has no such limit.
 
 
 # %%
 def ln_z_by_rows(size, beta):
     """ln Z of a size x size magnet."""
-    states = np.arange(2**size)[:, None] >> np.arange(size) & 1
+    states = (np.arange(2**size)[:, None] >> np.arange(size)) & 1
     row = 2.0 * states - 1
     within = (row * np.roll(row, 1, axis=1)).sum(axis=1)
     between = row @ row.T
@@ -112,13 +121,17 @@ assert np.isclose(free_energy, -2.1511414567, atol=1e-9)
 
 # %% [markdown]
 # ## Exercise 4
+# > Build the symmetry in: $p_\theta(s) = \frac{1}{2} (q(s) + q(-s))$. Train it at $\beta = 0.6$ from the start. What
+# > is its reverse divergence if $q$ still collapses to one state?
 #
 # If $q$ always draws one state of lowest energy, $p_\theta$ draws this one and its mirror image, each with probability
 # 1/2. The reverse divergence is then $-\ln p(s) - \ln 2$, which is 0.16 instead of 0.86.
 #
 # For the gradient, $\nabla \ln p_\theta(s)$ is $\nabla \ln q(s)$ times the share that $q(s)$ has in the sum
-# $q(s) + q(-s)$, plus $\nabla \ln q(-s)$ times the share of $q(-s)$. Both the draws and their mirror images go in, and
-# the weights carry the shares.
+# $q(s) + q(-s)$, plus $\nabla \ln q(-s)$ times the share of $q(-s)$. So the batch holds both the draws and their
+# mirror images, and the weights carry the shares. (The weights have a factor of 2, since the library divides by the
+# number of images, which is now 500.) The draws are those of $q$ alone, because a state and its mirror image have the
+# same $R$ and the same $\nabla \ln p_\theta$.
 
 
 # %%
@@ -153,13 +166,16 @@ if not QUICK:
 
 # %% [markdown]
 # ## Exercise 5
+# > Take the annealed model, and a collapsed one that always draws "all up". From draws and their importance weights
+# > estimate the mean energy of the magnet, and compare with the exact one. Which model is right? Could you have known
+# > it from the weights, or from the draws?
 #
-# The mean energy over the magnet is $\sum_n w_n E_n / \sum_n w_n$ over draws of the model, with $w = e^{-R}$.
-# Here the collapsed model is written down rather than trained: all its draws are the state "all up", with
-# $\ln q = 0$. It answers -32 with the best effective sample size there is, and is wrong. Its weights cannot tell,
-# because they compare only states that were drawn. The draws themselves can: the magnet has no reason to prefer up, so
-# a set of draws that all point up, without a single one that points down, is suspicious; and a standard deviation of
-# exactly 0 is more so.
+# The mean energy of the magnet is $\sum_n w_n E_n / \sum_n w_n$ over draws of a model, with $w = e^{-R}$. The
+# collapsed model is written down rather than trained: all its draws are the state "all up", with $\ln q = 0$. It
+# answers -32 with the best effective sample size there is, and is wrong; the annealed model is right. The weights of
+# the collapsed model cannot show the mistake, because they compare only states that were drawn. Its draws can:
+# nothing in the magnet prefers up to down, so draws that all point up are suspicious, and draws that are all the same
+# are more so.
 
 # %%
 N = 500 if QUICK else 4000

@@ -107,7 +107,8 @@ class Table:
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"Table({len(self.rows)} instructions, {len(self.forward)} groups, {self.work:,} numbers per image)"
+        groups = f"{len(self.forward)} group{'s' * int(len(self.forward) != 1)}"
+        return f"Table({len(self.rows)} instructions, {groups}, {self.work:,} numbers per image)"
 
 
 def _line(instruction: Any) -> str:
