@@ -79,8 +79,8 @@ def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarr
     """The known part of each image, its completions, and the image itself, one column per image -> Figure.
 
     `images` are integers (N, H, W, C) in 0..Q-1, `known` is boolean (H, W) or (N, H, W), `completions` are integers
-    (times, N, H, W, C), and `levels` is Q. Unknown pixels are brown, and in the completions a brown line separates known
-    from drawn pixels. Ten images stand side by side.
+    (times, N, H, W, C), and `levels` is Q. Unknown pixels are brown, and in the completions a brown line separates
+    known from drawn pixels. Ten images stand side by side.
     """
     from matplotlib.collections import LineCollection
     from matplotlib.colors import to_rgb
