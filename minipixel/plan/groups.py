@@ -20,7 +20,7 @@ BUDGET = 2**17
 
 
 def cut(values: list[Value]) -> list[list[Value]]:
-    """The groups; each value knows the number of its own, inputs have none."""
+    """The groups of values; each value gets the number of its group, except inputs."""
     groups: list[list[Value]] = []
     weights = 0
     for value in values:
@@ -72,10 +72,10 @@ def _goes_with(value: Value, source: Value, table: Any, group: list[Value]) -> b
 
 
 class Places:
-    """Where each value stands, on the way there and, with `back`, on the way back.
+    """The place of each value in the forward pass and, with `back`, in the backward pass.
 
-    `at` has the buffer of each value; `again` that of one that is computed again, as many rows `ahead` of its own as
-    its readers look up; `gradient_ring` says how many rows of its gradient are wanted at once, 0 for all.
+    `at` has the buffer of each value, and `again` that of a value that is computed again, as many rows `ahead` of its
+    own as its readers look up. `gradient_ring` is how many rows of its gradient are needed at once, 0 for all.
     """
 
     def __init__(self, code: Code, values: Values, back: bool) -> None:
@@ -133,7 +133,7 @@ class Places:
             self.again[value] = code.buffer(value.rows, value.K, 1 + self.ahead[value])
 
     def _drop_in_place(self, code: Code, values: Values) -> None:
-        """What is dropped is dropped where it stands; a rectifier's sign can still be told."""
+        """Compute dropout in place, where a rectifier's sign can still be seen afterwards."""
         for value in values.values:
             x = value.inputs[0] if value.kind == "dropout" else None
             if x is None or not _only(x, value) or code.whole:
@@ -145,7 +145,7 @@ class Places:
                 self.at[x], self.again[x] = self.at[value], self.again[value]
 
     def standing(self, value: Value) -> Buffer:
-        """Where a value stands on the way back."""
+        """The place of a value in the backward pass."""
         return self.again[value] if value in self.computed_again else self.at[value]
 
 
@@ -166,7 +166,7 @@ def _is_cheap(value: Value) -> bool:
 
 
 def _only_adds(value: Value, reader: Value) -> bool:
-    """Whether a reader does without a value on the way back: it adds it up, and multiplies it by nothing."""
+    """Whether a reader only adds a value, and so does not need it in the backward pass."""
     return reader.kind in ("sum", "scan") and all(source is not value for source, _, _ in reader.products)
 
 
@@ -182,7 +182,7 @@ def _stored(value: Value) -> set[Value]:
 
 
 def _needed(value: Value) -> bool:
-    """Whether the way back reads a value."""
+    """Whether the backward pass reads a value."""
     if value.rectified or value.kind in READS_Y or value.kind == "scan":
         return True
     products = any(source is value for reader, _ in value.readers for source, _, _ in reader.products)
