@@ -207,8 +207,8 @@ def gradients(output: Tensor, wrt: Sequence[Tensor], seed: Any = None) -> list[A
     """
     if output.vjp is None and output.op != "input":
         raise ValueError(
-            f"backward: got a {output.op} that was made within no_grad, wanted one that remembers how it was made; "
-            "compute it outside of the block"
+            f"backward: got a {output.op} computed within no_grad, wanted one with a history; compute it outside of "
+            "that block"
         )
     total = {id(output): _seed(output, seed)}
     wanted = {id(x) for x in wrt}

@@ -129,8 +129,8 @@ def read_folder(path: Folder, preparation: Preparation, split: float, key: bytes
     classes = tuple(sorted({file.of_class for file in good}))
     if len(classes) > 1 and {name.casefold() for name in classes} <= SPLITS:
         console.warn(
-            f"{visible(folder)}: got subfolders {visible(', '.join(classes))}, taken for classes, since the split is "
-            "made by content; if they are splits, pass one of them",
+            f"{visible(folder)}: got subfolders {visible(', '.join(classes))}, which are read as classes, since the "
+            "content of pictures decides their split; if they are splits, pass one of them",
             stacklevel=4,
         )
     number = {name: label for label, name in enumerate(classes)}

@@ -95,7 +95,7 @@ def _way_out(name: str, value: Any) -> str:
     if isinstance(value, str) and name in ("images", "validation"):
         return "; mp.datasets.load gives sets of them, mp.datasets.read_png a single one"
     if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)):
-        return f"; np.stack what it holds{', by its key' if isinstance(value, dict) else ''}"
+        return f"; np.stack its items{', by their keys' if isinstance(value, dict) else ''}"
     return ""
 
 

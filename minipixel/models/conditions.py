@@ -39,8 +39,8 @@ class Conditions:
         if not self.width:
             if condition is not None:
                 raise ValueError(
-                    "condition: got one, wanted None; this model was made without conditions: give it num_classes= or "
-                    "condition_shape="
+                    "condition: got one, wanted None, since this model takes no condition; make one with num_classes= "
+                    "or condition_shape="
                 )
             return None
         if condition is None:

@@ -182,8 +182,8 @@ class Network(Module):
         """
         for name in unsaved(self)[:1]:
             console.warn(
-                f"save: got no {name!r} in the configuration of a {type(self).__name__}, whose constructor takes it, "
-                "and no file can hold what it got; for mp.load take a number, a word or a list in its place",
+                f"save: got a {type(self).__name__} whose argument {name!r} no file can hold, so mp.load will not have "
+                "it; pass a number, a word or a list in its place",
                 stacklevel=2,
             )
         uninitialized = {} if getattr(self, "initialized", True) else {"initialized": False}

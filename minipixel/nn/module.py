@@ -205,8 +205,8 @@ def _check_frozen(name: str, value: Any, shape: tuple[int, ...], dtype: str) -> 
     if not is_array or (tuple(value.shape), str(value.dtype)) != (shape, dtype):
         got = f"{value.dtype} of shape {tuple(value.shape)}" if is_array else f"{value!r:.60}"
         raise ValueError(
-            f"state: got {got} in the place of {name}, wanted {dtype} of shape {shape}, as the model was made; a file "
-            "with anything else could not be loaded"
+            f"state: got {got} in the place of {name}, wanted {dtype} of shape {shape}, as in a new model; a file with "
+            "anything else could not be loaded"
         )
 
 

@@ -60,8 +60,8 @@ class Optimizer(Spelled):
     def __init__(self, learning_rate: LearningRate, clip_norm: float | None = None) -> None:
         if isinstance(learning_rate, (list, tuple)) or hasattr(learning_rate, "parameters"):
             raise ValueError(
-                f"learning_rate: got {short(learning_rate)}, wanted a number, or a schedule; an optimizer meets its "
-                "model in fit(model, ..., optimizer=...) or in step(model)"
+                f"learning_rate: got {short(learning_rate)}, wanted a number, or a schedule; pass the model to "
+                "fit(model, ..., optimizer=...) or to step(model)"
             )
         if not callable(learning_rate):
             check_above_0("learning_rate", learning_rate, "0.001, or a schedule, step -> rate")

@@ -105,7 +105,7 @@ def _assert_as_written(model: Any, trace: Trace, table: Table, dropping: bool) -
     precision = 1e-3 if written.dtype == np.float32 else 1e-6
     largest = np.abs(written[np.isfinite(written)]).max(initial=0)
     if not np.allclose(planned, written, precision, precision * largest, equal_nan=True):
-        raise TraceError("clock: got another output as it is written than as it is traced, wanted the same")
+        raise TraceError("clock: got another output from the traced model than from the model itself, wanted the same")
 
 
 def _drops(trace: Trace) -> bool:
