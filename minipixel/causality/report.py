@@ -25,10 +25,10 @@ class CausalityReport:
     It lists leaks, where an output depends on itself or on something later, and blind spots, where an output never
     depends on something earlier.
 
-    `dependencies` is boolean (rows, S), S = H*W*C: [i, j] says whether output i depends on sub-pixel j. `outputs` are
-    the places of the rows in raster order; normally these are all S. `order` (H, W, C) is the order of drawing, 0 for
-    the first sub-pixel. `leaks` and `blind` list pairs of positions: integers (pairs, 2, 3), the output's
-    (r, c, channel) first. `witnesses` say what was tried and seen.
+    `dependencies` is boolean (rows, S), S = H*W*C: it says whether the output of a row depends on a sub-pixel.
+    `outputs` has the places of these outputs in raster order; normally they are all S. `order` (H, W, C) is the order
+    of drawing, 0 for the first sub-pixel. `leaks` and `blind` list pairs of positions: integers (pairs, 2, 3), the
+    output's (r, c, channel) first. `witnesses` say what was tried and seen.
 
     `batch_statistics` names layers at which an image depends on its batch in training mode, which is no leak.
     `undecided` is True if no output moved, whatever was changed, so that nothing is known. `illegal` is the largest

@@ -65,8 +65,8 @@ class Trace:
 
     `output` is a Place, since the model may end in an op that moves pixels; `size` (h, w) is the size of the output,
     and `tensor` its Tensor. `condition` is the Tensor of the condition, or None if the model takes none. Everything
-    that does not depend on the image is a constant, also what is computed from the condition; but `with_condition` the
-    condition is a node of its own. With `dropping` it is the graph of a pass in training, in which the `keep` of a
+    that does not depend on the image is a constant, also what is computed from the condition; but with `with_condition`
+    the condition is a node of its own. With `dropping` it is the graph of a pass in training, in which the `keep` of a
     dropout is a Kept. Raises TraceError if the forward pass cannot be traced.
     """
 

@@ -14,8 +14,9 @@ LEAST_EPSILON = 2.0**-126
 
 
 class RMSProp(Optimizer):
-    """w -= rate * g / (sqrt(s) + epsilon), s = rho * s + (1 - rho) * g * g.
+    """RMSProp divides each gradient by the root of a running mean of its squares.
 
+    w -= rate * g / (sqrt(s) + epsilon), s = rho * s + (1 - rho) * g * g.
     With `momentum` a velocity accumulates these steps, as in Graves 2013, arXiv:1308.0850, equations 38 to 45 (which
     also subtract the square of the mean gradient from s, which this class does not).
     Source: Tieleman and Hinton 2012, "Neural Networks for Machine Learning", lecture 6.5, which has no epsilon.
@@ -63,10 +64,10 @@ class _WithMoments(Optimizer):
 
 
 class Adam(_WithMoments):
-    """Steps of about `learning_rate` however large the gradients (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1).
+    """Adam takes steps of about `learning_rate`, however large gradients are (Kingma and Ba 2015, arXiv:1412.6980).
 
     w -= rate * m' / (sqrt(v') + epsilon), where m = beta1 * m + (1 - beta1) * g, v = beta2 * v + (1 - beta2) * g * g,
-    and m' = m / (1 - beta1**t), v' = v / (1 - beta2**t) correct for the start of both averages at zero.
+    and m' = m / (1 - beta1**t), v' = v / (1 - beta2**t) correct for the start of both averages at zero (algorithm 1).
     """
 
     memories = ("mean", "square")

@@ -6,7 +6,7 @@ from minipixel.optim.optimizer import LearningRate, Optimizer, check_fraction
 
 
 class SGD(Optimizer):
-    """Steps down the gradient: w += v, v = momentum * v - rate * g.
+    """Gradient descent, which takes steps against the gradient: w += v, v = momentum * v - rate * g.
 
     Momentum is that of Sutskever, Martens, Dahl and Hinton 2013, "On the importance of initialization and momentum in
     deep learning", equations 1 and 2. With `nesterov` the step is w += momentum * v - rate * g with the same v: these
