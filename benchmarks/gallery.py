@@ -24,14 +24,18 @@ DRAWN = 30
 
 TOP = """# Models in the box
 
-Trained models that are installed with minipixel: `minipixel models` lists them, `minipixel sample mnist -n 30` draws
-with one, and `mp.models.pretrained("mnist")` is one in Python, a model like any other. On the command line a word
-without a separator or a suffix names a model in the box: `mnist` is one, `./mnist` and `mnist.safetensors` are files.
+Some trained models are installed with minipixel; we call them the models in the box. `minipixel models` lists them,
+`minipixel sample mnist -n 30` draws with one, and `mp.models.pretrained("mnist")` loads one in Python, where it is a
+model like any other. On the command line a word without a slash and without a suffix names a model in the box: `mnist`
+does, while `./mnist` and `mnist.safetensors` are files.
 
-Above are test pictures, below what the model draws at temperature 1 from seed 0: nothing was chosen. *Sees* says how
-much of what is drawn before a sub-pixel reaches it, on average over all of them, counted by `mp.check_causality`.
-*Seconds* are those that 30 images take on two cores, once all is compiled. Weights are stored in 16 bits; *32 bits* is
-the figure before that rounding. `python benchmarks/gallery.py` made this page.
+Each figure shows test pictures above, and below them what the model draws at temperature 1 from seed 0; nothing was
+chosen. *bits/dim* and *nats per image* say how surprised the model is by the test images: less is better. Weights are
+stored in 16 bits, and *32 bits* is the figure in nats before that rounding. *Sees* is the share of all earlier
+sub-pixels that can change a prediction, on average over all sub-pixels, as `mp.check_causality` counts it. *Seconds* is
+the time in which the model draws 30 images on two cores, once everything is compiled. A name with ± has been measured
+on several binary versions of the grey test images; its card says on how many. `python benchmarks/gallery.py` made this
+page.
 
 | model | bits/dim | nats per image | 32 bits | weights | KB | sees | seconds |
 |---|---|---|---|---|---|---|---|

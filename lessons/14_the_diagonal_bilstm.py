@@ -2,14 +2,14 @@
 # # 14 The Diagonal BiLSTM
 #
 # - *You will* scan an image along its diagonals, join two quadrants to the whole past, plant two leaks and find them,
-#   and show a published model a pixel that it never sees.
+#   and find a pixel that the published model never sees.
 # - *Reads* `minipixel/kernels/reference.py` (skew), `minipixel/models/pixelrnn.py`; van den Oord et al. 2016,
 #   arXiv:1601.06759, sections 3.2 and 3.3, figures 2 and 3.
 # - *Before* [lesson 02](02_masks_a_and_b.py) for masks, [lesson 09](09_the_blind_spot_and_two_stacks.py) for blind
 #   spots, [lesson 13](13_an_lstm_step_then_a_whole_row.py) for the LSTM and the scan down the rows.
 # - *Takes* about half a minute on two cores; 30 minutes to read.
 #
-# The Row LSTM of lesson 13 reaches the top of any image, and yet a bite is missing on its right, however many layers
+# The Row LSTM of lesson 13 reaches the top of any image. Yet it is blind to a region on the right, however many layers
 # there are. **Can one layer see everything that was drawn before a pixel, up to the very last pixel of the row above?**
 # It can, if the scan goes along the diagonals, once from the left and once from the right. The model that is built of
 # such layers was the best of its paper. It also has a blind spot that the paper does not mention; you will find it.
@@ -31,14 +31,18 @@ EPOCHS = 1 if QUICK else 8
 
 # %% [markdown]
 # ## Which two states to read
-# Let the state at (r, c) read two others: the one **above**, (r-1, c), and the one **beside** it, (r, c-1). Those have
-# read the ones above and beside *them*. By and by everything above and to the left comes together in one state.
+# As in lesson 13 there is an LSTM cell at every pixel. Let the state at (r, c) read two others: the one *above*,
+# (r-1, c), and the one *beside* it, (r, c-1). These two have read the states above and beside them in turn, and so on.
+# So each state depends on everything above it and to its left.
 #
 # But now a row cannot be computed at once, since each cell waits for its left neighbour. Must we go pixel by pixel? No.
 # Look at a **diagonal**, the cells with the same r + c. A cell of diagonal d reads two cells of diagonal d - 1, and no
 # cell of its own. So a whole diagonal is computed in one step, and an image of H x W pixels takes H + W - 1 steps, not
-# H times W. A second scan begins at the other side and runs to the left. Two scans in two directions: that is the "Bi"
-# in *BiLSTM*.
+# H times W.
+#
+# This scan begins at the left. A second scan begins at the right and runs to the left. There each cell reads the state
+# above and the state at its *right*. A layer of both is called a **Diagonal BiLSTM**, where "Bi" stands for
+# bidirectional. We call its two scans the *left half* and the *right half*, after the side where they begin.
 
 # %%
 caption = "Both scans at step 4: a diagonal is computed at once, each cell from two cells of the diagonal before"
@@ -46,11 +50,13 @@ show(lesson_14.diagonal_scan(), "14_scan", caption)
 
 # %% [markdown]
 # ## Skew
-# A computer likes rows and columns better than diagonals. So the map is **skewed**: push row r to the right by r. Then
-# every diagonal stands in a column. The scan of lesson 13 runs down rows, so we also turn columns into rows. Both moves
-# together are one line of index arithmetic: pixel (r, c) goes to row r + c, and there to position r.
+# A row or a column of an array is easy to take; a diagonal is not. So the map is **skewed**: row r is pushed to the
+# right by r. Then every diagonal stands in a column. The scan of lesson 13 runs down rows, so we also turn columns into
+# rows. Both moves together are one line of index arithmetic: pixel (r, c) goes to row r + c, and there to position r.
 #
-# $$y_{r+c,\,r} = x_{r,\,c}$$
+# $$\mathrm{skewed}_{\,r+c,\;r} = \mathrm{numbers}_{\,r,\;c}$$
+#
+# Here `numbers` is a map whose pixels are numbered from 1 to 20, so that we can follow them.
 
 # %%
 H = 4
@@ -68,18 +74,19 @@ caption = "Pixel 13 reads 8 (above) and 12 (beside). Skewed and turned, both sta
 show(lesson_14.skew(numbers, skewed, 13, (8, 12)), "14_skew", caption)
 
 # %% [markdown]
-# In the picture on the right, a cell reads two cells of the row before. The one *beside* it in the image is the one at
-# its own position, offset 0. The one *above* it in the image is the one to the left, offset -1. So the scan of lesson
-# 13 can be used as it is, with the taps -1 and 0.
+# In the map on the right, a cell reads two cells of the row before. The one that is *beside* it in the image, (r, c-1),
+# stands there at the same position r: offset 0. The one that is *above* it in the image, (r-1, c), stands one position
+# to the left: offset -1. So the scan of lesson 13 can be used as it is, with the taps -1 and 0.
 #
 # ## Two loops, or one scan
-# Here is the LSTM twice. First by hand: two loops over all pixels, the way it was described. The four pre-activations
-# of each unit come from the pixel's own features (`z`, computed for the whole map beforehand) and from two states:
+# We compute the left half twice, and compare. First we do it by hand, with two loops over all pixels. The four
+# pre-activations of each unit come from the pixel's own features (this part, `z`, is computed for the whole map
+# beforehand) and from two states, through the matrices `weight_above` and `weight_beside`:
 #
 # $$z^{all}_{r,c} = z_{r,c} + h_{r-1,c} \, K^{above} + h_{r,c-1} \, K^{beside}$$
 #
-# The memory $m$ comes from the cell beside. Row 0 and column 0 of our arrays `h` and `m` lie outside the image, and
-# stay zero.
+# The memory $m$ is carried on from the cell beside. The arrays `h` and `m` have one row more at the top and one column
+# more at the left, which lie outside the image and stay zero. So pixel (r, c) stands at (r+1, c+1) in them.
 
 # %%
 rng = np.random.default_rng(14)
@@ -98,8 +105,9 @@ for r in range(H):
         h[r + 1, c + 1] = expit(z_o) * np.tanh(m[r + 1, c + 1])
 
 # %% [markdown]
-# Then by the library: skew, scan down the rows of the skewed map, un-skew. `diagonal_spans` says which cells of each
-# skewed row are pixels at all; the others are not computed and stay zero.
+# Then we let the library do it: skew, scan down the rows of the skewed map, un-skew. `diagonal_spans` says which cells
+# of each skewed row are pixels at all; the others are not computed and stay zero. (As in lesson 13, the two `None` mean
+# that state and memory begin with zeros.)
 
 # %%
 weights = np.stack([weight_above, weight_beside])
@@ -118,16 +126,15 @@ print(f"{H * W} steps by hand, {H + W - 1} in the scan; largest difference {diff
 
 # %% [markdown]
 # ## Two quadrants, and a trap
-# What does the state at one pixel see? As always, we ask the gradient. The function asks for the state at (2, 4) of a
-# map of 5x9 pixels, and returns the cells that the gradient arrives at.
+# What does the state at one pixel see? As in lesson 13, we ask the gradient. The function takes the state at (2, 4) of
+# a map of 5x9 pixels, walks back, and returns the cells that the gradient arrives at.
 
 # %%
 H = 5
 W = 9
 r = 2
 c = 4
-place = np.arange(H * W).reshape(H, W)
-past = place < place[r, c]
+place = np.arange(H * W).reshape(H, W)  # of each pixel, in raster order
 
 
 def read_by(half):
@@ -140,11 +147,11 @@ def read_by(half):
 
 
 # %% [markdown]
-# The left half is the scan as it stands. For the right half we **mirror** the map, that is exchange left and right,
-# scan, and mirror the result back. Here is the trap: in the rows above, all that lies to the right is past. But in the
-# pixel's *own* row, all that lies to the right is **future**, and the right half reads it.
+# The left half is the scan as it stands. For the right half we mirror the map (we exchange left and right), scan it,
+# and mirror the result back. Here is the trap: in the rows above, all that lies to the right is past. But in the
+# pixel's *own* row, all that lies to the right is *future*, and the right half reads it.
 #
-# The cure is simple. The right half's result moves **down by one row**: (r, c) gets what was computed for (r-1, c).
+# The cure is simple. The right half's result moves *down by one row*: (r, c) gets what was computed for (r-1, c).
 # That has read row r-1 and those above, from column c on to the right. Nothing of this is future.
 
 
@@ -167,19 +174,23 @@ seen = {
     "right half, moved down": read_by(right_half_moved_down),
     "both halves": read_by(both_halves),
 }
-caption = "What the orange cell reads; the dot says that it reads its own features. Red: the right half must move down"
+caption = (
+    "What the orange cell reads. The dot: it reads its own features. The red cells are why the right half moves down"
+)
 show(fields.fields(seen, (r, c), width=9.6, height=2.1), "14_quadrants", caption)
 
 # %% [markdown]
-# Together the two quadrants are the whole past. (The dot: a cell reads its own *features*, and they come from a stem
-# with mask A, which has left the pixel itself out.) Here is a complete layer. The two halves have weights of their own.
+# Together the two quadrants are the whole past. The dot is no leak: a cell reads its own *features*. In a whole model
+# these come from a stem with mask A, which has left the pixel itself out. Here is a complete layer. The two halves have
+# weights of their own, and each begins with a 1x1 convolution that turns features into pre-activations.
 
 # %%
 caption = "One layer. The map splits, each half goes its way, and the right half moves down before the two are added"
 show(lesson_14.layer(), "14_layer", caption)
 
 # %% [markdown]
-# The library's layer consists of just these steps. Let us take one out of a model and do them by hand.
+# The library's layer consists of just these steps. Let us take one out of a model and do them by hand. In each half,
+# `see` is the 1x1 convolution and `weight` holds the two matrices of the scan.
 
 # %%
 model = mp.models.DiagonalBiLSTM((H, W, 1), 2, hidden=K, layers=1, dtype="float64")
@@ -197,14 +208,15 @@ def half_by_hand(half, x):
 from_left = half_by_hand(layer.left, features)
 from_right = mp.ops.mirror(half_by_hand(layer.right, mp.ops.mirror(features)))
 by_hand = from_left + mp.ops.shift_down(from_right)
-assert np.allclose(by_hand.data, layer(features, None).data, rtol=0, atol=1e-12)
+by_library = layer(features, None)  # None: no condition
+assert np.allclose(by_hand.data, by_library.data, rtol=0, atol=1e-12)
 print("a layer by hand, and the library's: the same")
 
 # %% [markdown]
 # ## A second trap
-# The left half has a trap of its own. The state beyond the border is a zero, and it belongs at the *top* of each
-# diagonal, above the first row of the image. Public implementations have been seen that put it at the bottom. Then the
-# two taps slip down by one row: 0 and 1 instead of -1 and 0. What does the cell read then?
+# Both halves have one more trap. A state beyond the border is zero. In each diagonal this zero belongs at the *top*,
+# above the first row of the image. Some public implementations put it at the bottom. Then the two taps slip down by one
+# row: they are 0 and 1 instead of -1 and 0. What does the cell read then?
 
 # %%
 
@@ -218,9 +230,9 @@ caption = "With the zeros at the bottom, the rows above are lost and the rows be
 show(fields.fields(slipped, (r, c), width=5.6), "14_slipped", caption)
 
 # %% [markdown]
-# A leaky model reports good figures, for it has seen the answers, and it draws badly. So let us plant this mistake in a
-# whole model and ask minipixel's check of causality ([lesson 19](19_let_gradients_prove_it.py) takes it apart). It
-# finds the mistake at once.
+# A leaky model reports good figures, for it has seen the answers, and it draws badly. So such a mistake must be found
+# before training. We plant it in a whole model and ask minipixel's check of causality, whose parts
+# [lesson 19](19_let_gradients_prove_it.py) explains.
 
 # %%
 leaky_model = mp.models.DiagonalBiLSTM((H, W, 1), 2, hidden=8, layers=1, rng=SEED)
@@ -230,14 +242,14 @@ leaky = mp.check_causality(leaky_model)
 print(leaky)
 
 # %% [markdown]
-# The first line is the verdict: 498 times an output depends on its own pixel or on a later one. The other lines say how
-# that was found; the *clock* even names the layer where the future comes in.
+# The first line is the verdict: there are 498 pairs in which an output depends on its own pixel or on a later one. The
+# next lines say by which methods that was found; one of them, the *clock*, names the layer where the future comes in.
 #
 # ## The pixel that it never sees
-# A whole model is a stem, a convolution of 7x7 under mask A, then layers with residuals, then a head; as in lesson 13.
-# Each layer sees both quadrants. So surely the model sees its whole past, as the paper says? We ask for it as it was
-# published, with one layer and with seven. `phantom_column=False` gives the published model; what this option does
-# comes in a minute.
+# A whole model is built as in lesson 13: a stem (a convolution of 7x7 under mask A), then layers with residuals, then a
+# head. Each layer sees both quadrants. So surely the model sees its whole past, as the paper says? We check the model
+# as it was published, with one layer and with seven. `phantom_column=False` gives the published model. The third model
+# has the cure, which is explained below.
 
 # %%
 variants = {
@@ -256,28 +268,30 @@ caption = "As published, pixel (2, 4) never sees (1, 8), the last pixel drawn be
 show(fields.fields(views, (r, c)), "14_blind_pixel", caption)
 
 # %% [markdown]
-# One pixel is missing: (1, 8), the last of the row above. Why? Follow what is known of it.
+# One pixel is missing: (1, 8), the last of the row above. To see why, we ask which features know it.
 #
-# 1. The stem makes the first features. Mask A lets a feature see what lies before it in its own row, and rows above up
-#    to three columns to either side.
-# 2. So which features know pixel (1, 8)? In row 1 only features to its *right*; but there the row ends.
-# 3. In row 2, those from column 8 - 3 = 5 on. But the pixel that asks stands at column 4 of that row, and in its own
-#    row nothing comes from the right.
-# 4. All features that the two halves can read begin without the pixel. Each layer reads such features and makes new
-#    ones. More layers repeat that; they do not cure it.
+# 1. The stem makes the first features. A feature sees the three pixels before it in its own row, and of the three rows
+#    above it the columns up to three to either side. It does not see its own pixel, since mask A leaves that out.
+# 2. So in row 1, only features to the *right* of pixel (1, 8) could know it. But there the row ends.
+# 3. In row 2, the features from column 8 - 3 = 5 on know it. But the pixel that asks stands at column 4 of that row,
+#    and in its own row nothing comes from the right.
+# 4. So no feature that reaches pixel (2, 4) through either half knows pixel (1, 8). A layer makes new features of
+#    these, and they do not know it either. More layers only repeat that.
 #
-# Only the last four pixels of each row (columns 5 to 8 here) see it, through the stem. It is a small hole, one pixel
-# per row; but of all pixels it is the one drawn *just before* the row begins.
+# Only the last four pixels of each row (columns 5 to 8 here) see the last pixel of the row above, through the stem. To
+# all others this single pixel is missing, and it is the one that is drawn *just before* their row begins.
 #
-# The cure is to give the image a **phantom column**, a column of zeros at its right. Its feature in row 1 stands to
-# the right of pixel (1, 8), and knows it. The right half starts there, and after the move down, row 2 reads it. Then
-# the column is dropped, and whatever the left half knew there is dropped with it. Is that a leak? A phantom feature
-# knows its whole row. But only the right half reads it, and what that knows arrives one row further down. No leak: the
-# check above says so.
+# The cure is to give the image a **phantom column**, a column of zeros at its right. The feature of the phantom column
+# in row 1 stands to the right of pixel (1, 8), and knows it. The right half begins there. After the move down, row 2
+# has read it. Then the column is dropped.
+#
+# Is that a leak? A phantom feature may know its whole row. But the right half carries it to the row below only, where
+# all of that row is past. The left half arrives at the phantom column last, and what it computes there is dropped with
+# the column. So there is no leak, and the third model's line above says the same.
 #
 # ## What is one pixel worth?
-# Let us make images that ask for just that pixel. Each pixel is a fair coin, black or white. But every row begins with
-# a *copy* of the last pixel of the row above.
+# Let us make images in which just that pixel matters. Each pixel is black or white by the flip of a fair coin. But
+# every row begins with a *copy* of the last pixel of the row above.
 
 # %%
 coin_rng = np.random.default_rng(14 + SEED)
@@ -287,10 +301,10 @@ caption = "One of the images: each row begins with a copy of the last pixel abov
 show(lesson_14.copies(coins[0, :, :, 0]), "14_copies", caption)
 
 # %% [markdown]
-# A coin costs 1 bit, whoever predicts it. A copy costs nothing if one sees what it is a copy of: then 7 of the 40
-# pixels are free, and the rest comes to 33/40 = 0.825 bits/dim. Who does not see it pays 1 bit per pixel. We train
-# three models: the published one, the one with a phantom column, and a PixelCNN, whose blind spot hides the pixel too.
-# Beside the coins they learn digits in black and white, with test images of both.
+# A coin costs 1 bit, whatever model predicts it. A copy costs nothing to a model that sees what it is a copy of: then 7
+# of the 40 pixels are free, and the rest makes 33/40 = 0.825 bits/dim. A model that does not see it pays 1 bit for
+# every pixel. We train three models: the published one, the one with a phantom column, and a PixelCNN, whose blind spot
+# hides the pixel too. They learn these images, and then, once more from the start, digits in black and white.
 
 
 # %%
@@ -315,8 +329,10 @@ def train_three(train, test):
 # %%
 print("coins")
 coin_bits = train_three(coins[:2048], coins[2048:])
-titled = {f"{name}: {bits.mean():.3f}": bits for name, bits in coin_bits.items()}
-caption = "Bits per pixel of the coins: white is free, black costs a whole bit. Only one model finds the copies"
+titled = {f"{name}, mean {bits.mean():.3f}": bits for name, bits in coin_bits.items()}
+caption = (
+    "Bits per pixel of the coins: white is free, black costs a whole bit. Only one model finds the copies in column 0"
+)
 show(fields.costs(titled), "14_coins", caption)
 
 # %%
@@ -329,8 +345,8 @@ digit_bits = train_three(train, test)
 # %% [markdown]
 # On the coins, the model that sees the pixel gets the copies all but free, and the other two pay for every one. On
 # digits the phantom column is worth nothing: the last pixel of a row of a digit is nearly always black, and says
-# nothing about the row below. To see all of the past is one thing, to need it is another. (Both BiLSTMs end level with
-# the PixelCNN, which has about as many weights, or a little ahead of it.)
+# nothing about the row below. A model that sees all of its past need not profit from all of it. (Both BiLSTMs end level
+# with the PixelCNN, which has about as many weights, or a little ahead of it: 0.43 and 0.44 bits/dim.)
 #
 # ## What you should see
 
@@ -345,7 +361,7 @@ assert not seen["right half, moved down"][r:].any()
 assert not slipped["zeros at the bottom"][:r].any()
 assert not leaky.ok
 
-# Each pixel that the stem does not help, and the one that it never sees: the last of the row above.
+# Each pixel that the stem does not help, with the one that it never sees: the last of the row above.
 blind_pairs = [[[y, x, 0], [y - 1, W - 1, 0]] for y in range(1, H) for x in range(W - 4)]
 assert all(report.ok for report in reports.values())
 assert reports["published, 1 layer"].blind.tolist() == blind_pairs
@@ -363,9 +379,10 @@ if not QUICK:
 #
 # 1. *Easy.* How many steps does a scan of 28x28 pixels take along the diagonals, and how many pixels are computed in
 #    the longest of them?
-# 2. *Easy.* Leave out `spans` in `scan`. Does any state of the image change? Why not, and what are the spans good for?
-# 3. *Medium.* In a whole model, replace the move down by a function that moves nothing. What does the check say, and
-#    how many leaks are there?
+# 2. *Easy.* Leave out `spans` in `scan`. Does any state of the image change? Why, or why not? What are the spans good
+#    for?
+# 3. *Medium.* In a whole model, replace the move down, `mp.ops.shift_down`, by a function that moves nothing
+#    (`unittest.mock.patch.object` does it). What does the check say? How many leaks are there, and why just as many?
 # 4. *Medium.* Let the coins' copies come from the pixel before the last, (r-1, W-2). Does the published model find
 #    them now? Through which features?
 # 5. *Hard.* Write `skew` and `unskew` without a loop, by padding and reshaping only. (Hint: give each row one cell more

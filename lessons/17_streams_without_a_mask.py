@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 17 Streams without a mask
 #
-# - *You will* build causal convolutions that have no mask at all, run two streams of them side by side, learn a
-#   weight as a direction and a length, and let a first batch bring all layers into range.
+# - *You will* build causal convolutions that have no mask at all, run two streams of them side by side, write a weight
+#   as a direction and a length, and let a first batch bring all layers into range.
 # - *Reads* `minipixel/nn/shifted.py`, `minipixel/nn/weight_norm.py`, the start of `minipixel/models/pixelcnnpp.py`;
 #   Salimans et al. 2017 (PixelCNN++), [arXiv:1701.05517](https://arxiv.org/abs/1701.05517), section 2.4; Salimans and
 #   Kingma 2016 (weight normalisation), [arXiv:1602.07868](https://arxiv.org/abs/1602.07868), sections 2 and 3.
@@ -10,10 +10,10 @@
 #   two stacks; [lesson 10](10_conditions.py) for labels.
 # - *Takes* a few seconds on two cores; 25 minutes to read.
 #
-# So far a mask has kept every model honest: a kernel looks in all directions, and the mask shuts those taps that
+# So far a mask has kept every convolution causal: a kernel looks in all directions, and the mask shuts those taps that
 # would read the future. PixelCNN++ has no mask in its convolutions. *Can a convolution be causal without one? What
-# must it look like, and who keeps it from reading the very pixel that is to be predicted?* At the end of this lesson
-# stand the two streams of which lesson 18 builds the whole model.
+# must it look like, and what keeps it from reading the very pixel that is to be predicted?* This lesson builds the two
+# streams of convolutions of which lesson 18 makes the whole model.
 
 # %%
 import os
@@ -31,10 +31,10 @@ rng = np.random.default_rng(SEED)
 
 # %% [markdown]
 # ## A kernel that ends at its pixel
-# Where a kernel reads is a matter of which of its taps lies on the pixel that is computed, its *centre*. In lesson 02
-# the centre was the middle of the kernel, and half of the kernel lay in the future. Let us put it elsewhere. A kernel
-# of 2x3 taps whose centre is in its *last row*, in the middle, reads the row above and its own row, and no row below.
-# A kernel of 2x2 taps whose centre is its *last tap* reads up and to the left only:
+# The tap of a kernel that lies on the pixel which is computed is called its **centre**. In lesson 02 the centre was the
+# middle of the kernel, and half of the kernel lay in the future. Let us put it elsewhere. A kernel of 2x3 taps whose
+# centre is the middle of its *last row* reads the row above and its own row, and no row below. A kernel of 2x2 taps
+# whose centre is its *last tap* reads up and to the left only:
 #
 # ```text
 #     "down"          "down-right"       x is the pixel that is computed
@@ -42,9 +42,9 @@ rng = np.random.default_rng(SEED)
 #     4 x 5           3 x
 # ```
 #
-# The names say in which direction such a stream carries knowledge: down the image, or down and to the right. In
-# minipixel both are the same op `conv2d`, with another centre. And no weight is wasted: all 6 or 4 taps are used,
-# while a 3x3 kernel under mask B stores 9 taps and uses 5.
+# The names say in which direction such a kernel carries information: down the image, or down and to the right. In
+# minipixel both are the op `conv2d`, with different centres. Every stored weight is used, all 6 or all 4 of them, while
+# a 3x3 kernel under mask B stores 9 taps and uses 5.
 
 # %%
 
@@ -65,8 +65,8 @@ def down_right(x, kh=2, kw=2):
 
 
 # %% [markdown]
-# We ask what the pixel (4, 4) of a map of 7x9 reads. As in lesson 09, we send a gradient of 1 into it and look where
-# it arrives. (An op that is given a Tensor records itself for the way back; given plain arrays, it only computes.)
+# We ask what the value at pixel (4, 4) of a map of 7x9 reads. We send a gradient of 1 into it and look where it arrives
+# in the image. (An op that is given a Tensor records itself for the way back; given plain arrays, it only computes.)
 
 # %%
 H = 7
@@ -99,29 +99,30 @@ show(
     lesson_17.views(kernels, (r, c)),
     "17_kernels",
     "What the pixel (4, 4), marked with a white dot, reads. Red is read and must not be; blind is what is not reached. "
-    "Look at the pixel itself: both kernels read it; and the wide kernel reads what is to the right in its own row.",
+    "Look at row 4: both kernels read the pixel itself, and the wide kernel reads pixels to the right of it, too.",
 )
 
 # %% [markdown]
-# No row below is ever read, at any depth, and no mask was needed for that. But something is left to do. Both kernels
-# read the pixel itself, and "down" reads its whole own row. Neither may go into a prediction as it is.
+# No row below is ever read, at any depth, and no mask was needed for that. But both kernels read the pixel itself, and
+# "down" reads to the right in the pixel's own row. So neither may go into a prediction as it is.
 #
 # ## Shift, then look
-# The cure is as simple as it can be: move everything that was found. If each row shows what was found for the row
-# above it, then a value that knew its own row now stands one row further down, and knows the rows above *its* row.
-# The first row, above which there is nothing, shows zeros. In the same way a map may move one column to the right.
+# The cure is simple: the whole map that was computed is moved. This is called a **shift**. Each row of the shifted map
+# holds what was computed for the row above. A value that knew its own row now stands one row further down. There it
+# knows the row above, and nothing of the row in which it stands. The first row, above which there is nothing, is filled
+# with zeros. In the same way a map may move one column to the right.
 
 
 # %%
 def shifted_down(x):
-    """Each row shows the row above it; the first one shows zeros."""
+    """Each row holds what was in the row above it; the first one holds zeros."""
     y = np.zeros_like(x)
     y[1:] = x[:-1]
     return y
 
 
 def shifted_right(x):
-    """Each column shows the column to its left; the first one shows zeros."""
+    """Each column holds what was in the column to its left; the first one holds zeros."""
     y = np.zeros_like(x)
     y[:, 1:] = x[:, :-1]
     return y
@@ -132,36 +133,37 @@ assert np.array_equal(shifted_down(some_map), ops.shift_down(some_map))
 assert np.array_equal(shifted_right(some_map), ops.shift_right(some_map))
 
 # %% [markdown]
-# This has to be done once, at the beginning, and then never again. After the shift no value knows anything of its own
-# row. A later layer that reads its own row, to the right as well, reads values that know only rows above. So it
-# learns nothing that it may not know. (Compare mask A, which is needed in the first layer only: all others have mask
-# B.)
+# This is done once, at the beginning, and never again. After a shift down, no value knows anything of its own row. A
+# later layer may read values of its own row, to the right as well: these know only rows above. So it learns nothing
+# that it may not know. (In the same way, mask A is needed in the first layer only; all others have mask B.)
 #
 # ## Two streams
-# We call what flows through a network side by side, layer by layer, a **stream**. PixelCNN++ has two:
+# A network may compute several maps side by side, each layer from those of the layer before. Each such sequence of maps
+# is called a **stream**. PixelCNN++ has two:
 #
-# - the stream **u** (up) knows the rows above. It is made of "down" kernels and starts with a shift down;
-# - the stream **ul** (up and left) knows what is above and what is to the left. It is made of "down-right" kernels.
-#   It starts as a sum of two maps: what is in the row above, moved down, and what is to the left, moved right.
+# - the stream *u* (up) knows the rows above. It is made of "down" kernels and starts with a shift down;
+# - the stream *ul* (up and left) knows what is above and what is to the left. It is made of "down-right" kernels. It
+#   starts as a sum of two maps. One is made by a 1x3 kernel, which reads its own row, and is shifted down. The other is
+#   made by a 2x1 kernel, which reads its own column, and is shifted to the right.
 #
-# They are the vertical and the horizontal stack of lesson 09 again, for the same reason: the rows above are past from
-# end to end, the own row only to the left. There, masks did the work; here, shifts do. And as there, knowledge flows
-# one way: in each layer ul is told what u has found. The other way round would be a leak. A kernel of u also reads to
-# the right in its own row, and there, at the next pixel, ul knows the very pixel that is to be predicted.
+# They play the parts of the vertical and the horizontal stack of lesson 09, for the same reason: the rows above are
+# past from end to end, the pixel's own row only to the left. There, masks kept the stacks causal; here, shifts do. And
+# as there, information goes one way: in each layer ul reads u. If u read ul, that would be a leak. A kernel of u also
+# reads to the right in its own row. There stands the value of ul at the next pixel, and it knows the very pixel that is
+# to be predicted.
 
 # %%
 show(
     lesson_17.streams(),
     "17_streams",
-    "The two shifted streams, from the bottom up. The shifts stand once, at the start. "
-    "After them each layer goes on from its own stream, and ul also reads u.",
+    "The two streams, from the bottom up. There are shifts at the start only. "
+    "After them each layer reads its own stream, and ul also reads u.",
 )
 
 
 # %% [markdown]
-# In code, with one channel and random weights, the start and one layer of each stream are these few lines. The
-# library's layers are gated residuals of two convolutions each (lesson 18), but what they can read follows from the
-# same rule.
+# These few lines are the start and one layer of each stream, with one channel and random weights. The library's layers
+# are gated residuals of two convolutions each (lesson 18), but what they can read follows from the same rule.
 
 
 # %%
@@ -181,7 +183,7 @@ def one_layer_of_u(x):
 
 def one_layer_of_ul(x):
     u = one_layer_of_u(x)
-    return down_right(start_of_ul(x)) + u  # ul is told what u has found
+    return down_right(start_of_ul(x)) + u  # ul reads u
 
 
 # %% [markdown]
@@ -202,15 +204,15 @@ show(
 )
 
 # %% [markdown]
-# One thing is lost by a shift and given back by a trick. Zeros come in at the border, both from the shift and from
-# kernels that read beyond the image; and 0 is also a shade of grey, the one in the middle between -1 and 1. So a
-# channel of ones joins the image before the first layer: where these ones end, the image ends.
+# Zeros come in at the border, both from the shifts and from kernels that read beyond the image. But 0 is also a shade
+# of grey, the one in the middle between -1 and 1. So that the network can tell the two apart, a channel of ones is
+# added to the image before the first layer. Outside the image this channel is 0.
 #
 # ## The library's model agrees
-# `PixelCNNpp` starts in just this way. Its layers `above`, `up` and `left` are the three convolutions of the diagram.
-# We ask minipixel's causality checker about the whole model, and then sum, as in lesson 01, the probabilities of
-# *all* binary images of 2x3 pixels. If the probabilities of a pixel depended on its own value, they would not sum to
-# 1.
+# `PixelCNNpp` starts in just this way. Its layers `above`, `up` and `left` are the three convolutions at the bottom of
+# the diagram, from left to right. We let minipixel check that the whole model is causal, and then sum, as in lesson 01,
+# the probabilities of *all* binary images of 2x3 pixels. If the probabilities of a pixel depended on its own value,
+# they would hardly sum to 1.
 
 # %%
 small = mp.models.PixelCNNpp((2, 3, 1), 2, filters=8, resnets=1, hierarchies=1, rng=SEED)
@@ -221,16 +223,20 @@ print(report)
 print(f"the probabilities of all 64 images sum to {total:.9f}")
 
 # %% [markdown]
+# The check finds no leak by any of its methods, and the 64 probabilities sum to 1.
+#
 # ## A weight as a direction and a length
-# The second thing that PixelCNN++ does to all of its convolutions has nothing to do with causality. Each output
-# channel of a layer is $y = w \cdot x + b$, with one vector $w$ of weights. **Weight normalisation** does not learn
-# $w$ itself, but its direction and its length apart:
+# PixelCNN++ does a second thing to all of its convolutions, which has nothing to do with causality. At each pixel, an
+# output channel of a layer is $y = w \cdot x + b$, where $x$ holds all that the kernel reads there, and $w$ is the
+# vector of its weights. **Weight normalisation** does not learn $w$ itself, but its direction and its length
+# separately:
 #
 # $$w = g \, \frac{v}{\lVert v \rVert}$$
 #
-# The number $g$, called the **gain**, is the length of $w$, whatever the vector $v$; and $v$ says only in which
-# direction $w$ points. An optimiser can then change how *strongly* a layer answers by one number, without touching
-# *what* it answers to. Here is the formula by hand, for a kernel with 4 output channels, and the op of the library.
+# The number $g$, called the **gain**, is the length of $w$, whatever the length of the vector $v$. Only the direction
+# of $v$ counts. By the one number $g$, training can then change how *strongly* a channel responds to its input, without
+# changing *what* it responds to. Here is the formula by hand, for a kernel with 4 output channels, and the op of the
+# library.
 
 # %%
 v = rng.normal(size=(2, 3, 5, 4))  # (kh, kw, K_in, K_out)
@@ -244,9 +250,9 @@ print("lengths of v:", *length.round(2), "  lengths of w:", *lengths_of_w.round(
 # %% [markdown]
 # ## A first batch brings it into range
 # Which gain should a layer begin with? In a deep network this matters. If each layer makes its numbers a little
-# smaller, the last one sees next to nothing; if each makes them larger, they explode. Below are 12 layers without any
-# fitting, all gains 1: random directions, each followed by a rectifier. We watch the **standard deviation** of what
-# each layer puts out on a batch of digits, that is, the typical distance of its outputs from their mean.
+# smaller, almost nothing of the image arrives at the last one. If each makes them larger, they grow without limit.
+# Below are 12 layers with random directions and all gains 1, each followed by a rectifier. For each layer we compute
+# the **standard deviation** of its outputs on a batch of digits, that is, their typical distance from their mean.
 
 # %%
 digits = mp.datasets.load("digits")
@@ -271,15 +277,16 @@ for v in directions:
 print("standard deviations, all gains 1:", *np.round(unfitted, 3))
 
 # %% [markdown]
-# They fade away. Weight normalisation makes it easy to set this right before the first step of training, by a
-# **data-dependent initialisation**: send one batch through the network, layer by layer. At each layer, compute the
-# outputs with gain 1 and bias 0, measure the mean and the standard deviation of each channel over the batch, and set
+# From layer to layer the outputs vary less, and at the last one they hardly vary at all. Weight normalisation makes it
+# easy to set this right before training begins, by a **data-dependent initialisation**. One batch goes through the
+# network, layer by layer. At each layer we compute the outputs with gain 1 and bias 0, measure the mean and the
+# standard deviation of each channel over the batch, and set
 #
 # $$g = \frac{1}{\text{deviation}}, \qquad b = -\frac{\text{mean}}{\text{deviation}}$$
 #
 # With these the channel's outputs have mean 0 and deviation 1. Then the output is computed *again*, with the new gain
-# and bias, and goes into the next layer. This matters: else the next layer would be fitted to inputs that it will
-# never get (exercise 3 tries it).
+# and bias, and goes into the next layer. Otherwise the next layer would be fitted to inputs that it will never get
+# (exercise 3 tries it).
 
 # %%
 fitted = []
@@ -288,23 +295,23 @@ for v in directions:
     measured = convolved(y, v, np.ones(24), np.zeros(24)).reshape(-1, 24)
     gain = 1 / measured.std(axis=0)
     bias = -measured.mean(axis=0) * gain
-    y = convolved(y, v, gain, bias)  # again, now as it will be
+    y = convolved(y, v, gain, bias)  # again, with the new gain and bias
     fitted.append(y.std())
     y = np.maximum(y, 0)
 print("standard deviations, fitted:     ", *np.round(fitted, 3))
 show(
     lesson_17.deviations({"all gains 1": unfitted, "fitted to a first batch": fitted}),
     "17_twelve_layers",
-    "Twelve layers by hand. Unfitted, little is left of the image at the last layer; fitted, every layer gets "
-    "inputs of the same size.",
+    "Twelve layers by hand. With all gains 1, the outputs of the last layer hardly vary any more; fitted, those of "
+    "every layer have deviation 1.",
 )
 
 # %% [markdown]
-# In the library the step is called `model.initialize(images, labels)`, and `mp.fit` takes it by itself, with its
-# first batch, unless somebody has done it. Where a layer also reads a condition, as in lesson 10, the sum
-# $Wx + b + Vh$ is brought into range as a whole. (A channel whose outputs hardly vary, for instance because all its
-# inputs are zero, keeps its length: to divide by next to nothing would make an enormous weight.) Below we listen to
-# all weight-normalised layers of a PixelCNN++ that is told the digit's class, before and after.
+# In the library this is `model.initialize(images, labels)`. `mp.fit` calls it with its first batch, unless it has been
+# called before. Where a layer also reads a condition, as in lesson 10, the sum $Wx + b + Vh$ is brought into range as a
+# whole. (A channel whose outputs hardly vary, for instance because all its inputs are zero, keeps its length: to divide
+# by next to nothing would make an enormous weight.) Below, `listen` measures the outputs of all weight-normalised
+# layers of a PixelCNN++ that is told the digit's class, before and after.
 
 # %%
 labels = digits.train.labels[:64]
@@ -322,10 +329,10 @@ show(
 )
 
 # %% [markdown]
-# This is done once. From then on gain, direction and bias are learned like any other weight. It is also harmless for
-# causality: a statistic over a batch is taken here *before* training and becomes part of the weights. A layer that
-# takes such a statistic in every forward pass, as batch normalisation does in training, lets every image of a batch
-# depend on all the others, and each pixel on later ones.
+# This is done once. From then on gain, direction and bias are learned like any other weight. It does no harm to
+# causality either: means and deviations over a batch are taken *before* training and become part of the weights. Batch
+# normalisation is different: it takes them in every forward pass of training. So each image of a batch depends on all
+# the others, and each pixel on later ones.
 #
 # ## What you should see
 
@@ -347,11 +354,12 @@ assert np.ptp(before) > 0.3
 
 # %% [markdown]
 # ## Exercises
-# 1. *easy* Leave out `ops.shift_right` at the start of ul, and let `mp.check_causality` tell you who sees what.
+# 1. *easy* Leave out `ops.shift_right` at the start of ul (copy `forward` of `PixelCNNpp` into a subclass, and change
+#    it). Which pixels see what they must not see? Ask `mp.check_causality`.
 # 2. *medium* Shift at the end instead: run all layers of a stream first, then shift u down, and ul to the right. Is
-#    that causal? And what happens if u tells ul something before u is shifted?
-# 3. *medium* In the first batch by hand, hand on what was computed *before* gain and bias were set. How do the
-#    deviations of the twelve layers change when the fitted network is used?
+#    that causal? And what happens if ul reads u before u is shifted?
+# 3. *medium* In the first batch by hand, give the next layer what was computed *before* gain and bias were set. How do
+#    the deviations of the twelve layers change when the network is then used with its gains and biases?
 # 4. *hard* Show that the gradient in $v$ is perpendicular to $v$. What follows for the length of $v$ under plain
 #    gradient descent?
 #

@@ -29,11 +29,8 @@ def numbers(text):
     return found
 
 
-NEEDS = {
-    row[0].strip("[*")[:3].strip(): numbers(row[3])
-    for row in rows_of((ROOT / "lessons" / "README.md").read_text(encoding="utf-8"))
-    if row[0].startswith("[")
-}
+COURSE = (ROOT / "lessons" / "README.md").read_text(encoding="utf-8")
+NEEDS = {row[0].strip("[*")[:3].strip(): numbers(row[3]) for row in rows_of(COURSE) if row[0].startswith("[")}
 
 
 def test_the_table_has_every_lesson_and_what_it_needs():
@@ -57,6 +54,15 @@ def test_a_plan_has_each_lesson_after_those_that_it_needs():
             for number in lessons:
                 assert known | set(lessons[: lessons.index(number)]) >= NEEDS[number], (hours, number)
             known |= set(lessons)
+
+
+def test_a_path_has_all_lessons_that_its_lessons_need():
+    paths = re.findall(r"^- \*\*(.*?)\*\*: (.*?)(?=^- |^#)", COURSE, re.DOTALL | re.MULTILINE)
+    assert len(paths) == 4
+    for name, path in paths:
+        lessons = numbers(path)
+        assert len(lessons) >= 7
+        assert {number: NEEDS[number] - lessons for number in lessons if NEEDS[number] - lessons} == {}, name
 
 
 def test_exercises_that_are_set_are_there_and_as_hard_as_said():

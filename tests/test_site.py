@@ -259,5 +259,8 @@ def test_lessons_are_run_and_can_be_taken_home(site, lesson):
     if solutions.exists():
         assert f'href="solutions/{lesson.stem}.html"' in html
         below = (site / "lessons" / "solutions" / f"{lesson.stem}.html").read_text(encoding="utf-8")
-        exercises = len(re.findall(r"^# ## Exercise ", solutions.read_text(encoding="utf-8"), re.M))
+        text = solutions.read_text(encoding="utf-8")
+        exercises = len(re.findall(r"^# ## Exercise ", text, re.M))
         assert below.count('<details class="solution">') == exercises > 0
+        repeated = len(re.findall(r"^# ## Exercise \d+\n(?:#\n)?# > ", text, re.M))
+        assert len(re.findall(r"</blockquote>\s*<details class=\"solution\">", below)) == repeated  # stays in sight

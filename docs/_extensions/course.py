@@ -78,7 +78,8 @@ def furnish(app, doctree):
         for section in doctree.findall(nodes.section):
             if section[0].astext().startswith("Exercise"):
                 fold = nodes.raw("", '<details class="solution"><summary>Solution</summary>', format="html")
-                section[1:] = [fold, *section[1:], nodes.raw("", "</details>", format="html")]
+                above = 2 if isinstance(section[1], nodes.block_quote) else 1  # title and exercise, if it is quoted
+                section[above:] = [fold, *section[above:], nodes.raw("", "</details>", format="html")]
 
 
 def insert_links(doctree, links):

@@ -1,8 +1,10 @@
 """The figures of lesson 14: the scan along the diagonals, the skew, the layer of two halves, and the coins."""
 
 import numpy as np
-from drawing import INK, ROLES, Diagram, legend
+from drawing import INK, Diagram, legend
 from matplotlib.patches import Rectangle
+
+from drawings.lines import LINES
 
 
 def diagonal_scan():
@@ -105,7 +107,7 @@ def copies(image):
     for r in range(H - 1):
         start = (left + (W - 0.5) * size, top - (r + 0.5) * size, 0, 0)
         end = (left + 0.5 * size, top - (r + 1.5) * size, 0, 0)
-        d.arrow(start, end, colour=ROLES["this pixel"])
+        d.arrow(start, end, colour=LINES[2])
         d.note(left - 0.1, end[1], "copy", align="right")
     return d.figure
 

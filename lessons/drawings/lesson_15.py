@@ -14,7 +14,7 @@ def orders(models, seen, position):
         read = seen[title]
         roles = np.where(earlier, np.where(read, "past", "blind"), np.where(read, "leak", "future")).astype("<U12")
         roles[position] = "this pixel"
-        cells(ax, roles, numbers=order + 1, title=title)
+        cells(ax, roles, numbers=order, title=title)
     legend(figure, "past", "this pixel", "future")
     return figure
 

@@ -18,7 +18,7 @@ def views(seen, position, columns=4):
         roles = drawing.roles_of(view, position)
         drawing.cells(ax, roles, title=title)
         if view[position]:
-            ax.plot(position[1], position[0], "s", color="white", markersize=4)
+            ax.plot(position[1], position[0], "o", color="white", markersize=5)
         shown |= set(roles.ravel())
     for ax in axes[len(seen) :]:
         ax.set_axis_off()
@@ -58,9 +58,9 @@ def streams():
     d.note(0.1, 4.72, "all rows above")
     d.note(6.6, 4.95, "stream ul: above,")
     d.note(6.6, 4.72, "and left of the pixel")
-    d.note(3.9, 3.53, "u tells ul", align="center")
-    d.note(3.9, 4.43, "u tells ul", align="center")
-    d.note(0.1, 2.0, "from here on nobody")
+    d.note(3.9, 3.53, "ul reads u", align="center")
+    d.note(3.9, 4.43, "ul reads u", align="center")
+    d.note(0.1, 2.0, "from here on no value")
     d.note(0.1, 1.77, "knows its own pixel")
     return d.figure
 

@@ -1,11 +1,11 @@
 """Homework: two stacks of gated convolutions, which together see the whole past of a pixel.
 
-It belongs to lesson 09 (the blind spot, and two stacks). Fill in whatever raises NotImplementedError, about 25 lines in
-all. Keep all names, arguments and shapes, since the tests call them.
+It belongs to lesson 09 (the blind spot, and two stacks). Fill in each function that raises NotImplementedError, about
+25 lines in all. Keep all names, arguments and shapes, since the tests call them.
 
-Maps are arrays (H, W, N, K), as in lesson 03: H rows, W columns, N images, K features per pixel. A pixel is 0 or 1.
-Use NumPy, and of minipixel the tape: arithmetic on mp.Tensor, mp.ops.conv2d, linear and gate. The masked layers of
-mp.nn are what you are to write, so leave them alone.
+Feature maps are arrays (H, W, N, K), as in lesson 03: H rows, W columns, N images, K features per pixel. A pixel is 0
+or 1. Use NumPy, and from minipixel only the tape: arithmetic on mp.Tensor, mp.ops.conv2d, linear and gate. Do not use
+the masked layers of mp.nn, since such layers are what you are to write.
 """
 
 import numpy as np
@@ -16,8 +16,8 @@ import minipixel as mp
 def vertical_mask(kind, size):
     """The open taps of the vertical stack, 1 or 0: -> (size, size, 1, 1); `size` is odd.
 
-    The vertical stack goes by whole rows. Mask "A", for the layer that reads the image, opens the rows above the
-    centre. Mask "B", for all later layers, opens the row of the centre as well.
+    This mask opens or shuts whole rows. Mask "A", for the layer that reads the image, opens the rows above the centre.
+    Mask "B", for all later layers, opens the row of the centre as well.
     """
     raise NotImplementedError
 
@@ -31,7 +31,7 @@ def horizontal_mask(kind, size):
 
 
 class GatedLayer(mp.nn.Module):
-    """Both stacks one layer further: two maps (H, W, N, K_in) -> two maps (H, W, N, K)."""
+    """One layer of both stacks: two maps (H, W, N, K_in) -> two maps (H, W, N, K)."""
 
     def __init__(self, kind, K_in, K, size, rng):
         self.kind = kind
@@ -44,10 +44,10 @@ class GatedLayer(mp.nn.Module):
     def __call__(self, v, h):
         """The features of the vertical and of the horizontal stack -> those of the next layer, in this order.
 
-        The vertical stack: v, convolved under its mask, gives 2K channels, `above`. The gate makes the next v of them.
-        The horizontal stack: h, convolved under its mask, plus the link, which is `above` times the matrix `link`,
-        before its gate. The gate and the matrix `out` follow. A layer with mask "B" adds h to that; the first layer,
-        with mask "A", does not. There are no biases.
+        The vertical stack: v is convolved under its mask, which gives 2K channels; call them `above`. The gate turns
+        these into the K channels of the next v. The horizontal stack: h is convolved under its mask, and the link is
+        added, which is `above` times the matrix `link`. Then follow the gate and the matrix `out`. A layer with mask
+        "B" adds h to the result; the first layer, with mask "A", does not. There are no biases.
         """
         raise NotImplementedError
 

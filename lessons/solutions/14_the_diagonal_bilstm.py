@@ -1,5 +1,7 @@
 # %% [markdown]
 # # Solutions of lesson 14: the Diagonal BiLSTM
+#
+# The lesson is [14 The Diagonal BiLSTM](../14_the_diagonal_bilstm.py). Each solution begins with its exercise.
 
 # %%
 import os
@@ -13,7 +15,11 @@ QUICK = os.environ.get("MINIPIXEL_QUICK") == "1"
 
 # %% [markdown]
 # ## Exercise 1
-# There is a step for each value of r + c, from 0 to 27 + 27. `diagonal_spans` says which rows have a pixel there.
+# > How many steps does a scan of 28x28 pixels take along the diagonals, and how many pixels are computed in the longest
+# > of them?
+#
+# There is a step for each value of r + c, from 0 to 27 + 27. `diagonal_spans` says for each step which rows of the
+# image have a pixel there: from `first` up to, and without, `last`.
 
 # %%
 spans = mp.ops.diagonal_spans(28, 28)
@@ -25,6 +31,8 @@ assert sum(lengths) == 28 * 28
 
 # %% [markdown]
 # ## Exercise 2
+# > Leave out `spans` in the lesson's `scan`. Does any state of the image change? Why, or why not? What are the spans
+# > good for?
 
 # %%
 rng = np.random.default_rng(14)
@@ -39,13 +47,17 @@ assert not np.array_equal(with_spans, without)  # the skewed maps differ,
 assert np.array_equal(mp.ops.unskew(with_spans), mp.ops.unskew(without))  # but not at pixels of the image
 
 # %% [markdown]
-# No state of the image changes. To the left of the image, before a row begins, z is zero and so is everything that is
-# read: the value to write is tanh(0) = 0, so state and memory stay zero, spans or not. To the right of the image, where
-# a row has ended, states go on, but no pixel reads them: a pixel reads the cell above and the one to its left.
+# No state of the image changes. Some cells of the skewed map lie to the left of the image, before a row begins. There z
+# is zero, and so is everything that is read. The value to write is tanh(0) = 0, so state and memory stay zero, with
+# spans or without. Other cells lie to the right of the image, where a row has ended. There the states go on, but no
+# pixel reads them: a pixel reads the cell above and the one to its left.
 #
 # The spans save work. Of the (H + W - 1) x H cells of the skewed map only H x W are pixels, about half if H = W.
 #
 # ## Exercise 3
+# > In a whole model, replace the move down, `mp.ops.shift_down`, by a function that moves nothing. What does the check
+# > say? How many leaks are there, and why just as many?
+#
 # `mock.patch.object` puts a function of ours in the place of `shift_down`, for as long as the block lasts.
 
 # %%
@@ -73,6 +85,9 @@ assert len(report.leaks) == H * W * (W + 1) // 2
 
 # %% [markdown]
 # ## Exercise 4
+# > In the lesson's coin images, let each row begin with a copy of the pixel before the last, (r-1, W-2). Does the
+# > published model find the copies now? Through which features?
+#
 # Pixel (r-1, W-2) is known to the feature at its right, the last of row r-1. There the right half begins, and after the
 # move down row r reads what it found. So the published model sees the pixel before the last, though never the last.
 
@@ -85,7 +100,8 @@ for r in range(1, 8):
     assert not dependencies[begins, begins - 1]  # (r-1, W-1)
 
 # %% [markdown]
-# To see a pixel is not yet to find it, so we train the model on such coins. (Shortened runs leave that out.)
+# A model that can see a pixel must still learn to use it, so we train it on such coins. (Shortened runs leave that
+# out.) If it finds all copies, the bits/dim come to 33/40 = 0.825.
 
 # %%
 if not QUICK:
@@ -99,8 +115,11 @@ if not QUICK:
 
 # %% [markdown]
 # ## Exercise 5
+# > Write `skew` and `unskew` without a loop, by padding and reshaping only.
+#
 # Give each row H zeros at its end: W + H cells, one more than a row of the skewed map has. Read on row after row at the
-# width W + H - 1, and each row begins one cell further right than the one before. At the end H cells are left over.
+# width W + H - 1, and each row begins one cell further right than the one before. At the end H zeros are left over,
+# which are cut off. As in the library, columns then become rows.
 
 
 # %%

@@ -1,5 +1,7 @@
 # %% [markdown]
 # # Solutions of lesson 15: several scales
+#
+# The lesson is [15 Several scales](../15_several_scales.py). Each solution begins with its exercise.
 
 # %%
 import os
@@ -19,6 +21,9 @@ def several_scales(shape, scales=2, seed=0):
 
 # %% [markdown]
 # ## Exercise 1
+# > An image has 28x28 pixels. How many are drawn before the first one outside the sketch, with 2 scales and with 3?
+# > What is the place of pixel (0, 1) in both orders?
+#
 # With 2 scales the sketch has 14x14 = 196 pixels. With 3 scales the sketch has the same 196 pixels; only their own
 # order is another one (first the 7x7 = 49 of the sketch's sketch). So in both cases 196 pixels come before the first
 # one outside the sketch. This is pixel (0, 1), and its place, counted from 0, is 196.
@@ -32,6 +37,8 @@ for scales in (2, 3):
 
 # %% [markdown]
 # ## Exercise 2
+# > Set the weight and the bias of the upsampling's last layer to zero, so that the large model is told nothing. Is the
+# > model still causal? Which pixels does (3, 3) see now?
 
 # %%
 H = 8
@@ -57,8 +64,13 @@ assert (earlier & ~seen).sum() == 8
 
 # %% [markdown]
 # ## Exercise 3
-# An image of 2x2 pixels has a sketch of one pixel. We pass one *generator* to both steps. With the same whole number
-# twice, both steps would draw the same uniform numbers, and the rest would not be independent of the sketch.
+# > Draw images in two steps: the sketches by `model.small.sample`, then the rest by `model.complete`. Are these images
+# > drawn from the same distribution as those of `model.sample`? Compare the probabilities of all images of 2x2 pixels
+# > with how often each of them is drawn.
+#
+# An image of 2x2 pixels has a sketch of one pixel. We pass one *generator* to both steps. If we passed the same seed to
+# both, the second step would draw the same uniform numbers as the first, and its choices would depend on those of the
+# first.
 
 # %%
 tiny = several_scales((2, 2, 1), seed=3)
@@ -80,9 +92,11 @@ assert np.abs(probabilities - frequencies).max() < 0.015
 
 # %% [markdown]
 # They agree as well as 20,000 draws can tell (a frequency is off by about 0.002). The order is the reason: the sketch
-# comes first in line, so to keep it and draw the rest is exactly what `sample` does after its first pixel.
+# comes first, so to keep it and draw the rest is exactly what `sample` does after its first pixel.
 #
 # ## Exercise 4
+# > Give the raster model as many weights as the one of two scales (`hidden=13`). How much of the lead on digits is
+# > left? Try three seeds.
 
 # %%
 digits = mp.datasets.load("digits")
@@ -120,8 +134,12 @@ if not QUICK:
 
 # %% [markdown]
 # ## Exercise 5
-# The image of four pixels has a number from 0 to 15, whose bits are the pixels; its count of white pixels is 0 to 4.
-# Random tables play the two models: one probability for each count, and for each count one for each of the 16 images.
+# > Let the "sketch" of a 2x2 image be the number of its white pixels, 0 to 4. A small model gives a probability to each
+# > number. A large model is told the number and gives a probability to each of the 16 images. Multiply the two. Do the
+# > products of all 16 images sum to 1? Find out for random models, and say why.
+#
+# We call the number of white pixels the count. Random tables stand in for the two models: one holds a probability for
+# each count, the other, for each count, one for each of the 16 images.
 
 # %%
 pixels = np.indices((2,) * 4).reshape(4, 16).T
@@ -137,12 +155,13 @@ print("sums of p over the 16 images:", np.round(sums, 3))
 assert max(sums) < 1
 
 # %% [markdown]
-# No. A large model that is told "three are white" still spends probability on images with one white pixel. These never
-# go together with that sketch, so what is spent on them is lost. The sum is 1 only if the large model never contradicts
-# its sketch. A sketch made of *pixels* avoids this: there we know which pixels were told, and leave them out.
+# No. A large model that is told "three are white" still gives some probability to images with one white pixel. Such
+# images never occur together with that sketch, so this probability is lost. The sum is 1 only if the large model never
+# contradicts its sketch. A sketch that is made of *pixels* avoids the problem: we know which pixels were told, and
+# leave their probabilities out.
 #
-# Here we could shut out the images with another count and divide by what remains. For 16 images that is easy; for large
-# ones the sum over all images with a given count is what nobody can compute.
+# Here we can set the probabilities of all images with another count to zero and divide by the sum of the others. For 16
+# images that is easy. For large images, nobody can compute the sum over all images with a given count.
 
 # %%
 agrees = count == np.arange(5)[:, None]  # [told count, image]

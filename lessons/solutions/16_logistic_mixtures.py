@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Solutions to lesson 16: Logistic mixtures
 #
-# The exercises stand at the end of [lesson 16](../16_logistic_mixtures.py).
+# The lesson is [16 Logistic mixtures](../16_logistic_mixtures.py). Each solution begins with its exercise.
 
 # %%
 import os
@@ -17,6 +17,9 @@ QUICK = os.environ.get("MINIPIXEL_QUICK") == "1"
 
 # %% [markdown]
 # ## Exercise 1
+# > Prove the identity $\sigma(a) - \sigma(b) = (1 - e^{-d}) \, \sigma(a) \, \sigma(-b)$ with $d = a - b$. What becomes
+# > of it in the lowest bin, and in the highest?
+#
 # Bring the difference to a common denominator:
 #
 # $$\sigma(a) - \sigma(b) = \frac{1}{1 + e^{-a}} - \frac{1}{1 + e^{-b}}
@@ -50,10 +53,14 @@ assert np.isclose(highest, log_expit(-edge_of_highest))
 
 # %% [markdown]
 # ## Exercise 2
-# Far out in the tail, the density falls by the factor $e^{-1}$ per scale. Over a bin of the width $d$ (in scales) its
-# mean is then $\sinh(d/2) / (d/2)$ times what it is in the middle. So the threshold is off by
-# $\log(d/2) - \log\sinh(d/2)$, which depends on $d$ alone, and is about $-d^2/24$ if $d$ is small. The wider the
-# curve, the narrower its bins.
+# > The threshold takes the density in the middle of the bin times the bin's width where the probability of a level is
+# > below $10^{-5}$. Compute its largest error for the log-scales -7, -5, -3 and 0, with 256 levels. For which of them
+# > is it 0, and why?
+#
+# Far out in the tail, the density falls by the factor $e^{-1}$ per scale. Let a bin be $d$ scales wide. The mean of the
+# density over the bin is then $\sinh(d/2) / (d/2)$ times the density in its middle. So the threshold is off by
+# $\log(d/2) - \log\sinh(d/2)$. This depends on $d$ alone, and is about $-d^2/24$ if $d$ is small. The wider the curve,
+# the smaller is $d$.
 
 
 # %%
@@ -66,8 +73,8 @@ def exact_and_threshold(log_scale):
     middle = (a + b) / 2
     log_density = log_expit(middle) + log_expit(-middle) - log_scale
     mass = expit(a) - expit(b)
-    usual = np.log(np.maximum(mass, 1e-12))
-    return exact, np.where(mass > 1e-5, usual, log_density - np.log(127.5))
+    log_mass = np.log(np.maximum(mass, 1e-12))  # the maximum only keeps NumPy from warning of log 0
+    return exact, np.where(mass > 1e-5, log_mass, log_density - np.log(127.5))
 
 
 errors = {}
@@ -81,8 +88,8 @@ for log_scale in (-7.0, -5.0, -3.0, 0.0):
     )
 
 # %% [markdown]
-# At log-scale 0 the error is 0 but for rounding: there no bin has a mass below $10^{-5}$, so that the threshold never
-# steps in. It only ever steps in far out on a narrow curve, which is where its approximation is worst.
+# At log-scale 0 the error is 0 but for rounding. There no bin has a probability below $10^{-5}$, so the density is
+# never used. It is used only far out on a narrow curve, and there the approximation is worst.
 
 # %%
 assert np.isclose(errors[-7.0], 2.15, atol=0.01)
@@ -92,9 +99,13 @@ assert errors[0.0] < 1e-9
 
 # %% [markdown]
 # ## Exercise 3
+# > Give a logistic and a normal distribution the same mean and the same standard deviation, and cut both into 256
+# > levels (`head="normal_mixture"`). How many bits does a level cost under each, 0, 1, 3 and 5 deviations from the
+# > mean? Then train the digits with either head. Does the difference show?
+#
 # The standard deviation of a logistic is $s \pi / \sqrt{3}$. We give both curves a deviation of 16 levels and ask for
-# levels at some distance from the mean. The cost of a logistic grows in a straight line far out, that of a normal
-# with the square of the distance.
+# levels at some distance from the mean. Far out, the cost under a logistic grows in proportion to the distance, and
+# under a normal distribution with its square.
 
 # %%
 deviation = 16 * 2 / 255  # 16 levels, on the line from -1 to 1
@@ -113,9 +124,10 @@ assert 0 < dearer[2] < 2  # and lower in the tails:
 assert dearer[3] > 6  # a surprise of 5 deviations costs many bits more
 
 # %% [markdown]
-# And in training? A mixture of five may use a wide component for the surprises, and then the shape of a single curve
-# does not matter much. At full length (6 epochs) the seeds 0, 1 and 2 gave the logistics 2.080, 2.057 and 2.077
-# bits/dim on the test digits, and the normals 2.066, 2.069 and 2.076. That is no difference: a seed changes more.
+# What does that mean for training? A mixture of five may use a wide component for the surprises, and then the shape of
+# a single curve does not matter much. At full length (6 epochs) the seeds 0, 1 and 2 gave the logistics 2.080, 2.057
+# and 2.077 bits/dim on the test digits, and the normals 2.066, 2.069 and 2.076. The heads differ by no more than the
+# seeds do.
 
 # %%
 digits = mp.datasets.load("digits")
@@ -131,9 +143,12 @@ if not QUICK:
 
 # %% [markdown]
 # ## Exercise 4
-# By Bayes' rule the components count by how well they foretold the red that came: with $w_m P_m(R)$, divided by the
-# sum of these over all components. Then the mean of green is moved by $c_0 x_R$, and one uniform number is looked up
-# in the CDF of the mixture with the new weights.
+# > In the lesson's mixture of three components of red and green, let red be level 20. Draw green by hand. With which
+# > weights do the components count now? Compare with `head.draw`.
+#
+# By Bayes' rule a component counts the more, the better it predicted the red that came. Its new weight is $w_m P_m(R)$,
+# divided by the sum of these products over all components. Then the mean of green is moved by $c_0 x_R$, and one
+# uniform number is looked up in the CDF of the mixture with the new weights.
 
 # %%
 Q = 32

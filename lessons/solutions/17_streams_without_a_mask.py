@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Solutions to lesson 17: Streams without a mask
 #
-# The exercises stand at the end of [lesson 17](../17_streams_without_a_mask.py).
+# The lesson is [17 Streams without a mask](../17_streams_without_a_mask.py). Each solution begins with its exercise.
 
 # %%
 import os
@@ -16,12 +16,14 @@ rng = np.random.default_rng(SEED)
 
 # %% [markdown]
 # ## Exercise 1
-# We copy the forward pass of `PixelCNNpp` and leave the shift to the right out.
+# > Leave out `ops.shift_right` at the start of ul. Which pixels see what they must not see? Ask `mp.check_causality`.
+#
+# We copy the forward pass of `PixelCNNpp` and leave out the shift to the right.
 
 
 # %%
 class NotShiftedRight(mp.models.PixelCNNpp):
-    """A PixelCNN++ whose stream ul forgets to move what it found to the left."""
+    """A PixelCNN++ whose stream ul starts without its shift to the right."""
 
     def forward(self, x, condition=None, rng=None):
         ones = np.ones((*x.shape[:-1], 1), self.dtype)
@@ -37,8 +39,8 @@ report = mp.check_causality(leaky)
 print(report)
 
 # %% [markdown]
-# Each of the 20 pixels sees itself, and no pixel sees anything later than itself: the kernels of ul look up and to
-# the left only, and end at their pixel. The checker's advice names the shift.
+# Each of the 20 pixels sees itself, and no pixel sees anything later than itself: the kernels of ul look up and to the
+# left only, and end at their pixel. The last line of the report names the missing shift.
 
 # %%
 assert len(report.leaks) == 20
@@ -47,6 +49,9 @@ assert "shift" in str(report)
 
 # %% [markdown]
 # ## Exercise 2
+# > Shift at the end instead: run all layers of a stream first, then shift u down, and ul to the right. Is that causal?
+# > And what happens if ul reads u before u is shifted?
+#
 # We write both streams with all layers first and a single shift at the end.
 
 # %%
@@ -81,31 +86,31 @@ u_early = seen_by(lambda x: down(ops.shift_down(down(x))))
 ul_late = seen_by(lambda x: ops.shift_right(down_right(down_right(x))))
 
 # %% [markdown]
-# Each stream alone is causal. For u it makes no difference at all: a convolution and a shift may change places, so
-# the same pixels are seen. But the streams belong together. Until its shift, u knows its own row, the right-hand side
-# included. If it tells that to ul, it is a leak that no later shift to the right can mend.
+# Each stream alone is causal. For u it makes no difference at all: a convolution and a shift may change places, so the
+# same pixels are seen. But ul also reads u. Before its shift, u knows its own row, the right-hand side included. If ul
+# reads that, it is a leak, and the later shift to the right does not mend it.
 
 
 # %%
-def told_too_early(x):
-    u = down(x)  # not shifted yet
-    ul = down_right(x) + u  # told of the row's right-hand side
+def reads_u_too_early(x):
+    u = down(x)  # not shifted yet: it knows the right-hand side of its row
+    ul = down_right(x) + u
     return ops.shift_right(down_right(ul))
 
 
-def told_a_shifted_u(x):
+def reads_a_shifted_u(x):
     u = down(x)
     ul = down_right(x) + ops.shift_down(u)
     return ops.shift_right(down_right(ul))
 
 
-early = seen_by(told_too_early)
-mended = seen_by(told_a_shifted_u)
-print("seen in the pixel's own row, told too early:", early[r].astype(int), " the pixel itself is column", c)
+early = seen_by(reads_u_too_early)
+mended = seen_by(reads_a_shifted_u)
+print("seen in the pixel's own row, if u is read too early:", early[r].astype(int), " the pixel itself is column", c)
 
 # %% [markdown]
-# So whoever shifts late has to shift at *every* link from u to ul. That is how many programs write the Gated
-# PixelCNN, and each of these shifts is a place for a mistake. PixelCNN++ shifts once, at the start, and never again.
+# So a model that shifts late has to shift at *every* link from u to ul. Many programs write the Gated PixelCNN in this
+# way, and a mistake is possible at each of these shifts. PixelCNN++ shifts once, at the start, and never again.
 
 # %%
 assert not (u_late & ~past).any()
@@ -116,8 +121,11 @@ assert not (mended & ~past).any()
 
 # %% [markdown]
 # ## Exercise 3
-# The same twelve layers as in the lesson. While the gains are fitted, the next layer is handed the outputs with gain
-# 1 and bias 0. Then the fitted network is used as it would be in training.
+# > In the first batch by hand, give the next layer what was computed *before* gain and bias were set. How do the
+# > deviations of the twelve layers change when the network is then used with its gains and biases?
+#
+# We take the same twelve layers as in the lesson. While the gains are fitted, the next layer gets the outputs with gain
+# 1 and bias 0. Then the network is used with the fitted gains and biases, as it would be in training.
 
 # %%
 batch = mp.datasets.load("digits").train.images[:64]
@@ -151,9 +159,9 @@ for v, gain, bias in zip(directions, gains, biases, strict=True):
 print("deviations in use:", *[f"{deviation:.3g}" for deviation in deviations])
 
 # %% [markdown]
-# The first layer is right. Each later one was fitted to inputs that were too small, so its gain is too large for what
-# it really gets, and what it makes too large goes on to the next. The errors multiply: the deviations grow by orders
-# of magnitude.
+# The first layer is right. Each later one was fitted to inputs that were too small, so its gain is too large for the
+# inputs that it really gets. Its outputs are too large, and go on to the next layer. The errors multiply: the
+# deviations grow by orders of magnitude.
 
 # %%
 assert np.isclose(deviations[0], 1, atol=0.1)
@@ -161,6 +169,9 @@ assert deviations[-1] > 1000 * deviations[0]
 
 # %% [markdown]
 # ## Exercise 4
+# > Show that the gradient in $v$ is perpendicular to $v$. What follows for the length of $v$ under plain gradient
+# > descent?
+#
 # The weight $w = g v / \lVert v \rVert$ does not change if $v$ is made longer: for every $t > 0$ the loss at $t v$ is
 # the loss at $v$. So the derivative of the loss along $v$ is 0, and that derivative is the scalar product of the
 # gradient with $v$: $\langle \nabla_v L, v \rangle = 0$.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Solutions to lesson 18: PixelCNN++ and its U
 #
-# The exercises stand at the end of [lesson 18](../18_pixelcnn_plus_plus.py).
+# The lesson is [18 PixelCNN++ and its U](../18_pixelcnn_plus_plus.py). Each solution begins with its exercise.
 
 # %%
 import os
@@ -17,10 +17,14 @@ rng = np.random.default_rng(SEED)
 
 # %% [markdown]
 # ## Exercise 1
-# The last pixel of an odd row has 27 columns to its left, and sees $4R + 2$ of them. So $4R + 2 \ge 27$, and the
-# least whole number is $R = 7$, which reaches 30 columns; $R = 6$ reaches 26, one too few. A few rows are enough to
-# ask: with $R = 6$, in each of the two odd rows of 4, the last pixel misses the first one. By the same count the
-# first pixel of an odd row misses the last one of the row above. That makes 4 pairs.
+# > How large must $R$ (`resnets`) be in a model of two sizes with the paper's kernels, so that on images of 28 columns
+# > every pixel sees its whole past? Compute it from the formula, then ask the model.
+#
+# The last pixel of an odd row has 27 columns to its left, and sees $4R + 2$ of them. So $4R + 2 \ge 27$ is needed. The
+# least such whole number is $R = 7$, which reaches 30 columns; $R = 6$ reaches 26, one too few. Images of four rows are
+# enough to check that. With $R = 6$, in both odd rows, the last pixel does not see the first one. In the same way the
+# first pixel of an odd row does not see the last one of the row above. That makes 4 pairs of a pixel and one that it
+# does not see.
 
 # %%
 H = 4
@@ -31,7 +35,7 @@ for resnets in (6, 7):
     model = mp.models.PixelCNNpp((H, W, 1), 4, filters=2, resnets=resnets, hierarchies=2, rng=SEED)
     saw = mp.causality.dependencies(model, images=1)
     missed[resnets] = np.argwhere(past & ~saw)
-    print(f"{resnets} pairs: {len(missed[resnets])} pairs of pixels are not seen")
+    print(f"R = {resnets}: in {len(missed[resnets])} cases a pixel does not see an earlier one")
 for later, earlier in missed[6]:
     print("pixel", divmod(int(later), W), "does not see", divmod(int(earlier), W))
 assert len(missed[6]) == 4
@@ -39,8 +43,11 @@ assert len(missed[7]) == 0
 
 # %% [markdown]
 # ## Exercise 2
-# A linear map is known once it is known what it makes of each unit vector: those are the columns of its matrix. So we
-# send maps through it that are 1 at a single pixel.
+# > Write down the matrix $A$ of the convolution with stride 2 from 7x9 to 4x5 pixels, column by column, and the matrix
+# > of the transposed one. Compare.
+#
+# What a linear map makes of a unit vector is one column of its matrix. So we send maps through it that are 1 at a
+# single pixel and 0 elsewhere.
 
 
 # %%
@@ -57,14 +64,16 @@ def matrix_of(linear_map, H, W):
 kernel = rng.normal(size=(2, 3, 1, 1))
 halving = matrix_of(lambda x: ops.conv2d(x, kernel, None, stride=2, centre=(0, 1)), 7, 9)
 enlarging = matrix_of(lambda x: ops.transposed_conv2d(x, kernel, None, size=(7, 9), stride=2, centre=(0, 1)), 4, 5)
-print("A has", halving.shape[0], "rows and", halving.shape[1], "columns; A' has the shape", enlarging.shape)
+print("A has", halving.shape[0], "rows and", halving.shape[1], "columns; the other has the shape", enlarging.shape)
 assert np.allclose(enlarging, halving.T)
 
 # %% [markdown]
 # ## Exercise 3
-# The halving kernel of u has its centre in its last row, (1, 1). With that centre the enlarging one writes from row
-# $k$ of the small map to the rows $2k - 1$ and $2k$. But row $k$ of the small map knows all rows above $2k$, and row
-# $2k - 1$ is one of them: the pixels of that odd row learn their own values. First u alone, then ul alone.
+# > Give the enlarging kernels the centre that the halving ones have. Which pixels see the future now, and why?
+#
+# The halving kernel of u has its centre in its last row, (1, 1). With that centre the enlarging one writes from row $k$
+# of the small map to the rows $2k - 1$ and $2k$. But row $k$ of the small map knows all rows above $2k$, and row
+# $2k - 1$ is one of them. So the pixels of that odd row see their own values. We change u alone first, then ul alone.
 
 # %%
 leaks = {}
@@ -76,8 +85,8 @@ for number, stream in enumerate(("u", "ul")):
     print(f"{stream:2}: {len(leaks[stream])} leaks, into the pixels", *sorted({(int(r), int(c)) for r, c in outputs}))
 
 # %% [markdown]
-# With u, pixels of odd rows see the future, and no others. With ul, pixels of odd columns do so as well: column $k$
-# of the small map is also written to the column $2k - 1$, and it knows, in its own row, all columns to the left of
+# With u changed, pixels of odd rows see the future, and no others. With ul, pixels of odd columns do so as well: column
+# $k$ of the small map is also written to the column $2k - 1$, and it knows, in its own row, all columns to the left of
 # $2k$. Column $2k - 1$ is one of them. (The report names the layer: `print(mp.check_causality(model))`.)
 
 # %%
@@ -87,8 +96,12 @@ assert len(leaks["ul"]) > len(leaks["u"])
 
 # %% [markdown]
 # ## Exercise 4
-# A pair that is told zeros, whatever its twin had put out. (Zeros are made by multiplying with 0, so that the shapes
-# are right for any batch.)
+# > Take the shortcuts away: wrap each pair of `way_back` in a module that gives it zeros in place of its twin's output.
+# > What can a pixel of an odd row still see in a model of two sizes, and what in a model of one? What does it cost in
+# > bits/dim?
+#
+# The module below gives its pair zeros, whatever the twin's output is. (The zeros are made by multiplying with a matrix
+# of zeros, so that their shape is right for any batch.)
 
 
 # %%
@@ -105,7 +118,7 @@ class WithoutTwin(mp.nn.Module):
 
 
 def without_shortcuts(model):
-    """The same model, all of its shortcuts silenced."""
+    """The same model; its shortcuts bring zeros."""
     level = model.level
     while level is not None:
         level.way_back = [WithoutTwin(pair) for pair in level.way_back]
@@ -128,11 +141,10 @@ for hierarchies in (1, 2):
 
 # %% [markdown]
 # With one size of map nothing is lost: there the way back begins with the last map of the way in, and 207 pixels are
-# what the layers reach with shortcuts, too. With two sizes, all knowledge has to pass the small map. An odd row
-# shares what the small map knows with the even row above it: it sees nothing of its own row, nor even the pixel right
-# above.
+# what the layers reach with shortcuts, too. With two sizes, all information has to pass through the small map. An odd
+# row gets the same from it as the even row above: it sees nothing of its own row, nor even the pixel right above.
 #
-# So what does it cost? We train each of the four for a short while.
+# To see what that costs, we train models of one and of two sizes, with and without shortcuts, for a short while.
 
 # %%
 assert np.array_equal(saw[2][0], saw[2][1])
@@ -158,9 +170,9 @@ for hierarchies in (1, 2):
         print(f"{hierarchies} size(s), shortcuts {shortcuts!s:5}: {bits[hierarchies, shortcuts]:.3f} bits/dim")
 
 # %% [markdown]
-# After three epochs the model of two sizes loses 0.21 bits/dim without its shortcuts (seeds 0, 1 and 2: 1.917, 1.933
-# and 1.919 with them, 2.123, 2.139 and 2.128 without), the model of one size nothing that is more than luck (1.955,
-# 1.960 and 1.969 with, 1.959, 1.952 and 1.943 without).
+# After three epochs the model of two sizes loses 0.21 bits/dim without its shortcuts: the seeds 0, 1 and 2 gave 1.917,
+# 1.933 and 1.919 with them, and 2.123, 2.139 and 2.128 without. The model of one size loses nothing: there it was
+# 1.955, 1.960 and 1.969 with shortcuts, and 1.959, 1.952 and 1.943 without.
 
 # %%
 if not QUICK:

@@ -7,7 +7,7 @@ from pathlib import Path
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 HEADING = "## Training that is stopped and resumed"
 ABOUT = (
-    "Each line is what one test saw when it was last run with "
+    "Each line says what one test found when it was last run with "
     "`MINIPIXEL_RECORD=1 pytest -m 'slow or not slow' tests/training`.\n"
 )
 

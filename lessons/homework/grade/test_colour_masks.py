@@ -86,7 +86,7 @@ def test_the_groups(homework):
     for channels in (K, 7):
         dealt = np.arange(channels) % 3
         thirds = np.sort(dealt)
-        mistakes = {"The channels are cut into thirds, wanted dealt out in turn: 0 1 2 0 1 2": thirds}
+        mistakes = {"The channels are split into three blocks, wanted dealt out in turn: 0 1 2 0 1 2": thirds}
         GROUPS.same(GROUPS.of(homework)(channels, 3), dealt, mistakes, "The groups are wrong")
     for groups in (np.array([0, 1, 2, 0, 1]), np.array([2, 0])):
         cut = np.sort(np.tile(groups, 2))
@@ -95,7 +95,7 @@ def test_the_groups(homework):
         mistakes = {mixing: [cut, dealt, np.repeat(groups, 2)]}
         GATE.same(GATE.of(homework)(groups), np.tile(groups, 2), mistakes, "The groups before the gate are wrong")
     in_turn = np.tile(IMAGE, 4)
-    mistakes = {"The logits take turns among the colours, wanted all of red first": in_turn}
+    mistakes = {"The colours take turns in the logits, wanted all logits of red first": in_turn}
     LOGITS.same(LOGITS.of(homework)(3, 4), np.repeat(IMAGE, 4), mistakes, "The groups of the logits are wrong")
 
 
@@ -122,7 +122,7 @@ def test_the_network(homework):
     mixing = [mask("B", 3, second[0], other) for other in (np.sort(second[1]), np.arange(2 * K) % 3)]
     masks = {
         'The first layer has mask "B", and so it shows each colour to itself': [(mask("B", 3, *first), b, c)],
-        "The last layer has no mask: it is of 1 x 1 taps, and it shows red what blue knows": [(a, b, np.ones(c.shape))],
+        "The last layer has no mask: with 1 x 1 taps, too, it shows red what blue knows": [(a, b, np.ones(c.shape))],
         'A later layer has mask "A", so that each colour loses what its own features know': [
             (a, b, mask("A", 1, *last)),
             (a, mask("A", 3, *second), c),
@@ -134,7 +134,9 @@ def test_the_network(homework):
         ],
     }
     mistakes = {cause: [logits_by_us(model, each)(images) for each in of_cause] for cause, of_cause in masks.items()}
-    otherwise = "The logits are not those of our layers with your weights (if a message stands above, mend that first)"
+    otherwise = (
+        "The logits are not those of our layers with your weights (if there is a message above, correct that first)"
+    )
     NETWORK.same(logits_of(model)(images), logits_by_us(model)(images), mistakes, otherwise)
 
 
@@ -156,7 +158,9 @@ def test_the_likelihood(homework):
     of_turns = np.take_along_axis(log_softmax(in_turn, axis=-1), images[..., None], axis=-1)[..., 0]
     wanted = log_p.sum(axis=(0, 1, 3))
     mistakes = {
-        "The logits are read in turn, wanted all of red first": of_turns.sum(axis=(0, 1, 3)),
+        "The logits are read as if the colours took turns, wanted all logits of red first": of_turns.sum(
+            axis=(0, 1, 3)
+        ),
         "The mean over the sub-pixels stands where the sum should": wanted / (H * W * C),
         "The sign is wrong: this is -log p": -wanted,
         "The logits are not normalised: the softmax is missing": np.take_along_axis(

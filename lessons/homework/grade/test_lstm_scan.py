@@ -41,7 +41,7 @@ def row_scan(z, weight, taps=(-1, 0, 1), reads="h", keeps=True, around=False, up
 
 
 def input_to_state(image, weight, taps=(0,), around=False):
-    """What the image says to its own row, through these of the three taps."""
+    """The share of the image in the pre-activations, through some of the three taps."""
     z = np.zeros((*image.shape[:3], weight.shape[2]))
     for tap in taps:
         moved = np.roll(image, 1 - tap, axis=1)
@@ -103,10 +103,12 @@ def test_input_to_state(homework):
             input_to_state(image, weight[::-1], (2,)),
         ],
         "The left neighbour is read, but by the tap of the right one": input_to_state(image, weight[::-1]),
-        "The row goes round its border: the first pixel reads the last one": input_to_state(image, weight, around=True),
+        "The row wraps around its border: the first pixel reads the last one": input_to_state(
+            image, weight, around=True
+        ),
     }
     result = INPUT.of(homework)(image, weight)
-    INPUT.same(result, input_to_state(image, weight), mistakes, "What the image says is wrong")
+    INPUT.same(result, input_to_state(image, weight), mistakes, "The share of the image is wrong")
 
 
 @pytest.mark.points(3)
@@ -122,9 +124,9 @@ def test_the_scan(homework):
             z, weight, too_early=True
         ),
         "The rows are scanned upwards, and so the future is read": row_scan(z, weight, upwards=True),
-        "The memory of the row above is read where its state should be": row_scan(z, weight, reads="m"),
+        "The memory of the row above is read in place of its state": row_scan(z, weight, reads="m"),
         "The memory is not kept from row to row": row_scan(z, weight, keeps=False),
-        "The row above goes round its border: the first cell reads the last one": row_scan(z, weight, around=True),
+        "The row above wraps around its border: the first cell reads the last one": row_scan(z, weight, around=True),
         "Left and right are exchanged in the row above": row_scan(z, weight, taps=(1, 0, -1)),
         "The states of the row above are not read": row_scan(z, 0 * weight),
         "Only the state straight above is read": row_scan(z, weight * np.array([0, 1, 0])[:, None, None]),
@@ -189,5 +191,8 @@ def test_a_step_backwards(homework):
         ),
     }
     BACKWARD.same(
-        np.concatenate([of_z, of_m], axis=-1), right, mistakes, "A gradient is wrong (first z, then m_before)"
+        np.concatenate([of_z, of_m], axis=-1),
+        right,
+        mistakes,
+        "A gradient is wrong (the last number of the place counts the 4K of z first, then the K of m_before)",
     )

@@ -37,7 +37,7 @@ def wrong_pairs(size):
         "A mask is open where it should be shut, and shut where it should be open": 1 - right,
         "The rows below the centre are open, and they are the future": rows_below,
         "The whole row of the centre is open, and so is what is to the right of it": row_of_centre,
-        "The masks go by columns: rows and columns are exchanged": right.swapaxes(1, 2),
+        "Rows and columns of the masks are exchanged": right.swapaxes(1, 2),
         "The masks are off by one: one tap too many is open": pair(size, more=1),
         "The masks are off by one: one tap too few is open": pair(size, more=-1),
         "Mask B is the same as mask A: its centre is shut": right[[0, 0]],
@@ -80,7 +80,7 @@ def layer_of(homework, kind, rng):
 
 
 def why_unmasked(homework):
-    """What was done with the mask, where the convolution goes by all taps."""
+    """What was done with the mask, where the convolution uses all taps."""
     fresh = layer_of(homework, "B", np.random.default_rng(0)).weight.data
     if not fresh[mask("B", 3)[:, :, 0, 0] == 0].any():
         return "The mask is multiplied into the weights once; after the first change of the weights all taps are open"
@@ -90,7 +90,7 @@ def why_unmasked(homework):
     moved = model.layers[1].weight.data != before
     if moved.any() and not moved[mask("B", 3)[:, :, 0, 0] == 0].any():
         return "The mask is applied to the gradient only; the shut taps do not learn, but they still see the future"
-    return "The convolution goes by all taps: its kernel is not multiplied by the mask"
+    return "The convolution uses all taps: its kernel is not multiplied by the mask"
 
 
 @pytest.mark.points(2)
@@ -123,7 +123,7 @@ def test_the_layer_multiplies_its_kernel_by_the_mask(homework):
                 x, weight * mask("BA"["AB".index(kind)], 3), bias
             ),
         }
-        LAYER.same(result, right, mistakes, "The convolution is not that by the kernel times its mask")
+        LAYER.same(result, right, mistakes, "The result is not the convolution by the kernel times its mask")
 
 
 @pytest.mark.points(1)
@@ -140,7 +140,9 @@ def test_the_network(homework):
         )(images),
         "There is no relu between the layers": logits_by_us(model, bends=("", "", "", "", ""))(images),
     }
-    otherwise = "The logits are not those of our layers with your weights (if a message stands above, mend that first)"
+    otherwise = (
+        "The logits are not those of our layers with your weights (if there is a message above, correct that first)"
+    )
     NETWORK.same(logits_of(model)(images), logits_by_us(model)(images), mistakes, otherwise)
 
 
@@ -166,7 +168,7 @@ def test_the_likelihood(homework):
         "The logarithm has the base 2, wanted nats": log_p / np.log(2),
         "Zeros and ones are exchanged": -np.logaddexp(0, (2 * images - 1) * logits).sum(axis=(0, 1, 3)),
     }
-    LIKELIHOOD.same(got, log_p, mistakes, "The log-probability does not go with the logits")
+    LIKELIHOOD.same(got, log_p, mistakes, "The log-probability does not follow from the logits")
     NETWORK.sums_to_1(got, "images of 3 x 3 pixels")  # it goes with the logits, so these are to blame
 
 

@@ -72,17 +72,17 @@ def test_the_masks(homework):
         own_row_to_the_left[1, size // 2, size // 2 + 1 :] = 0
         left = right * (np.arange(size) <= size // 2)[:, None, None]
         mistakes = {
-            'Mask "A" of the vertical stack opens the centre\'s row; the link then shows a pixel its row': right[
+            'Mask "A" of the vertical stack opens the centre\'s row, so the link shows a pixel its own row': right[
                 [1, 1]
             ],
             "Masks A and B of the vertical stack are exchanged": right[::-1],
             'Mask "B" of the vertical stack shuts the row of the centre, so that each layer loses a row': right[[0, 0]],
             "The vertical mask shuts taps to the right, so a blind spot remains": [own_row_to_the_left, left],
             "The vertical mask opens the rows below the centre": [1 - right, right[:, ::-1]],
-            "The vertical mask goes by columns: rows and columns are exchanged": right.swapaxes(1, 2),
+            "Rows and columns of the vertical mask are exchanged": right.swapaxes(1, 2),
         }
         masks = [VERTICAL.array(VERTICAL.of(homework)(kind, size), (size, size, 1, 1)) for kind in "AB"]
-        otherwise = "A vertical mask is wrong (a place begins with 0 for A, 1 for B)"
+        otherwise = "A vertical mask is wrong (the first number of the place is 0 for A, 1 for B)"
         VERTICAL.same(np.stack(masks), right, mistakes, otherwise)
 
         right = both(horizontal, size)
@@ -93,7 +93,7 @@ def test_the_masks(homework):
             "The horizontal mask opens the taps to the right of the centre": [1 - right, right[:, :, ::-1]],
         }
         masks = [HORIZONTAL.array(HORIZONTAL.of(homework)(kind, size), (1, size, 1, 1)) for kind in "AB"]
-        otherwise = "A horizontal mask is wrong (a place begins with 0 for A, 1 for B)"
+        otherwise = "A horizontal mask is wrong (the first number of the place is 0 for A, 1 for B)"
         HORIZONTAL.same(np.stack(masks), right, mistakes, otherwise)
 
 
@@ -122,7 +122,7 @@ def test_a_layer(homework):
         }
         mistakes = {
             "The link is missing: the horizontal stack learns nothing of the rows above": no_link,
-            "The link reads one row up, and the first mask has left one out already: the row above is lost": two_shifts,
+            "The link is shifted down a row, but the first mask leaves one row out already: a row is lost": two_shifts,
             of_residual[kind]: layer_by_us(layer, v, h, kind, masks, residual=kind == "A")[1],
             "The vertical convolution reads h in place of v": layer_by_us(layer, h, h, kind, masks)[1],
         }
@@ -137,7 +137,9 @@ def test_the_network(homework):
         'The first layer has mask "B", and so it shows each pixel to itself': network_by_us(model, "B" * DEPTH)(images),
         'Later layers have mask "A": each of them loses a row and a pixel': network_by_us(model, "A" * DEPTH)(images),
     }
-    otherwise = "The logits are not those of our layers with your weights (if a message stands above, mend that first)"
+    otherwise = (
+        "The logits are not those of our layers with your weights (if there is a message above, correct that first)"
+    )
     NETWORK.same(logits_of(model)(images), network_by_us(model)(images), mistakes, otherwise)
 
 

@@ -9,12 +9,12 @@ MISTAKES = {
         "earlier pixels are known in all their colours",
         [("    return mask\n", "    return mask * mask[centre, centre]\n")],
     ),
-    "thirds": ("cut into thirds", [("return np.arange(K) % C", "return np.sort(np.arange(K) % C)")]),
+    "thirds": ("split into three blocks", [("return np.arange(K) % C", "return np.sort(np.arange(K) % C)")]),
     "gate_dealt_out": (
         "The gate multiplies channels of different colours",
         [("return np.concatenate([groups, groups])", "return np.arange(2 * len(groups)) % 3")],
     ),
-    "logits_in_turn": ("take turns among the colours", [("np.repeat(np.arange(C), Q)", "np.tile(np.arange(C), Q)")]),
+    "logits_in_turn": ("take turns in the logits", [("np.repeat(np.arange(C), Q)", "np.tile(np.arange(C), Q)")]),
     "first_layer_b": ('The first layer has mask "B"', [('("A", 3, image', '("B", 3, image')]),
     "last_layer_without_mask": (
         "The last layer has no mask",
@@ -25,7 +25,7 @@ MISTAKES = {
         [('"A", 3, image, features', '"A", 3, 0 * image, 0 * features')],
     ),
     "softmax_of_turns": (
-        "The logits are read in turn",
+        "The logits are read as if the colours took turns",
         [("logits.reshape(H, W, N, C, -1)", "logits.reshape(H, W, N, -1, C).swapaxes(-1, -2)")],
     ),
     "overflow": ("The exponential overflows", [("    each = each - each.max(axis=-1, keepdims=True)\n", "")]),

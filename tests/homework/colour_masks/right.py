@@ -1,12 +1,12 @@
 """Homework: masks that keep the order of the colours, red, then green, then blue, and a PixelCNN in colour.
 
-It belongs to lesson 12 (colour); the softmax is in lesson 03. Fill in whatever raises NotImplementedError, about 30
-lines in all. Keep all names, arguments and shapes, since the tests call them.
+It belongs to lesson 12 (colour); the softmax is in lesson 03. Fill in each function that raises NotImplementedError,
+about 30 lines in all. Keep all names, arguments and shapes, since the tests call them.
 
-Maps are arrays (H, W, N, K), as in lesson 03: H rows, W columns, N images, K channels. An image has C = 3 channels, and
-each sub-pixel is one of Q levels, 0 to Q - 1. Groups say which colour a channel belongs to: 0 red, 1 green, 2 blue.
-Use NumPy, and of minipixel the tape: arithmetic on mp.Tensor, mp.ops.conv2d, mp.ops.gate. The masks and masked layers
-of mp.nn are what you are to write, so leave them alone.
+Feature maps are arrays (H, W, N, K), as in lesson 03: H rows, W columns, N images, K channels. An image has C = 3
+channels, and each sub-pixel is one of Q levels, 0 to Q - 1. Groups say which colour a channel belongs to: 0 red,
+1 green, 2 blue. Use NumPy, and from minipixel only the tape: arithmetic on mp.Tensor, mp.ops.conv2d, mp.ops.gate. Do
+not use the masks and the masked layers of mp.nn, since these are what you are to write.
 """
 
 import numpy as np
@@ -35,8 +35,8 @@ def logit_groups(C, Q):
 def colour_mask(kind, size, groups_in, groups_out):
     """The open weights of a kernel, 1 or 0: (K_in,), (K_out,) -> (size, size, K_in, K_out); `size` is odd.
 
-    Taps before the centre in raster order are open to all. Taps after it are shut. At the centre a channel reads the
-    groups before its own under mask "A", and under mask "B" those up to its own.
+    Taps before the centre in raster order are open for all groups. Taps after it are shut. At the centre a channel
+    reads the groups before its own under mask "A", and the groups up to its own under mask "B".
     """
     place = np.arange(size * size).reshape(size, size)
     centre = size // 2
@@ -64,13 +64,13 @@ class ColourConv2d(mp.nn.Module):
 
 
 class ColourPixelCNN(mp.nn.Module):
-    """The logits of p(sub-pixel | all before it)."""
+    """The logits of p(sub-pixel | all sub-pixels before it)."""
 
     def __init__(self, K, Q, rng):
         """Put three masked convolutions into the list `self.layers`: of 3 x 3, 3 x 3 and 1 x 1 taps.
 
-        The first reads the image and makes K features. The second makes 2K channels of these, for a gate that hands on
-        K. The last one makes 3Q logits of them. Which mask has each, and which groups?
+        The first reads the image and computes K features. The second computes 2K channels from these, for a gate whose
+        output has K. The last one computes 3Q logits. Which mask does each layer need, and which groups?
         """
         image = np.array([0, 1, 2])
         features = colour_groups(K, 3)
@@ -82,7 +82,7 @@ class ColourPixelCNN(mp.nn.Module):
         ]
 
     def __call__(self, images):
-        """The logits, the gate between the second layer and the last: (H, W, N, 3) -> Tensor (H, W, N, 3 * Q)."""
+        """The logits, with a gate after the second layer: (H, W, N, 3) -> Tensor (H, W, N, 3 * Q)."""
         first, second, last = self.layers
         return last(mp.ops.gate(second(first(images))))
 

@@ -30,7 +30,7 @@ MISTAKES = {
         ],
     ),
     "input_rolled": (
-        "The row goes round its border",
+        "The row wraps around its border",
         [("z[:, 1:] = image[:, :-1] @ weight[0]", "z = np.roll(image, 1, axis=1) @ weight[0]")],
     ),
     "h_before_its_time": (
@@ -45,7 +45,7 @@ MISTAKES = {
     "reads_the_memory": ("The memory of the row above is read", [("np.pad(h, ", "np.pad(m, ")]),
     "forgets_every_row": ("The memory is not kept from row to row", [("from_above, m)", "from_above, 0 * m)")]),
     "goes_round": (
-        "The row above goes round",
+        "The row above wraps around",
         [("np.pad(h, ((1, 1), (0, 0), (0, 0)))", "np.concatenate([h[-1:], h, h[:1]])")],
     ),
     "left_for_right": (

@@ -1,11 +1,11 @@
 """Homework: a Row LSTM that reads an image row by row, and a step of it backwards.
 
-It belongs to lesson 13 (an LSTM step, then a whole row). Fill in whatever raises NotImplementedError, about 30 lines in
-all, in NumPy alone. Keep all names, arguments and shapes, since the tests call them.
+It belongs to lesson 13 (an LSTM step, then a whole row). Fill in each function that raises NotImplementedError, about
+30 lines in all, in NumPy alone. Keep all names, arguments and shapes, since the tests call them.
 
-Maps are arrays (H, W, N, K), as in lesson 13: H rows, W columns, N images, K units. The 4K pre-activations of a cell
-stand in the order o, f, i, g: K for the output gates, K for the forget gates, K for the input gates, and K for the
-values to write.
+Feature maps are arrays (H, W, N, K), as in lesson 13: H rows, W columns, N images, K units. Each pixel has a cell of K
+units. The 4K pre-activations of a cell stand in the order o, f, i, g: K for the output gates, K for the forget gates,
+K for the input gates, and K for the values to write.
 """
 
 import numpy as np
@@ -27,10 +27,10 @@ def step(z, m_before):
 
 
 def input_to_state(image, weight):
-    """What the image says to the cells of its own row: (H, W, N, C), (3, C, 4K) -> (H, W, N, 4K).
+    """The share of the image in the pre-activations: (H, W, N, C), (3, C, 4K) -> (H, W, N, 4K).
 
-    The three taps of the weight are at the column offsets -1, 0 and 1. The image itself is read, so mask A decides
-    which of them are open. Beyond the border the image is zero.
+    Each cell reads the image in its own row. The three taps of the weight are at the column offsets -1, 0 and 1. This
+    layer reads the image itself, so mask A decides which of the taps are open. Beyond the border the image is zero.
     """
     z = np.zeros((*image.shape[:3], weight.shape[2]))
     z[:, 1:] = image[:, :-1] @ weight[0]
@@ -40,9 +40,9 @@ def input_to_state(image, weight):
 def row_scan(z, weight):
     """The states of all cells, row after row: (H, W, N, 4K), (3, K, 4K) -> (H, W, N, K).
 
-    The pre-activations of a cell are its own in z, plus the states of three cells of the row above, at the column
-    offsets -1, 0 and 1, each through its own matrix of `weight`. It keeps the memory of the cell straight above. Above
-    the first row, and beyond the border, all states and memories are zero.
+    The pre-activations of a cell are those in z, plus the states of three cells of the row above, at the column
+    offsets -1, 0 and 1, each multiplied by its own matrix of `weight`. The memory before the step is that of the cell
+    straight above. Above the first row, and beyond the border, all states and memories are zero.
     """
     H, W, N, _ = z.shape
     K = weight.shape[1]

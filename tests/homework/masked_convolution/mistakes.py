@@ -3,7 +3,7 @@
 MISTAKES = {
     "a_and_b_exchanged": ("A and B are exchanged", [('if kind == "A" else', 'if kind == "B" else')]),
     "off_by_one": ("one tap too many is open", [("centre = size * size // 2", "centre = size * size // 2 + 1")]),
-    "by_columns": ("rows and columns are exchanged", [("return opened[:", "return opened.T[:")]),
+    "by_columns": ("Rows and columns of the masks are exchanged", [("return opened[:", "return opened.T[:")]),
     "inverted": (
         "open where it should",
         [("place < centre", "place >= centre"), ("place <= centre", "place > centre")],

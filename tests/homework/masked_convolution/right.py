@@ -1,11 +1,11 @@
 """Homework: a masked convolution, and a PixelCNN of black and white images that is made of it.
 
-It belongs to lesson 02 (masks A and B) and lesson 03 (PixelCNN in 60 lines). Fill in whatever raises
+It belongs to lesson 02 (masks A and B) and lesson 03 (PixelCNN in 60 lines). Fill in each function that raises
 NotImplementedError, about 25 lines in all. Keep all names, arguments and shapes, since the tests call them.
 
-Maps are arrays (H, W, N, K), as in lesson 03: H rows, W columns, N images, K features per pixel. A pixel is 0 or 1.
-Use NumPy, and of minipixel the tape: arithmetic on mp.Tensor, mp.ops.conv2d, relu, exp, log, sigmoid and total. The
-masked layers of mp.nn are what you are to write, so leave them alone.
+Feature maps are arrays (H, W, N, K), as in lesson 03: H rows, W columns, N images, K features per pixel. A pixel is 0
+or 1. Use NumPy, and from minipixel only the tape: arithmetic on mp.Tensor, mp.ops.conv2d, relu, exp, log, sigmoid and
+total. Do not use the masked layers of mp.nn, since such a layer is what you are to write.
 """
 
 import numpy as np
@@ -45,8 +45,8 @@ class PixelCNN(mp.nn.Module):
     def __init__(self, K, rng):
         """Put four masked convolutions into the list `self.layers`.
 
-        They are of 5 x 5, 3 x 3, 3 x 3 and 1 x 1 taps. The first reads the image, whose pixels have one channel. The
-        last leaves one number per pixel. In between there are K features. Which layer gets which mask?
+        They have 5 x 5, 3 x 3, 3 x 3 and 1 x 1 taps. The first reads the image, whose pixels have one channel. The
+        last computes one number per pixel. In between there are K features. Which layer gets which mask?
         """
         self.layers = [
             MaskedConv2d("A", 1, K, 5, rng),
@@ -74,7 +74,8 @@ class PixelCNN(mp.nn.Module):
     def train_step(self, images, rate):
         """One step of gradient descent: change all weights, and return the loss before the step, a float.
 
-        The loss is the mean of -log p over the images. `self.parameters()` lists all weights.
+        The loss is the mean of -log p over the images. `self.parameters()` lists all weights, and `.grad` of each is
+        its gradient after `loss.backward()`, as in lesson 03.
         """
         N = images.shape[2]
         loss = mp.ops.total(self.log_prob(images)) * (-1 / N)

@@ -2,11 +2,11 @@
 
 MISTAKES = {
     "missing_shift": (
-        "the link then shows a pixel its row",
+        "so the link shows a pixel its own row",
         [('mask[: size // 2] = 1\n    if kind == "B":\n        mask[size // 2] = 1', "mask[: size // 2 + 1] = 1")],
     ),
     "shifted_twice": (
-        "the row above is lost",
+        "a row is lost",
         [("mp.ops.linear(above, self.link", "mp.ops.linear(mp.ops.shift_down(above), self.link")],
     ),
     "vertical_looks_left_only": (
