@@ -29,7 +29,7 @@ from minipixel.training import History, callbacks, fit, fit_embedding
 if not TYPE_CHECKING:  # to a type checker a name that is not there is not there
 
     def __getattr__(name: str) -> NoReturn:
-        """AttributeError for what is not here; PixelCNN is mp.models.PixelCNN, and says so."""
+        """Raise AttributeError for an unknown name, with its place if a part of the library has it."""
         parts = (models, optim, callbacks, datasets, distributions, interop, nn, ops, plots, clock, ranks)
         where = next((part.__name__.rpartition(".")[2] for part in parts if name in getattr(part, "__all__", ())), None)
         hint = f"; it is mp.{where}.{name}" if where and not name.startswith("_") else did_you_mean(name, __all__)

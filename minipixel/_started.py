@@ -1,4 +1,4 @@
-"""What comes before all other imports where this process is the command `minipixel`; nothing happens elsewhere."""
+"""The first import of the command `minipixel`, which makes Ctrl-C quiet from then on; elsewhere it does nothing."""
 
 import contextlib
 import os

@@ -1,10 +1,10 @@
-"""Memory that workers use over and over again.
+"""Memory that workers use again and again.
 
-The system hands out large blocks of memory page by page, each cleared and mapped when it is first touched, and takes
-them back when they are let go of: for feature maps that costs as much time as the arithmetic on them. So workers keep
-what they have let go of. An array from here is an ordinary array; when nobody refers to it any more, its block is free
-for the next one of that size, in any thread of the arena: sums of gradients are begun by one worker and ended by
-another. All of it goes when the workers end.
+The operating system gives large blocks of memory page by page, clears and maps each page when it is first used, and
+takes blocks back when they are freed. For feature maps this takes as much time as the arithmetic on them. So workers
+keep the blocks that they have freed. An array from here is an ordinary array; when nothing refers to it any more, its
+block is free for the next array of that size, in any thread of the arena (one worker may begin a sum of gradients that
+another one ends). All memory is given back when the workers end.
 """
 
 import contextlib

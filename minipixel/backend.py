@@ -1,4 +1,4 @@
-"""The data picks the array library: NumPy on the host, CuPy on a GPU, nothing to switch."""
+"""The array library is that of the data: NumPy on the host, CuPy on a GPU. There is nothing to switch."""
 
 import importlib
 from types import ModuleType
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def array_module(*arrays: Any) -> Any:
-    """The library that the given arrays live in: `cupy` where one of them is a CuPy array, else `numpy`.
+    """The array library of the given arrays: `cupy` if one of them is a CuPy array, else `numpy`.
 
     Plain numbers belong to every library. Raises TypeError for anything that is no array.
     """

@@ -1,11 +1,11 @@
-"""BLAS held to one thread while anybody computes: the shards of a batch already keep every core busy.
+"""BLAS is limited to one thread during computations, since the shards of a batch already keep every core busy.
 
-How many threads BLAS takes is a setting of the whole process, and threads come and go as they like. So it is held once
-for all of them: the first thread to come sets it to one, the last one to go puts back what was there. OpenBLAS built on
-OpenMP knows a number for each thread instead, which every thread sets when it comes and puts back when it goes.
+The number of BLAS threads is a setting of the whole process, while threads start and end at any time. So it is set once
+for all of them: the first thread that enters a block sets it to one, and the last one that leaves puts the old number
+back. OpenBLAS built on OpenMP has a number for each thread instead, which every thread sets and puts back by itself.
 
-A library that is loaded later brings threads of its own. So whoever comes looks whether any module was imported since;
-and `kernels/blas.py`, which loads SciPy's BLAS, says so at once.
+A BLAS library that is loaded later has threads of its own. So each thread that enters a block looks whether a module
+was imported since; and `kernels/blas.py`, which loads SciPy's BLAS, reports it at once.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ Limits = dict[str, tuple[Any, int]]
 
 
 class _Thread(threading.local):
-    """What a thread knows of itself: how many blocks it is in, how many modules there were when it last looked."""
+    """The state of a thread: how many blocks it is in, and how many modules there were when it last looked."""
 
     def __init__(self) -> None:
         self.depth, self.modules = 0, -1
@@ -26,7 +26,7 @@ class _Thread(threading.local):
 
 
 class OneBlasThread(contextlib.ContextDecorator):
-    """A block, or a decorator, within which this thread's products take one BLAS thread; there is one for all."""
+    """A block, or a decorator, in which this thread's products take one BLAS thread; one object serves all threads."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a signal may come within, and its handler compute
@@ -53,13 +53,13 @@ class OneBlasThread(contextlib.ContextDecorator):
                 self._restore()
 
     def look_again(self) -> None:
-        """Hold libraries that were loaded since, if anybody is in a block."""
+        """Limit libraries that were loaded since, if any thread is in a block."""
         with self._lock:
             if self._holders:
                 self._limit(own=self._thread.depth > 0)
 
     def _limit(self, own: bool) -> None:
-        """Hold what is not held yet, for all; with `own` for this thread, too."""
+        """Limit all libraries that are not limited yet; with `own` also those with a number for this thread."""
         self._thread.modules = len(sys.modules)
         for library in _libraries():
             of_one = _is_of_one_thread(library)
@@ -69,7 +69,7 @@ class OneBlasThread(contextlib.ContextDecorator):
                 _set(library, 1)
 
     def _restore(self) -> None:
-        """Put back what is this thread's own; and the rest, if it is the last one to go."""
+        """Put back this thread's own numbers, and all others if no thread is left in a block."""
         _put_back(self._thread.limits)
         if not self._holders:
             _put_back(self._limits)
@@ -89,12 +89,12 @@ def _libraries() -> list[Any]:
 
 
 def _is_of_one_thread(library: Any) -> bool:
-    """Whether every thread has a number of its own."""
+    """Whether every thread has a number of BLAS threads of its own."""
     return getattr(library, "threading_layer", None) == "openmp" and library.internal_api == "openblas"
 
 
 def _set(library: Any, threads: int) -> None:
-    """Set the number of threads. threadpoolctl lets one thread alone do that, unless told that it is free again."""
+    """Set the number of threads. threadpoolctl allows this to one thread only, unless its mark is removed."""
     release = getattr(library, "clear_controlling_thread", None)
     if release is not None:
         release(force=True)

@@ -1,7 +1,7 @@
-"""Model files: safetensors with the configuration and a digest of everything in the metadata. Nothing is unpickled.
+"""Model files: safetensors, whose metadata have the configuration and a digest of everything. Nothing is unpickled.
 
 The SHA-256 covers the canonical configuration (JSON, sorted keys, no spaces) and every tensor's name, dtype, shape
-and bytes, in order of names. A file without one, or with another, is refused.
+and bytes, in order of names. A file without a digest, or with a wrong one, is refused.
 """
 
 import hashlib
@@ -49,8 +49,8 @@ _Entry = tuple[int, np.dtype, tuple[int, ...], int]
 def write(path: str | os.PathLike[str], config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
     """Write a model file, whole or not at all.
 
-    Raises OSError (no such folder, no permission, disk full), ValueError for what could not be read again: too much,
-    or a configuration with something in it that JSON has no form for.
+    Raises OSError (no such folder, no permission, disk full), and ValueError for a file that could not be read again
+    because it is too large, or because JSON cannot hold its configuration.
     """
     from safetensors.numpy import save
 
@@ -75,8 +75,8 @@ def write(path: str | os.PathLike[str], config: Mapping[str, Any], tensors: Mapp
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The configuration and the tensors of a model file.
 
-    Raises FormatError, naming the file, what was wrong and what was expected, for anything but an intact one;
-    FileNotFoundError and other OSErrors as the system gives them.
+    Raises FormatError for a file that is not an intact model file, with the name of the file, what was wrong and what
+    was expected; FileNotFoundError and other OSErrors as the system gives them.
     """
     file, size = open_regular(path, MAX_BYTES)
     with file:
@@ -84,14 +84,14 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nda
 
 
 def decode(name: str, content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The same of a model file that is in memory already; `name` is what to call it in an error."""
+    """The same for a model file that is in memory already; `name` is its name in error messages."""
     return _decode(name, io.BytesIO(content), len(content))
 
 
 def _decode(name: str, file: IO[bytes], size: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The header is believed when it accounts for every byte of the file, and only then memory is taken for them.
+    """Read a model file. Memory for tensors is taken only after the header accounts for every byte of the file.
 
-    Of a large file that has to wait until the bytes, read piece by piece, have been compared with the digest.
+    For a large file the digest is checked before that as well, by reading the file piece by piece.
     """
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or not 2 <= length <= min(MAX_HEADER, size - 8):
@@ -118,9 +118,9 @@ def _decode(name: str, file: IO[bytes], size: int) -> tuple[dict[str, Any], dict
 
 
 def weights(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The model's own tensors in a checkpoint of training: averaged ones, where there are any.
+    """The model's own tensors in a checkpoint of training, with averaged ones in the place of weights if there are any.
 
-    All that belongs to training has a slash in its name; `.../average/NAME` is what stands for the weight NAME.
+    All tensors of training have a slash in their names; `.../average/NAME` is the average of the weight NAME.
     """
     own = {name: tensor for name, tensor in tensors.items() if "/" not in name}
     averaged = {name.rpartition("/average/")[2]: tensor for name, tensor in tensors.items() if "/average/" in name}
@@ -141,7 +141,7 @@ def _metadata(name: str, metadata: Any) -> tuple[dict[str, Any], str]:
 
 
 def _entries(name: str, header: Mapping[str, Any], size: int) -> dict[str, _Entry]:
-    """Where each tensor is, in the order of the file, once they fill its `size` without a gap."""
+    """The place of each tensor, in the order of the file. They must fill its `size` without a gap."""
     if len(header) > MAX_TENSORS:
         raise FormatError(f"{name}: got {len(header)} tensors, expected at most {MAX_TENSORS}")
     placed = []
@@ -179,7 +179,7 @@ def _entries(name: str, header: Mapping[str, Any], size: int) -> dict[str, _Entr
 
 
 def _whole(numbers: Any, most: int) -> bool:
-    """Whether these are at most so many whole numbers from 0 up, and not even their product is out of bounds."""
+    """Whether these are at most so many whole numbers from 0 up, whose product is not too large."""
     if not isinstance(numbers, list) or len(numbers) > most or any(type(n) is not int or n < 0 for n in numbers):
         return False
     return math.prod(max(n, 1) for n in numbers) <= MAX_SIZE

@@ -1,11 +1,11 @@
-"""What holds in a thread while it computes for this library, and no longer.
+"""Settings of a thread while it computes for this library: BLAS threads, denormal numbers, underflow.
 
-BLAS takes one thread, denormal numbers count as zero, and a number that becomes too small for its dtype, as a
-likelihood may at any time, is no error, whatever `np.seterr` says. All other settings stay, and all of it is put back
-at the end, also when an error is raised.
+In such a block BLAS takes one thread, denormal numbers count as zero, and a number that becomes too small for its
+dtype, as a likelihood may at any time, is no error, whatever `np.seterr` says. All other settings stay, and these are
+put back at the end, also when an error is raised.
 
-Whatever begins to compute is such a block: worker threads (shards.py), `Model.loss`, `predict` and the samplers, the
-way back (tensor.py), an optimizer's step. In a block, another one costs next to nothing.
+Every computation is such a block: worker threads (shards.py), `Model.loss`, `predict` and the samplers, backward passes
+(tensor.py), an optimizer's step. A block within another one costs almost nothing.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ class Computing(contextlib.ContextDecorator):
 
 
 class AsItIs(contextlib.ContextDecorator):
-    """A block in which nothing holds: what computes in it keeps its own threads."""
+    """A block that changes no settings, for code with threads of its own."""
 
     def __enter__(self) -> "AsItIs":
         return self

@@ -1,4 +1,4 @@
-"""What is written for people to read while something works: it can be lost, and can never end or change the work."""
+"""Output on the terminal, which may be lost, but never ends or changes the work that it reports."""
 
 import contextlib
 import sys
@@ -10,10 +10,10 @@ from minipixel.errors import visible
 
 
 class Guarded:
-    """A stream whose writes never raise: to one that is missing, closed, full or broken they are lost.
+    """A stream whose writes never raise errors: if it is missing, closed, full or broken, the text is lost.
 
-    `find` gives the stream to write to now, None where the process has none (pythonw, a closed descriptor). `error`
-    keeps the first failure. Only KeyboardInterrupt and SystemExit come through.
+    `find` returns the present stream, or None if the process has none (pythonw, a closed descriptor). `error` has the
+    first failure. Only KeyboardInterrupt and SystemExit are raised.
     """
 
     def __init__(self, find: Callable[[], TextIO | None]) -> None:
@@ -22,11 +22,11 @@ class Guarded:
 
     @property
     def stream(self) -> Any:
-        """Where it writes to now."""
+        """The stream that it writes to at present."""
         return self._find()
 
     def write(self, text: str) -> int:
-        """Write, with escapes for what the stream's encoding lacks."""
+        """Write a text, with escapes for characters that the stream's encoding lacks."""
         if self.stream is not None:
             try:
                 try:
@@ -38,7 +38,7 @@ class Guarded:
         return len(text)
 
     def flush(self) -> None:
-        """Send on what was written."""
+        """Flush the stream."""
         if self.stream is not None:
             try:
                 self.stream.flush()
@@ -46,14 +46,14 @@ class Guarded:
                 self.error = self.error or error
 
     def isatty(self) -> bool:
-        """Whether somebody sits there and looks."""
+        """Whether the stream is a terminal."""
         try:
             return bool(self.stream.isatty())
         except Exception:
             return False
 
     def __getattr__(self, name: str) -> Any:
-        """All else, `encoding` say, is asked of the stream."""
+        """Any other attribute, such as `encoding`, is that of the stream."""
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.stream, name)
@@ -65,14 +65,14 @@ stderr = Guarded(lambda: sys.stderr)
 
 @contextlib.contextmanager
 def above_bars() -> Iterator[None]:
-    """Within this block bars are off the terminal, so that a line can be printed there."""
+    """Within this block progress bars are hidden, so that a line can be printed."""
     tqdm = sys.modules.get("tqdm")  # where nobody has imported it, there is no bar
     with tqdm.tqdm.external_write_mode(file=stderr) if tqdm else contextlib.nullcontext():
         yield
 
 
 def warn(message: str, category: type[Warning] = UserWarning, stacklevel: int = 1) -> None:
-    """`warnings.warn`, which a closed `sys.stderr` cannot make an error; filters that turn warnings into errors can."""
+    """Call `warnings.warn`. A closed `sys.stderr` raises no error; filters that turn warnings into errors still do."""
     try:
         warnings.warn(message, category, stacklevel=stacklevel + 1)
     except Warning:
@@ -82,7 +82,7 @@ def warn(message: str, category: type[Warning] = UserWarning, stacklevel: int = 
 
 
 def callers() -> int:
-    """How many calls up from whoever warns the first function stands that is not the library's: a `stacklevel`."""
+    """The `stacklevel` of the first caller that is not a function of this library."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(("minipixel.", "contextlib")):
         frame, level = frame.f_back, level + 1
@@ -90,6 +90,6 @@ def callers() -> int:
 
 
 def printable(text: str, length: int = 1000) -> str:
-    """Text as one line of at most so many characters, in which a control character of a file's name is only shown."""
+    """A text as one line of at most so many characters, with escapes for control characters of file names."""
     shown = visible(text)
     return shown if len(shown) <= length else f"{shown[: length - 3]}..."

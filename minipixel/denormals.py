@@ -1,13 +1,13 @@
-"""Denormal numbers: a processor's own mode in which they count as zero, switched on and off thread by thread.
+"""Denormal numbers: a mode of the processor in which they count as zero, switched on and off for each thread.
 
-A number nearer to zero than 1.2e-38 (float32) or 2.2e-308 (float64) is a denormal number: it has fewer digits, and many
-processors need some hundred times as long for it. Gradients of a model that is nearly certain are full of them, and
-nobody can see the difference if they are zero. PyTorch's name for this mode is `set_flush_denormal`.
+A number closer to zero than 1.2e-38 (float32) or 2.2e-308 (float64) is a denormal number: it has fewer digits, and many
+processors need about a hundred times as long for it. Gradients of a model that is nearly certain are full of them, and
+results do not noticeably change if they are zero. PyTorch calls this mode `set_flush_denormal`.
 
-The mode is a bit or two of a register that every thread has to itself. C99's `fegetenv` and `fesetenv` copy it out and
-in, along with others; at which place of the copy it stands depends on the system. Windows has a function for it. So it
-holds for NumPy, BLAS and Numba alike. On a system that is not listed here, or whose register does not do what it
-should when first tried, nothing is ever changed: denormal numbers then are what they are, and take their time.
+The mode is one or two bits of a register that every thread has for itself. C99's `fegetenv` and `fesetenv` copy the
+register out and in, along with others; the place of the bits in this copy depends on the system. Windows has a function
+for it. So the mode holds for NumPy, BLAS and Numba alike. On a system that is not listed here, or whose register does
+not work as expected when first tried, nothing is changed: denormal numbers are computed as usual, and take longer.
 """
 
 import ctypes
@@ -40,7 +40,7 @@ _Environment = ctypes.c_uint32 * 32  # more than a fenv_t takes anywhere
 
 @functools.cache
 def mode() -> tuple[Exchange, int] | None:
-    """How to set the mode in this process, and the bits that switch it on; None where it is not to be had."""
+    """How to set the mode in this process, and the bits that switch it on; None where that is not possible."""
     for dtype in (np.float16, np.float32, np.float64, np.longdouble):
         np.finfo(dtype)  # NumPy remembers it; made while denormal numbers are zero, it would warn, and remember that
     found = _on_windows() if sys.platform == "win32" else _in_fenv(sys.platform, platform.machine().lower())
@@ -67,7 +67,7 @@ def _in_fenv(system: str, machine: str) -> tuple[Exchange, int] | None:
 
 
 def _math_library() -> ctypes.PyDLL | None:
-    """What of the C library has these two. Its functions keep the GIL: to get it back may take longer than they do."""
+    """The C library with these two. Its functions keep the GIL, since getting it back may take longer than they do."""
     for name in (None, "libm.so.6"):
         try:
             library = ctypes.PyDLL(name)

@@ -1,6 +1,7 @@
-"""PixelCNN++ by the names of TensorFlow Probability: `tfp.distributions.PixelCNN`, on this library's own model.
+"""PixelCNN++ with the names of TensorFlow Probability: `tfp.distributions.PixelCNN` on this library's own model.
 
-The model itself is `distribution.model`, a PixelCNNpp: train, save and inspect that. docs/tfp.md translates a script.
+The model itself is `distribution.model`, a PixelCNNpp, which you can train, save and inspect. docs/tfp.md translates a
+script.
 """
 
 import math
@@ -30,16 +31,16 @@ NAMES = {
 
 
 class PixelCNN:
-    """A PixelCNN++ (1701.05517) over images of whole numbers low..high, as tfp.distributions.PixelCNN describes it.
+    """A PixelCNN++ (1701.05517) over images of whole numbers low..high, with the arguments of TFP's PixelCNN.
 
-    `image_shape` is (H, W, C) with C in 1..64, and `high` - `low` is 1..65,535. `conditional_shape`: None, or the shape
-    of what an image is conditioned on: () for one number, (K,) for a vector, (H, W, K) for K numbers per pixel (TFP
-    makes one vector of such a map and gives it to every pixel; for that, say (H*W*K,) and reshape).
-    `receptive_field_dims` (rows, columns): how far a layer sees, its own row counted; columns odd. Dropout is on in
-    training alone. `resnet_activation` is "concat_elu", "elu" or "relu". With `use_data_init`, `fit` brings the
-    weights into range by its first batch; that needs `use_weight_norm`. `dtype` is "float32" or "float64".
-    `rng` draws the first weights, and is no argument of TFP's: None, int, SeedSequence or Generator.
-    Raises ValueError for arguments that cannot be meant.
+    `image_shape` is (H, W, C) with C in 1..64, and `high` - `low` is in 1..65,535. `conditional_shape` is None, or the
+    shape of an image's condition: () for one number, (K,) for a vector, (H, W, K) for K numbers per pixel. (TFP
+    flattens such a map into one vector for all pixels; for that, use (H*W*K,) and reshape.) `receptive_field_dims`
+    (rows, columns) is how far a layer sees, its own row included; the number of columns is odd. Dropout is on only in
+    training. `resnet_activation` is "concat_elu", "elu" or "relu". With `use_data_init`, `fit` scales the weights by
+    its first batch, which needs `use_weight_norm`. `dtype` is "float32" or "float64". `rng` (None, int, SeedSequence or
+    Generator) draws the first weights; TFP has no such argument.
+    Raises ValueError for arguments out of their range.
     """
 
     @spelled
@@ -98,7 +99,7 @@ class PixelCNN:
 
     @property
     def batch_shape(self) -> tuple[()]:
-        """(): one distribution, not a batch of them."""
+        """Always (), since this is one distribution, and not a batch of them."""
         return ()
 
     @property
@@ -115,9 +116,9 @@ class PixelCNN:
     def log_prob(self, value: Any, conditional_input: Any = None) -> np.ndarray:
         """The log-likelihood of images in nats: whole numbers low..high (..., H, W, C) -> float64 (...).
 
-        Batch shapes of `value` and `conditional_input` (..., *conditional_shape) broadcast against each other; that of
-        a single image is (). In place of TFP's `training` there is `model.loss`, differentiable and with dropout if it
-        is given an rng. Raises ValueError for anything else than such images and conditions.
+        The batch shapes of `value` and `conditional_input` (..., *conditional_shape) are broadcast against each other;
+        that of a single image is (). In place of TFP's argument `training` use `model.loss`, which is differentiable,
+        and has dropout if it gets an rng. Raises ValueError for other images and conditions.
         """
         images = self.levels_of(value)
         told, told_batch = self._told(conditional_input)
@@ -139,9 +140,9 @@ class PixelCNN:
     def sample(self, n: Any = (), conditional_input: Any = None, seed: Any = None) -> np.ndarray:
         """Draw images: whole numbers low..high, in `dtype`, of shape (*n, H, W, C).
 
-        `n` is a number or a shape; () draws a single image. One `conditional_input` holds for all images. A batch of b
-        of them is repeated over and over: `n` is a multiple of b, or a shape that ends with the batch's own.
-        `seed`: None, int or Generator. Raises ValueError for arguments that cannot be meant.
+        `n` is a number or a shape; () draws a single image. A single `conditional_input` is used for all images. A
+        batch of b of them is repeated: then `n` must be a multiple of b, or a shape that ends with the batch's shape.
+        `seed` is None, an int or a Generator. Raises ValueError for arguments of another kind or shape.
         """
         shape = tuple(check_count("n", size, 1, MANY) for size in (n if isinstance(n, (tuple, list)) else (n,)))
         images = check_count("n", math.prod(shape), 1, MANY)
@@ -160,7 +161,7 @@ class PixelCNN:
         return (drawn.astype(self.dtype) + self.low).reshape(*shape, *self.event_shape)
 
     def levels_of(self, value: Any) -> np.ndarray:
-        """Values as the images that `model` and `fit` take: whole numbers low..high (..., H, W, C) -> unsigned, from 0.
+        """Values as images for `model` and `fit`: whole numbers low..high (..., H, W, C) -> unsigned integers from 0.
 
         Raises ValueError for images of another shape, and for numbers that are not whole or out of range.
         """

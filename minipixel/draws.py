@@ -1,8 +1,9 @@
-"""What a pass in training draws: which numbers of a map dropout keeps, by counter and not in turn.
+"""The random numbers of dropout in training, which are computed from counters.
 
-Numbers that are drawn in turn depend on all that was drawn before: on how a batch was cut, on the order of the work. A
-counter-based generator is a function instead, of a key and a counter, which looks random. The counter here says which
-numbers are meant: of which image, layer, pixel and channels. So they can be drawn anywhere, in any order, and twice.
+Ordinary random numbers depend on all numbers drawn before them, and so on how a batch was split, and on the order of
+the work. A counter-based generator is a function of a key and a counter, whose values look random. Here the counter
+says for which image, layer, pixel and channels the numbers are. So they can be computed anywhere, in any order, and
+again.
 
 Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", SC11; Philox4x32 with 10 rounds.
 """
@@ -22,9 +23,9 @@ ROUNDS = 10
 
 
 def philox(counter: tuple[Any, Any, Any, Any], key: Any) -> tuple[Any, Any, Any, Any]:
-    """Philox4x32-10: four words of 32 bits for a counter of four such words, and a key of two.
+    """Philox4x32-10: four random words of 32 bits from a counter of four such words and a key of two.
 
-    Words are uint64 below 2**32, single or arrays of shapes that broadcast.
+    Words are uint64 below 2**32, single numbers or arrays of shapes that broadcast.
     """
     a, b, c, d = counter
     first, second = np.uint64(key[0]), np.uint64(key[1])
@@ -36,7 +37,7 @@ def philox(counter: tuple[Any, Any, Any, Any], key: Any) -> tuple[Any, Any, Any,
 
 
 def sixteen_bits(pixels: int, N: int, K: int, *, first: int, layer: int, key: Any) -> np.ndarray:
-    """A number of 16 bits for each pixel, image and channel: uint64 (pixels, N, K).
+    """A random number of 16 bits for each pixel, image and channel: uint64 (pixels, N, K).
 
     The counter (pixel, channel // 8, layer, image) gives four words: the numbers of eight channels, the lower half of
     each word before its upper half. `first` is the number of the first image.
@@ -48,16 +49,16 @@ def sixteen_bits(pixels: int, N: int, K: int, *, first: int, layer: int, key: An
 
 
 def threshold_of(rate: float) -> int:
-    """The numbers of 16 bits from this one on are kept: the rate is met to 2 ** -17, at 0.5 exactly."""
+    """The smallest number of 16 bits that means "kept"; the rate is met within 2 ** -17, and exactly at 0.5."""
     return round(rate * 2**16)
 
 
 class Draws(np.random.Generator):
-    """The `rng` of a pass in training, for N images of which the first is number `first` of its batch.
+    """The `rng` of a forward pass in training, for N images of which the first is number `first` of its batch.
 
-    What `keep` draws depends on the `key` (two uint32), and on the image, layer, pixel and channel that it is for: not
-    on how the batch was cut into shards, nor on which thread asks, or when. A forward pass of one's own may draw from
-    it as from any Generator, too: then it depends on the key and on `first`.
+    The results of `keep` depend on the `key` (two uint32), and on the image, layer, pixel and channel, but not on how
+    the batch is split into shards, on the thread, or on the time. A forward pass of your own may also draw from it as
+    from any Generator; such numbers depend on the key and on `first`.
     """
 
     def __init__(self, key: Any, first: int = 0) -> None:
@@ -68,15 +69,15 @@ class Draws(np.random.Generator):
 
     @classmethod
     def of(cls, rng: np.random.Generator, first: int = 0) -> "Draws":
-        """The one that is given, or a new one, whose key is drawn from the Generator that is given."""
+        """The given Draws itself, or for any other Generator a new one, whose key is drawn from that."""
         return rng if isinstance(rng, Draws) else cls(rng.integers(0, 2**32, size=2, dtype=np.uint32), first)
 
     def keep(self, rate: float, shape: tuple[int, ...]) -> np.ndarray:
-        """What the next layer keeps of a map (H, W, N, K): True with probability 1 - rate, each number alone.
+        """Which numbers of a map (H, W, N, K) the next layer keeps: each is True with probability 1 - rate.
 
-        Of any shape the last axis are the channels, the one before it the images, and all others together the pixels:
-        (N, K) are N images of one pixel, and (K,) is one of them. Maps that are not laid out so have numbers of their
-        own, too, but ones that depend on how the batch was cut.
+        In any shape the last axis is that of channels, the one before it that of images, and all others together are
+        the pixels: (N, K) are N images of one pixel, and (K,) is one such image. Maps with other axes are possible, but
+        their random numbers depend on how the batch is split.
         """
         layer, self.layers = self.layers, self.layers + 1
         *pixels, N, K = (1, 1, *shape)
@@ -91,15 +92,15 @@ class Draws(np.random.Generator):
         return drawn.reshape(shape)
 
     def spawn(self, n_children: int) -> list[np.random.Generator]:
-        """Plain Generators, as every Generator spawns them."""
+        """New plain Generators, as every Generator can spawn them."""
         return [np.random.Generator(of_child) for of_child in self.bit_generator.spawn(n_children)]
 
 
 class Kept:
-    """Stands for what a layer keeps of a map while a pass in training is traced: `layer` and `rate` say how to draw it.
+    """A placeholder for the result of `keep` while a pass in training is traced: `layer` and `rate` define it.
 
-    Two are equal if these two are, whatever the number of images. It shows its shape, and to `ops.dropout` that all is
-    kept; whoever else wants to know what is kept meets the `looked` of its TracedDraws.
+    Two placeholders are equal if these two are, whatever the number of images. It has a shape, and for `ops.dropout`
+    all of it is True; any other use of its values calls the `looked` of its TracedDraws.
     """
 
     def __init__(self, draws: "TracedDraws", layer: int, rate: float, shape: tuple[int, ...]) -> None:
@@ -123,10 +124,10 @@ class Kept:
 
 
 class TracedDraws(np.random.Generator):
-    """The `rng` of a traced pass in training: it tells what would be kept, and draws nothing.
+    """The `rng` of a traced pass in training, which returns placeholders and draws nothing.
 
-    `refuse(what)` is called with the name of anything that a Generator has and this has not, `looked()` before somebody
-    sees what is kept; both raise if that must not be.
+    `refuse(what)` is called with the name of any other method of a Generator, and `looked()` before the values of a
+    placeholder are used; both raise an error if that is not allowed.
     """
 
     def __init__(self, refuse: Callable[[str], NoReturn], looked: Callable[[], None]) -> None:
@@ -134,7 +135,7 @@ class TracedDraws(np.random.Generator):
         super().__init__(np.random.PCG64())  # who gets round this class sees other numbers in each pass
 
     def keep(self, rate: float, shape: tuple[int, ...]) -> Kept:
-        """What stands for what the next layer keeps of a map: see Draws.keep."""
+        """A placeholder for what the next layer keeps of a map: see Draws.keep."""
         self.layers += 1
         return Kept(self, self.layers - 1, rate, shape)
 

@@ -1,4 +1,4 @@
-"""The errors with a name of their own. Everything else that is wrong with an argument is a plain ValueError."""
+"""The error classes of minipixel. All other errors about arguments are plain ValueErrors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,14 +7,14 @@ import numpy as np
 
 
 def visible(text: object) -> str:
-    r"""Text of a file as it may be shown: what is no printable character as its escape, ESC as \x1b, in one line."""
+    r"""Text from a file in one line that is safe to show: characters that cannot be printed become escapes, as \x1b."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text))
 
 
 class FormatError(ValueError):
     """A file is not what it claims to be; the message names the file, what was wrong and what was expected.
 
-    It quotes the file, and so it is shown with no control characters.
+    The message may quote the file, so its control characters are shown as escapes.
     """
 
     def __init__(self, message: str) -> None:
@@ -22,19 +22,19 @@ class FormatError(ValueError):
 
 
 class CausalityError(ValueError):
-    """A model reads a sub-pixel that is drawn later; the message names the first offending pair."""
+    """A model depends on a sub-pixel that is drawn later, or on its own output; the message names the first pair."""
 
 
 class TraceError(ValueError):
-    """The clock cannot tell what a model reads; the message names the op, or what is read off the tape, and where."""
+    """The clock cannot find out what a model reads; the message names the op, or the number taken out of the graph."""
 
 
 class NonFiniteError(FloatingPointError):
     """A loss, a gradient or a weight became NaN or infinite in training.
 
-    The model then has the weights from before that step. `epoch` and `step`, its number in that epoch, count from 0;
-    `images` are the places of its images in the training data; `first`, with `fit(..., anomaly=True)`, names the first
-    op whose result was not finite, and is None without; `history` is what was seen of whole epochs before.
+    The model then has the weights from before that step. `epoch`, and `step` within that epoch, count from 0. `images`
+    are the places of the step's images in the training data. `first` names the first op whose result was not finite,
+    with `fit(..., anomaly=True)`; otherwise it is None. `history` is the History of the epochs before.
     """
 
     history: Any = None
@@ -45,9 +45,9 @@ class NonFiniteError(FloatingPointError):
 
 
 class InterruptedDrawing(KeyboardInterrupt):
-    """Ctrl-C while images were drawn: `images` are the first of those that were asked for, uint8 (k, H, W, C), or None.
+    """Ctrl-C while images were drawn: `images` are the first k of them, integers (k, H, W, C), or None.
 
-    They are what they would have become without it, since the random numbers of each were drawn beforehand.
+    They are the same as without the interruption, since all random numbers are drawn beforehand.
     """
 
     def __init__(self, shards: Sequence[Any]) -> None:

@@ -1,6 +1,6 @@
-"""Files that are written whole or not at all, and read only if they are regular ones of a size that can be meant.
+"""Safe reading and writing: files are written whole or not at all, and only regular ones of a sensible size are read.
 
-And files and folders that one training at a time writes.
+`alone_with` makes sure that only one training at a time writes a file or a folder.
 """
 
 import contextlib
@@ -20,11 +20,10 @@ KINDS = {
 
 
 def open_regular(path: str | os.PathLike[str], max_bytes: int) -> tuple[IO[bytes], int]:
-    """Open a file for reading, and say how many bytes it has: every reader of minipixel comes through here.
+    """Open a file for reading, and return it with its size in bytes; all readers of minipixel use this function.
 
-    Raises FormatError for a pipe, a device or a socket, which could be waited for for ever or have no end, and for a
-    file larger than `max_bytes`; FileNotFoundError and other OSErrors (a folder, no permission) as the system gives
-    them.
+    Raises FormatError for a pipe, a device or a socket, which might never end, and for a file larger than `max_bytes`;
+    FileNotFoundError and other OSErrors (a folder, no permission) as the system gives them.
     """
     file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
     try:
@@ -41,7 +40,7 @@ def open_regular(path: str | os.PathLike[str], max_bytes: int) -> tuple[IO[bytes
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open as `open` does, but a pipe without waiting for somebody who writes to it."""
+    """Open a file as `open` does, but without waiting for a writer if it is a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
@@ -84,26 +83,26 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> Path
 
 @dataclass(frozen=True)
 class Claim:
-    """A file, or a folder, that somebody wants to write alone for a while."""
+    """A file or a folder that only one training may write for a while."""
 
     path: Path
     is_folder: bool
 
     @property
     def lock(self) -> Path:
-        """The hidden file that is locked to hold it."""
+        """The hidden file whose lock holds the claim."""
         return self.path / ".lock" if self.is_folder else self.path.with_name(f".{self.path.name}.lock")
 
 
 @contextlib.contextmanager
 def alone_with(claims: Iterable[Claim]) -> Iterator[None]:
-    """Within this block no other process, and no other such block of this one, is alone with any of these.
+    """Within this block no other process, and no other such block in this process, can claim any of these.
 
-    Folders are made if they are not there. What holds a claim is a lock of the operating system, which goes with the
-    process however that ends; the hidden file that a kill leaves behind holds nothing. Where the system has no such
-    locks, on Windows and on some network drives, nothing is held.
+    Missing folders are created. A claim is held by a lock of the operating system, which ends with the process in any
+    case; the hidden file that may remain after a kill holds nothing. Where the system has no such locks, as on Windows
+    and some network drives, nothing is held.
 
-    Raises BlockingIOError, one line, if another has one of them; OSError as the system gives it.
+    Raises BlockingIOError if another process holds one of them; OSError as the system gives it.
     """
     with contextlib.ExitStack() as held:
         for path, claim in {claim.lock.absolute(): claim for claim in claims}.items():
@@ -120,7 +119,7 @@ def _let_go(lock: Path, handle: int | None) -> None:
 
 
 def _close(handle: int) -> None:
-    """Let go of a lock, even where the file cannot be closed."""
+    """Release a lock, even if the file cannot be closed."""
     with contextlib.suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_UN)
     with contextlib.suppress(OSError):
@@ -128,7 +127,7 @@ def _close(handle: int) -> None:
 
 
 def _locked(claim: Claim) -> int | None:
-    """Its lock, open and locked; None where the system cannot lock a file."""
+    """The open and locked file of a claim; None where the system cannot lock files."""
     if fcntl is None:
         return None
     while True:

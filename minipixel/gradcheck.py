@@ -1,4 +1,4 @@
-"""Gradients are never trusted: each is compared with the function itself, nudged."""
+"""Checks of gradients: each is compared with a numerical derivative of the function itself."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,13 +21,14 @@ def gradcheck(
     tolerance: float | None = None,
     rng: Any = 0,
 ) -> float:
-    """The worst relative error of the gradients of `function(*inputs)`; AssertionError where it is above `tolerance`.
+    """The worst relative error of the gradients of `function(*inputs)`; raises AssertionError above `tolerance`.
 
-    `inputs` are float64 arrays. The output is reduced to one number by random weights, then every element of every
-    input is nudged, or, with `directions=k`, all elements together along k random directions (for whole models).
-    method="complex" nudges by 1e-30 i, exact to rounding where the function is analytic and computes on complex arrays
-    (Squire and Trapp 1998); "central" takes a difference of two nudges of 1e-6. Errors are relative to the larger of
-    the gradient and the mean size of the gradients of that input. Default tolerances: 1e-10 and 1e-6.
+    `inputs` are float64 arrays. The output is reduced to one number by random weights. Then every element of every
+    input is changed a little, or with `directions=k` all elements together, along k random directions (for whole
+    models). method="complex" takes a complex step of 1e-30 i, which is exact to rounding if the function is analytic
+    and computes on complex arrays (Squire and Trapp 1998). method="central" takes the difference of two steps of 1e-6.
+    Errors are relative to the larger of the gradient and the mean size of the gradients of that input. The default
+    tolerances are 1e-10 for "complex" and 1e-6 for "central".
     """
     _check_method(method)
     limit = TOLERANCE[method] if tolerance is None else tolerance
@@ -39,7 +40,7 @@ def gradcheck(
     found = gradients(output, tensors, weights)
 
     def slope(nudges: list[Any]) -> float:
-        """The derivative of the weighted output along `nudges`, one array (or 0) an input."""
+        """The derivative of the weighted output along `nudges`, which has one array (or 0) per input."""
         if method == "complex":
             nudged = function(*[Tensor(x + 1e-30j * v) for x, v in zip(arrays, nudges, strict=True)])
             return float((weights * nudged.data.imag).sum() / 1e-30)
@@ -69,7 +70,7 @@ def gradcheck(
 
 
 def _nudges(x: np.ndarray, directions: int | None, generator: np.random.Generator) -> Any:
-    """(what to call it, the nudge): each element alone, or a number of random directions."""
+    """Pairs of a name and a change of x: each element alone, or a number of random directions."""
     if directions is None:
         for index in np.ndindex(x.shape):
             nudge = np.zeros_like(x)
@@ -93,8 +94,8 @@ def gradcheck_model(
 ) -> float:
     """The worst relative error of d loss / d weights of a float64 model along random directions, all weights at once.
 
-    The derivative along a direction is a complex step through the whole forward pass; method="central", for models
-    with a part that takes no complex numbers, is two real steps of 1e-6. AssertionError above `tolerance`.
+    The derivative along a direction is a complex step through the whole forward pass. method="central" takes two real
+    steps of 1e-6, for models with a part that cannot compute complex numbers. Raises AssertionError above `tolerance`.
     """
     _check_method(method)
     generator = random_generator(rng)

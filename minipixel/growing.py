@@ -1,4 +1,4 @@
-"""Pictures that grow in the order in which a model draws them: an animated GIF or PNG, written by Pillow."""
+"""Animations of images that grow in the order in which a model draws them: a GIF or a PNG, written by Pillow."""
 
 import io
 from collections.abc import Iterator
@@ -40,19 +40,19 @@ def growing(
     seconds: float = 4.0,
     format: str = "gif",
 ) -> bytes:
-    """Integer images (N, H, W, C) in 0..Q-1 growing as they were drawn: the bytes of an animated GIF, or of a PNG.
+    """An animation in which integer images (N, H, W, C) in 0..Q-1 grow as a model draws them -> the bytes of a file.
 
-    `levels` is Q, and `order` the place in line of every sub-pixel, integers (H, W, C), which `model.order` is; without
-    it that is raster order. The images stand side by side in `columns`, and grow together, in at most 100 steps that
-    take so many `seconds`; then they are held for a while, and all begins anew, for ever. What is not drawn yet has a
-    soft colour that none of them is close to, and the pixel that comes next is orange. Each pixel is a square of
-    `scale` pixels; by default, of as many as make the whole comfortable to look at, at most 640 wide and 480 high,
-    and 1 at least. A pixel in colours appears when its last channel is drawn.
+    `levels` is Q, and `order` is the order of drawing, integers (H, W, C) with 0 for the first sub-pixel, such as
+    `model.order`; by default it is raster order. The images stand side by side in `columns`, and grow together, in at
+    most 100 steps that take so many `seconds`; then they stay for a while, and the animation begins again. Pixels that
+    are not drawn yet have a soft colour that is far from the images' colours, and the pixel that comes next is orange.
+    Each pixel is a square of `scale` pixels; by default the scale is as large as fits into 640 x 480, and at least 1. A
+    pixel in colours appears when its last channel is drawn.
 
-    All frames have the same colours. These are the exact ones, but a `format="gif"` has 253 for the images: where they
-    have more, it shows 253 that are close to them, and grey stays grey. Where it cannot move, a "png" shows the last
-    frame.
-    Raises ValueError for arguments that cannot be meant.
+    `format` is "gif" or "png". All frames have the same colours. These are exact, but a GIF has only 253 for the
+    images: if they have more, it shows 253 that are close to them, and grey stays grey. A program that shows no
+    animations shows the last frame of a PNG.
+    Raises ValueError for arguments of another shape or range.
     """
     levels = check_count("levels", levels, 2, MOST_LEVELS)
     images = check_any_images("images", images, levels)
@@ -72,7 +72,7 @@ def growing(
 
 
 def fitting_scale(shape: tuple[int, ...], columns: int, scale: int | None = None) -> int:
-    """How many pixels wide a pixel is in an animation of images (N, H, W, C); ValueError if that is too large."""
+    """The scale of an animation of images (N, H, W, C). Raises ValueError if the animation would be too large."""
     height, width = tiles.size_of(shape, columns)
     if scale is None:
         scale = max(1, min(COMFORTABLE[0] // height, COMFORTABLE[1] // width))
@@ -105,7 +105,7 @@ def _checked_seconds(seconds: Any) -> float:
 
 
 def _places(order: np.ndarray, N: int, columns: int) -> np.ndarray:
-    """The place in line of every pixel of the whole (height, width), from 0; -1 between images."""
+    """The place in the order of every pixel of the whole picture (height, width), from 0; -1 between images."""
     if tiles.in_one_picture(order.shape[2]):
         one = np.unique(order.max(axis=2), return_inverse=True)[1].reshape(order.shape[:2])
     else:

@@ -1,4 +1,4 @@
-"""Which pictures are odd: not those that are least likely, for a blank one is likely and a busy one is not."""
+"""How odd pictures are to a model. Likelihood alone does not show it: blank pictures are likely, busy ones are not."""
 
 import zlib
 from typing import Any
@@ -13,11 +13,12 @@ from minipixel.spelling import spelled
 def oddness(model: Model, images: Any, condition: Any = None) -> np.ndarray:
     """How odd each picture is to a model: integers (N, H, W, C) -> float64 (N,), the larger the odder.
 
-    It is -log p(x) less the length of the picture once zlib has compressed it, in nats: what a model of *these*
-    pictures needs beyond what a compressor of any pictures needs. Likelihood alone finds blank pictures least odd of
-    all; this finds blank and busy ones, and those of another data set. It has no meaning by itself: compare it between
-    pictures of one model. docs/results.md has what else was tried, `benchmarks/odd_pictures.py` measures it.
-    Raises ValueError for images or conditions that the model does not describe.
+    It is -log p(x) minus the length of the picture compressed by zlib, both in nats: how much more a model of *these*
+    pictures needs than a compressor of any pictures. By likelihood alone blank pictures are the least odd of all; this
+    number finds blank ones, busy ones, and pictures of another data set. It has no meaning by itself, so compare it
+    only between pictures scored by one model. docs/results.md compares it with other scores, which
+    `benchmarks/odd_pictures.py` measures.
+    Raises ValueError for images or conditions of another kind than the model's.
     Source: Serra et al. 2020, "Input complexity and out-of-distribution detection with likelihood-based generative
     models", arXiv:1909.11480.
     """

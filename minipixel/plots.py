@@ -1,12 +1,11 @@
-"""Arrays in, matplotlib Figures out: nothing is shown, no global state is touched; save one with `.savefig(path)`.
+"""Plots: functions that take arrays and return matplotlib Figures; `growing` returns the bytes of an animation.
 
-`growing` alone makes an animation instead, the bytes of a file.
+Nothing is shown, and no global state is changed: save a Figure with `.savefig(path)`. A notebook shows a Figure that is
+the value of a cell, or that is passed to `display`.
 
-A notebook shows a Figure that is the value of a cell, or that is passed to `display`.
-
-Images of one channel are shown in grey, of three in colour, of four in colour over a chequerboard that shines through
-where alpha, the fourth, is low. Of any other number each channel is a grey picture: an image is then a group of these,
-row by row, and there are fewer images abreast than `columns` says.
+Images of one channel are shown in grey, those of three in colour, and those of four in colour over a chequerboard,
+which shows through where alpha, the fourth channel, is low. With any other number of channels each channel is a grey
+picture, an image is a group of such pictures, row by row, and fewer images stand side by side than `columns` says.
 """
 
 import io
@@ -24,15 +23,16 @@ DPI = 120
 INK, OPEN, SHUT, CENTRE = "#20262e", "#2f6f9f", "#f1efe9", "#d9822b"
 TRAINED, HELD_OUT = "#8a929c", "#7b3f6e"  # curves: not the colours that pixels have
 LEAKED = "#c3272b"
-"""What is read, and must not be."""
+"""The colour of a leak: something that is read, but must not be."""
 UNKNOWN = "#9a8465"
-"""A completion's unknown pixels: a tone that no grey picture has, and that says nothing of past or future."""
+"""The colour of a completion's unknown pixels: no grey picture has it, and it means neither past nor future."""
 
 
 def figure(width: float, height: float) -> Any:
-    """An empty Figure of that size in inches, free of pyplot, so that it needs no screen and no closing.
+    """An empty Figure of that size in inches, made without pyplot, so that it needs no screen and no closing.
 
-    It is pyplot that teaches notebooks to draw a Figure. Without pyplot they ask for `_repr_png_`, which this one has.
+    Notebooks can only draw a Figure by themselves after pyplot was imported; otherwise they call its `_repr_png_`,
+    which is added here.
     """
     from matplotlib.figure import Figure
 
@@ -49,17 +49,20 @@ def png(figure: Any) -> bytes:
 
 
 def mosaic(images: np.ndarray, levels: int, *, columns: int = 10) -> np.ndarray:
-    """Images row by row, a gap between them, as one: integers (N, H, W, C) in 0..Q-1 -> (height, width, 3) in 0..1."""
+    """Images row by row in one array, with gaps: integers (N, H, W, C) in 0..Q-1 -> (height, width, 3) in 0..1.
+
+    `levels` is Q, and `columns` the number of images side by side.
+    """
     return tiles.side_by_side(tiles.colours(images, levels), tiles.abreast(columns, images.shape[3]))
 
 
 def image_grid(images: np.ndarray, levels: int, *, columns: int = 10, title: str = "") -> Any:
-    """Images row by row: integers (N, H, W, C) in 0..Q-1 -> Figure."""
+    """A grid of images: integers (N, H, W, C) in 0..Q-1 -> Figure; `levels` is Q, `columns` how many stand in a row."""
     return _grids([("", tiles.colours(images, levels))], columns, tiles.abreast(columns, images.shape[3]), title)
 
 
 def size_of_grid(shape: tuple[int, ...], *, columns: int = 10) -> tuple[int, int]:
-    """The height and width of `image_grid` of images (N, H, W, C), in pixels; matplotlib draws fewer than 2**16."""
+    """Height and width in pixels of the `image_grid` of images (N, H, W, C); matplotlib can draw fewer than 2**16."""
     height, width = tiles.size_of(shape, columns)
     wide = _width(columns, width)
     return math.ceil(DPI * (wide * height / width + 0.22)), math.ceil(DPI * (wide + 0.7))
@@ -73,10 +76,11 @@ def sample_grid(real: np.ndarray, generated: np.ndarray, levels: int, *, columns
 
 
 def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarray, levels: int) -> Any:
-    """What was known of each image, some completions of it, and the image: a column each, ten abreast -> Figure.
+    """The known part of each image, its completions, and the image itself, one column per image -> Figure.
 
-    Integers (N, H, W, C) in 0..Q-1, boolean (H, W) or (N, H, W), integers (times, N, H, W, C). Unknown pixels are
-    brown, and in the completions a brown line runs between what was known and what was drawn.
+    `images` are integers (N, H, W, C) in 0..Q-1, `known` is boolean (H, W) or (N, H, W), `completions` are integers
+    (times, N, H, W, C), and `levels` is Q. Unknown pixels are brown, and in the completions a brown line separates
+    known from drawn pixels. Ten images stand side by side.
     """
     from matplotlib.collections import LineCollection
     from matplotlib.colors import to_rgb
@@ -103,9 +107,10 @@ def completion_grid(images: np.ndarray, known: np.ndarray, completions: np.ndarr
 
 
 def nearest_grid(drawn: np.ndarray, nearest: np.ndarray, levels: int, *, columns: int = 10) -> Any:
-    """Below each drawn image those most like it, the nearest first, in bands of so many `columns` -> Figure.
+    """Each drawn image above the images that are nearest to it, the nearest first -> Figure.
 
-    Integers (N, H, W, C) in 0..Q-1; (N, count, H, W, C), as `among[indices]` is of `mp.datasets.nearest`.
+    `drawn` are integers (N, H, W, C) in 0..Q-1, and `nearest` (N, count, H, W, C): these are `among[indices]` with the
+    indices of `mp.datasets.nearest`. `levels` is Q, and `columns` is how many drawn images stand side by side.
     """
     columns = min(tiles.abreast(columns, drawn.shape[3]), len(drawn))
     rows = [tiles.colours(one, levels) for one in (drawn, *np.moveaxis(nearest, 1, 0))]
@@ -124,10 +129,10 @@ def nearest_grid(drawn: np.ndarray, nearest: np.ndarray, levels: int, *, columns
 
 
 def loss_curve(history: Mapping[str, list[float]]) -> Any:
-    """Bits/dim after each epoch, in training and, where there was any, in validation -> Figure.
+    """Bits/dim after each epoch, for training and for validation if there was any: a History's `history` -> Figure.
 
-    A dot marks the best validation; the learning rate is drawn below, if it ever changed. Of an embedding network,
-    which has no bits, the triplet loss of each step.
+    A dot marks the best epoch in validation. The learning rate is drawn below if it changed. For an embedding network,
+    which has no bits/dim, it is the triplet loss of each step.
     """
     rates = history.get("learning_rate", [])
     panels = 2 if len(set(rates)) > 1 else 1
@@ -172,7 +177,7 @@ def loss_curve(history: Mapping[str, list[float]]) -> Any:
 def mask(mask: np.ndarray, *, title: str = "") -> Any:
     """The taps of a mask, boolean (kh, kw) or (kh, kw, K_in, K_out) -> Figure.
 
-    A tap is filled by the share of its weights that are open; the centre has a frame.
+    Each tap is filled in proportion to the share of its weights that are open; the centre has a frame.
     """
     share = mask.astype(float) if mask.ndim == 2 else mask.mean(axis=(2, 3))
     kh, kw = share.shape
@@ -185,7 +190,7 @@ def mask(mask: np.ndarray, *, title: str = "") -> Any:
 
 
 def draw_mask(ax: Any, share: np.ndarray) -> None:
-    """Draw a kernel on given axes: (kh, kw) in 0..1, how much of each tap is open."""
+    """Draw a kernel on given axes; `share` (kh, kw) in 0..1 is the share of each tap's weights that are open."""
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.patches import Rectangle
 
@@ -199,10 +204,10 @@ def draw_mask(ax: Any, share: np.ndarray) -> None:
 
 
 def clock(maps: Mapping[str, np.ndarray], limits: Mapping[str, np.ndarray] | None = None) -> Any:
-    """When each value of some maps is known, the step in its cell: integers (H, W) by title -> Figure.
+    """The step after which each value of some maps is known, written in its cell: integers (H, W) by title -> Figure.
 
-    Early is pale, late is dark, on one scale for all maps. Cells below 0 stand for never: they stay empty. In a map
-    that has `limits`, (H, W) under its title, a frame marks what is later.
+    Early steps are pale and late ones dark, on one scale for all maps. Cells below 0 mean never, and stay empty.
+    `limits` may have an array (H, W) under the title of a map; then a frame marks cells that are later than that.
     """
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.patches import Rectangle
@@ -237,7 +242,7 @@ def clock(maps: Mapping[str, np.ndarray], limits: Mapping[str, np.ndarray] | Non
 
 
 def _grids(parts: list[tuple[str, np.ndarray]], columns: int, abreast: int, title: str) -> Any:
-    """Mosaics of colours (N, H, W, 3), each with its name at its left, one below the other, as wide as `columns`."""
+    """Mosaics of colours (N, H, W, 3), one below the other, each with its name at its left, as wide as `columns`."""
     mosaics = [(name, tiles.side_by_side(colours, abreast)) for name, colours in parts if len(colours)]
     heights = [mosaic.shape[0] / mosaic.shape[1] for _, mosaic in mosaics]
     width = _width(columns, max(mosaic.shape[1] for _, mosaic in mosaics))
@@ -255,5 +260,5 @@ def _grids(parts: list[tuple[str, np.ndarray]], columns: int, abreast: int, titl
 
 
 def _width(columns: int, pixels: int) -> float:
-    """How wide, in inches, a mosaic of so many `columns` and pixels is: each of these is one of the figure, or more."""
+    """The width in inches of a mosaic of so many `columns` and pixels; each pixel is at least one of the figure."""
     return max(min(6.6, 1.1 * columns), pixels / DPI)

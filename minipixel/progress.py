@@ -1,7 +1,7 @@
-"""Long work: a bar on the terminal for what turns out to be slow, and a way to end it early.
+"""Progress bars for long work on a terminal, and a way to end such work early.
 
-Nobody asks for the bar, so it is there only where somebody sits and looks, only after two seconds, and it is gone at
-the end. `fit` has a bar of its own (training/callbacks/progress.py), so within it there are no others.
+A bar appears only on a terminal, only after two seconds, and is removed at the end. `fit` has a bar of its own
+(training/callbacks/progress.py), and no others appear within it.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ DELAY = 2.0
 
 
 class Work:
-    """What is worked on, perhaps by several threads: `move` is told how much more of it is done."""
+    """A piece of work, perhaps done by several threads; `move` is called with how much more of it is done."""
 
     def __init__(self, move: Callable[[float], object] | None = None) -> None:
         self._move, self._lock, self._stopped = move, threading.Lock(), False
 
     def advance(self, amount: float) -> None:
-        """So much more is done. Raises KeyboardInterrupt if the work is to end."""
+        """Report that so much more is done. Raises KeyboardInterrupt if the work should end."""
         if self._stopped:
             raise KeyboardInterrupt
         if self._move is not None:
@@ -31,15 +31,15 @@ class Work:
                 self._move(amount)
 
     def stop(self) -> None:
-        """End it, in every thread, when next it advances."""
+        """End the work, in every thread, at its next report."""
         self._stopped = True
 
     @contextlib.contextmanager
     def stopped_by_interrupt(self) -> Iterator[None]:
         """Within this block a first Ctrl-C stops the work, a second one interrupts at once.
 
-        So it comes where work advances, not in the midst of starting a thread, nor where Python drops what is raised (a
-        destructor). Only the main thread hears of Ctrl-C, and where somebody else listens to it, it is theirs.
+        So the interruption is raised where work reports, and not while a thread is being started, or in a destructor,
+        where Python would ignore it. This works in the main thread only, and if nobody else handles Ctrl-C.
         """
         usual, here = signal.default_int_handler, threading.current_thread() is threading.main_thread()
         if not here or signal.getsignal(signal.SIGINT) is not usual:
@@ -62,7 +62,7 @@ _work: contextvars.ContextVar[Work | None] = contextvars.ContextVar("work", defa
 
 
 def advance(amount: float) -> None:
-    """So much more is done of what this thread works on, if that is known."""
+    """Report that so much more of this thread's work is done, if it has any."""
     work = _work.get()
     if work is not None:
         work.advance(amount)
@@ -70,7 +70,7 @@ def advance(amount: float) -> None:
 
 @contextlib.contextmanager
 def shown(total: float, unit: str) -> Iterator[Work]:
-    """Work that takes `total` to do, with a bar if somebody looks and nobody has a bar already.
+    """A piece of work of size `total`, with a bar if this is a terminal, and there is no bar already.
 
     Threads that are started within this block (shards.py) work on it.
     """

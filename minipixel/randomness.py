@@ -1,4 +1,4 @@
-"""What everything random is drawn from: `rng` is None, a whole number, a SeedSequence or a Generator."""
+"""The argument `rng` of all random functions: None, a whole number, a SeedSequence or a Generator."""
 
 from typing import Any
 
@@ -8,9 +8,11 @@ from minipixel.ranks import now
 
 
 def generator(rng: Any, name: str = "rng") -> np.random.Generator:
-    """A Generator: the one that is given, or a new one. Raises ValueError, by the argument's name, for anything else.
+    """The given Generator, or a new one from a seed.
 
-    None takes its seed from the system, on ranks that work together from that of the first.
+    None takes the seed from the system; ranks that work together all take that of the first.
+
+    Raises ValueError, with the argument's name, for anything else.
     """
     try:
         return np.random.default_rng(_one_seed(rng))
@@ -19,10 +21,7 @@ def generator(rng: Any, name: str = "rng") -> np.random.Generator:
 
 
 def seed_sequence(rng: Any, name: str = "rng") -> np.random.SeedSequence:
-    """A SeedSequence: the one that is given, or a new one; of a Generator, from numbers that it draws.
-
-    None is as above.
-    """
+    """The given SeedSequence, or a new one from a seed, as above, or from numbers that a Generator draws."""
     if isinstance(rng, np.random.SeedSequence):
         return rng
     if isinstance(rng, np.random.Generator):

@@ -1,4 +1,4 @@
-"""How an object shows itself in one line."""
+"""Short texts for objects, as their repr or in a message."""
 
 import inspect
 import os
@@ -9,11 +9,11 @@ LONGEST = 60
 
 
 def as_made(thing: Any, *always: str, part: Any = None) -> str:
-    """EarlyStopping(patience=3): a class, and what its constructor was given where that is not the default.
+    """A class with the arguments of its constructor that are not the defaults, such as EarlyStopping(patience=3).
 
-    Those in `always` are there in any case.
-    A setting is what an attribute holds that has the name of an argument, or that name with a line in front; an
-    argument without either is left out. Some may be the attributes of a `part` of it.
+    Arguments in `always` are shown in any case. The value of an argument is that of the attribute with its name, or
+    with its name after an underscore; without such an attribute it is left out. Attributes may also be those of a
+    `part` of the object.
     """
     settings, own = [], (vars(part) if part is not None else {}) | vars(thing)
     for name, parameter in list(inspect.signature(type(thing).__init__).parameters.items())[1:]:
@@ -24,7 +24,7 @@ def as_made(thing: Any, *always: str, part: Any = None) -> str:
 
 
 def short(value: Any) -> str:
-    """A setting in a few letters: an array by its shape, a function by its name, all else as itself if it is short."""
+    """A value in a few letters: an array by its shape, a function by its name, anything else by its repr, if short."""
     if isinstance(shape := getattr(value, "shape", ()), tuple) and shape and hasattr(value, "dtype"):
         return f"<{value.dtype} of shape {tuple(value.shape)}>"
     if isinstance(value, os.PathLike):
@@ -36,12 +36,12 @@ def short(value: Any) -> str:
 
 
 def of_channel(channel: int, C: int) -> str:
-    """Which of C channels, after a pixel in words: " green" of three, " channel 1" of another number, "" of one."""
+    """The name of a channel, as it follows a pixel: " green" of three, " channel 1" of another number, "" of one."""
     if C == 1:
         return ""
     return (" red", " green", " blue")[channel] if C == 3 else f" channel {channel}"
 
 
 def _same(value: Any, default: Any) -> bool:
-    """Whether a setting is the default: an array never is, unless it is the very one."""
+    """Whether a value is the default; an array only if it is the same object."""
     return value is default or (type(value) is type(default) and not hasattr(value, "shape") and value == default)

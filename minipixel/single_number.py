@@ -1,4 +1,4 @@
-"""What a Tensor of a single number, such as a loss, is to Python and to NumPy: a number."""
+"""Tensors of a single number, such as a loss, can be used as numbers by Python and NumPy."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 class SingleNumber:
-    """Something with `data`, an array, and `op`, a name; as a number it leaves the tape."""
+    """A base class for objects with `data`, an array, and `op`, a name; used as a number, it has no gradient."""
 
     __slots__ = ()
     data: Any
     op: Any
 
     def item(self) -> Any:
-        """The single number that it holds, as a plain Python number, which no gradient reaches."""
+        """The single number as a plain Python number, without gradients. Raises TypeError for several numbers."""
         if self.data.size != 1:
             raise TypeError(
                 f"{self.op}: got a Tensor of shape {self.data.shape} as a number, wanted one of a single number; "
@@ -46,13 +46,13 @@ class SingleNumber:
         return self.item() >= _plain(other)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        """What NumPy makes of a single number, so that np.mean([loss]) is one; of anything else, an error.
+        """A single number as a NumPy array, so that np.mean([loss]) works. Raises TypeError for several numbers.
 
-        An array would leave the tape without a word.
+        Otherwise an array would lose its gradient without a warning.
         """
         return np.asarray(self.item(), dtype or self.data.dtype)
 
 
 def _plain(other: Any) -> Any:
-    """What a number is compared with: a Tensor's own single number, or what it is."""
+    """The single number of a Tensor, or any other value as it is, for comparisons."""
     return other.item() if isinstance(other, SingleNumber) else other

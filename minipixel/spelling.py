@@ -1,4 +1,4 @@
-"""What somebody may have meant by a name that is not known: the closest one that is, or what others call the same."""
+"""Suggestions for unknown names in error messages: the most similar known name, or minipixel's name for the thing."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -57,7 +57,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
 
 
 def did_you_mean(name: Any, known: Iterable[str]) -> str:
-    """The end of a message, "; did you mean 'relu'?", with the closest of the known names; "" if none is close."""
+    """The end of a message, "; did you mean 'relu'?", with the most similar known name; "" if none is similar."""
     import difflib
 
     close = difflib.get_close_matches(str(name)[:LONGEST].lower(), list(known), n=1)
@@ -65,10 +65,10 @@ def did_you_mean(name: Any, known: Iterable[str]) -> str:
 
 
 def spelled(function: F) -> F:
-    """The same function, whose complaint about how it is called says what was meant: a TypeError, one line.
+    """The same function, whose TypeError for wrong arguments suggests, in one line, what may have been meant.
 
-    It speaks of an argument that the function does not take, of one that is missing, and of too many by position.
-    For functions and constructors that name all of their arguments; what takes *any or **any is left as it is.
+    This is for unknown and missing arguments, and for too many by position. A function that takes *any or **any is
+    returned as it is.
     """
     written: Any = function
     while hasattr(written, "__wrapped__"):  # by other decorators
@@ -106,7 +106,7 @@ def spelled(function: F) -> F:
 
 
 class Spelled:
-    """What makes a class, and all classes derived from it, `spelled`: every constructor written in one."""
+    """A base class that makes the constructors of all derived classes `spelled`."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -115,7 +115,7 @@ class Spelled:
 
 
 def _meant(option: str, known: tuple[str, ...]) -> str:
-    """The end of a message about an argument that is not taken: what was meant, or what there is."""
+    """The end of a message about an unknown argument: the one that may be meant, or all that there are."""
     elsewhere = next((name for name in ELSEWHERE.get(option, ()) if name in known), None)
     hint = f"; did you mean {elsewhere!r}?" if elsewhere else did_you_mean(option, known)
     return hint or f", wanted {'one of ' + ', '.join(known) if known else 'none'}"

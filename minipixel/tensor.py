@@ -1,11 +1,12 @@
-"""The whole gradient path: an op leaves a Tensor that remembers how to send a gradient back to what it was made of.
+"""Tensors, ops and gradients: an op returns a Tensor that remembers its inputs, and how a gradient flows back to them.
 
 An op is one function on plain arrays that returns its value and its `vjp`: a function from the gradient of the loss
 with respect to that value to the gradients with respect to each positional input. `@op` lifts it to Tensors.
-A Tensor is something that one may ask a gradient of; a constant is a plain array. Gradients are first order only.
+A Tensor is an array with respect to which gradients can be taken; a constant is a plain array. Gradients are first
+order only.
 
-The tape keeps one dtype, that of the weights: a float64 constant or gradient that meets float32 weights, as
-`np.sqrt(0.5)` is one, is rounded to float32, and what an op computes in another precision is rounded back.
+A graph has one dtype, that of its weights. A float64 constant or gradient that meets float32 weights, such as
+`np.sqrt(0.5)`, is rounded to float32, and a result that an op computes in another precision is rounded back.
 """
 
 import contextlib
@@ -27,10 +28,10 @@ _local = threading.local()
 
 
 class Tensor(SingleNumber):
-    """An array, and, if an op made it, the op's inputs and the way back to them.
+    """An array; if it is the result of an op, also the op's inputs and the function that sends gradients to them.
 
-    `data` is the array; `grad` is filled in by `backward` on the Tensors that no op made (weights, inputs). `call` is
-    the op that made it, and its keyword arguments: what it takes to run or to read the graph again (see clock).
+    `data` is the array. `grad` is set by `backward` on Tensors that are not results of ops (weights, inputs). `call`
+    has the op and its keyword arguments, with which the graph can be run again or examined (see clock).
     """
 
     __slots__ = ("call", "data", "grad", "inputs", "op", "vjp")
@@ -72,9 +73,10 @@ class Tensor(SingleNumber):
         return self.data.dtype
 
     def backward(self, seed: Any = None) -> None:
-        """Set `.grad` of every Tensor below that no op made to the gradient of this one.
+        """Set the `.grad` of all weights and inputs that this Tensor depends on to the gradient of this Tensor.
 
-        Earlier values of `.grad` are replaced, not added to; each is an array of its own. `seed` is as in `gradients`.
+        Earlier values of `.grad` are replaced, not added to; each is an array of its own. `seed` is as in `gradients`,
+        and so are the errors.
         """
         leaves = [node for node in inputs_first(self) if node.vjp is None]
         for leaf, gradient in zip(leaves, gradients(self, leaves, seed), strict=True):
@@ -93,16 +95,17 @@ def op(
     compiled: bool = False,
     shapes: str | None = None,
 ) -> Any:
-    """Lift `function(*arrays, **static) -> (value, vjp)` to Tensors.
+    """Lift `function(*arrays, **static) -> (value, vjp)` to Tensors: a decorator for ops.
 
-    Positional inputs may be Tensors or constant arrays, of which alone it makes a constant array; keyword arguments are
-    static: masks, axes, target images.
-    `vjp(g)` returns one gradient for each positional input. A costly one may be given as a function of no arguments,
-    which is called only if that input is a Tensor, so that a constant costs nothing.
-    The function is given arrays of one dtype, that of the tape (see `_dtype`), and may return another: it is rounded.
-    The plain function stays at hand as `.arrays`; `local`, for an op on maps, says what it reads and computes at a
-    single pixel (see ops/local.py); `compiled` ones have, besides, a faster body of their name (see kernels). `shapes`
-    names the axes of each input, as in "... K_in; K_in K_out; K_out": inputs that do not go together are a ValueError.
+    Positional inputs may be Tensors or constant arrays; if all are constants, the result is a plain array. Keyword
+    arguments are static: masks, axes, target images.
+    `vjp(g)` returns one gradient for each positional input. A costly gradient may be given as a function without
+    arguments, which is called only if that input is a Tensor, so that a constant costs nothing.
+    The function gets arrays of one dtype, that of the graph's weights; a result of another dtype is rounded to it.
+    The plain function is available as `.arrays`. `local`, for an op on maps, says what it reads and computes at a
+    single pixel (see ops/local.py). With `compiled` the op also has a faster body of the same name (see kernels).
+    `shapes` names the axes of each input, as in "... K_in; K_in K_out; K_out"; inputs whose axes disagree raise
+    ValueError.
     """
     if function is None:
         return functools.partial(op, local=local, compiled=compiled, shapes=shapes)
@@ -132,9 +135,9 @@ def op(
 
 
 def _dtype(inputs: Sequence[Any]) -> Any:
-    """The dtype that an op computes in: that of the weights among its inputs, else of its Tensors; None without any.
+    """The dtype in which an op computes: that of the weights among its inputs, else of its Tensors; None without any.
 
-    Complex numbers, by which gradients are checked, stay complex.
+    Complex numbers, which gradcheck uses, stay complex.
     """
     dtypes = {x.data.dtype for x in inputs if isinstance(x, Tensor)}
     if len(dtypes) <= 1:
@@ -144,7 +147,7 @@ def _dtype(inputs: Sequence[Any]) -> Any:
 
 
 def _rounded(array: Any, dtype: Any) -> Any:
-    """An array, or a NumPy number, of real numbers in another precision, in that dtype; anything else as it is."""
+    """An array or a NumPy number, rounded to that dtype if it has real numbers in another precision."""
     other = getattr(array, "dtype", dtype)
     if other == dtype or other.kind != "f" or dtype is None or dtype.kind != "f":
         return array
@@ -158,9 +161,9 @@ def recording() -> bool:
 
 @contextlib.contextmanager
 def no_grad(paused: bool = True) -> Iterator[None]:
-    """Within this block, in this thread, ops compute their value and forget how, which saves memory.
+    """Within this block, in this thread, ops return Tensors without history, which saves memory.
 
-    Not `paused`: they remember, whatever is around this block.
+    With `paused=False` they record their history, even inside another such block.
     """
     before = getattr(_local, "paused", False)
     _local.paused = paused
@@ -171,16 +174,16 @@ def no_grad(paused: bool = True) -> Iterator[None]:
 
 
 def observer() -> Any:
-    """Who observes the ops of this thread, None if nobody does."""
+    """The object that observes the ops of this thread, or None."""
     return getattr(_local, "observer", None)
 
 
 @contextlib.contextmanager
 def observed(by: Any) -> Iterator[None]:
-    """Within this block, in this thread, `by` sees to every op, whether or not it is recorded (see clock/passes.py).
+    """Within this block, in this thread, `by` handles every op, recorded or not (see clock/passes.py).
 
-    `by.op(op, inputs, static)` is called in place of each, `by.data_of(parameter, array)` is what `parameter.data`
-    shows, and `by.written(parameter)` is told of a weight that is about to be written. None: nobody does.
+    `by.op(op, inputs, static)` is called in place of each op, `parameter.data` returns `by.data_of(parameter, array)`,
+    and `by.written(parameter)` is called before a weight is written. With None ops run as usual.
     """
     before = observer()
     _local.observer = by
@@ -194,18 +197,18 @@ def observed(by: Any) -> Iterator[None]:
 def gradients(output: Tensor, wrt: Sequence[Tensor], seed: Any = None) -> list[Any]:
     """The gradients of `output` with respect to each Tensor in `wrt`; None where the output does not depend on it.
 
-    `seed` is the gradient of whatever comes after `output`; it may be left out if `output` is a single number.
+    `seed` is the gradient of the loss with respect to `output`; it may be left out if `output` is a single number.
     Nothing is written to the Tensors in `wrt`, so threads may share them. Each step of the graph is dropped as soon
-    as it has been used: run the forward pass again before asking again.
-    Every gradient has the dtype of what it belongs to. Two of them may be one array, or the seed: who writes to one
-    copies it first.
-    Raises ValueError where the seed or a gradient has not the shape of what it belongs to, naming the op, and for an
-    output that was made within `no_grad`.
+    as it has been used: run the forward pass again before taking gradients again.
+    Every gradient has the dtype of its Tensor. Two gradients may be the same array, or the seed; copy one before you
+    write to it.
+    Raises ValueError if the seed or a gradient has another shape than its Tensor, with the name of the op, and for an
+    output that was computed within `no_grad`.
     """
     if output.vjp is None and output.op != "input":
         raise ValueError(
-            f"backward: got a {output.op} that was made within no_grad, wanted one that remembers how it was made; "
-            "compute it outside of the block"
+            f"backward: got a {output.op} computed within no_grad, wanted one with a history; compute it outside of "
+            "that block"
         )
     total = {id(output): _seed(output, seed)}
     wanted = {id(x) for x in wrt}
@@ -247,7 +250,7 @@ def _seed(output: Tensor, seed: Any) -> Any:
 
 
 def inputs_first(output: Tensor) -> list[Tensor]:
-    """Every Tensor that `output` was made of, inputs before what was made from them (an iterative depth-first walk)."""
+    """Every Tensor that `output` depends on, inputs before their results (by an iterative depth-first walk)."""
     order, seen, stack = [], set(), [(output, False)]
     while stack:
         node, inputs_done = stack.pop()
@@ -261,7 +264,7 @@ def inputs_first(output: Tensor) -> list[Tensor]:
 
 
 def _pull_back(node: Tensor, gradient: Any) -> Sequence[Any]:
-    """One gradient for each input of a node; whatever goes wrong is reported with the op's name."""
+    """One gradient for each input of a node. Errors are reported with the op's name."""
     assert node.vjp is not None
     try:
         parts = node.vjp(gradient)
@@ -269,7 +272,7 @@ def _pull_back(node: Tensor, gradient: Any) -> Sequence[Any]:
         error.add_note(f"in the backward pass of {node.op}")
         raise
     if len(parts) != len(node.inputs):
-        raise ValueError(f"{node.op}: its vjp gave {len(parts)} gradients, wanted {len(node.inputs)}, one an input")
+        raise ValueError(f"{node.op}: its vjp gave {len(parts)} gradients, wanted {len(node.inputs)}, one per input")
     return parts
 
 

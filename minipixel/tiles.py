@@ -15,7 +15,7 @@ CHEQUERED = 0.78, 0.97
 
 
 def colours(images: np.ndarray, levels: int) -> np.ndarray:
-    """Integers (N, H, W, C) in 0..Q-1 -> colours in 0..1, (N, H, W, 3); larger where channels are shown one by one."""
+    """Integers (N, H, W, C) in 0..Q-1 -> colours in 0..1, (N, H, W, 3), or larger if channels are shown one by one."""
     x, C = images / (levels - 1), images.shape[3]
     if not in_one_picture(C):
         x = group(x, BETWEEN)[..., None]
@@ -28,7 +28,7 @@ def colours(images: np.ndarray, levels: int) -> np.ndarray:
 
 
 def in_one_picture(C: int) -> bool:
-    """Whether C channels are one picture: grey, in colour, or in colour with alpha."""
+    """Whether C channels are shown as one picture, in grey, in colour, or in colour with alpha."""
     return C in (1, 3, 4)
 
 
@@ -49,7 +49,7 @@ def _across(C: int) -> int:
 
 
 def abreast(columns: int, C: int) -> int:
-    """How many images of C channels stand side by side, where there would be `columns` if each were one picture."""
+    """How many images of C channels stand side by side, if there were `columns` with one picture per image."""
     return math.ceil(columns / math.sqrt(_across(C)))
 
 
@@ -71,7 +71,7 @@ def size(shape: tuple[int, int, int], columns: int) -> tuple[int, int]:
 
 
 def size_of(shape: tuple[int, ...], columns: int) -> tuple[int, int]:
-    """The same of images (N, H, W, C), where there would be `columns` abreast if each were one picture."""
+    """The same for images (N, H, W, C), if there were `columns` side by side with one picture per image."""
     _, H, W, _ = colours(np.zeros((1, *shape[1:]), np.uint8), 2).shape
     return size((shape[0], H, W), abreast(columns, shape[3]))
 

@@ -185,7 +185,8 @@ def test_no_slanted_lines_is_a_note(here, capsys):
 
 def test_complete_says_what_steers(capsys):
     assert main(["complete", "--help"]) == 0
-    assert "Only earlier pixels, in the model's order, steer a drawn one" in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Only earlier pixels, in the model's order, influence a drawn one" in said
 
 
 def test_complete(here, capsys, trained):

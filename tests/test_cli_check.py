@@ -314,5 +314,5 @@ def test_where_images_see_each_other_there_is_no_picture(here, capsys):
 def test_the_help_says_what_it_runs_and_how_images_are_laid_out(capsys):
     assert main(["check", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    for part in ("Its code is run", "code of your own, which is run", "C H W, channels first, of a PyTorch module"):
+    for part in ("Its code is run", "code of your own, which is run", "C H W, channels first, for a PyTorch module"):
         assert part in said

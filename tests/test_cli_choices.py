@@ -142,7 +142,7 @@ def test_from_what_does_not_fit(here, runs, capsys, options, text):
 def test_from_other_models(here, capsys):
     mp.models.PixelCNN((8, 8, 1), 17, hidden=2, blocks=1, condition_shape=(3,)).save("told")
     mp.models.EmbeddingNet((8, 8, 1), 17, filters=2).save("net")
-    for name, text in {"told": "a model that is told arrays (3,)", "net": "got an embedding network"}.items():
+    for name, text in {"told": "conditioned on arrays of (3,)", "net": "got an embedding network"}.items():
         assert main(["train", "--from", name]) == 2
         assert text in capsys.readouterr().err
 
@@ -156,8 +156,8 @@ def test_the_loss_at_the_start_beside_log_q(here, capsys):
     some = DS.train.images[np.linspace(0, len(DS.train.images) - 1, 64).astype(int)]
     nats = -mp.models.PixelCNN(DS.image_shape, DS.levels, hidden=4, blocks=1).log_prob(some).mean()
     assert said == (
-        f"start   {nats / 64:.3f} nats a sub-pixel, {nats:.2f} an image; to know nothing is "
-        "log 17 = 2.833, 181.33 an image"
+        f"start   {nats / 64:.3f} nats per sub-pixel, {nats:.2f} per image; with equal probabilities it is "
+        "log 17 = 2.833, 181.33 per image"
     )
 
 

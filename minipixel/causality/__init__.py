@@ -1,4 +1,4 @@
-"""Proof that a model never reads what it is about to draw."""
+"""Checks of causality: that no output of a model depends on the value that it predicts, or on later values."""
 
 from minipixel.causality import of_function, of_jax, of_model, of_torch  # noqa: F401 - adapters register themselves
 from minipixel.causality.check import assert_causal, check_causality

@@ -1,4 +1,4 @@
-"""What may be said of somebody else's model: its images, its order, what its output means; or one line why not."""
+"""Checks of the arguments that describe a model to `check_causality`: its images, its order, and its output."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +10,10 @@ from minipixel.shown import short
 
 
 def check_image_shape(shape: Any, channels_first: bool) -> tuple[tuple[int, int, int], str]:
-    """(H, W, C), or (C, H, W) with channels first, (H, W) or (S,) -> (H, W, C) and how images are laid out.
+    """The shape (H, W, C) and the layout of images, from (H, W, C), (C, H, W) with channels first, (H, W), or (S,).
 
-    (H, W) are images (N, H, W) without a channel axis, (S,) vectors or sequences (N, S). Else ValueError.
+    (H, W) stands for images (N, H, W) without a channel axis, (S,) for vectors or sequences (N, S). Raises ValueError
+    for anything else.
     """
     wanted = "(C, H, W), channels first" if channels_first else "(H, W, C), channels last"
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
@@ -20,7 +21,7 @@ def check_image_shape(shape: Any, channels_first: bool) -> tuple[tuple[int, int,
     if len(sizes) not in (1, 2, 3) or not whole or np.prod([int(size) for size in sizes]) > MAX_SUBPIXELS:
         raise ValueError(
             f"image_shape: got {short(shape)}, wanted {wanted}, (H, W) without a channel axis, or (S,) for sequences; "
-            "only a minipixel model knows its own"
+            "only a minipixel model has its own"
         )
     numbers = [int(size) for size in sizes]
     if len(numbers) == 1:
@@ -32,11 +33,11 @@ def check_image_shape(shape: Any, channels_first: bool) -> tuple[tuple[int, int,
 
 
 def check_order(order: Any, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """The place in line of each sub-pixel, integers (H, W, C), from a name or from such an array; else ValueError.
+    """The order of the sub-pixels, integers (H, W, C), from a name or from such an array; else ValueError.
 
-    "raster" (or None) goes sub-pixel by sub-pixel, "pixels" draws all channels of a pixel at once, "rgb-planes" all of
-    the first channel before the second one; of grey images integers (H, W) will do. Sub-pixels of the same place are
-    drawn at once, so neither may depend on the other.
+    "raster" (or None) goes sub-pixel by sub-pixel. "pixels" draws all channels of a pixel at once. "rgb-planes" draws
+    the whole first channel before the second one. For grey images integers (H, W) are accepted. Sub-pixels with the
+    same number are drawn at once, so none of them may depend on another.
     """
     H, W, C = image_shape
     raster = np.arange(H * W * C).reshape(image_shape)
@@ -59,7 +60,7 @@ def check_order(order: Any, image_shape: tuple[int, int, int]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The images that a subject takes: numbers of a `dtype` from `low` to `high`, both included."""
+    """The kind of images that a subject takes: numbers of a `dtype` from `low` to `high`, both included."""
 
     dtype: np.dtype
     low: float
@@ -67,7 +68,7 @@ class Inputs:
 
     @classmethod
     def of(cls, inputs: Any) -> "Inputs":
-        """From (dtype, low, high); ValueError if it is not that."""
+        """The kind of images from (dtype, low, high). Raises ValueError for anything else."""
         try:
             name, low, high = inputs
             dtype, low, high = np.dtype(name), float(low), float(high)
@@ -84,7 +85,7 @@ class Inputs:
         return cls(dtype, low, high)
 
     def image(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
-        """A random image (H, W, C), never a constant one: there, what is read could not be told from what is not."""
+        """A random image (H, W, C), which is never constant: in a constant one a changed pixel might not show."""
         while True:
             if self.dtype.kind == "f":
                 image = rng.uniform(self.low, self.high, shape).astype(self.dtype)
@@ -94,13 +95,13 @@ class Inputs:
                 return image
 
     def far(self, values: np.ndarray) -> np.ndarray:
-        """Values changed by a lot: each to the end of the range that is further away."""
+        """Values changed by a lot: each is moved to the further end of the range."""
         middle = (self.low + self.high) / 2
         return np.where(values > middle, self.low, self.high).astype(self.dtype)
 
 
 def check_groups(groups: Any, P: int, C: int) -> np.ndarray:
-    """The colour that each of P parameters describes, integers in 0..C-1; a colour may have none. Else ValueError."""
+    """The colour of each of P parameters, integers (P,) in 0..C-1; a colour may have no parameters. Else ValueError."""
     colours = np.asarray(groups)
     if colours.dtype.kind not in "iu" or colours.size != P:
         raise ValueError(
@@ -114,7 +115,7 @@ def check_groups(groups: Any, P: int, C: int) -> np.ndarray:
 
 
 def split_evenly(P: int, C: int) -> np.ndarray:
-    """The colour of each of P parameters by an even split, C blocks, the first for the first colour; or ValueError."""
+    """The colour of each of P parameters, split evenly into C blocks, one for each colour in turn; else ValueError."""
     if P % C:
         mixture = _mixture_size(C)
         joined = f', or head="logistic_mixture" for {P // mixture} components' if P % mixture == 0 else ""
@@ -126,7 +127,7 @@ def split_evenly(P: int, C: int) -> np.ndarray:
 
 
 def check_head(head: Any, P: int, C: int) -> bool:
-    """Whether the colours of a pixel are joined in the head; ValueError for a head that is not known."""
+    """Whether the head makes a colour depend on the earlier ones of its pixel; ValueError for an unknown head."""
     if head is None:
         return False
     if head != "logistic_mixture":
@@ -141,5 +142,5 @@ def check_head(head: Any, P: int, C: int) -> bool:
 
 
 def _mixture_size(C: int) -> int:
-    """Parameters of one component of a mixture whose channels are joined by coefficients."""
+    """The number of parameters of one component of a mixture whose channels are joined by coefficients."""
     return 1 + 2 * C + C * (C - 1) // 2

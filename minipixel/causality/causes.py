@@ -1,4 +1,4 @@
-"""What usually causes a leak, told from where an output looks: a sentence for whoever has to mend it."""
+"""The usual cause of a leak, found from the positions that outputs depend on: a sentence that helps to mend it."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import numpy as np
 from minipixel.causality.patterns import Pattern
 
 BATCH = "batch normalisation, or another statistic over the batch; normalise each image, or each pixel, by itself"
-"""What usually causes an image to see another one of its batch."""
+"""The usual cause if an image sees another one of its batch."""
 
 Table = tuple[tuple[Callable[[Pattern], bool], str], ...]
 
@@ -56,7 +56,7 @@ SEQUENCES: Table = (
         "places: put all zeros in front, and mask what comes after",
     ),
 )
-"""For sequences: the first row whose pattern is there says the cause."""
+"""For sequences: the cause is that of the first row whose pattern holds."""
 
 IMAGES: Table = (
     (
@@ -130,16 +130,15 @@ IMAGES: Table = (
         "the right and below",
     ),
 )
-"""For images: the first row whose pattern is there says the cause."""
+"""For images: the cause is that of the first row whose pattern holds."""
 
 
 def usual_cause(order: np.ndarray, pairs: np.ndarray, dependencies: np.ndarray, outputs: np.ndarray) -> str:
-    """What leaks like these come from: the order (H, W, C), and pairs of positions (pairs, 2, 3), the output's first.
+    """The usual cause of these leaks, in words.
 
-    `dependencies` (rows, S) is all that the `outputs` (rows,) depend on.
-
-    It goes by all of them: an output that sees its own pixel alone has another mistake behind it than one that sees
-    its own pixel and the row below.
+    `order` is (H, W, C); `pairs` are the leaks, positions (pairs, 2, 3) with the output's first; `dependencies`
+    (rows, S) is all that the `outputs` (rows,) depend on. All leaks together decide the cause: where outputs see only
+    their own pixel the mistake is another one than where they also see the row below.
     """
     pattern = Pattern(order, pairs, dependencies, outputs)
     table = SEQUENCES if pattern.sequence else IMAGES

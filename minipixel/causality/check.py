@@ -1,4 +1,4 @@
-"""The two questions people ask: is it causal, and where not."""
+"""The two public functions: `check_causality`, which returns a report, and `assert_causal`, which raises an error."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,32 +36,40 @@ def check_causality(
     tolerance: float = 0.0,
     batch_size: int | None = None,
 ) -> CausalityReport:
-    """Compare all that something depends on with the order in which it draws.
+    """Check that no output of a model depends on the value that it predicts, or on values that are drawn later.
 
-    A minipixel model knows its images and its order: it is checked through its graph, by gradients, by the clock, and
-    by changing what is later. A PyTorch module (channels first, unless told otherwise), or a JAX function: by gradients
-    and by change; any other function on arrays by change alone. Weights that can be found are shaken, in a copy, and
-    asked again, so that none that starts at zero hides a path. Nothing of the thing itself is changed.
+    It takes a minipixel model, a PyTorch module, or any function from images to parameters, and returns a
+    CausalityReport: `report.ok` is True if nothing leaks, and `print(report)` explains the result.
 
-    - `image_shape`: (H, W, C), or (C, H, W) with channels first; (H, W) for images (N, H, W) without a channel axis;
-      (S,) for vectors and sequences (N, S).
-    - `layout`: how the output is laid out, if its shape does not say it: letters for the axes, N images, H rows, W
-      columns, C colours, Q parameters per sub-pixel, P parameters per pixel, S sub-pixels in raster order; parentheses
-      join axes. "NCHWQ", "N(QC)HW" (colours in turn), "NSQ"; "NHWC->NHWCQ" says the images', too.
-    - `call`: how a module is called, if not as module(x): `lambda net, x: net(x[:, 0], labels)[0]`.
-    - `order`: "raster", "pixels" (all colours of a pixel at once), "rgb-planes" (all red first) or the place in line of
-      each sub-pixel, integers (H, W, C).
-    - `groups`: the colour of each output channel; by default an even split, the first third red. `head`:
-      "logistic_mixture" joins the colours in the head, as PixelCNN++ does: no parameter may see its own pixel.
-    - `inputs`: what images it takes, (dtype, lowest, highest): ("float32", -1.0, 1.0), or ("uint8", 0, 255) say.
-    - `images`: how many are tried, at least, drawn at random from `rng`; none of them is constant. `batch_size`: how
-      many it is called with, always.
-    - `outputs`: look at these alone, places in raster order (r * W + c) * C + channel. Of large images some are picked.
-    - `modes`: "evaluation", "training". In training, statistics over the batch are named, and are no leak.
-    - `tolerance`: changes up to that share of the largest legal one are no leak; by default every bit counts.
+    A minipixel model is checked by its graph, by gradients, by a proof with the clock, and by changing later
+    sub-pixels. A PyTorch module or a JAX function is checked by gradients and by changing sub-pixels; any other
+    function only by changing them. A weight that happens to be zero could hide a leak; so the check is repeated with
+    changed weights in a copy of the model, where they can be found. The model itself is not changed.
 
-    Positions in the report are (r, c, channel) whatever the layout. Raises ValueError for what cannot be meant, and if
-    the thing raises an error when it is called.
+    - `image_shape` is the shape of an image: (H, W, C), or (C, H, W) with channels first; (H, W) for images (N, H, W)
+      without a channel axis; (S,) for vectors and sequences (N, S). A minipixel model needs none.
+    - `channels_first` says whether channels come first; by default they do for PyTorch modules, and for others not.
+    - `layout` describes the axes of the output, if its shape is not enough: N images, H rows, W columns, C colours, Q
+      parameters per sub-pixel, P parameters per pixel, S sub-pixels in raster order; parentheses join axes. Examples
+      are "NCHWQ", "N(QC)HW" and "NSQ"; "NHWC->NHWCQ" describes the images as well.
+    - `call` is how the module is called, if not as module(x): `lambda net, x: net(x[:, 0], labels)[0]`.
+    - `order` is the order of drawing: "raster", "pixels" (all colours of a pixel at once), "rgb-planes" (all of red
+      first), or integers (H, W, C), with 0 for the first sub-pixel.
+    - `groups` has the colour of each output channel; by default they are split evenly, the first third for red.
+    - `head="logistic_mixture"` means that the head joins the colours, as in PixelCNN++: then no parameter may depend
+      on its own pixel.
+    - `inputs` is the kind of images, (dtype, lowest, highest), such as ("float32", -1.0, 1.0) or ("uint8", 0, 255).
+    - `images` is the least number of random images that are tried; they are drawn from `rng`. `batch_size` is the
+      number of images in every call.
+    - `outputs` are the outputs to check, places in raster order (r * W + c) * C + channel. By default all are checked,
+      and of large images a selection.
+    - `modes` has "evaluation", "training" or both. In training mode statistics over the batch are reported, but do not
+      count as a leak.
+    - `tolerance`: changes up to this share of the largest legal change do not count as a leak; by default every bit
+      counts.
+
+    Positions in the report are (r, c, channel), whatever the layout. Raises ValueError for arguments of another kind or
+    range, and if the model raises an error when it is called.
     """
     subject = subject_of(
         model_or_function,
@@ -111,7 +119,10 @@ def assert_causal(
     tolerance: float = 0.0,
     batch_size: int | None = None,
 ) -> None:
-    """Raise CausalityError, naming the first offending pair, unless `check_causality` finds no leak; same arguments."""
+    """Raise CausalityError if `check_causality`, which has the same arguments, finds a leak or cannot decide.
+
+    The message names the first output that depends on a later sub-pixel or on itself, and the usual cause.
+    """
     report = check_causality(
         model_or_function,
         image_shape,
@@ -134,7 +145,7 @@ def assert_causal(
 
 
 def _within_pixels(report: CausalityReport) -> bool:
-    """Whether something leaks, and all that leaks does so within a pixel."""
+    """Whether there are leaks, and all of them are between colours of one pixel."""
     leaks = report.leaks
     return len(leaks) > 0 and bool((leaks[:, 0, :2] == leaks[:, 1, :2]).all())
 

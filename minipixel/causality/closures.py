@@ -1,9 +1,9 @@
-"""What a function refers to, and the same function with something else in its place.
+"""Finding the objects that a function refers to, and copying the function with other objects in their place.
 
-`lambda x: net(x, labels)[0]` is how a network is handed over that wants more than an image. To put it into evaluation
-mode, or to ask it again with other weights, one has to find it: in the closure, among the globals that the code names,
-in a partial or behind a bound method; by itself, in a list or a table, or as an attribute of an object around it. The
-function and all that it refers to stay as they are.
+A network that needs more than an image is passed as a function, such as `lambda x: net(x, labels)[0]`. The network has
+to be found in it, to put it into evaluation mode, or to check it again with other weights. It may be in the closure,
+among the globals that the code names, in a partial or behind a bound method; and there by itself, in a list or a dict,
+or as an attribute of another object. The function and all objects that it refers to stay as they are.
 """
 
 import copy
@@ -82,7 +82,7 @@ def _function(function: types.FunctionType, swap: Swap, depth: int) -> types.Fun
 
 
 def _names(code: types.CodeType) -> set[str]:
-    """The global names that a code uses, in the functions within it, too."""
+    """The global names that a code object uses, also in the functions inside it."""
     inner = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
     return set(code.co_names).union(*(_names(each) for each in inner))
 
@@ -95,7 +95,7 @@ def _swapped(value: Any, swap: Swap, depth: int) -> Any:
 
 
 def _holder(holder: Any, swap: Swap, depth: int) -> Any:
-    """A list, a tuple, a table or an object with `swap(value)` for each of its values; itself if nothing is swapped."""
+    """A list, tuple, dict or object with `swap(value)` for each of its values; the same one if nothing is swapped."""
     kind = type(holder)
     if kind in (list, tuple, dict):
         values = holder if kind is dict else dict(enumerate(holder[: MOST + 1]))
@@ -117,7 +117,7 @@ LIBRARIES = ("torch", "jax", "jaxlib", "flax", "numpy", "scipy", "minipixel", "f
 
 
 def _of_a_library(function: Any) -> bool:
-    """Whether a function is a framework's own, which refers to no weights of anybody's."""
+    """Whether a function belongs to a framework, and so refers to no user's weights."""
     if isinstance(function, (functools.partial, types.MethodType)):
         return False
     return (getattr(function, "__module__", None) or "").partition(".")[0] in LIBRARIES

@@ -1,4 +1,4 @@
-"""One check: all witnesses asked, the cheapest first, and what they found in one report."""
+"""One whole check: it asks all witnesses, the cheapest first, and puts their results into one report."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ from HEAVY on less is asked, of half as many outputs on half as many images; abo
 
 
 def some_of(places: np.ndarray, C: int, few: int = FEW) -> np.ndarray:
-    """About `few` of some places in raster order, spread evenly over those of each colour, the first and the last."""
+    """About `few` of some places in raster order, evenly spread over each colour, with the first and the last."""
     by_colour = [places[places % C == k] for k in range(C)]
     each = max(2, few // sum(len(some) > 0 for some in by_colour)) if len(places) else 0
     spread = [some[np.linspace(0, len(some) - 1, each).astype(int)] for some in by_colour if len(some)]
@@ -41,7 +41,7 @@ def some_of(places: np.ndarray, C: int, few: int = FEW) -> np.ndarray:
 
 
 class Examination:
-    """One check: what was found so far, a row of dependencies for each output that was looked at."""
+    """One check, with the results so far: a row of dependencies for each output that was checked."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Examination:
         self.shaken_copy = subject  # the last one
 
     def report(self) -> CausalityReport:
-        """All that there is to try, the cheapest first."""
+        """Run all that can be tried, the cheapest first, and return the report."""
         subject = self.subject
         known = isinstance(subject, OfModel) and self._graph(subject)
         mixes = self._evaluation(known) if "evaluation" in self.modes else False
@@ -109,7 +109,7 @@ class Examination:
         )
 
     def _graph(self, subject: OfModel) -> bool:
-        """What can be read off the graph, if all its ops say what they read."""
+        """Check the graph of a minipixel model; returns False if some op does not say what it reads."""
         try:
             trace = Trace(subject.model)
         except ValueError as error:
@@ -123,7 +123,7 @@ class Examination:
         return True
 
     def _evaluation(self, known: bool) -> bool:
-        """What is asked in evaluation mode; whether images see each other there."""
+        """Check in evaluation mode; returns whether images depend on each other there."""
         subject = self.subject
         moved = mixing(subject, images=self.images, rng=self.rng)
         if moved > max(subject.rounding, self.tolerance):
@@ -139,7 +139,7 @@ class Examination:
         return False
 
     def _training(self, known: bool) -> None:
-        """What is asked in training mode, if it differs: all but statistics over the batch, which are named."""
+        """Check in training mode, if it differs; statistics over the batch are left out, and reported by name."""
         subject, seed, mode = self.subject, perturb.SEED, " in training mode"
         if not differs_in_training(subject):
             shaken = self._finite_copy(0)  # a last layer of zeros hides what is different
@@ -168,7 +168,7 @@ class Examination:
         self.witnesses.append(Witness("perturbation", None, line))
 
     def _shaken(self) -> None:
-        """Ask again with other weights, in copies: a layer that starts at zero hides all that is behind it."""
+        """Check again with other weights, in copies, because a layer that starts at zero hides everything behind it."""
         moved = np.zeros((len(self.rows), self.subject.size), np.float32)
         suspects: set[int] = set()
         copies = 0
@@ -203,7 +203,7 @@ class Examination:
             )
 
     def _finite_copy(self, n: int) -> Subject | None:
-        """A copy with other weights whose parameters are numbers."""
+        """A copy with other weights whose output is finite; None if there is none."""
         for gently in (False, True):
             other = self.subject.shaken(self.rng % 2**31 + n, gently)
             if other is None:
@@ -228,7 +228,7 @@ class Examination:
             self._accept("gradients", rows, sizes, tried, self.subject, None)
 
     def _change(self, subject: Subject, seed: int | None, mode: str, known: bool) -> None:
-        """Change sub-pixels: one by one where that is cheap or nothing else tells, else a whole future at once."""
+        """Change sub-pixels one by one, where that is cheap or the only way; else all later ones at once."""
         S = subject.size
         cheap = S <= MANY and seed is None and subject.kept <= LIGHT
         many = not known and (cheap or not subject.has_gradients)
@@ -243,7 +243,7 @@ class Examination:
             self.witnesses.append(Witness("future", not len(late), f"{tried}: {len(late):,} outputs that leak"))
 
     def _one_by_one(self, subject: Subject, seed: int | None) -> tuple[np.ndarray, int, str]:
-        """How far outputs move, on how many images, and what is to be said of further ones: until all stands still."""
+        """How far outputs move, on how many images, and a remark; images are tried until nothing new is found."""
         draws, past = np.random.default_rng(self.rng), earlier(subject.order, self.rows)
         sizes = np.zeros((len(self.rows), subject.size), np.float32)
         asked = self.images if subject.size <= ALL else 1
@@ -260,7 +260,7 @@ class Examination:
         return sizes, images, f", of which the last {quiet} showed nothing new" if quiet else ", still finding more"
 
     def _late(self, sizes: np.ndarray, subject: Subject, seed: int | None) -> np.ndarray:
-        """Outputs that moved though only their future did: (few, S) -> those; for FEW of them, what they see."""
+        """The outputs that moved when only later sub-pixels did: (few, S) -> places; notes what some of them see."""
         places = self.few
         order = subject.order.ravel()
         late = order <= order[places, None]
@@ -285,7 +285,7 @@ class Examination:
     def _accept(
         self, name: str, rows: np.ndarray, sizes: np.ndarray, tried: str, subject: Subject, seed: int | None
     ) -> None:
-        """What a witness measured: how far each of some outputs moves with each sub-pixel."""
+        """Add what a witness measured: how far each of some outputs moves with each sub-pixel."""
         past = earlier(subject.order, rows)
         if subject.joins:
             past = past | joined(rows, subject.image_shape)
@@ -310,7 +310,7 @@ class Examination:
             print(f"{subject.name}: leaks; explaining ...", file=console.stderr)
 
     def _add(self, name: str, rows: np.ndarray, matrix: np.ndarray, tried: str, far: str = "") -> None:
-        """What a witness found, the dependencies of some outputs, and what it did to find it."""
+        """Add what a witness found, the dependencies of some outputs, with a line on what it did."""
         for place, row in zip(rows.tolist(), matrix, strict=True):
             self._found(place, row)
         late = int((matrix & ~earlier(self.subject.order, rows)).sum())
@@ -320,7 +320,7 @@ class Examination:
         self.found[place] = self.found[place] | row if place in self.found else row
 
     def _ask(self, name: str, question: Callable[[], None]) -> None:
-        """Ask a witness; if somebody's model raises an error meanwhile, that is what it has to say."""
+        """Ask a witness. If the user's model raises an error meanwhile, the witness reports that."""
         if isinstance(self.subject, OfModel):
             question()
             return

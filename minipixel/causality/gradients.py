@@ -15,15 +15,16 @@ from minipixel.shards import Workers
 def dependencies(
     model: Model | Subject, *, images: int = 4, outputs: Sequence[int] | np.ndarray | None = None, rng: Any = 0
 ) -> np.ndarray:
-    """Which sub-pixels each is predicted from: boolean (S, S), S = H*W*C in raster order, [i, j] for i on j.
+    """The sub-pixels that each sub-pixel is predicted from, by gradients: boolean (S, S), [i, j] if i depends on j.
 
-    A batch holds S copies of one image, and copy i carries the seed of output i alone, so its gradient is row i of the
-    Jacobian. An entry is False only where the gradient is exactly zero, for each of `images` random images: masks
-    multiply by zero, and zero is exact. (So is a denormal number, wherever a model computes: see computing.py.) A
-    rectifier may hide a dependency in one image, hence several; `structure` sees those that a dead one hides in all.
-    A head that joins the colours of a pixel predicts a later one from the parameters and values of the earlier ones,
-    whatever the network under it sees: these count.
-    `outputs` picks rows, as places in raster order: then (len(outputs), S).
+    S = H*W*C, and sub-pixels are in raster order. A batch holds S copies of one image, and copy i gets the gradient of
+    output i alone, so its gradient is row i of the Jacobian. An entry is False only where the gradient is exactly zero
+    for each of `images` random images: masks multiply by zero, and zero is exact. (Denormal numbers count as zero where
+    a model computes: see computing.py.) A rectifier may hide a dependency in one image, so several are tried;
+    `structure` also finds dependencies that a dead rectifier hides in all images.
+    A head that joins the colours of a pixel predicts a later colour from the parameters and values of the earlier ones,
+    so these count as dependencies.
+    `outputs` picks rows, as places in raster order: then the result is (len(outputs), S).
     """
     subject = subject_of(model)
     places = np.arange(subject.size) if outputs is None else np.asarray(outputs)
@@ -32,7 +33,7 @@ def dependencies(
 
 
 def slopes(subject: Subject, *, images: int = 4, outputs: np.ndarray, rng: Any = 0) -> np.ndarray:
-    """How large the gradient of each output is with respect to each sub-pixel, at the most: (rows, S)."""
+    """The largest absolute gradient of each output with respect to each sub-pixel over some images: (rows, S)."""
     if not subject.has_gradients:
         raise ValueError(f"dependencies: got {subject.name}, without gradients, wanted one with; see perturbed")
     generator = np.random.default_rng(rng)

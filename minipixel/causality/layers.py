@@ -1,8 +1,8 @@
-"""The layer of a PyTorch model at which a leak is first seen, by hooks: an output that moves where none may.
+"""The first layer of a PyTorch model at which a leak shows, found by hooks on all layers.
 
-Features may be shifted by design: a layer may know its own pixel where what comes behind shifts it on. So a layer is
-named only if the leak goes when its output is put back to what it was, and none is named from which all of the leak
-comes and whose own output is in order.
+A layer's features may depend on their own pixel without a mistake, if a later layer shifts them. So a layer is named
+only if the leak changes when its output is replaced by the output for the unchanged image. If the whole leak passes
+through a layer whose own output is correct, the mistake lies behind that layer, and none before it is named.
 """
 
 from collections.abc import Callable
@@ -21,14 +21,14 @@ SLACK = 4
 
 @dataclass
 class Record:
-    """What a layer gave out: its name, its numbers, and its axes of images and of pixels, if it has any."""
+    """The output of a layer: the layer's name, the numbers, and the axes of images and of pixels, if there are any."""
 
     name: str
     numbers: Any
     axes: tuple[int, ...] | None = None
 
     def moved(self, other: "Record", until: int | None = None) -> bool:
-        """Whether it moved by more than rounding does, at the pixels up to one of them, if that is given."""
+        """Whether it differs from another output by more than rounding, at pixels up to `until` if that is given."""
         old, new = self.numbers, other.numbers
         if until is not None:
             old, new = (_flat(each, self.axes)[:, : until + 1] for each in (old, new))
@@ -53,8 +53,9 @@ def first_moved(
     """The name of the first layer, in the order in which they end, whose output moves at pixel `place`, or earlier.
 
     `before` and `after` run the modules on a batch of N images of (H, W, C) and on the changed one, and return the
-    parameters (n, H, W, P). With `place` -1 it is the first layer whose output moves for an image but the first. "" if
-    none does, or if hooks are not to be had. Layers whose output has no axes of pixels are passed over.
+    parameters (n, H, W, P). With `place` -1 it is the first layer whose output moves for an image other than the first.
+    The name is "" if there is no such layer, or if hooks do not work. Layers whose output has no axes of pixels are
+    left out.
     """
     H, W, _ = image_shape
     hooks = Hooks(modules, (H, W), N)
@@ -96,7 +97,7 @@ def first_moved(
 
 
 class Hooks:
-    """Hooks on all layers, which note down what these give out, and can put one of the outputs back."""
+    """Hooks on all layers, which record the layers' outputs, and can replace one of them by an earlier output."""
 
     def __init__(self, modules: list[Any], size: tuple[int, int], N: int) -> None:
         self.size, self.N = size, N
@@ -115,17 +116,17 @@ class Hooks:
             self.remove()
 
     def remove(self) -> None:
-        """Take all hooks away again."""
+        """Remove all hooks."""
         for handle in self.handles:
             handle.remove()
 
     def run(self, call: Callable[[], np.ndarray], back: tuple[int, Record, int] | None = None) -> np.ndarray:
-        """Run the modules; with `back`, the output of one record is what it was, up to a pixel."""
+        """Run the modules. With `back` the output of one layer is replaced by an earlier record, up to a pixel."""
         self.records, self.back = [], back
         return call()
 
     def note(self, layer: Any, arguments: Any, output: Any) -> Any:
-        """What a layer calls with its output; what is returned takes its place, if that is not None."""
+        """The hook that a layer calls with its output; the result replaces the output if it is not None."""
         import torch
 
         parts = list(output) if isinstance(output, (tuple, list)) else [output]
@@ -156,12 +157,12 @@ class Hooks:
 
 
 def _of_others(record: Record) -> Record:
-    """All but the first image."""
+    """The numbers of all images but the first."""
     return Record(record.name, record.numbers[1:])
 
 
 def _flat(numbers: Any, axes: tuple[int, ...] | None) -> Any:
-    """What was kept of a layer, its images first -> (n, pixels, the rest)."""
+    """The recorded numbers of a layer, images first -> (n, pixels, the rest)."""
     assert axes is not None
     behind = [axis + (axis < axes[0]) for axis in axes[1:]]  # the axis of images was moved to the front
     return numbers.movedim(behind, tuple(range(1, len(axes)))).flatten(1, len(axes) - 1)

@@ -1,9 +1,9 @@
-"""How arrays of images and of parameters are laid out: a small notation, and which readings a shape allows.
+"""The layouts of arrays of images and of parameters: a notation for them, and the layouts that a shape allows.
 
-A layout is spelled with a letter per axis: N images, H rows, W columns, C colours, Q parameters per sub-pixel, P
-parameters per pixel (of all its colours), S sub-pixels in raster order, which is "HWC" in one axis; D means the same.
-Parentheses join several into one axis, the first of them slowest: "N(CQ)HW" has its colours in blocks, "N(QC)HW" has
-them in turn.
+A layout is written with one letter per axis: N images, H rows, W columns, C colours, Q parameters per sub-pixel, P
+parameters per pixel (of all its colours), S sub-pixels in raster order, which are "HWC" in one axis; D means the same
+as S. Parentheses join several letters into one axis, in which the first changes slowest: in "N(CQ)HW" the parameters of
+a colour form a block, in "N(QC)HW" the colours alternate.
 """
 
 import math
@@ -28,10 +28,10 @@ READINGS = {
 
 
 class Layout:
-    """One way to read arrays of a shape: to and from (N, H, W, P), whatever the axes are called.
+    """One way to read arrays of a given shape, which converts them to (N, H, W, P) and back.
 
-    `groups` (P,) is the colour of each parameter, None where the layout leaves that open. ValueError if the spelling
-    makes no sense, or if the shape is none of that kind.
+    `groups` (P,) is the colour of each parameter, or None where the layout does not fix it. Raises ValueError if the
+    spelling is not a layout, or if the shape does not fit it.
     """
 
     def __init__(self, spelled: str, shape: tuple[int, ...], N: int, image_shape: tuple[int, int, int]) -> None:
@@ -66,11 +66,11 @@ class Layout:
         self._last = [sizes[letter] for letter in order]
 
     def last(self, raw: np.ndarray) -> np.ndarray:
-        """An array as it is laid out -> (N, H, W, P)."""
+        """Convert an array in this layout to (N, H, W, P)."""
         return raw.reshape(self._apart).transpose(self._forward).reshape(*self._last[:3], self.P)
 
     def raw(self, parameters: np.ndarray) -> np.ndarray:
-        """(N, H, W, P) -> laid out as this layout says, contiguous."""
+        """Convert (N, H, W, P) to a contiguous array in this layout."""
         return np.ascontiguousarray(parameters.reshape(self._last).transpose(self._back).reshape(self.shape))
 
     def ordered(self, groups: np.ndarray) -> np.ndarray:
@@ -82,7 +82,7 @@ class Layout:
         return self.last(np.broadcast_to(groups.reshape(sizes), self.shape))[0, 0, 0]
 
     def places(self) -> bytes:
-        """Which pixel and which parameter each number is, so that two spellings that say the same can be told."""
+        """The pixel and the parameter of each number, by which two spellings of one layout are recognised."""
         N, H, W = self._last[:3]
         groups = np.arange(self.P) - self.P if self.groups is None else self.groups
         pixels = np.arange(H * W).reshape(1, H, W, 1)
@@ -108,7 +108,7 @@ def _parsed(spelled: str) -> list[str]:
 
 
 def check_layout(layout: Any) -> tuple[str | None, str | None]:
-    """What `layout=` says of images and of parameters, from "NHWC->NHWCQ" or "NHWCQ"; None where it says nothing."""
+    """The layouts of images and of parameters from "NHWC->NHWCQ" or "NHWCQ"; None where `layout` does not say it."""
     if layout is None:
         return None, None
     if not isinstance(layout, str):
@@ -120,7 +120,7 @@ def check_layout(layout: Any) -> tuple[str | None, str | None]:
 
 
 def readings(shape: tuple[int, ...], N: int, image_shape: tuple[int, int, int]) -> list[Layout]:
-    """All layouts that an array of this shape may have, those that say the same only once."""
+    """All layouts that an array of this shape may have, each once."""
     if not shape or shape[0] != N:  # the batch stands first in all of them
         return []
     found: dict[bytes, str] = {}
@@ -140,10 +140,10 @@ def _fitting(shape: tuple[int, ...], N: int, image_shape: tuple[int, int, int]) 
 def layout_of(
     shape: tuple[int, ...], image_shape: tuple[int, int, int], images: Layout, channels_first: bool | None = None
 ) -> Layout:
-    """The one layout that an array of parameters can have. ValueError if there is none, or more than one.
+    """The one layout that an array of parameters can have. Raises ValueError if there is none, or more than one.
 
-    What has the shape of the `images` is laid out as they are. `channels_first`, where somebody has said it, decides
-    between channels before and after the pixels.
+    An array with the shape of the `images` has their layout. `channels_first`, if given, decides whether channels come
+    before or after the pixels.
     """
     if shape == images.shape:
         return images

@@ -1,4 +1,4 @@
-"""Which pair to follow through the layers of a subject, so that the layer at which a leak is first seen has a name."""
+"""The name of the layer at which a leak first shows: a pair of positions is followed through the layers."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ IMAGES = 4
 
 
 def mixing_layer(subject: Subject, seed: int | None, rng: int) -> str:
-    """The layer at which an image first sees another one of its batch."""
+    """The name of the first layer at which an image depends on another one of its batch."""
     images, _ = _two_batches(subject, 0, rng)
     changed = images.copy()
     changed[0] = subject.inputs.far(images[0])
@@ -20,7 +20,7 @@ def mixing_layer(subject: Subject, seed: int | None, rng: int) -> str:
 
 
 def leaking_layer(subject: Subject, seed: int | None, outputs: np.ndarray, matrix: np.ndarray, rng: int) -> str:
-    """The layer at which a leak is first seen, where pixels are drawn in raster order, and it leaves its own.
+    """The name of the first layer at which a leak to another pixel shows, if pixels are drawn in raster order.
 
     `matrix` (rows, S) is what the `outputs` (rows,) depend on.
     """

@@ -1,4 +1,4 @@
-"""The adapter for any function on arrays, and what adapters of frameworks have in common with it."""
+"""The adapter for any function on arrays, which is also the base of the adapters for frameworks."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -32,8 +32,8 @@ CODES = ("int64", 0, 1)
 class OfFunction(Subject):
     """A function on arrays: (N, H, W, C) -> (N, H, W, P), (N, H, W) or (N, H, W, C, Q), or in another layout.
 
-    It is called once to see what it returns, and always with the same number of images: what keeps something of a
-    batch's size then fits. `first` says whether channels come first where nobody says so.
+    It is called once to see what it returns, and always with the same number of images, in case it stores something
+    that has the size of a batch. `first` says whether channels come first by default.
     """
 
     first = False
@@ -61,7 +61,7 @@ class OfFunction(Subject):
         self._check_numbers()
 
     def _parameters_are(self, options: Options) -> None:
-        """Which colour each parameter describes, and whether colours are joined in a head."""
+        """Set the colour of each parameter, and whether colours are joined in a head."""
         P, C = self.layout.P, self.image_shape[2]
         joined = check_head(options.head, P, C)
         self.joins = joined and bool(np.ptp(self.order, axis=2).any())  # at once: no colour comes after another
@@ -76,7 +76,7 @@ class OfFunction(Subject):
             self.groups, self.split = split_evenly(P, C), P > C
 
     def interleaved(self) -> Subject | None:
-        """The same, its parameters read with the colours in turn; None where the colours are not guessed."""
+        """The same with parameters whose colours alternate; None where the colours were not guessed."""
         if not self.split:
             return None
         other = copy.copy(self)
@@ -104,21 +104,21 @@ class OfFunction(Subject):
         return np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing else images
 
     def given(self, images: np.ndarray) -> np.ndarray:
-        """Images (N, H, W, C) laid out as the function wants them, in memory of their own."""
+        """Images (N, H, W, C) in the layout that the function takes, as a copy."""
         raw = self.layout_in.raw(images)
         return raw.copy() if np.shares_memory(raw, images) else raw
 
     def taken(self, images: np.ndarray) -> np.ndarray:
-        """Images as the function has them -> (N, H, W, C)."""
+        """Images in the layout that the function takes -> (N, H, W, C)."""
         return self.layout_in.last(images)
 
     def shape_of(self, N: int, spelled: str) -> tuple[int, ...]:
-        """The shape of N images as the function has them, the batch where their layout has its N."""
+        """The shape of N images in the layout that the function takes."""
         at = spelled.index("N")
         return (*self.raw_shape[:at], N, *self.raw_shape[at:])
 
     def fed(self) -> str:
-        """What it is called with, in words."""
+        """The images that it is called with, in words."""
         low, high = (f"{value:g}" for value in (self.inputs.low, self.inputs.high))
         return f"{self.inputs.dtype} {tuple(self.layout_in.shape)} in {low}..{high}"
 
@@ -132,13 +132,13 @@ class OfFunction(Subject):
             ) from error
 
     def _way_out(self, said: str) -> str:
-        """What may help somebody whose model raised an error."""
+        """The end of the message after an error of the user's model: what may help."""
         if self.inputs.dtype.kind == "f" and any(word in said for word in ("Long", "indices", "Int", "integer")):
             return 'for integer codes pass inputs=("int64", 0, Q - 1)'
         return "look at image_shape, inputs and batch_size, or pass call=, how the model is to be called with x"
 
     def _first_output(self, any_inputs: bool) -> Any:
-        """What it returns for a first batch; where it takes no floating-point numbers, and nobody said so, of codes."""
+        """The output for a first batch; if it takes no floating-point numbers and `inputs` is not given, of codes."""
         try:
             return self._whole(self._called(self.given(self._sample()), None))
         except CallError as error:
@@ -153,7 +153,7 @@ class OfFunction(Subject):
                 raise error from error.__cause__
 
     def _more_codes(self) -> None:
-        """If it takes codes, and nobody said how many: as many as it gives parameters to each, if it takes these."""
+        """Where it takes codes, and `inputs` is not given: use as many codes as it returns parameters for each."""
         if self.inputs != Inputs.of(CODES):
             return
         Q, dtype = self.layout.P // self.image_shape[2], self.inputs.dtype
@@ -181,7 +181,7 @@ class OfFunction(Subject):
         return output
 
     def _check_numbers(self) -> None:
-        """ValueError unless the same images give the same numbers: else all would seem to depend on all."""
+        """Raise ValueError unless equal images give equal outputs; otherwise all would seem to depend on everything."""
         images = self._sample()
         first, again = self.parameters(images), self.parameters(images)
         self.rounding = self.rounding_of(first.dtype)
@@ -197,21 +197,21 @@ class OfFunction(Subject):
     # --- what the adapter of a framework does in its own way --------------------------------------------------------
 
     def usual_inputs(self) -> tuple[str, float, float]:
-        """The images to draw if nothing is said about them."""
+        """The kind of images to draw if `inputs` is not given."""
         return "float32", -1.0, 1.0
 
     def usual_batch(self, asked: Any, spelled: str) -> int:
-        """How many images it is called with, always: as `asked`, or as is usual for images laid out like that."""
+        """How many images every call has: as many as `asked` for, or the usual number for that layout."""
         if asked is not None:
             return check_count("batch_size", asked, 1)
         return int(np.clip(SUBPIXELS // self.size, FEWEST, MOST))
 
     def call(self, images: np.ndarray, seed: int | None) -> Any:
-        """The function's own output; in training mode if there is a `seed`."""
+        """The function's own output; in training mode if `seed` is given."""
         return self.function(images)
 
     def rounding_of(self, dtype: np.dtype) -> float:
-        """From what share of the largest legal change on a change is more than rounding, be it of what goes in."""
+        """The share of the largest legal change above which a change is more than rounding of inputs or sums."""
         return 1e-12 if dtype == np.float64 and self.inputs.dtype != np.float32 else 1e-5
 
     def mine(self, output: Any) -> bool:
@@ -224,7 +224,7 @@ class OfFunction(Subject):
 
 
 def _sizes(image_shape: Any, spelled: str | None, channels_first: bool) -> tuple[tuple[int, int, int], str]:
-    """(H, W, C) and the layout of images, as `image_shape` has it unless a layout says otherwise."""
+    """The shape (H, W, C) and the layout of images, from `image_shape`, or from a layout if that is given."""
     if spelled is None or not isinstance(image_shape, (tuple, list)) or len(image_shape) != 3:
         sizes, usual = check_image_shape(image_shape, channels_first)
         return sizes, spelled or usual
@@ -235,7 +235,7 @@ def _sizes(image_shape: Any, spelled: str | None, channels_first: bool) -> tuple
 
 @adapter(rank=100)
 def of_function(thing: Any, image_shape: Any, options: Options) -> Subject | None:
-    """Anything that can be called, with NumPy arrays; adapters of frameworks have looked at it before."""
+    """A subject from anything that can be called with NumPy arrays; the adapters of frameworks are asked first."""
     network = isinstance(thing, type) and (
         issubclass(thing, Network) or is_of(thing, "torch.nn.modules.module", "Module")
     )

@@ -1,4 +1,4 @@
-"""The adapter for JAX functions; JAX is imported when somebody else has done so, and no sooner."""
+"""The adapter for JAX functions; it imports JAX only after the user has done so."""
 
 import copy
 import sys
@@ -14,9 +14,9 @@ from minipixel.models.network import Network
 
 
 class OfJax(OfFunction):
-    """A function of JAX arrays, channels last unless told otherwise, with gradients if its images are floating point.
+    """A function of JAX arrays, channels last by default, with gradients if its images are floating point.
 
-    Noise and modes are arguments of such a function, so fix them before it is handed over.
+    Noise and modes are arguments of such a function; pass a function in which they are fixed.
     """
 
     def __init__(self, function: Any, image_shape: Any, options: Options) -> None:
@@ -24,17 +24,17 @@ class OfJax(OfFunction):
         self.has_gradients = self.inputs.dtype.kind == "f"
 
     def call(self, images: np.ndarray, seed: int | None) -> Any:
-        """The function's own output, for an array of JAX's: it may use what NumPy's have not, x.at[...].set say."""
+        """The function's own output for a JAX array, since it may use what NumPy arrays lack, such as x.at[...].set."""
         import jax
 
         return self.function(jax.numpy.asarray(images))
 
     def mine(self, output: Any) -> bool:
-        """Whether it is an array of JAX's."""
+        """Whether it is a JAX array."""
         return isinstance(output, sys.modules["jax"].Array)
 
     def numbers(self, output: Any) -> np.ndarray:
-        """An array of JAX's as one of NumPy's, of float32 if it has fewer bits."""
+        """A JAX array as a NumPy array, in float32 if it has fewer bits."""
         numbers = np.asarray(output)
         return numbers.astype(np.float32) if numbers.dtype.itemsize < 4 and numbers.dtype.kind not in "iub" else numbers
 
@@ -49,7 +49,7 @@ class OfJax(OfFunction):
         return self.taken(self.numbers(gradient))[:n]
 
     def shaken(self, seed: int, gently: bool) -> Subject | None:
-        """With other weights: those in trees of arrays (dicts, lists, modules) that the function refers to."""
+        """A copy with other weights, which are found in trees of arrays (dicts, lists, modules) of the function."""
         rng, count = np.random.default_rng(seed), 0
 
         def swap(value: Any) -> Any:
@@ -72,7 +72,7 @@ class OfJax(OfFunction):
 
 
 def _tree_of_weights(value: Any) -> bool:
-    """Whether it is a tree of several arrays, some floating point; an array alone may be a mask or a condition."""
+    """Whether it is a tree of several arrays, some floating point; a single array may be a mask or a condition."""
     import jax
 
     if isinstance(value, (str, bytes, int, float, jax.Array, np.ndarray)) or value is None:
@@ -94,7 +94,7 @@ def _shaken_leaf(leaf: Any, rng: np.random.Generator, gently: bool) -> Any:
 
 @adapter(rank=80)
 def of_jax(thing: Any, image_shape: Any, options: Options) -> Subject | None:
-    """A function that returns arrays of JAX's."""
+    """A subject from a function that returns JAX arrays."""
     if "jax" not in sys.modules or not callable(thing) or isinstance(thing, (type, Network)):
         return None
     subject = OfJax(called_by(thing, options.call), image_shape, options)

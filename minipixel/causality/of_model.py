@@ -1,4 +1,4 @@
-"""The adapter for minipixel models, which know their images, their order and their conditions."""
+"""The adapter for minipixel models, which have an image shape, an order and conditions of their own."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from minipixel.tensor import Tensor, gradients, no_grad
 
 
 class OfModel(Subject):
-    """A minipixel model: it knows its order, its groups and its images, and every image comes with a condition."""
+    """A minipixel model, with its own order, groups and images; every image comes with a condition if it takes one."""
 
     has_gradients = trains = True
     threads = None
@@ -55,12 +55,12 @@ class OfModel(Subject):
         return self.model.as_numbers(self.model.xp.asarray(pixels_first))
 
     def _encoded(self, images: np.ndarray) -> Any:
-        """Codes have no gradient, but the numbers that stand for them have."""
+        """Images as the numbers that the first layer reads: codes have no gradient, but these numbers have."""
         with no_grad():
             return self.model.encoding.encoded(self._numbers(images))
 
     def _largest(self, gradient: np.ndarray) -> np.ndarray:
-        """The largest gradient of the numbers that stand for a sub-pixel: (N, H, W, C*E) -> (N, H, W, C)."""
+        """The largest gradient of a sub-pixel's E numbers: (N, H, W, C*E) -> (N, H, W, C)."""
         C = self.image_shape[2]
         return gradient if gradient.shape[-1] == C else np.abs(gradient).reshape(*gradient.shape[:3], C, -1).max(-1)
 
@@ -71,7 +71,7 @@ class OfModel(Subject):
 
 @adapter(rank=0)
 def of_model(thing: Any, image_shape: Any, options: Options) -> Subject | None:
-    """A minipixel model; ValueError if something is said that it knows itself."""
+    """A subject from a minipixel model. Raises ValueError for arguments that the model decides itself."""
     if not isinstance(thing, Model):
         return None
     if given := options.given():

@@ -1,4 +1,4 @@
-"""The adapter for PyTorch: modules, and functions of tensors; torch is imported when one is handed over, no sooner."""
+"""The adapter for PyTorch modules and functions of tensors; torch is imported only when one is checked."""
 
 import copy
 import random
@@ -18,7 +18,7 @@ from minipixel.computing import AsItIs
 from minipixel.models.network import Network
 
 MEMORY = 2**29
-"""About how many bytes a batch may take for its gradients."""
+"""About how many bytes a batch may take with its gradients."""
 LEAST = 2
 """How many images it is at least: normalised by its batch, one alone would be normalised by its own later pixels."""
 PROBED = 2
@@ -30,9 +30,9 @@ FEW = 8
 class OfTorch(OfFunction):
     """A PyTorch module, in evaluation and in training mode, or a function of tensors, with gradients.
 
-    `modules` are those that a function refers to: it is channels first, then, unless told otherwise. Nothing of them is
-    left changed: modes, buffers and attributes are put back, and noise is drawn from a generator apart. `arrays` says
-    that the function wants NumPy arrays all the same.
+    `modules` are the modules that a function refers to; with some, channels come first by default. Modes, buffers and
+    attributes of all modules are put back after each call, and noise comes from a separate generator. `arrays` means
+    that the function takes NumPy arrays all the same.
     """
 
     block = AsItIs()  # PyTorch has threads of its own
@@ -55,13 +55,13 @@ class OfTorch(OfFunction):
         self.has_gradients = self.inputs.dtype.kind == "f" and not arrays
 
     def usual_inputs(self) -> tuple[str, float, float]:
-        """Numbers of the precision of the weights."""
+        """Numbers in [-1, 1] with the precision of the weights."""
         import torch
 
         return "float64" if self.dtype == torch.float64 else "float32", -1.0, 1.0
 
     def usual_batch(self, asked: Any, spelled: str) -> int:
-        """As many as fit into MEMORY with what a way back keeps, which copies of the modules are asked for."""
+        """As many images as fit into MEMORY with what a backward pass stores, which copies of the modules show."""
         usual = super().usual_batch(asked, spelled)
         return usual if asked is not None or self.arrays else min(usual, self._fitting(spelled))
 
@@ -91,11 +91,11 @@ class OfTorch(OfFunction):
         return max(LEAST, MEMORY // max(1, self.kept))
 
     def rounding_of(self, dtype: np.dtype) -> float:
-        """That of the precision of the weights."""
+        """The share of rounding for the precision of the weights."""
         return super().rounding_of(dtype) if self.dtype.itemsize > 2 else 1e-2
 
     def mine(self, output: Any) -> bool:
-        """Whether it is a tensor, or what a module returns, whatever it is."""
+        """Whether it is a tensor, or anything that a module returns."""
         import torch
 
         return isinstance(output, torch.Tensor) or bool(self.modules)
@@ -108,7 +108,7 @@ class OfTorch(OfFunction):
             return self.function(images if self.arrays else self._tensor(images))
 
     def numbers(self, output: Any) -> np.ndarray:
-        """A tensor as a NumPy array, of float32 if it has fewer bits."""
+        """A tensor as a NumPy array, in float32 if it has fewer bits."""
         output = output.detach()
         return (output.float() if output.is_floating_point() and output.itemsize < 4 else output).cpu().numpy()
 
@@ -129,7 +129,7 @@ class OfTorch(OfFunction):
         return self.taken(raw)[:n]
 
     def shaken(self, seed: int, gently: bool) -> Subject | None:
-        """With other weights in copies of the modules."""
+        """A copy with other weights in copies of the modules."""
         import torch
 
         rng = np.random.default_rng(seed)
@@ -144,7 +144,7 @@ class OfTorch(OfFunction):
         return other if weights else None
 
     def precise(self) -> Subject | None:
-        """With copies of the modules in float64, fed the same images."""
+        """A copy with the modules in float64, which gets the same images."""
         import torch
 
         if self.dtype == torch.float64 or not self.modules or self.frozen_layers or self.arrays:
@@ -157,7 +157,7 @@ class OfTorch(OfFunction):
         return other
 
     def frozen(self) -> tuple[Subject, tuple[str, ...]] | None:
-        """With layers that normalise by statistics over the batch in evaluation mode, whatever the others are in."""
+        """A copy whose layers with statistics over the batch stay in evaluation mode, and the names of these layers."""
         import torch
 
         layers = [
@@ -189,7 +189,7 @@ class OfTorch(OfFunction):
         )
 
     def _replace(self, swap: Any) -> None:
-        """Refer to other modules than those that were handed over, which stay as they are."""
+        """Use other modules in place of the user's, which stay as they are."""
         others = {id(module): swap(_original(module)) for module in self.modules}
         self.function = closures.replaced(self.function, lambda value: others.get(id(value), value))
         self.function = others.get(id(self.function), self.function)
@@ -248,7 +248,7 @@ def _original(module: Any) -> Any:
 
 
 def _copied(module: Any) -> Any:
-    """A deep copy, for which what is computed and kept in an attribute, with its tape, is no obstacle."""
+    """A deep copy, also of a module with a computed tensor in an attribute, which copy.deepcopy would refuse."""
     import torch
 
     leaves = {
@@ -267,7 +267,7 @@ def _is_module(thing: Any) -> bool:
 
 @adapter(rank=10)
 def of_module(thing: Any, image_shape: Any, options: Options) -> Subject | None:
-    """A module of PyTorch, called as it is or by `call`."""
+    """A subject from a PyTorch module, called as it is or by `call`."""
     if not _is_module(thing):
         return None
     name = type(_original(thing)).__name__
@@ -276,13 +276,13 @@ def of_module(thing: Any, image_shape: Any, options: Options) -> Subject | None:
 
 @adapter(rank=110)
 def of_tensors(thing: Any, image_shape: Any, options: Options) -> Subject | None:
-    """A function that wants tensors, since it could do nothing with NumPy arrays."""
+    """A subject from a function that takes tensors, since it raised an error for NumPy arrays."""
     return _of_callable(thing, image_shape, options, arrays=False)
 
 
 @adapter(rank=90)
 def of_arrays(thing: Any, image_shape: Any, options: Options) -> Subject | None:
-    """A function of NumPy arrays that returns tensors."""
+    """A subject from a function that takes NumPy arrays and returns tensors."""
     return _of_callable(thing, image_shape, options, arrays=True)
 
 

@@ -1,4 +1,4 @@
-"""What leaks look like: questions to the matrix of what depends on what, pixel by pixel, that tell causes apart."""
+"""Patterns of leaks: properties of the matrix of dependencies, pixel by pixel, by which causes can be told apart."""
 
 from functools import cached_property
 
@@ -9,11 +9,11 @@ NEARLY = 0.95
 
 
 class Pattern:
-    """Leaks, and all that the outputs see, pixel by pixel, the order turned so that it goes row after row.
+    """Leaks and all dependencies, pixel by pixel; images are turned so that the order goes row after row.
 
-    `leaks` (rows, H, W) are what outputs must not see, and do; `sees` (rows, H, W) is all that they see; `places`
-    (rows, 2) says which (r, c) the outputs have. `within` (C, C) says which colours see which of their own pixel though
-    they must not. An order that is no turned or mirrored raster has `turned` False, and stays as it is.
+    `leaks` (rows, H, W) is what outputs see though they must not; `sees` (rows, H, W) is all that they see; `places`
+    (rows, 2) are the (r, c) of the outputs. `within` (C, C) says which colours see which colours of their own pixel
+    though they must not. `turned` is False, and nothing is turned, if the order is no turned or mirrored raster order.
     """
 
     def __init__(self, order: np.ndarray, pairs: np.ndarray, dependencies: np.ndarray, outputs: np.ndarray) -> None:
@@ -56,7 +56,7 @@ class Pattern:
         return place > (self.places @ [self.W, 1])[:, None, None]
 
     def anything(self) -> bool:
-        """Whatever else it is."""
+        """Always true: the last row of a table."""
         return True
 
     def in_no_raster(self) -> bool:

@@ -1,4 +1,4 @@
-"""Change something, and see what moves, and by how much: to the bit, for anything that turns images into numbers."""
+"""Changing sub-pixels and measuring which outputs move, and how far; this works for any function of images."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,11 +25,12 @@ def perturbed(
     seed: int | None = None,
     inputs: Sequence[int] | np.ndarray | None = None,
 ) -> np.ndarray:
-    """Which outputs move when a single sub-pixel does: boolean (rows, S), [i, j] for output i by sub-pixel j.
+    """Which outputs move when a single sub-pixel is changed: boolean (rows, S), [i, j] if output i moves with input j.
 
-    Each of `inputs` (all, if none are named) is changed to the far end of the range, one a copy of the image. Where the
-    copy stands in a batch the unchanged image has stood before, so the same arithmetic is done with the same numbers,
-    and what does not depend on the change stays the same to the bit. With a `seed` that is done in training mode.
+    Each of `inputs` (by default all) is changed to the far end of the range, in a copy of the image of its own. The
+    unchanged image was computed at the same place of a batch before. So the same arithmetic is done with the same
+    numbers, and whatever does not depend on the change stays the same to the bit. With a `seed` the model is in
+    training mode.
     """
     generator = np.random.default_rng(rng)
     rows = np.arange(subject.size) if outputs is None else np.asarray(outputs)
@@ -48,7 +49,7 @@ def movements(
     seed: int | None = None,
     inputs: Sequence[int] | np.ndarray | None = None,
 ) -> np.ndarray:
-    """How far outputs move, on a random image, for a change of each sub-pixel alone: float32 (rows, S), 0 for not."""
+    """How far outputs of a random image move if each sub-pixel alone is changed: float32 (rows, S), 0 if not a bit."""
     columns = np.arange(subject.size) if inputs is None else np.asarray(inputs)
 
     def change(copies: np.ndarray, part: slice) -> None:
@@ -63,10 +64,10 @@ def movements(
 def future_changed(
     subject: Subject, places: np.ndarray, *, images: int = 4, rng: Any = 0, seed: int | None = None
 ) -> np.ndarray:
-    """How far outputs move when only what is drawn no earlier did: float32 (len(places), S), [k, i] for output i.
+    """How far output i moves if sub-pixel k of `places` and all later ones are changed: float32 (len(places), S).
 
-    For each of some `places` in raster order that sub-pixel and all later ones are changed at once: a single forward
-    pass tells what all earlier outputs know of all of its future.
+    `places` are in raster order. All these sub-pixels are changed at once, so a single forward pass shows whether any
+    earlier output depends on any of them.
     """
     generator, order = np.random.default_rng(rng), subject.order.ravel()
     sizes = np.zeros((len(places), subject.size), np.float32)
@@ -83,9 +84,10 @@ def future_changed(
 def culprits(
     subject: Subject, outputs: np.ndarray, *, images: int = 4, rng: Any = 0, seed: int | None = None
 ) -> np.ndarray:
-    """One sub-pixel that each of some outputs must not see, and does: places (rows,), -1 where none is found.
+    """For each output one sub-pixel that it must not see, but does: places (rows,), -1 where none is found.
 
-    All that is no earlier than an output is halved again and again, keeping a half that moves the output.
+    The set of sub-pixels that are not earlier than the output is halved again and again; the half that moves the output
+    is kept.
     """
     generator, order = np.random.default_rng(rng), subject.order.ravel()
     found = np.full(len(outputs), -1)
@@ -156,9 +158,9 @@ def _moved(
 
 
 def strangers(subject: Subject, *, images: int = 4, rng: Any = 0, seed: int | None = None) -> float:
-    """How far an image moves when another one of its batch changes, as a share of how far that one moves itself.
+    """How far an image's output moves when another image of its batch changes, relative to how far that one's moves.
 
-    The first image changes, then the last. 0 means that not a bit moves.
+    First the first image is changed, then the last. 0 means that not a bit moves.
     """
     generator = np.random.default_rng(rng)
     N = max(2, images, subject.batch if subject.fills_up else 0)  # a limit for the whole batch shows in a full one

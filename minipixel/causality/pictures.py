@@ -1,4 +1,4 @@
-"""Pictures of what depends on what: arrays in, a matplotlib Figure out."""
+"""The figure of a report: which sub-pixels outputs depend on. Arrays go in, and a matplotlib Figure comes out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ RINGED = 20
 
 
 def kinds(order: np.ndarray, dependencies: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """What each sub-pixel is to each output: (H, W, C), boolean (rows, S), places (rows,) -> (rows, S) of the five."""
+    """The kind of each sub-pixel for each output: (H, W, C), boolean (rows, S), places (rows,) -> (rows, S) of five."""
     place = order.ravel()
     earlier = place[None, :] < place[outputs, None]
     found = np.where(earlier, np.where(dependencies, SEEN, BLIND), np.where(dependencies, LEAK, LATER))
@@ -33,10 +33,10 @@ def kinds(order: np.ndarray, dependencies: np.ndarray, outputs: np.ndarray) -> n
 def causality(
     order: np.ndarray, dependencies: np.ndarray, outputs: np.ndarray, output: Sequence[int] | None = None
 ) -> Any:
-    """The dependency matrix; what one output sees, a map for each channel; how much of its past each sees -> Figure.
+    """Three plots: the dependency matrix, what one output sees, and how much of its past each output sees -> Figure.
 
-    More than MAPS channels stand in one map, side by side. `order` (H, W, C), boolean `dependencies` (rows, S) for
-    `outputs` (rows,), places in raster order.
+    The second has one map per channel; more than MAPS channels stand side by side in one map. `order` is (H, W, C),
+    `dependencies` boolean (rows, S) for `outputs` (rows,), places in raster order.
     """
     if not len(outputs):
         raise ValueError(
@@ -66,9 +66,9 @@ def causality(
 
 
 def _row(found: np.ndarray, outputs: np.ndarray, shape: tuple[int, ...], output: Sequence[int] | None) -> int:
-    """The row to look at closely: the one asked for; else the one nearest to two thirds down, of those that leak.
+    """The row of the output to show: the one asked for, or the one nearest to two thirds down, if possible a leak.
 
-    Of its colours the last, which may see the most.
+    Of its colours it is the last, which may see the most.
     """
     if output is not None:
         asked = np.flatnonzero(outputs == np.ravel_multi_index(tuple(output), shape))
@@ -85,7 +85,7 @@ def _row(found: np.ndarray, outputs: np.ndarray, shape: tuple[int, ...], output:
 
 
 def _matrix(ax: Any, found: np.ndarray, order: np.ndarray, outputs: np.ndarray) -> None:
-    """Outputs downwards, inputs to the right, both in the order in which they are drawn."""
+    """Draw the matrix: outputs downwards, inputs to the right, both in the order of drawing."""
     place = order.ravel()
     rows, columns = np.argsort(place[outputs], kind="stable"), np.argsort(place, kind="stable")
     ordered = found[np.ix_(rows, columns)]
@@ -114,7 +114,7 @@ def _field(ax: Any, cells: np.ndarray, output: tuple[Any, Any]) -> None:
 
 
 def _fields(ax: Any, cells: np.ndarray, output: tuple[int, int]) -> None:
-    """What an output sees of each of C channels, row by row, each with its number: (H, W, C)."""
+    """Draw what an output sees of each of C channels, one map per channel with its number: (H, W, C)."""
     from matplotlib.patches import Rectangle
 
     H, W, C = cells.shape
@@ -131,7 +131,7 @@ def _fields(ax: Any, cells: np.ndarray, output: tuple[int, int]) -> None:
 
 
 def _share(fig: Any, ax: Any, found: np.ndarray, outputs: np.ndarray, shape: tuple[int, ...]) -> None:
-    """How much of its past each pixel sees, all its colours together."""
+    """Draw how much of its past each pixel sees, all its colours together."""
     from matplotlib.colors import LinearSegmentedColormap
 
     H, W, C = shape
@@ -173,6 +173,6 @@ def _bare(ax: Any) -> None:
 
 
 def _fewer(cells: np.ndarray, axis: int) -> np.ndarray:
-    """At most DOTS along an axis, each the worst of those that it stands for."""
+    """At most DOTS cells along an axis; each shows the worst of the cells that it stands for."""
     factor = -(-cells.shape[axis] // DOTS)
     return np.maximum.reduceat(cells, np.arange(0, cells.shape[axis], factor), axis=axis)

@@ -1,4 +1,4 @@
-"""Whether what moves is no more than rounding: asked again in float64, where that can be had, rounding all but goes."""
+"""Whether a leak is only rounding: the check is repeated in float64, if possible, where rounding nearly disappears."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ READS = 32
 
 
 def mixing(subject: Subject, *, images: int, rng: Any, seed: int | None = None) -> float:
-    """How far an image moves with another one of its batch, as `strangers` has it; 0 if that is rounding alone."""
+    """How far an image moves with another one of its batch, as `strangers` measures it; small if only by rounding."""
     found = perturb.strangers(subject, images=images, rng=rng, seed=seed)
     if not subject.rounding < found < SMALL:
         return found
@@ -27,7 +27,7 @@ def mixing(subject: Subject, *, images: int, rng: Any, seed: int | None = None) 
 
 
 def is_rounding(subject: Subject, illegal: float, reads: np.ndarray, *, rng: Any, seed: int | None) -> bool:
-    """Whether leaks of at most `illegal`, a share of the largest legal change, are rounding; `reads` leak."""
+    """Whether leaks of at most `illegal`, a share of the largest legal change, are rounding; `reads`: their inputs."""
     if not 0 < illegal < SMALL:
         return False
     places = np.unique(reads)[:: max(1, len(np.unique(reads)) // READS)]
@@ -44,7 +44,7 @@ def is_rounding(subject: Subject, illegal: float, reads: np.ndarray, *, rng: Any
 
 
 def _in_float64(subject: Subject, question: Any) -> float | None:
-    """What a copy in float64 answers; None if there is none, or if the model only works in its own precision."""
+    """The answer of a copy in float64; None if there is no copy, or if the model only works in its own precision."""
     try:
         precise = subject.precise()
         return None if precise is None else question(precise)

@@ -1,4 +1,4 @@
-"""Watch a sampler draw: the probability of each level at the moment when it is drawn, and of the image in the end."""
+"""Recording a sampler: the probability of each level when it is drawn, to compare with that of the finished image."""
 
 import copy
 from typing import Any
@@ -20,13 +20,13 @@ class Recorder(Head):
         self.log_probs = np.zeros(N)
 
     def log_prob(self, parameters: Any, images: Any) -> Any:
-        """The other head's."""
+        """The log-probabilities that the other head gives."""
         return self.head.log_prob(parameters, images)
 
     def draw(
         self, parameters: np.ndarray, pixel: np.ndarray, channel: int, uniforms: np.ndarray, temperature: float
     ) -> np.ndarray:
-        """What the other head draws: rows of p pixels of N images each, the images of a pixel side by side."""
+        """The levels that the other head draws: rows of p pixels of N images, the images of a pixel side by side."""
         drawn = self.head.draw(parameters, pixel, channel, uniforms, temperature)
         levels = pixel.copy()
         levels[:, channel] = drawn
@@ -38,10 +38,10 @@ class Recorder(Head):
 
 @computing
 def replayed(model: Model, n: int, method: str, rng: Any = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Log-probabilities of n samples, in nats: gathered while drawing them, and of the finished images: (n,), (n,).
+    """The log-probabilities of n samples in nats, (n,) and (n,): summed while drawing, and of the finished images.
 
-    Methods are "naive", "cached" and "wavefront", the latter two by the plain executor, which asks the head. Raises
-    CausalityError if a method refuses the model, as all but the first do if the clock cannot prove it causal.
+    The methods are "naive", "cached" and "wavefront"; the latter two use the plain executor, which calls the head.
+    Raises CausalityError if a method refuses the model, as all but the first do if the clock cannot prove it causal.
     """
     generator = np.random.default_rng(rng)
     watched = copy.copy(model)

@@ -1,4 +1,4 @@
-"""What a check of causality found, in numbers, in sentences and in pictures."""
+"""The class CausalityReport: the result of a check in numbers, in sentences and as a figure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,18 +20,22 @@ UNDECIDED = (
 # Without eq=False, == would compare arrays, which has no single answer.
 @dataclass(frozen=True, eq=False, repr=False)
 class CausalityReport:
-    """Leaks (an output depends on itself or on something later) and blind spots (it never sees something earlier).
+    """The result of `check_causality`; `ok` is True if the model is causal, and `print(report)` explains the rest.
 
-    `dependencies` is boolean (S, S), S = H*W*C sub-pixels in raster order; `order` (H, W, C) is the place in line of
-    each. `leaks` and `blind` list pairs of positions: integers (pairs, 2, 3), the output's (r, c, channel) first.
-    `witnesses` say what was tried and seen. Where not all outputs were looked at, `outputs` names those that were, as
-    places in raster order, and `dependencies` has these rows alone.
+    It lists leaks, where an output depends on itself or on something later, and blind spots, where an output never
+    depends on something earlier.
 
-    `batch_statistics` names layers at which an image sees its batch in training mode, which makes nothing less causal.
-    `undecided`: nothing moves, whatever is changed, so that nothing can be told. `illegal` is the largest change that
-    must not be, as a share of the largest legal one, and `rounding` says that it is of rounding's size. `layer` is
-    where a leak is first seen, in the order in which layers end, "" if unknown. `notes` say how the thing was read.
-    `axes` is how many axes an image has for the thing itself: with one, positions are places in a sequence.
+    `dependencies` is boolean (rows, S), S = H*W*C: it says whether the output of a row depends on a sub-pixel.
+    `outputs` has the places of these outputs in raster order; normally they are all S. `order` (H, W, C) is the order
+    of drawing, 0 for the first sub-pixel. `leaks` and `blind` list pairs of positions: integers (pairs, 2, 3), the
+    output's (r, c, channel) first. `witnesses` say what was tried and seen.
+
+    `batch_statistics` names layers at which an image depends on its batch in training mode, which is no leak.
+    `undecided` is True if no output moved, whatever was changed, so that nothing is known. `illegal` is the largest
+    change of an output that must not change, as a share of the largest legal change, and `rounding` is True if it is no
+    more than rounding. `layer` is the first layer at which a leak shows, "" if unknown. `notes` say how the model's
+    output was read. `axes` is the number of axes that an image has for the model; with one, positions are places in a
+    sequence.
     """
 
     name: str
@@ -49,7 +53,7 @@ class CausalityReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing leaks, by any witness, and something moves. Blind spots make a model weaker, not wrong."""
+        """Whether no witness found a leak, and something moved. Blind spots make a model weaker, but not wrong."""
         refused = any(witness.holds is False for witness in self.witnesses)
         return len(self.leaks) == 0 and not refused and not self.undecided
 
@@ -80,7 +84,7 @@ class CausalityReport:
 
     @property
     def why(self) -> str:
-        """What is wrong, and what usually causes it, in a sentence; "" if nothing is."""
+        """What is wrong and what usually causes it, in a sentence; "" if nothing is wrong."""
         refusing = {witness.name: witness for witness in self.witnesses if witness.holds is False}
         if len(self.leaks):
             output, read = self.leaks[0]
@@ -113,13 +117,14 @@ class CausalityReport:
 
     @staticmethod
     def _only_shaken(refusing: dict[str, Witness]) -> str:
-        """Where a leak is hidden by the weights as they are."""
+        """A remark if the present weights hide the leak, so that only changed weights show it."""
         return "; seen once the weights are shaken, in a copy" if list(refusing) == ["shaken"] else ""
 
     def plot(self, output: Sequence[int] | None = None) -> Any:
-        """What depends on what, what one output (r, c, channel) sees, and how much each sees of its past -> Figure.
+        """Three plots: the dependency matrix, what one output sees, and how much of its past each one sees -> Figure.
 
-        `output` may be left out: then it is one that leaks, if there is one, else one well inside the image.
+        `output` is the (r, c, channel) to show; by default it is one that leaks, or else one well inside the image.
+        Raises ValueError for an output that was not checked.
         """
         from minipixel.causality import pictures
 
@@ -129,7 +134,7 @@ class CausalityReport:
         return f"CausalityReport of {str(self).partition(chr(10))[0]}"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: all that it says, and the plot."""
+        """What a notebook shows: the text, and the plot."""
         import base64
         import html
 

@@ -1,7 +1,7 @@
-"""Weights shaken, so that none of them hides a path: arrays in, arrays out.
+"""Changing weights at random ("shaking" them), so that no special value of a weight hides a leak.
 
-A layer that starts at zero, a branch behind a factor of zero or of a millionth, a rectifier that no number passes:
-nothing moves behind them, or no more than rounding does, so nothing can be seen to leak. Other weights show it.
+Behind a layer that starts at zero, behind a factor of zero or of a millionth, or behind a rectifier that passes
+nothing, outputs do not move, or no more than by rounding, and so no leak can be seen. With other weights it can.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ SMALL = 1e-3
 
 
 def shaken(weight: np.ndarray, rng: np.random.Generator, gently: bool, trained: bool = True) -> np.ndarray:
-    """Other numbers in the place of a weight: each times 0.5 to 1.5 and, unless `gently`, of another sign by chance.
+    """A changed weight: each number times 0.5 to 1.5 and, unless `gently`, with a random sign.
 
-    A zero among others stays zero: it may be a mask's, put into the weights once. Only where all are zero, or SMALL,
-    there are new ones, as large as a fan-in's. Whole numbers stay as they are if there are more than two, or if they
-    are not `trained`: these are a mask, degrees of MADE or the places of an order, from which masks are made.
+    Single zeros stay zero, since a mask may have been multiplied into the weights. Only if all numbers are zero, or
+    SMALL, new ones are drawn, of the size of a usual first weight. Whole numbers stay as they are if there are more
+    than two of them, or if they are not `trained`: they may be a mask, the degrees of MADE, or an order.
     """
     numbers = weight.astype(np.float64)
     if np.array_equal(numbers, np.round(numbers)) and (not trained or len(np.unique(numbers)) > 2):

@@ -1,4 +1,4 @@
-"""Which sub-pixels an output can depend on, whatever the weights: who reads whom, through the whole graph."""
+"""The sub-pixels that an output can depend on, whatever the weights: what each op reads, through the whole graph."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,15 @@ TRACKED = 1024
 def structure(
     model: Model, *, outputs: Sequence[int] | np.ndarray | None = None, trace: Trace | None = None
 ) -> np.ndarray:
-    """Which sub-pixels each can be predicted from: boolean (S, S), S = H*W*C in raster order, [i, j] for i on j.
+    """The sub-pixels that each sub-pixel can depend on: boolean (S, S), [i, j] if i can depend on j.
 
-    Every sub-pixel of the image starts as a set with itself in it, and every value of the graph holds the union of the
-    sets that it reads. There are no numbers in it, so nothing can hide a path: no dead rectifier, no weight that
-    happens to be zero. It holds all that `dependencies` finds, and the same where no unit is dead.
-    `outputs` picks rows, as places in raster order: then (len(outputs), S). `trace` is the model's, if there is one
-    already. Raises TraceError if an op does not say what it reads, or if numbers are read off the tape.
+    S = H*W*C, and sub-pixels are in raster order. Every sub-pixel of the image starts as the set of itself, and every
+    value of the graph is the union of the sets that it reads. No numbers are computed, so no path can be hidden by a
+    dead rectifier or by a weight that happens to be zero. The result has everything that `dependencies` finds, and the
+    two are equal where no unit is dead.
+    `outputs` picks rows, as places in raster order: then the result is (len(outputs), S). `trace` is the model's trace,
+    if there is one already. Raises TraceError if an op does not say what it reads, or if a number is taken out of the
+    graph.
     """
     H, W, C = model.image_shape
     S = H * W * C
@@ -43,11 +45,11 @@ def structure(
 
 
 def belongs(groups: np.ndarray, channel: int, joins: bool) -> np.ndarray:
-    """Which parameters of a pixel a colour is predicted from: its own, and where they join, those before: (P,)."""
+    """The parameters of a pixel that a colour is predicted from, boolean (P,): its own, and if `joins` earlier ones."""
     return groups <= channel if joins else groups == channel
 
 
 def joined(places: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """What a head that joins the colours of a pixel reads of the image itself: the earlier ones there, (rows, S)."""
+    """The sub-pixels that a head which joins colours reads itself: the earlier colours of the pixel, (rows, S)."""
     C, inputs = image_shape[2], np.arange(np.prod(image_shape))
     return (inputs // C == places[:, None] // C) & (inputs < places[:, None])

@@ -1,8 +1,8 @@
-"""What is checked, in one form, and who brings it into that form.
+"""The class Subject, the common form of everything that is checked, and the adapters that bring it into that form.
 
-A subject turns images (N, H, W, C) into parameters (N, H, W, P), says which colour each parameter describes, and in
-which order the sub-pixels are drawn. If it has gradients it offers them. An adapter is a class of subjects that
-registers itself: a new framework is one new file with one, which imports its framework when it is used, and no sooner.
+A subject turns images (N, H, W, C) into parameters (N, H, W, P). It has the colour of each parameter and the order in
+which sub-pixels are drawn, and it may have gradients. An adapter is a subclass that registers itself. So a new
+framework takes one new file with one adapter, which imports the framework only when it is used.
 """
 
 from collections.abc import Callable
@@ -18,16 +18,17 @@ from minipixel.models.arrays import what
 
 
 class Subject:
-    """What a witness needs to know of a thing that it examines.
+    """A model that is checked, in the form that all witnesses use.
 
-    `order` (H, W, C) is the place in line of each sub-pixel; `groups` (P,) the colour of each parameter; with `joins` a
-    colour is predicted from the parameters of earlier ones too, and from their values. `batch` is how many images it
-    takes at a time, and with `fills_up` always; `has_gradients` says whether `gradient` may be called, `trains` whether
-    it may have a training mode. `threads` is how many may use it at once, None for any number, and `block` what they
-    work in: only what is this library's own does so without denormal numbers. `axes` is how many axes an image has
-    where the thing has it: with one, places are places in a sequence. `notes` are sentences for whoever reads the
-    report. Changes up to `rounding`, as a share of the largest legal one, may be no more than rounding. `kept` is how
-    many bytes the way back of an image keeps, 0 if that is not known: what is asked of large images goes by it.
+    `order` (H, W, C) is the order of drawing, 0 for the first sub-pixel; `groups` (P,) is the colour of each parameter.
+    With `joins` a colour is also predicted from the parameters and values of the earlier colours of its pixel. `batch`
+    is how many images it takes at a time; with `fills_up` it always takes so many. `has_gradients` says whether
+    `gradient` may be called, `trains` whether it may have a training mode. `threads` is how many threads may use it at
+    once, None for any number, and `block` the context in which they compute: only this library's own models compute
+    with denormal numbers as zero. `axes` is how many axes an image has for the model; with one, positions are places in
+    a sequence. `notes` are sentences for the reader of the report. Changes up to `rounding`, as a share of the largest
+    legal change, may be only rounding. `kept` is how many bytes a backward pass stores per image, 0 if unknown; it
+    decides how much is tried on large images.
     """
 
     name: str
@@ -48,11 +49,11 @@ class Subject:
     kept = 0
 
     def context(self, rng: np.random.Generator) -> Any:
-        """What an image comes with, a condition say: None unless a subject has some."""
+        """What an image comes with, such as a condition; None for most subjects."""
         return None
 
     def parameters(self, images: np.ndarray, context: Any = None, seed: int | None = None) -> np.ndarray:
-        """Images (N, H, W, C) -> parameters (N, H, W, P); in training mode, with noise from `seed`, if there is one."""
+        """Images (N, H, W, C) -> parameters (N, H, W, P); with a `seed` in training mode, with noise from that seed."""
         raise NotImplementedError
 
     def gradient(self, images: np.ndarray, seeds: np.ndarray, context: Any = None) -> np.ndarray:
@@ -64,7 +65,7 @@ class Subject:
         return self.inputs.image(self.image_shape, rng)
 
     def shaken(self, seed: int, gently: bool) -> "Subject | None":
-        """A copy of it with other weights, so that none hides a path; None if it has no weights that are known."""
+        """A copy of it with other weights, so that no weight hides a leak; None if no weights are found."""
         return None
 
     def precise(self) -> "Subject | None":
@@ -72,29 +73,30 @@ class Subject:
         return None
 
     def interleaved(self) -> "Subject | None":
-        """The same, its parameters read with the colours in turn; None where the colours are not guessed."""
+        """The same with parameters whose colours alternate; None where the colours were not guessed."""
         return None
 
     def frozen(self) -> "tuple[Subject, tuple[str, ...]] | None":
-        """A view of it that takes statistics over the batch as in evaluation, and the layers that have some."""
+        """A copy that uses statistics over the batch as in evaluation, and the names of the layers that have some."""
         return None
 
     def first_seen(self, images: np.ndarray, changed: np.ndarray, place: int, seed: int | None) -> str:
         """The first layer at which a change shows at `place` or before: "'net.3' (Conv2d)"; "" if there are no layers.
 
-        `images` and `changed` are (N, H, W, C), `place` is a pixel in raster order; -1 asks for other images instead.
+        `images` and `changed` are (N, H, W, C). `place` is a pixel in raster order, or -1 for a change that shows at
+        other images.
         """
         return ""
 
     @property
     def size(self) -> int:
-        """How many sub-pixels an image has, S."""
+        """The number of sub-pixels of an image, S."""
         return int(np.prod(self.image_shape))
 
 
 @dataclass(frozen=True)
 class Options:
-    """What somebody says of a thing that does not say it itself: the arguments of `check_causality`."""
+    """The arguments of `check_causality` that describe a model which does not describe itself."""
 
     order: Any = None
     groups: Any = None
@@ -106,7 +108,7 @@ class Options:
     batch_size: Any = None
 
     def given(self) -> list[str]:
-        """The names of those that were said, but for the order, which any subject may be told."""
+        """The names of those that are given, without the order, which may be given for any model."""
         return [name for name, value in vars(self).items() if value is not None and name != "order"]
 
 
@@ -116,9 +118,9 @@ _ADAPTERS: list[tuple[int, Adapter]] = []
 
 
 def adapter(rank: int) -> Callable[[F], F]:
-    """Register what makes a subject of a thing, its image_shape and Options, or returns None if the thing is not its.
+    """Register an adapter: a function (model, image_shape, Options) -> Subject, or None if it cannot read that model.
 
-    Those of a lower rank are asked first.
+    Adapters of a lower rank are asked first.
     """
 
     def register(make: F) -> F:
@@ -130,15 +132,15 @@ def adapter(rank: int) -> Callable[[F], F]:
 
 
 class CallError(ValueError):
-    """What is to be checked raised an error when it was called; another adapter may call it in another way."""
+    """The model to check raised an error when it was called; another adapter may call it in another way."""
 
 
 class NotMine(Exception):  # noqa: N818 - it is no error, and nobody but subject_of sees it
-    """What a function returns is of another framework than an adapter's."""
+    """The output of a function is not an array of the adapter's framework."""
 
 
 def subject_of(thing: Any, image_shape: Any = None, order: Any = None, **options: Any) -> Subject:
-    """Whatever is to be checked, as a Subject; ValueError for what cannot be meant. `options` are those of Options."""
+    """A Subject from the model to check; `options` are those of Options. Raises ValueError for anything else."""
     if isinstance(thing, Subject):
         return thing
     asked, failure = Options(order, **options), None
@@ -161,5 +163,5 @@ def subject_of(thing: Any, image_shape: Any = None, order: Any = None, **options
 
 
 def is_of(kind: type, module: str, name: str) -> bool:
-    """Whether a class is derived from one of a library that need not be imported to find that out."""
+    """Whether a class is derived from a class of a library, which is not imported to find that out."""
     return any((base.__module__, base.__name__) == (module, name) for base in kind.__mro__)

@@ -1,4 +1,4 @@
-"""Whether the parameters of a pixel take turns among its colours: red, green, blue, red ..., and not in blocks."""
+"""Whether the parameters of a pixel alternate between its colours (red, green, blue, red ...), or come in blocks."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ IMAGES, PIXELS = 4, 4
 
 
 def takes_turns(subject: Subject) -> bool:
-    """Whether the parameters of each colour see the same of their own pixel, and no more than the colours before.
+    """Whether all parameters of a colour see the same of their own pixel, and only the colours before their own.
 
-    The subject's groups are those to be tried. Where a single parameter sees what the others of its colour do not, that
-    is a leak in another arrangement, and not this one.
+    The subject has the groups that are tried. If a single parameter sees more than the others of its colour, the
+    arrangement of the parameters is another one, and this one must not hide the leak.
     """
     H, W, C = subject.image_shape
     draws = np.random.default_rng(0)

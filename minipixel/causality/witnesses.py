@@ -1,7 +1,7 @@
-"""Independent ways to find out whether a model is causal. Each gives one line, and none trusts what another one does.
+"""Witnesses: independent ways to find out whether a model is causal. Each reports one line, and relies on no other.
 
-A mistake may hide from one of them: a leak through a dead rectifier from the gradients, one between two images of a
-batch from the clock, one in the sampler from all that never draw. It would have to hide from all.
+A single witness may miss a mistake: gradients miss a leak through a dead rectifier, the clock one between two images of
+a batch, and all witnesses that never draw one in the sampler. Together they are much harder to fool.
 """
 
 import copy
@@ -30,9 +30,9 @@ MOST_IMAGES = 2**16
 
 @dataclass(frozen=True)
 class Witness:
-    """What one witness has to say: its name, whether it found the model causal, and what it did and saw in one line.
+    """The result of one witness: its name, whether it found the model causal, and one line on what it did and saw.
 
-    `holds` is None where it could not be heard, and the line says why.
+    `holds` is None if the witness could not be asked; then the line says why.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Witness:
 def gradients(
     thing: Any, *, images: int = 4, outputs: Sequence[int] | np.ndarray | None = None, rng: Any = 0
 ) -> Witness:
-    """No output has a gradient, of exactly zero, with respect to itself or to anything later."""
+    """The gradient of each output with respect to itself and to everything later is exactly zero."""
     subject = subject_of(thing)
     matrix = dependencies(subject, images=images, outputs=outputs, rng=rng)
     late = int((matrix & ~earlier(subject.order, outputs)).sum())
@@ -61,7 +61,7 @@ def reads(model: Model, *, outputs: Sequence[int] | np.ndarray | None = None) ->
 
 
 def proof(model: Model, clock: Clock | None = None) -> Witness:
-    """Every parameter is known before its sub-pixel is drawn; if not, the layer in which the mistake must lie."""
+    """Every parameter is known before its sub-pixel is drawn; else the line names the layer with the mistake."""
     try:
         prove(Clock.of(model) if clock is None else clock, type(model).__name__)
     except CausalityError as error:
@@ -70,7 +70,7 @@ def proof(model: Model, clock: Clock | None = None) -> Witness:
 
 
 def perturbation(thing: Any, *, images: int = 1, inputs: Sequence[int] | None = None, rng: Any = 0) -> Witness:
-    """One sub-pixel changed by a lot: all outputs up to it stay the same to the bit, in training mode too."""
+    """When one sub-pixel is changed by a lot, all outputs up to it stay the same to the bit, also in training mode."""
     subject = subject_of(thing)
     count = subject.size if inputs is None else len(inputs)
     found = {
@@ -88,23 +88,23 @@ def perturbation(thing: Any, *, images: int = 1, inputs: Sequence[int] | None = 
 
 
 def batch(thing: Any, *, images: int = 4, rng: Any = 0) -> Witness:
-    """No image sees another one of its batch, in training mode neither."""
+    """No image depends on another one of its batch, in evaluation or in training mode."""
     subject = subject_of(thing)
     mixing = [mode for mode, seed in modes(subject) if perturb.strangers(subject, images=images, rng=rng, seed=seed)]
     return batch_verdict(mixing)
 
 
 def batch_verdict(mixing: list[str]) -> Witness:
-    """What is to be said of the modes in which images see each other."""
+    """The result for the modes in which images depend on each other."""
     if not mixing:
         return Witness("batch", True, "no image sees another one of its batch")
     return Witness("batch", False, f"the output of an image depends on another image of its batch{mixing[0]}")
 
 
 def enumeration(model: Model) -> Witness:
-    """The probabilities of all images sum to 1: integers need not know how they are computed.
+    """The probabilities of all possible images sum to 1, as they must for any causal model.
 
-    Raises ValueError for a model of more than MOST_IMAGES images.
+    Raises ValueError for a model with more than MOST_IMAGES possible images.
     """
     S, Q = int(np.prod(model.image_shape)), model.levels
     if S * np.log(Q) > np.log(MOST_IMAGES) + 1e-9:
@@ -123,10 +123,10 @@ def enumeration(model: Model) -> Witness:
 
 
 def replay(model: Model, n: int = 4, *, methods: Sequence[str] = METHODS, rng: Any = 0) -> Witness:
-    """The log-probability gathered while sampling is that which `log_prob` gives to the finished image.
+    """The log-probability that is summed while sampling equals the `log_prob` of the finished image.
 
-    They are compared within what rounding does, sums in another order, and in float64 whatever the model's dtype: sharp
-    mixtures of 256 levels have only three digits in float32.
+    The two are compared up to rounding, since their sums have another order, and in float64 whatever the model's dtype,
+    because sharp mixtures of 256 levels have only three exact digits in float32.
     """
     model, tolerance = _in_float64(model), 1e-9 * np.sqrt(np.prod(model.image_shape))
     holds, told = True, []
@@ -156,13 +156,13 @@ def _in_float64(model: Model) -> Model:
 
 
 def modes(subject: Any) -> list[tuple[str, int | None]]:
-    """The modes in which a subject is to be tried: how to say so, and the seed. Training, only if it is different."""
+    """The modes in which to try a subject: words for each, and the seed. Training mode only if it is different."""
     found: list[tuple[str, int | None]] = [("", None)]
     return found + [(" in training mode", perturb.SEED)] * differs_in_training(subject)
 
 
 def differs_in_training(subject: Any) -> bool:
-    """Whether a subject has a training mode in which it gives other numbers."""
+    """Whether a subject has a training mode with other outputs."""
     if not subject.trains:
         return False
     draws = np.random.default_rng(0)
@@ -173,7 +173,7 @@ def differs_in_training(subject: Any) -> bool:
 
 
 def repeats(subject: Any, seed: int) -> bool:
-    """Whether the noise of a subject's training mode is that of the seed: the same images give the same numbers."""
+    """Whether equal images give equal outputs in training mode with the same seed."""
     draws = np.random.default_rng(0)
     images = np.stack([subject.random_image(draws) for _ in range(2)])
     context = subject.context(draws)

@@ -1,7 +1,7 @@
 """The command line: `minipixel demo | models | train | sample | complete | evaluate | check | export | ...`.
 
-The exit status is 0; 1 if `check` finds a leak, or cannot tell; 2 for what cannot be done, and one line says why; 130
-after Ctrl-C.
+The exit status is 0 after success, 1 if `check` finds a leak or cannot decide, 2 after an error, which is explained in
+one line, and 130 after Ctrl-C.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ SHARED_OUT = ("train", "sample", "complete", "evaluate")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status.
+    """Run one command, and return its exit status.
 
-    No output can end it: what cannot be written is lost, and said at the end. With MINIPIXEL_TRACEBACK=1 in the
-    environment an error comes with its traceback.
+    A failure to write to the terminal does not end a command: that output is lost, which is reported at the end. With
+    MINIPIXEL_TRACEBACK=1 in the environment an error is shown with its traceback.
     """
     speaks = ranks.is_first()  # one process for all that a launcher has started
     stdout, stderr = (sys.stdout, sys.stderr) if speaks else (None, None)
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    """The exit status, after whatever went wrong has become one line."""
+    """Run one command, and return its exit status; every error is printed as one line."""
     try:
         all_ranks = ranks.world()
         with ranks.sharing(all_ranks), ranks.one_end(all_ranks):
@@ -82,7 +82,7 @@ def _command(argv: Sequence[str] | None) -> int:
 
 
 def _text(error: Exception) -> str:
-    """What went wrong, for people who did not write this program."""
+    """The text of an error, for people who did not write this program."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, MemoryError):

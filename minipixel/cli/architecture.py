@@ -11,7 +11,7 @@ COMMON = tuple(inspect.signature(Model).parameters)  # known from the data set, 
 
 
 def parameters(name: str) -> dict[str, inspect.Parameter]:
-    """What the constructor of the model of that name takes of its own, or passes on to a parent: hidden, blocks ..."""
+    """The arguments that the constructor of a model has besides those of all models: hidden, blocks ..."""
     found: dict[str, inspect.Parameter] = {}
     for parent in itertools.takewhile(lambda parent: parent is not Model, MODELS[name].__mro__):
         own = inspect.signature(parent).parameters.items()
@@ -20,12 +20,12 @@ def parameters(name: str) -> dict[str, inspect.Parameter]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One `--option` for each name that some model takes, with that model's default in its help."""
+    """Add an `--option` for each argument that some model takes, with the default of each such model in its help."""
     takers: dict[str, dict[str, inspect.Parameter]] = {}
     for model in MODELS:
         for key, parameter in parameters(model).items():
             takers.setdefault(key, {})[model] = parameter
-    group = parser.add_argument_group("architecture (what is left out takes the model's default)")
+    group = parser.add_argument_group("architecture (help(mp.models.PixelCNN) and so on explain these)")
     for key, models in takers.items():
         defaults = ", ".join(f"{model} {parameter.default}" for model, parameter in models.items())
         several = any(isinstance(parameter.default, tuple) for parameter in models.values())
@@ -36,10 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class Values(argparse.Action):
-    """One value, as it is, or several, "5 5" or "5,5", as a tuple; `chosen` says which of them a model can use."""
+    """An option of one value, or of several, "5 5" or "5,5", which become a tuple; `chosen` checks which one fits."""
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
-        """Put it into the namespace."""
+        """Put the value, or the tuple, into the namespace."""
         several = tuple(item for value in values for item in (value if isinstance(value, tuple) else (value,)))
         setattr(namespace, self.dest, values[0] if len(values) == 1 else several)
 
@@ -51,7 +51,7 @@ def given(arguments: argparse.Namespace) -> list[str]:
 
 
 def chosen(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The architecture that was asked for; ValueError for an option that the chosen model does not take."""
+    """The architecture options as arguments of the model. Raises ValueError for one that the model does not take."""
     takes = parameters(arguments.model)
     for key in given(arguments):
         if key not in takes:
@@ -61,7 +61,7 @@ def chosen(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _fitting(key: str, value: Any, default: Any) -> Any:
-    """One value where one is meant, a tuple where several are; ValueError for several in place of one."""
+    """One value, or a tuple where the default is one. Raises ValueError for several values in place of one."""
     if isinstance(default, tuple):
         return value if isinstance(value, (tuple, str)) else (value,)
     if isinstance(value, tuple):
@@ -76,7 +76,7 @@ def _option(key: str) -> str:
 
 
 def _parse(text: str) -> Any:
-    """A whole number, a number, a list of whole numbers with commas, true or false; else a word, as it is."""
+    """A text as a whole number, a number, whole numbers with commas, True or False, or else as a word."""
     if text in ("true", "false"):
         return text == "true"
     if "," in text:

@@ -1,4 +1,4 @@
-"""A word on the command line, `mnist` say, is a model in the box; what has a separator or a suffix is a file."""
+"""Models in the box on the command line: a word such as `mnist` names one; a name with "/" or a suffix is a file."""
 
 import argparse
 import os
@@ -14,17 +14,17 @@ DATA = "digits"
 
 
 def is_word(name: str) -> bool:
-    """Whether a name can be that of a model in the box: no separator, no suffix."""
+    """Whether a name can be that of a model in the box, since it has no separator and no suffix."""
     return bool(name) and not any(mark in name for mark in ("/", os.sep, "."))
 
 
 def in_the_box(name: str | None) -> bool:
-    """Whether a command names a model in the box by this."""
+    """Whether a name on the command line is that of a model in the box."""
     return name is not None and is_word(name) and name in cards()
 
 
 def path_of(name: str) -> str:
-    """The file of the model that a command names. ValueError for a word that is neither in the box nor a file here."""
+    """The file of the model that a command names. Raises ValueError for a word that names no model and no file here."""
     if in_the_box(name):
         return str(cards()[name].path)
     if not is_word(name) or Path(name).exists():
@@ -36,7 +36,7 @@ def path_of(name: str) -> str:
 
 
 def data_of(arguments: argparse.Namespace) -> str:
-    """The data set that a command is about: that of --data, or what the model in the box learnt from, or digits."""
+    """The data set of a command: that of --data, or the one that a model in the box learnt from, or digits."""
     if arguments.data is not None:
         return str(arguments.data)
     return cards()[arguments.file].data if in_the_box(arguments.file) else DATA

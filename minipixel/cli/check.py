@@ -1,4 +1,4 @@
-"""`minipixel check`: the verdict on a model, in numbers and in a picture."""
+"""`minipixel check`: whether a model is causal, in sentences and in a picture."""
 
 import argparse
 from typing import Any
@@ -16,7 +16,7 @@ OF_OWN_CODE = ("shape", "head", "inputs")
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Check the model of a file, a new one, or what code of one's own makes: 0 if it is causal, 1 if not."""
+    """Check a model from a file, a new model, or a user's code; returns 0 if it is causal, 1 if not."""
     out = output_file(arguments.out, (".png",))
     options: dict[str, Any] = {"images": arguments.images, "rng": arguments.seed, "tolerance": arguments.tolerance}
     options |= {name: getattr(arguments, name) for name in ("order", "layout", "batch_size", "channels_first")}
@@ -36,7 +36,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def _of_own_code(arguments: argparse.Namespace, options: dict[str, Any]) -> Any:
-    """The report on what code of one's own makes. ValueError if it raises an error, with the line of it."""
+    """The report on a user's code. If that raises an error, a ValueError names its line."""
     name = arguments.file
     _refuse(arguments, [option for option in OF_A_NEW_MODEL if option not in OF_OWN_CODE])
     print(f"{name}: its code runs now, with all that you may do yourself", flush=True)
@@ -57,7 +57,7 @@ def _of_own_code(arguments: argparse.Namespace, options: dict[str, Any]) -> Any:
 
 
 def _fed(inputs: list[str] | None) -> tuple[str, float, float] | None:
-    """What images code of one's own takes, from DTYPE LOWEST HIGHEST."""
+    """The kind of images that a user's code takes, from DTYPE LOWEST HIGHEST."""
     if inputs is None:
         return None
     try:
@@ -70,7 +70,7 @@ def _fed(inputs: list[str] | None) -> tuple[str, float, float] | None:
 
 
 def _model(arguments: argparse.Namespace) -> Model:
-    """The one minipixel model that the arguments name; ValueError for none or two."""
+    """The one minipixel model that the arguments name. Raises ValueError for none, and for two."""
     if arguments.file:
         _refuse(arguments, list(OF_A_NEW_MODEL))
         return read_model(arguments.file, arguments.own_classes)
@@ -92,7 +92,7 @@ def _model(arguments: argparse.Namespace) -> Model:
 
 
 def _refuse(arguments: argparse.Namespace, options: list[str]) -> None:
-    """ValueError if something is said of a new model beside a file, or of a minipixel model beside its code."""
+    """Raise ValueError for options that describe a new model, given beside a file or code that decides them."""
     given = [name for name in options if getattr(arguments, name) is not None] + architecture.given(arguments)
     if given:
         option = given[0].replace("_", "-")

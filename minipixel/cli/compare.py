@@ -25,7 +25,7 @@ QUIET = ("root", "workers", "save_freq", "sample_every", "tensorboard", "from")
 
 @dataclass(frozen=True)
 class Run:
-    """What is compared of a run folder: bits/dim on the validation images, one per epoch, may be empty."""
+    """The part of a run folder that is compared; bits/dim on the validation images, one per epoch, may be empty."""
 
     name: str
     settings: dict[str, Any]
@@ -35,7 +35,7 @@ class Run:
 
     @property
     def best(self) -> tuple[float, int]:
-        """The best bits/dim, infinity if there is none yet, and its epoch, from 1."""
+        """The best bits/dim, or infinity if there are none yet, and its epoch, counted from 1."""
         return min(((bits, epoch) for epoch, bits in enumerate(self.bits, 1)), default=(math.inf, 0))
 
 
@@ -57,7 +57,7 @@ def compare(arguments: argparse.Namespace) -> int:
 
 
 def read_run(folder: Path) -> Run:
-    """What a folder says. Raises FileNotFoundError for one that train did not leave, FormatError for a damaged file."""
+    """Read a run folder. Raises FileNotFoundError if `train` did not write it, FormatError for a damaged file."""
     path = folder / "config.toml"
     if not path.is_file():
         raise FileNotFoundError(f"{folder}: got a folder without config.toml, wanted one that minipixel train left")
@@ -68,7 +68,7 @@ def read_run(folder: Path) -> Run:
 
 
 def table(runs: Sequence[Run]) -> list[str]:
-    """A line per run, below a heading."""
+    """The table as lines: a heading, then one line per run."""
     keys = sorted({key for run in runs for key in run.settings if key not in QUIET})
     differ = [key for key in keys if len({repr(run.settings.get(key)) for run in runs}) > 1]
     rows = [["run", "val bits/dim", "epoch", "of", "weights", "seconds", "in what they differ"]]

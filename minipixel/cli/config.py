@@ -1,4 +1,4 @@
-"""The settings of a training as TOML: left beside its results, and read back by `minipixel train --config`."""
+"""The settings of a training as a TOML file, which is written beside its results, and read by `train --config`."""
 
 import difflib
 import functools
@@ -33,7 +33,7 @@ BINARIZE = ("static", "dynamic", "threshold")
 
 
 class Names(list[str]):
-    """What a setting is that is one text or more."""
+    """The kind of a setting that is one text or several."""
 
 
 # The one table of what a file of settings may hold, beside any model's architecture: a kind, or the words to choose
@@ -83,7 +83,7 @@ WORDS = {
 
 
 def write(settings: Mapping[str, Any], made_with: Mapping[str, str], remarks: Sequence[str]) -> str:
-    """A file of settings; what is None is left out, and so takes its default. Remarks come first, as comments."""
+    """The text of a file of settings. Settings that are None are left out. Remarks come first, as comments."""
     import tomli_w
 
     given = {name: value for name, value in settings.items() if value is not None}
@@ -92,17 +92,17 @@ def write(settings: Mapping[str, Any], made_with: Mapping[str, str], remarks: Se
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The settings in a file, by the names of the options, and what it was made with.
+    """The settings in a file, by the names of the options, and the versions and data that they were used with.
 
-    Raises FormatError, one line, for a file that is no TOML, for a name that is not in the table, and for a value of
-    another kind; whether, say, a rate is above 0 is for the one who takes it to say. OSError as the system gives it. Of
-    several ranks the first reads it for all.
+    Raises FormatError for a file that is not TOML, for an unknown name, and for a value of another kind; the range of a
+    value, such as a rate above 0, is checked where it is used. Raises OSError as the system gives it. Of several ranks
+    the first reads the file for all.
     """
     return decode(str(path), now().from_first("settings", read_regular(path, MAX_BYTES) if now().first else b""))
 
 
 def decode(path: str, content: bytes) -> tuple[dict[str, Any], dict[str, str]]:
-    """The same of a file that is in memory already; `path` is what to call it in an error. See `read`."""
+    """The same for a file that is in memory already; `path` is its name in error messages. See `read`."""
     if (dots := content.count(b".")) > MAX_DOTS:
         raise FormatError(f"{path}: got {dots} dots, expected at most {MAX_DOTS} in the settings of a training")
     if re.search(rb"\w{%d}" % MAX_WORD, content):
@@ -144,7 +144,7 @@ def _checked(path: str, name: str, value: Any) -> Any:
 
 @functools.cache
 def _of_models() -> tuple[str, ...]:
-    """The names of what some model's constructor takes."""
+    """The names of all arguments that some model's constructor takes."""
     return tuple(sorted({key for model in MODELS for key in architecture.parameters(model)}))
 
 

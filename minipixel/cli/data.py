@@ -1,4 +1,4 @@
-"""From a data set and a number of levels to the images that a model of that many levels learns from or scores."""
+"""The images of a data set with a given number of levels, as a model learns from them or scores them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 def prepare(images: np.ndarray, levels: int, to: int, binarize: str) -> np.ndarray:
     """Images with `to` levels: integers (N, H, W, C) in 0..levels-1 -> uint8 in 0..to-1.
 
-    Random draws are always the same, so what a model is judged by is, too: "dynamic" then means "static".
+    Random draws are always the same, so that all models are judged by the same images; "dynamic" means "static" here.
     """
     if to == levels:
         return images
@@ -24,7 +24,7 @@ def prepare(images: np.ndarray, levels: int, to: int, binarize: str) -> np.ndarr
 
 
 def batch_transform(levels: int, to: int, binarize: str) -> Transform | None:
-    """What has to happen to every batch anew: drawing it, for dynamic binarisation; None for all else."""
+    """The transform for every batch: it draws binary images for dynamic binarisation, and is None otherwise."""
     if to != 2 or to == levels or binarize != "dynamic":
         return None
 
@@ -35,14 +35,14 @@ def batch_transform(levels: int, to: int, binarize: str) -> Transform | None:
 
 
 def histogram_bits_per_dim(train: np.ndarray, images: np.ndarray, levels: int) -> float:
-    """Bits/dim of images under the histogram of the training images: what a model has to beat."""
+    """Bits/dim of images by the histogram of levels of the training images, which a model has to beat."""
     counts, seen = (_counts(some, levels) for some in (train, images))
     share = (counts + 1.0) / (counts + 1.0).sum()
     return float(-(np.log2(share) * seen).sum() / seen.sum())
 
 
 def _counts(images: np.ndarray, levels: int) -> np.ndarray:
-    """How often each level occurs, of some images at a time, since they may be larger than memory."""
+    """How often each level occurs, counted for a few images at a time, since all may be larger than memory."""
     parts = (images[n : n + 1000].ravel() for n in range(0, len(images), 1000))
     return np.sum([np.bincount(part, minlength=levels) for part in parts], axis=0)
 

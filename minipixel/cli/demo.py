@@ -23,7 +23,7 @@ NEXT = """next
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    """Draw, train a PixelCNN on the bundled digits for about a minute on two cores, look at the test images."""
+    """Draw some images, train a PixelCNN on the bundled digits for about a minute on two cores, and test it."""
     settings: dict[str, Any] = {
         **{"model": "pixelcnn", "data": "digits", "root": None, "levels": None, "binarize": "static", "head": None},
         **{"mixtures": 5, "inputs": "scaled", "embedding_width": 16},
@@ -56,7 +56,7 @@ def demo(arguments: argparse.Namespace) -> int:
 
 
 def _draw(picture: Path) -> None:
-    """Some digits by a model in the box, drawn as it is written, since compiling would take longer than drawing."""
+    """Draw some digits with a model in the box, without compiled kernels: to compile them would take longer."""
     print(f"drawing {DRAWN} images with a model in the box, {BOXED}: {cards()[BOXED].shows}", flush=True)
     model = pretrained(BOXED)
     with kernels.uncompiled():

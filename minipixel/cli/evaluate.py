@@ -1,4 +1,4 @@
-"""`minipixel evaluate`: how surprised a model is by pictures, all together, and each in a table."""
+"""`minipixel evaluate`: how likely pictures are for a model, as a mean, and for each picture in a table."""
 
 import argparse
 import csv
@@ -18,7 +18,7 @@ SHOWN = 3
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Print the mean negative log-likelihood of a split, or of pictures of one's own; that of each, the odd ones."""
+    """Print the mean negative log-likelihood of a split or of the user's pictures; write that of each, on request."""
     out = None if arguments.csv is None else output_file(arguments.csv, (".csv",), "--csv")
     numbers = arguments.probabilities and output_file(arguments.probabilities, (".npy",), "--probabilities")
     model = read_model(arguments.file, arguments.own_classes)
@@ -47,7 +47,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _write_table(out: Path, names: list[str], columns: dict[str, Any], order: np.ndarray) -> None:
-    """A line a picture in that order, its place in it as "rank", from 1; whole or not at all."""
+    """Write a table with one line per picture in that order, and with its "rank", from 1; whole or not at all."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", *columns, "rank"])

@@ -10,19 +10,19 @@ from minipixel.console import above_bars, printable
 
 
 def say(kind: str, text: str) -> None:
-    """One line: "minipixel: KIND: TEXT"."""
+    """Write one line: "minipixel: KIND: TEXT"."""
     with above_bars():
         print(f"minipixel: {f'{kind}: ' if kind else ''}{printable(text)}", file=sys.stderr, flush=True)
 
 
 def note(text: str) -> None:
-    """What is worth knowing, and stops nothing."""
+    """Write a line that is worth knowing, but stops nothing."""
     say("note", text)
 
 
 @contextlib.contextmanager
 def warnings_as_notes() -> Iterator[None]:
-    """Within this block a warning is one line, without the place in the source that it comes from."""
+    """Within this block a warning is one line, without its place in the source."""
 
     def show(message: Warning | str, *place: Any) -> None:
         note(str(message))

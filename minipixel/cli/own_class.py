@@ -1,4 +1,4 @@
-"""`--class MODULE:NAME`: model classes of one's own, imported because the command line names them; no file does."""
+"""`--class MODULE:NAME`: model classes of the user's own, which are imported only if the command line names them."""
 
 import importlib
 import inspect
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def import_class(name: str) -> Any:
-    """What MODULE:NAME names, the module looked for in this folder, too. ValueError, one line, if there is none."""
+    """Import the class MODULE:NAME; the module may be in the current folder. Raises ValueError if there is none."""
     module, _, attribute = name.partition(":")
     if not module or not attribute:
         raise ValueError(f"--class: got {name}, wanted MODULE:NAME, mine:Squared for the class Squared in mine.py")

@@ -1,4 +1,4 @@
-"""`FILE.py:NAME`: what somebody's own file makes, run because the command line names it; no file that is read does."""
+"""`FILE.py:NAME`: a model or function from the user's own code, which is run only if the command line names it."""
 
 import errno
 import importlib
@@ -17,16 +17,16 @@ OURS = Path(__file__).parents[1]
 
 
 def names_code(name: str) -> bool:
-    """Whether a command line names code by it, FILE.py:NAME or MODULE:NAME, and no file to be read."""
+    """Whether a name on the command line means code, FILE.py:NAME or MODULE:NAME, and not a model file."""
     before, colon, after = name.rpartition(":")
     return name.endswith(".py") or bool(colon and before and after.isidentifier())
 
 
 def thing_in(name: str) -> Any:
-    """What FILE.py:NAME or MODULE:NAME stands for: a model, a function of images, or what makes one, then that.
+    """The model, or the function of images, that FILE.py:NAME or MODULE:NAME means.
 
-    A class, or a function that can be called without an argument, is called. ValueError, one line, for what is not
-    there, and for an error raised by that code; OSError for a file that is not there.
+    A class, or a function that can be called without an argument, is called first. Raises ValueError if there is no
+    such name, and for an error raised by that code; OSError if there is no such file.
     """
     file, _, attribute = (name, "", "") if name.endswith(".py") else name.rpartition(":")
     module = _module(file)
@@ -44,15 +44,15 @@ def thing_in(name: str) -> Any:
 
 
 def said_of(error: BaseException, file: str) -> str:
-    """What somebody's code raised, and in which line of it, in words."""
+    """An error of the user's code in words, with the line in which it was raised."""
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"raised {type(error).__name__} ({' '.join(message.split()):.200}){line_of(error, file)}"
 
 
 def line_of(error: BaseException | None, file: str) -> str:
-    """The last line of somebody's own code that an error went through, ", in line 12 of net.py"; "" if there is none.
+    """The last line of the user's code that an error went through, ", in line 12 of net.py"; "" if there is none.
 
-    Their own is what lies in the folder of the file, or in this one, and is no installed library.
+    Files in the folder of the named file, or in the current one, are the user's code; installed libraries are not.
     """
     folder = Path(file).resolve().parent if file.endswith(".py") else Path.cwd()
     if error is None:
@@ -68,7 +68,7 @@ def line_of(error: BaseException | None, file: str) -> str:
 
 
 def _module(file: str) -> ModuleType:
-    """The module in a file, whose neighbours it can import; or one by its name, looked for in this folder, too."""
+    """The module in a file, which can import its neighbours; or a module by its name, also from the current folder."""
     path = Path(file)
     if file.endswith(".py") and not path.is_file():
         number = errno.EISDIR if path.is_dir() else errno.ENOENT
@@ -83,7 +83,7 @@ def _module(file: str) -> ModuleType:
 
 
 def _run(path: Path) -> ModuleType:
-    """A file as a module, under its own name if no other module has that."""
+    """Run a file as a module, under its own name if no other module has that name."""
     name = path.stem if path.stem not in sys.modules else f"_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # there is one for every .py
@@ -111,7 +111,7 @@ def _makes_something(thing: Any) -> bool:
 
 
 def _names(module: ModuleType) -> str:
-    """What a module has that could be meant."""
+    """The names in a module that could be meant."""
     found = [
         name
         for name, thing in vars(module).items()

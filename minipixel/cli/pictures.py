@@ -1,4 +1,4 @@
-"""Data sets and pictures of one's own on the command line: folders, arrays, and what a model remembers of them."""
+"""The user's own data sets and pictures on the command line: folders, arrays, and a model's notes about them."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -35,14 +35,14 @@ def is_named(data: str) -> bool:
 
 
 def short_name(data: str) -> str:
-    """What to call the data in the name of a folder for results."""
+    """The name of the data in the name of a folder for results."""
     return data if is_named(data) else Path(data).resolve().stem
 
 
 def load_data(settings: argparse.Namespace) -> Dataset:
-    """The data set that --data asks for: a ready one by its name, a folder of pictures, a .npy or .npz file.
+    """The data set of --data: one by its name, a folder of pictures, or a .npy or .npz file.
 
-    Raises ValueError in one line for what is none of these, and for options that only a folder takes.
+    Raises ValueError for anything else, and for options that only a folder takes.
     """
     path = Path(settings.data)
     if is_named(settings.data) or not path.is_dir():
@@ -73,14 +73,15 @@ def _folder(settings: argparse.Namespace, levels: int) -> Dataset:
 
 
 def _levels_of(levels: int | None) -> int:
-    """The levels with which a folder is read: those asked for, but what becomes binary is drawn from all 256."""
+    """The levels with which a folder is read: those asked for, or 256 if the images are to be binarised."""
     return 256 if levels is None or levels == 2 else levels
 
 
 def _array(path: Path, levels: int | None) -> Dataset:
     """Images (N, H, W, C) in a .npy file, or as `images` with `labels`, if it has some, in a .npz file.
 
-    Whole numbers that all lie below `levels` have those levels; of other bytes there are 256, to be cut.
+    Whole numbers that are all below `levels` have that many levels; other uint8 images have 256, which are reduced
+    later.
     """
     if path.suffix.lower() == ".npy":
         arrays = {"images": read_npy(path, max_bytes=MAX_BYTES)}
@@ -92,12 +93,12 @@ def _array(path: Path, levels: int | None) -> Dataset:
 
 
 def remembered(ds: Dataset, model: Model, binarize: str) -> dict[str, Any]:
-    """What a model file says of the pictures that the model learns from."""
+    """The notes for a model file about the pictures that the model learns from."""
     return {**ds.pictures, "binarize": binarize} if model.levels == 2 else dict(ds.pictures)
 
 
 def same_again(arguments: argparse.Namespace, model: Model) -> Dataset:
-    """The data set of --data, its pictures prepared as the model remembers, its labels those that the model knows."""
+    """The data set of --data, prepared as the model's training pictures were, with the model's labels."""
     path = Path(arguments.data)
     if is_named(arguments.data) or not path.is_dir():
         return load_data(argparse.Namespace(**{**vars(arguments), "levels": _known(model).get("levels")}))
@@ -112,7 +113,7 @@ def _known(model: Model) -> Mapping[str, Any]:
 
 
 def preparation_of(model: Model, name: str) -> Preparation:
-    """How pictures become images of a model: as it remembers; else of its size, cut in the middle."""
+    """How pictures become images of a model: as its notes say, or else cropped in the middle and scaled to its size."""
     known, (H, W, C) = _known(model), model.image_shape
     if C not in (1, 3, 4):
         raise ValueError(f"{name}: got a model of {C} channels, wanted 1, 3 or 4 for pictures; give an array in Python")
@@ -126,7 +127,7 @@ def preparation_of(model: Model, name: str) -> Preparation:
 
 
 def _relabelled(ds: Dataset, classes: Sequence[str] | None) -> Dataset:
-    """The same set with the numbers that a model has for its classes; ValueError for a class that it does not know."""
+    """The same set with the label numbers of a model. Raises ValueError for a class that the model does not have."""
     if classes is None or tuple(classes) == ds.classes:
         return ds
     for name in ds.classes:
@@ -145,7 +146,7 @@ def _relabelled(ds: Dataset, classes: Sequence[str] | None) -> Dataset:
 
 
 def label_of(model: Model, text: str | None) -> int | None:
-    """The number of a class, given its name or that number. Raises ValueError for one that the model does not know."""
+    """The number of a class, from its name or number. Raises ValueError for one that the model does not have."""
     if text is None:
         return None
     count, classes = model.conditions.num_classes, list(_known(model).get("classes", ()))
@@ -163,11 +164,12 @@ def label_of(model: Model, text: str | None) -> int | None:
 
 
 def read_pictures(paths: Sequence[str], model: Model, name: str, binarize: str) -> tuple[np.ndarray, list[str]]:
-    """Pictures of one's own, from files and folders, as images of a model (N, H, W, C), and their names.
+    """The user's pictures, from files and folders, as images of a model (N, H, W, C), and their names.
 
-    They are prepared as those that it learnt from. Of a model that remembers nothing of pictures they have to have the
-    size, and grey is not made of colours. A bad file in a folder is noted and left out. Raises FormatError for a file
-    that was named and is no picture, ValueError for a picture that does not fit, and a folder without any.
+    They are prepared as the pictures that the model learnt from. If the model file has no notes about these, pictures
+    must have the model's size, and colours are not turned into grey. A damaged file in a folder is left out with a
+    note. Raises FormatError for a named file that is no picture, ValueError for a picture that does not fit, and for a
+    folder without pictures.
     """
     preparation, known = preparation_of(model, name), _known(model)
     images, names = [], []

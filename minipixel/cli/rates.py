@@ -15,7 +15,7 @@ SCHEDULES: dict[str, Callable[[float, int], LearningRate]] = {
 
 
 def base_rate(settings: argparse.Namespace) -> float:
-    """The rate that was asked for, or the optimizer's own."""
+    """The learning rate that was asked for, or else the optimizer's default."""
     if settings.learning_rate is not None:
         return float(settings.learning_rate)
     kind: Callable[[], Optimizer] = OPTIMIZERS[settings.optimizer]
@@ -25,7 +25,7 @@ def base_rate(settings: argparse.Namespace) -> float:
 
 
 def decay_of(settings: argparse.Namespace) -> float | None:
-    """The weight decay of a training, None if its optimizer has none. Raises ValueError for one that it cannot have."""
+    """The weight decay, None if the optimizer has none. Raises ValueError if it is given for such an optimizer."""
     if settings.optimizer == "adamw":
         return AdamW().weight_decay if settings.weight_decay is None else float(settings.weight_decay)
     if settings.weight_decay is not None:

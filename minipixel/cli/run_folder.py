@@ -1,4 +1,4 @@
-"""The folder that a training leaves: it explains itself, and how to repeat it."""
+"""The folder that `minipixel train` writes, which describes the training and how to repeat it."""
 
 import contextlib
 import hashlib
@@ -34,12 +34,12 @@ REMARKS = (
 
 
 class RunFolder(Callback):
-    """The folder for the results, which belongs to this process within `with`: no other can train in it meanwhile.
+    """The folder for the results. Inside `with` it belongs to this process, and no other can train in it.
 
-    One that was asked for must not hold a run already (FileExistsError), unless that is to be resumed; else the first
-    free name is taken, of two processes at once by one. If `fit` refuses all else before its first step, nothing is
-    left behind. Its config.toml has the settings, those that took their default included, and what the bits depend on
-    besides. Of several ranks the first has the folder, and tells the others its name.
+    A folder that the user names must not hold a run already (FileExistsError), unless that run is resumed. Without a
+    name the first free one is taken. If `fit` raises an error before its first step, the folder is removed again. Its
+    config.toml has all settings, defaults included, and whatever else the bits of the result depend on. Of several ranks
+    the first has the folder, and tells the others its name.
     """
 
     writes = True
@@ -69,7 +69,7 @@ class RunFolder(Callback):
         self._held.close()
 
     def _take(self) -> None:
-        """Make the folder: a new one, unless it has a name that was asked for."""
+        """Make the folder: a new one, unless the user named it."""
         if self._resumed:
             return
         number = 1
@@ -86,7 +86,7 @@ class RunFolder(Callback):
             print(f"folder  {self.path}, since {self._default} is taken")
 
     def _make(self, folder: Path) -> None:
-        """A new folder, and those that it lies in. Raises FileExistsError."""
+        """Make a new folder, and its parents. Raises FileExistsError."""
         if not folder.parent.is_dir():
             with contextlib.suppress(FileExistsError):
                 self._make(folder.parent)
@@ -102,29 +102,29 @@ class RunFolder(Callback):
                 )
 
     def _leave_nothing(self) -> None:
-        """Remove the folders that were made for a training which never began."""
+        """Remove the folders that were made for a training that did not begin."""
         for folder in () if self.begun else reversed(self._made):
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
     @property
     def checkpoints(self) -> Path:
-        """Where its checkpoints are."""
+        """The folder of its checkpoints."""
         return self.path / "checkpoints"
 
     def explain(self, settings: Mapping[str, Any], made_with: Mapping[str, str]) -> None:
-        """What is to stand in config.toml."""
+        """Set the content of config.toml."""
         remarks = (*REMARKS, f"  {repeat_command(self.path / 'config.toml')}")
         self._config = config.write(settings, made_with, remarks)
 
     def on_train_begin(self, model: Model, images_in_all: int) -> None:
-        """Write to it. Raises OSError."""
+        """Write config.toml. Raises OSError."""
         self.begun = True
         write_atomically(self.path / "config.toml", self._config)
 
 
 def made_with(ds: Dataset) -> dict[str, str]:
-    """What the bits of a training depend on besides its settings: the data, versions, the kind of machine."""
+    """All that the bits of a training depend on besides its settings: the data, versions, and the kind of machine."""
     images = hashlib.sha256()
     for split in (ds.train, ds.validation, ds.test):
         for part in (split.images, split.labels):
@@ -138,7 +138,7 @@ def made_with(ds: Dataset) -> dict[str, str]:
 
 
 def installed(name: str) -> str:
-    """The version of a library, or that there is none."""
+    """The version of a library, or words that it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -146,9 +146,9 @@ def installed(name: str) -> str:
 
 
 def describe(folder: Path) -> str:
-    """What a run folder holds: how to repeat it, settings, what they ran with, how it went, files, the model.
+    """A description of a run folder: how to repeat it, its settings, versions, results, files and model.
 
-    Raises FormatError, naming the file, if one of them is not what `minipixel train` writes.
+    Raises FormatError, with the name of the file, if one of them is not as `minipixel train` writes it.
     """
     path = folder / "config.toml"
     if not path.is_file():
@@ -164,7 +164,7 @@ def describe(folder: Path) -> str:
 
 
 def files(folder: Path) -> list[str]:
-    """What is in a folder, without hidden files: those are of a training that is under way."""
+    """The files in a folder, without hidden ones, which belong to a training that is still running."""
     return sorted(
         visible(file.name) + "/" * file.is_dir() for file in folder.iterdir() if not file.name.startswith(".")
     )
@@ -176,7 +176,7 @@ def repeat_command(path: Path) -> str:
 
 
 def _table(title: str, values: Mapping[str, Any]) -> list[str]:
-    """A line for each, and no more, whatever is in it."""
+    """A title and one line for each value, whatever characters it has."""
     return [title] * bool(values) + [f"  {visible(name):25} {visible(value)}" for name, value in values.items()]
 
 
@@ -187,14 +187,14 @@ def log_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_figures(path: Path) -> dict[str, Any]:
-    """The figures of a run: names, and numbers or words; none if there is no such file yet."""
+    """The figures of a run: names with numbers or words; an empty dict if there is no such file yet."""
     if not path.exists():
         return {}
     return decode_figures(str(path), read_regular(path, MAX_BYTES))
 
 
 def decode_figures(path: str, content: bytes) -> dict[str, Any]:
-    """The same of a file that is in memory already; `path` is what to call it in an error."""
+    """The same for a file that is in memory already; `path` is its name in error messages."""
     try:
         figures = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -205,7 +205,7 @@ def decode_figures(path: str, content: bytes) -> dict[str, Any]:
 
 
 def _log(path: Path) -> list[str]:
-    """How many epochs there were, and which was the best in validation; of a long log a row at a time is in memory."""
+    """How many epochs there were, and which was the best in validation; the log is read row by row."""
     epochs, best, bits = 0, "", math.inf
     for row in log_rows(path):
         epochs += 1

@@ -1,4 +1,4 @@
-"""`minipixel sample`: what a model draws, as pictures or numbers, growing, and beside what it learnt from."""
+"""`minipixel sample`: draw images, and write them as pictures, numbers, an animation, or beside training images."""
 
 import argparse
 import re
@@ -38,16 +38,16 @@ MOST_COMPARED = 1000
 
 
 class Learnt(NamedTuple):
-    """Images of the model's levels that it learnt from, and some that it did not: (N, H, W, C), and none or more."""
+    """The training images with the model's levels, (N, H, W, C), and some validation images, which may be none."""
 
     train: np.ndarray
     validation: np.ndarray
 
 
 def sample(arguments: argparse.Namespace) -> int:
-    """Draw images and write them, and what else was asked for; after Ctrl-C the first ones, as far as they are drawn.
+    """Draw images, and write them in all the forms asked for; after Ctrl-C as many as have been drawn.
 
-    All that can be refused is refused before anything is drawn.
+    All arguments are checked before anything is drawn.
     """
     out, animation, copies = _files(arguments)
     if arguments.data is not None and not copies:
@@ -89,7 +89,7 @@ def sample(arguments: argparse.Namespace) -> int:
 
 
 def _files(arguments: argparse.Namespace) -> tuple[Path, Path | None, Path | None]:
-    """Where the images, the animation and the comparison go: three places, of which the last two may be none."""
+    """The files of the images, of the animation and of the comparison; the last two may be None."""
     out = output_file(arguments.out, DRAWN)
     animation = None if arguments.animate is None else output_file(arguments.animate, (".gif", ".png"), "--animate")
     copies = None if arguments.nearest is None else output_file(arguments.nearest, (".png",), "--nearest")
@@ -121,7 +121,7 @@ def _learnt(arguments: argparse.Namespace, model: Model) -> Learnt:
 
 
 def _file_names(model: Model, condition: np.ndarray | None, n: int) -> Sequence[str]:
-    """What the files of n images in a folder are called if their classes have names: 00007-seven; else none."""
+    """The names of the files of n images in a folder if their classes have names, such as 00007-seven; else none."""
     classes = (model.pictures or {}).get("classes", ())
     if condition is None or len(classes) < (model.conditions.num_classes or 0):
         return ()
@@ -130,7 +130,7 @@ def _file_names(model: Model, condition: np.ndarray | None, n: int) -> Sequence[
 
 
 def _compare(file: Path, images: np.ndarray, learnt: Learnt, levels: int, columns: int) -> None:
-    """A figure of images, each above the training images nearest to it; and in words whether they are copies."""
+    """Write a figure of images above their nearest training images, and print whether they are copies."""
     near, far = datasets.nearest(images, learnt.train, levels, count=min(2, len(learnt.train)))
     shown = np.sort(far[:, 0].argsort(kind="stable")[:MOST_SHOWN])
     write_picture(file, plots.nearest_grid(images[shown], learnt.train[near[shown]], levels, columns=columns))

@@ -16,14 +16,14 @@ def settings_of(path: str) -> dict[str, Any]:
     config = read_model(path).config
     if config["condition_shape"] is not None:
         shape = tuple(config["condition_shape"])
-        raise ValueError(f"--from: got {path}, a model that is told arrays {shape}, wanted one told classes or nothing")
+        raise ValueError(f"--from: got {path}, conditioned on arrays of {shape}, wanted classes or no condition")
     layers = {key: _as_given(config[key]) for key in architecture.parameters(config["model"])}
     common = {name: config[name] for name in ("model", "levels", "head", "mixtures")}
     return {**common, "conditional": config["num_classes"] is not None, **layers}
 
 
 def take_weights(model: Model, path: str) -> None:
-    """Give a model the weights in a file. Raises ValueError that names what makes them unfit."""
+    """Copy the weights in a file into a model. Raises ValueError that says why they do not fit."""
     other = read_model(path)
     try:
         model.load_state_dict(other.state_dict())

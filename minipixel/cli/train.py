@@ -47,7 +47,7 @@ MODEL = "model.safetensors"
 
 
 def settings_file(arguments: argparse.Namespace) -> Path | None:
-    """Where the settings stand that are not on the command line: a file that was named, or that of a run to resume."""
+    """The file with the settings that are not on the command line: that of --config, or that of a run to resume."""
     if getattr(arguments, "config", None) is not None:
         return Path(arguments.config)
     if getattr(arguments, "resume", None) is not None:
@@ -60,7 +60,7 @@ def settings_file(arguments: argparse.Namespace) -> Path | None:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train any model on any data set, and say what the validation images think of it; the test ones stay unseen."""
+    """Train any model on any data set, and print its result on the validation images; test images are not used."""
     return run(
         argparse.Namespace(
             **vars(arguments), test=False, default_out=f"runs/{short_name(arguments.data)}-{arguments.model}"
@@ -69,7 +69,7 @@ def train(arguments: argparse.Namespace) -> int:
 
 
 def run(settings: argparse.Namespace, first: Callable[[Path], None] | None = None) -> int:
-    """Train as the settings say; `first` is called with the folder, before all else that goes into it."""
+    """Train as the settings say. `first` is called with the new folder before anything else is written into it."""
     ds = now().in_turn("data", lambda: load_data(settings))  # what one rank downloads is there for those after it
     levels = ds.levels if settings.levels is None else settings.levels
     train_images = prepare(ds.train.images, ds.levels, levels, settings.binarize)
@@ -175,7 +175,7 @@ def run(settings: argparse.Namespace, first: Callable[[Path], None] | None = Non
 
 
 def _in_turn(*transforms: Transform | None) -> Transform | None:
-    """Those that there are, one after the other."""
+    """The transforms that are not None, one after the other; None if there are none."""
     given = [transform for transform in transforms if transform is not None]
     return in_turn(*given) if given else None
 
@@ -194,7 +194,7 @@ def _stopped(stop: Interrupted | NonFiniteError, path: Path) -> int:
 
 
 def _in_full(settings: argparse.Namespace, model: Model) -> dict[str, Any]:
-    """All settings by their names, those that were left out as what they came to: what config.toml holds."""
+    """All settings by their names, with the values of those that were left out, as config.toml has them."""
     paths = {name: getattr(settings, name) for name in ("root", "from", "sample_weight")}  # hold wherever they are read
     found: dict[str, Any] = {name: None if path is None else str(Path(path).resolve()) for name, path in paths.items()}
     if in_the_box(paths["from"]):
@@ -208,7 +208,7 @@ def _in_full(settings: argparse.Namespace, model: Model) -> dict[str, Any]:
 
 
 def _watchers(settings: argparse.Namespace, folder: RunFolder) -> list[Callback]:
-    """What averages, and what writes into the folder, which comes first, since it is made by then."""
+    """The callbacks of a training. The folder comes first, since the others write into it."""
     watchers: list[Callback] = [folder, CSVLogger(folder.path / "log.csv"), ModelCheckpoint(folder.checkpoints)]
     if settings.save_freq is not None:
         watchers.append(ModelCheckpoint(folder.checkpoints, save_freq=settings.save_freq))
@@ -223,7 +223,7 @@ def _watchers(settings: argparse.Namespace, folder: RunFolder) -> list[Callback]
 
 
 def _save(model: Model, path: Path) -> None:
-    """Save the model; on a full disk, say, in a folder for temporary files, and then raise OSError that says where."""
+    """Save the model. If that fails, save it in a temporary folder, and raise an OSError that says where."""
     if not now().first:
         return
     try:
@@ -236,14 +236,14 @@ def _save(model: Model, path: Path) -> None:
 
 
 def _sample_weight(settings: argparse.Namespace, N: int) -> np.ndarray | None:
-    """What each training image counts, from a file. Raises FormatError, ValueError and OSError."""
+    """How much each training image counts, from a file. Raises FormatError, ValueError and OSError."""
     if settings.sample_weight is None:
         return None
     return check_weights("--sample-weight", read_npy(settings.sample_weight), N, "float32")
 
 
 def _figures(history: History, best: int | None) -> dict[str, Any]:
-    """The figures of the last epoch, or of the best one, by names that say what they are; of validation if reached."""
+    """The figures of the last epoch, or of the best one, under longer names; those of validation if there are any."""
     names = {
         **{"bits_per_dim": "train_bits_per_dim", "loss": "train_nats_per_image"},
         **{"val_bits_per_dim": "validation_bits_per_dim", "val_loss": "validation_nats_per_image"},

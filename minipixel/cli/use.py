@@ -1,4 +1,4 @@
-"""`minipixel complete` and `info`, and what others need that use a trained model."""
+"""`minipixel complete` and `info`, and common parts of the commands that use a trained model."""
 
 import argparse
 import errno
@@ -39,7 +39,7 @@ DRAWN = (".png", ".npy", "/")
 
 
 def complete(arguments: argparse.Namespace) -> int:
-    """Keep the upper rows of pictures, or all but a hole, and draw the rest several times: a picture or an array."""
+    """Keep the upper rows of pictures, or all but a hole, draw the rest several times, and write the result."""
     out, model = output_file(arguments.out, DRAWN), read_model(arguments.file, arguments.own_classes)
     images, labels, *_ = pictures_for(arguments, model, arguments.pictures)
     n = (len(images) if arguments.pictures else min(10, len(images))) if arguments.n is None else arguments.n
@@ -55,7 +55,7 @@ def complete(arguments: argparse.Namespace) -> int:
 
 
 def _kept(arguments: argparse.Namespace, image_shape: tuple[int, int, int]) -> tuple[np.ndarray, str]:
-    """Which pixels stay, boolean (H, W), and which these are in words."""
+    """Which pixels are kept, boolean (H, W), and the same in words."""
     (H, W, _), (row, column) = image_shape, np.indices(image_shape[:2])
     if arguments.hole is None:
         rows = H // 2 if arguments.rows is None else check_count("--rows", arguments.rows, 0, H)
@@ -69,7 +69,7 @@ def _kept(arguments: argparse.Namespace, image_shape: tuple[int, int, int]) -> t
 
 
 def drawing(arguments: argparse.Namespace) -> dict[str, Any]:
-    """How to draw, as `sample` and `complete` are told it."""
+    """The arguments of `sample` and `complete` that say how to draw."""
     return {"rng": arguments.seed, "temperature": arguments.temperature, "method": arguments.method}
 
 
@@ -92,7 +92,7 @@ def info(arguments: argparse.Namespace) -> int:
 
 
 def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy"), option: str = "--out") -> Path:
-    """Where a picture, an array or a table will go, checked before anything is drawn. Raises ValueError, OSError."""
+    """The path of a picture, an array or a table, checked before anything is drawn. Raises ValueError, OSError."""
     out = Path(name)
     if not now().first:  # the first rank writes, and its machine has the folder
         return out
@@ -117,9 +117,9 @@ def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy"), option: st
 def write_images(
     out: Path, images: np.ndarray, levels: int, picture: Callable[[], Any], names: Sequence[str] = ()
 ) -> None:
-    """Images as numbers, or as a picture of them all, whole or not at all; or each as a picture in a folder.
+    """Write images as numbers or as one picture of them all, whole or not at all; or each as a picture in a folder.
 
-    `names` are those of the pictures in a folder, without a suffix; else they have numbers.
+    `names` are the names of the pictures in a folder, without suffix; without `names` they are numbered.
     """
     if not now().first:
         return
@@ -137,19 +137,19 @@ def write_images(
 
 
 def write_array(out: Path, numbers: np.ndarray) -> None:
-    """Numbers, whole or not at all."""
+    """Write numbers, whole or not at all."""
     content = io.BytesIO()
     np.save(content, numbers)
     write(out, content.getvalue)
 
 
 def write_picture(out: Path, figure: Any) -> None:
-    """A Figure as a picture, whole or not at all."""
+    """Write a Figure as a picture, whole or not at all."""
     write(out, lambda: plots.png(figure))
 
 
 def read_model(path: str, own_classes: Sequence[str] = ()) -> Model:
-    """The model in a file, or in the box; ValueError for an embedding network, which is no distribution over images."""
+    """The model in a file or in the box. Raises ValueError for an embedding network, which cannot draw or score."""
     model = _load(path, own_classes)
     if not isinstance(model, Model):
         raise ValueError(f"{path}: got an embedding network, which draws nothing and scores nothing, wanted a model")
@@ -157,14 +157,14 @@ def read_model(path: str, own_classes: Sequence[str] = ()) -> Model:
 
 
 def _load(path: str, own_classes: Sequence[str]) -> Any:
-    """What is in a file or in the box, of a class of the family or of those that `--class` names."""
+    """The network in a file or in the box, of a class of the library or one that `--class` names."""
     return load(path_of(path), classes=[import_class(name) for name in own_classes])
 
 
 class Pictures(NamedTuple):
-    """What a model is to score or to complete: images (N, H, W, C) of its levels, and of each what is known.
+    """The images (N, H, W, C) that a model scores or completes, with its levels, and what is known of them.
 
-    `labels` (N,) are those that the model is told, None if it is told none; `classes` names those of the pictures.
+    `labels` (N,) are the model's conditions, None if it takes none; `classes` has the names of the pictures' classes.
     """
 
     images: np.ndarray
@@ -175,14 +175,14 @@ class Pictures(NamedTuple):
 
 
 def pictures_for(arguments: argparse.Namespace, model: Model, paths: Sequence[str] | None) -> Pictures:
-    """Pictures of one's own, if paths are given, else a split of the data set that was asked for."""
+    """The user's own pictures, if paths are given, else a split of the data set."""
     return _own(arguments, model, paths) if paths else _split(arguments, model)
 
 
 def _split(arguments: argparse.Namespace, model: Model) -> Pictures:
-    """A split of the data set asked for. Raises ValueError if its images are not of the model's size."""
+    """A split of the data set of --data. Raises ValueError if its images do not have the model's size."""
     if arguments.label is not None:
-        raise ValueError("--label: got one for a data set, which has labels, wanted none, or pictures of one's own")
+        raise ValueError("--label: got one for a data set, which has labels, wanted none, or pictures of your own")
     ds = data_that_fits(arguments, model)
     split = ds.everything() if arguments.split == "all" else getattr(ds, arguments.split)
     if not len(split.images):
@@ -197,7 +197,7 @@ def _split(arguments: argparse.Namespace, model: Model) -> Pictures:
 
 
 def data_that_fits(arguments: argparse.Namespace, model: Model) -> Dataset:
-    """The data set asked for. Raises ValueError if its images are not of the model's size, or have fewer levels."""
+    """The data set of --data. Raises ValueError if its images have another size than the model's, or fewer levels."""
     arguments.data = data_of(arguments)
     ds = same_again(arguments, model)
     if ds.image_shape != model.image_shape:
@@ -215,17 +215,17 @@ def data_that_fits(arguments: argparse.Namespace, model: Model) -> Dataset:
 
 
 def as_it_learnt(images: np.ndarray, ds: Dataset, arguments: argparse.Namespace, model: Model) -> np.ndarray:
-    """Images of a data set with the levels of the model, made of theirs as it remembers."""
+    """Images of a data set, reduced to the levels of the model in the same way as its training images."""
     binarize = (model.pictures or {}).get("binarize", arguments.binarize)
     return prepare(images, ds.levels, model.levels, binarize)
 
 
 def _own(arguments: argparse.Namespace, model: Model, paths: Sequence[str]) -> Pictures:
-    """Pictures of one's own; of what class they are has to be said, if the model is told one."""
+    """The user's own pictures. Raises ValueError if the model takes classes and --label is missing."""
     images, names = read_pictures(paths, model, arguments.file, arguments.binarize)
     label = label_of(model, arguments.label)
     if model.conditions.num_classes and label is None:
-        raise ValueError("--label: got none, wanted the class of the pictures, which this model is told")
+        raise ValueError("--label: got none, wanted the class of the pictures, since this model is conditioned on it")
     labels = None if label is None else np.full(len(images), label)
     size = "x".join(map(str, model.image_shape))
     described = f"{len(images)} picture{'s' * (len(images) != 1)} of {size}, {model.levels} levels"

@@ -1,4 +1,4 @@
-"""`minipixel warmup`: compile what training and sampling need, now, so that no first step waits for it."""
+"""`minipixel warmup`: compile now what training and sampling need, so that no first step has to wait for it."""
 
 import argparse
 import time
@@ -15,7 +15,7 @@ from minipixel.training import fit
 
 
 def warmup(arguments: argparse.Namespace) -> int:
-    """Train and draw with tiny models: compiled code goes by kinds of array, not by their sizes."""
+    """Train and draw with tiny models, since compiled code depends on the kinds of arrays and not on their sizes."""
     if not numba_enabled():
         raise ValueError(
             "warmup: got no Numba to compile with, wanted it installed, and neither MINIPIXEL_NUMBA=0 "
@@ -37,10 +37,10 @@ def warmup(arguments: argparse.Namespace) -> int:
 
 
 def _works() -> Iterator[tuple[str, Callable[[], None]]]:
-    """By name, what to do so that everything is compiled, once for each dtype.
+    """The work that compiles everything, by name, once for each dtype.
 
-    The loops that plans and samplers walk are the same for all models: it takes a model with each head, and one that
-    runs as it is written.
+    The loops of plans and samplers are the same for all models, so one model for each head is enough, and one that runs
+    as it is written.
     """
     for dtype in ("float32", "float64"):
         for head in HEADS:
@@ -55,7 +55,7 @@ def _train_and_draw(head: str, dtype: str) -> None:
 
 
 def _as_written(dtype: str) -> None:
-    """What runs while a model is traced, or where there is no plan: convolutions, skewed maps and dropout."""
+    """Run what runs while a model is traced, or without a plan: convolutions, skewed maps and dropout."""
     images = np.zeros((2, 8, 8, 1), np.uint8)
     with as_written():
         for model in PixelCNN((8, 8, 1), 2, dropout=0.5, dtype=dtype), DiagonalBiLSTM((8, 8, 1), 2, dtype=dtype):

@@ -1,19 +1,20 @@
-"""Where the future leaks in, when the proof fails.
+"""The layer with the mistake, when the proof of causality fails.
 
 A leak is a chain of reads, from a sub-pixel to parameters that draw it or an earlier one. Every read of the chain comes
-too late for what is drawn at its end, so the chain alone does not say which of them is the mistake: it lies somewhere
-from where the leak enters to where it can no longer be mended. So mend each layer in turn, by a mask, a shift or
-another cut (see suspects.py), and see whether the whole model is then causal.
+too late for what is drawn at its end, so the chain alone does not show which read is the mistake. So each layer is
+changed in turn, by a mask, a shift or another cut (see suspects.py), to see whether the whole model would then be
+causal. A layer for which that is so is a suspect.
 
-Whatever comes before or after a mistake could hide it too, by not reading what it ought to. But then something is lost
-that could have been known in time. The best suspects are those by which the outputs lose nothing, and those that look
-ahead; of these, the ones that lose the least. Next to a mask, a shift is a suspect if it costs the output less; or as
-much, and comes after the mask, and spares other values: what one layer says may be right, and only go on unshifted.
+Layers before or after the mistake could also stop the leak, by not reading something that they should read. But then
+something is lost that could have been known in time. The best suspects are those by which the outputs lose nothing, and
+those that look ahead; of these, the ones that lose the least. Beside a mask, a shift is a suspect if it costs the
+output less; or if it costs as much, comes after the mask, and other values lose no more: the output of one layer may be
+right, and only the shift after it be missing.
 
-Several may be left, since outputs know most things in more than one way. Then see what else is lost: a mend that spares
-a value what another takes from it is the better one. First of all where nothing came too late, for a mistake does not
-show there and mending it should not, either; then everywhere from where both could mend the leak. If others read in
-time what a suspect says, and one layer too late, then that one is a suspect as well.
+Several suspects may be left, since outputs know most things in more than one way. Then the losses of other values are
+compared, and the change by which they lose less is the better one. First this is done where nothing came too late,
+since neither the mistake nor its repair should show there; then everywhere from where both could stop the leak. If
+other layers read a suspect's output in time, and only one layer reads it too late, that layer is a suspect as well.
 """
 
 import numpy as np
@@ -28,7 +29,7 @@ from minipixel.shown import of_channel
 
 
 def prove(clock: Clock, name: str) -> None:
-    """Raise CausalityError unless the proof holds, with the layers in which the mistake must lie."""
+    """Raise CausalityError if the proof fails; the message names the layers in which the mistake must be."""
     late = clock.late()
     if not late.any():
         return
@@ -65,7 +66,7 @@ def _sub_pixel(clock: Clock, place: int) -> str:
 
 
 def suspects(clock: Clock) -> list[Suspect]:
-    """The layers in which a mistake must lie, if it is one mistake, in the order of the forward pass."""
+    """The layers in which the mistake must be, if there is only one mistake, in the order of the forward pass."""
     deadline = deadlines(clock)
     reads = {node: late_reads(clock, node, deadline[node]) for node in deadline}
     late = {node: found for node, found in reads.items() if found}
@@ -84,14 +85,14 @@ def suspects(clock: Clock) -> list[Suspect]:
 
 
 def _least(losses: Losses, found: list[Suspect], late_too: bool) -> list[Suspect]:
-    """The suspects but for those that lose all that another does, and more; where all inputs are read on."""
+    """The suspects without those that lose everything that another one loses, and more."""
     kept = [suspect for suspect in found if suspect.keeps]
     worse = [suspect for suspect in kept if any(losses.fewer(other.mend, suspect.mend, late_too) for other in kept)]
     return [suspect for suspect in found if suspect not in worse]
 
 
 def _one_too_late(losses: Losses, late: dict[Node, list[Read]], suspect: Suspect) -> list[Suspect]:
-    """The layer that reads too late what a suspect says, if it is the only one, and others read it in time."""
+    """The layer that reads a suspect's output too late, if it is the only one, and others read it in time."""
     found = []
     for node in suspect.reads:
         used = [reader for reader in losses.due if (losses.due[reader] < NEVER).any()]
@@ -103,9 +104,9 @@ def _one_too_late(losses: Losses, late: dict[Node, list[Read]], suspect: Suspect
 
 
 def _as_good(losses: Losses, shift: Suspect, found: list[Suspect]) -> bool:
-    """Whether a shift costs the output less than what was found; or as much, and other values no more than a mask.
+    """Whether a shift costs the output less than the suspects found; or as much, and other values no more than a mask.
 
-    That mask is of a layer further up, which may be right: what it says goes on unshifted.
+    That mask is of an earlier layer, whose output may be right, with only the shift after it missing.
     """
     if all(shift.cost < suspect.cost for suspect in found):
         return shift.convincing

@@ -1,4 +1,4 @@
-"""What is left of a constant to compare it with another one: a digest, so that a change in place shows."""
+"""Fingerprints of constants, by which two of them are compared; those of arrays change when the array is written to."""
 
 import hashlib
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from minipixel.tensor import Tensor
 
 
 def fingerprint(given: Any, refuse: Callable[[Tensor], Any]) -> Any:
-    """Arrays by a digest, containers by their parts, numbers to the last bit, all else by `==`.
+    """A fingerprint: arrays by a digest, containers by their parts, numbers to the last bit, anything else by `==`.
 
-    `refuse` is called with what is sealed: a constant is made of no such thing.
+    `refuse` is called with a sealed Tensor, which no constant may contain.
     """
     data = given.data if isinstance(given, Tensor) else given
     if isinstance(data, Sealed):
@@ -33,7 +33,7 @@ def fingerprint(given: Any, refuse: Callable[[Tensor], Any]) -> Any:
 
 
 def of_one(constant: Any) -> Any:
-    """A constant map (H, W, N, K) that is the same for all images, as that of one; anything else as it is."""
+    """A constant map (H, W, N, K) that is the same for all images, as that of one image; anything else as it is."""
     if getattr(constant, "ndim", 0) != 4 or constant.shape[2] < 2:
         return constant
     one = constant[:, :, :1]

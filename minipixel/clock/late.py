@@ -1,7 +1,8 @@
-"""What comes too late: going back from the output, when each value must be known, and which reads make it later.
+"""Deadlines: when each value must be known, found backwards from the output, and the reads that come too late.
 
-The clock says when a value is known, its deadline when it has to be. In a causal model each is known in time; where the
-proof fails, the reads by which a value learns something after its deadline are the trail of the leak.
+The clock says when a value is known, and its deadline says when it must be known. In a causal model every value is
+known in time. Where the proof fails, the reads by which a value depends on something after its deadline are the trail
+of the leak.
 """
 
 from dataclasses import dataclass
@@ -16,10 +17,10 @@ NEVER = np.iinfo(np.int64).max
 
 @dataclass
 class Read:
-    """One tap of a node that reads too late: its tap `t` of input `i`, or of its own states where `i` is None.
+    """A tap of a node that reads too late: tap `t` of input `i`, or of the node's own states if `i` is None.
 
-    `pairs`, boolean (K_in, K_out), are the channels between which it does; `at` is a pixel where it does, `there` the
-    pixel that it reads, `late` by how many steps at the worst.
+    `pairs`, boolean (K_in, K_out), are the channels between which it reads too late. `at` is an output pixel with such
+    a read, `there` the pixel that it reads, and `late` by how many steps it comes too late at most.
     """
 
     i: int | None
@@ -31,7 +32,7 @@ class Read:
 
 
 def deadlines(clock: Clock) -> dict[Node, np.ndarray]:
-    """When each value must be known, for what is drawn from it: (P, K) for each computed node; NEVER if nothing is."""
+    """When each value must be known for what is drawn from it: (P, K) for each computed node; NEVER if nothing is."""
     due = {node: np.full((node.pixels, node.K), NEVER) for node in clock.trace.nodes}
     output, index = clock.output.node, clock.output.index
     np.minimum.at(due[output], index[index >= 0], clock.times[:, clock.groups][index >= 0])
@@ -52,7 +53,7 @@ def deadlines(clock: Clock) -> dict[Node, np.ndarray]:
 
 
 def late_reads(clock: Clock, node: Node, deadline: np.ndarray) -> list[Read]:
-    """The reads of a node by which it learns something too late for what is drawn from it, the latest first."""
+    """The reads of a node that come too late for what is drawn from it, the latest first."""
     taps: list[tuple[int | None, int, np.ndarray, Node, np.ndarray]] = []
     for i, (source, look) in enumerate(node.reads):
         channels = look.channels.reshape(-1, source.K, node.K)
@@ -79,5 +80,5 @@ def late_reads(clock: Clock, node: Node, deadline: np.ndarray) -> list[Read]:
 
 
 def late_sources(node: Node, reads: list[Read]) -> list[Node]:
-    """The nodes, each once, from which some reads of a node take what comes too late; its own states are left out."""
+    """The nodes, each once, that some reads of a node read too late; its own states are left out."""
     return list(dict.fromkeys(node.reads[read.i][0] for read in reads if read.i is not None))

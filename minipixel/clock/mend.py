@@ -1,8 +1,8 @@
-"""What a model would know, had a node of it been built otherwise: with some reads shut, or with a map moved by a pixel.
+"""Mends: what a model would depend on if a node had been built otherwise, without some reads, or with a shifted map.
 
-A mend takes something away: what came too late, and mostly some of what came in time as well. The less it takes of
-that, the more likely it is what was meant. Known in time is what is drawn before the deadline of the value that knows
-it, so losses can be told at the output, or at every value of the model.
+A mend removes what came too late, and often also something that came in time. The less it removes of that, the more
+likely it is what the author meant. A sub-pixel is known in time if it is drawn before the deadline of the value that
+depends on it, so losses can be counted at the output, or at every value of the model.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -23,9 +23,9 @@ Instead = Mapping[Node, Node]
 
 
 class Losses:
-    """What the values of a model would lose of what they know in time.
+    """What the values of a model would lose, by a mend, of what they know in time.
 
-    `due` is when each has to be known, `late` the nodes with values that know something too late.
+    `due` is when each value must be known, `late` has the nodes with values that know something too late.
     """
 
     def __init__(self, clock: Clock, due: dict[Node, np.ndarray], late: Collection[Node]) -> None:
@@ -40,11 +40,11 @@ class Losses:
         self.kept: dict[tuple[Node, ...], dict[Node, Known]] = {}
 
     def _known(self, mend: Instead) -> dict[Node, Known]:
-        """Which of the tracked sub-pixels each value knows, as bits."""
+        """The tracked sub-pixels that each value depends on, as bits."""
         return walk(self.clock.trace, self.sets, np.bitwise_or, mend)
 
     def _kept(self, mend: Instead) -> dict[Node, Known]:
-        """The same after a mend that is compared with others, worked out once."""
+        """The same for a mend that is compared with others; the result is stored."""
         key = tuple(mend.values())
         if key not in self.kept:
             self.kept[key] = self._known(mend)
@@ -55,7 +55,7 @@ class Losses:
         return np.packbits((self.drawn < deadline[..., None]) & (deadline < NEVER)[..., None], axis=-1)
 
     def _at_output(self, known: dict[Node, Known]) -> np.ndarray:
-        """Which of the tracked sub-pixels the parameters of a colour know, and may know: bits (P, colours, bytes)."""
+        """The tracked sub-pixels that parameters of a colour know and may know: bits (P, colours, bytes)."""
         output, groups = self.clock.output, self.clock.groups
         knows, colours = known[output.node], np.unique(groups)
         of_class = knows.at(output.index)
@@ -63,14 +63,14 @@ class Losses:
         return np.stack(of_colour, axis=1) & self._in_time(self.clock.times[:, colours])
 
     def at_output(self, mend: Instead) -> int:
-        """How many of the dependencies that the output rightfully has a mend would cost it."""
+        """How many legal dependencies of the output a mend would remove."""
         return int(np.bitwise_count(self.at_best & ~self._at_output(self._known(mend))).sum())
 
     def no_more(self, mend: Instead, other: Instead, late_too: bool) -> bool:
         """Whether a mend loses nothing that another does not lose at the same value.
 
-        Values that come too late are asked only if `late_too`, and not those before one of the two: who mends there has
-        to take something from them.
+        Values that come too late are compared only if `late_too`, and not those before one of the two mends, from which
+        a mend at that place must remove something.
         """
         ours, theirs = self._kept(mend), self._kept(other)
         left_out = self.late & (before(mend) | before(other)) if late_too else self.late
@@ -84,7 +84,7 @@ class Losses:
         return True
 
     def fewer(self, mend: Instead, other: Instead, late_too: bool) -> bool:
-        """Whether it loses no more, and the other does."""
+        """Whether it loses no more than the other, and the other loses more than it."""
         return self.no_more(mend, other, late_too) and not self.no_more(other, mend, late_too)
 
 
@@ -100,13 +100,13 @@ def before(nodes: Iterable[Node]) -> set[Node]:
 
 
 def causal(clock: Clock, mend: Instead) -> bool:
-    """Whether the model would be causal."""
+    """Whether the model would be causal after a mend."""
     ready = walk(clock.trace, clock.times + 1, np.maximum, mend)[clock.output.node]
     return bool((ready.at(clock.output.index)[:, ready.of] <= clock.times[:, clock.groups]).all())
 
 
 def without(node: Node, read: Read) -> Node:
-    """The same node, had it not that read: a mask shut there."""
+    """The same node without that read, as if a mask were shut there."""
     if read.i is None:
         own = node.local.own
         index, above = own.index.copy(), np.where(own.above == own.index[:, read.t], ZERO, own.above)
@@ -121,7 +121,7 @@ def without(node: Node, read: Read) -> Node:
 
 
 def moved(node: Node, sources: Collection[Node], down: int, right: int) -> Node:
-    """The same node, if it read some maps moved by some pixels: at each pixel what stands above, or to the left."""
+    """The same node reading shifted maps: at each pixel the value from above, or from the left."""
     looks = []
     for there, look in node.reads:
         if there in sources:
@@ -134,6 +134,6 @@ def moved(node: Node, sources: Collection[Node], down: int, right: int) -> Node:
 
 
 def inputs(node: Node) -> np.ndarray:
-    """Through which of its inputs, its own states the last, each channel reads something: boolean (inputs, K)."""
+    """The inputs (its own states last) through which each channel reads something: boolean (inputs, K)."""
     read = [look.channels.any(axis=0) for _, look in node.reads]
     return np.stack(read if node.own is None else [*read, np.full(node.K, (node.own.index >= 0).any())])

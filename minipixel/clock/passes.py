@@ -1,16 +1,17 @@
-"""A forward pass as a list of ops, and whether another pass is the same one.
+"""A forward pass as a list of ops, and the comparison of two passes.
 
-A pass runs on arrays that are sealed (see sealed.py): nothing but ops can read what depends on the image, the condition
-or the weights. Ops under `no_grad`, and ops on `.data`, are on the list like all others: the clock asks what is read,
-not what learns. All that comes from elsewhere is what the model itself has at hand: positions, masks, numbers. That it
-is the same in every pass is shown by comparing two, on other images and conditions, and on more of them.
+A pass runs on sealed arrays (see sealed.py): only ops can read what depends on the image, the condition or the weights.
+Ops under `no_grad`, and ops on `.data`, are on the list like all others, because the clock is about what is read, and
+not about gradients. Everything else is a constant of the model: positions, masks, numbers. That these are the same in
+every pass is checked by comparing two passes, the second on other images and conditions, and on more of them.
 
-The second pass needs no arithmetic: nobody can see its numbers, and the first one knows their shapes. It takes as long
-as calling the ops does, so that a model is compared with what is known of it before each draw, too.
+The second pass needs no arithmetic, since nobody can see its numbers, and their shapes are known from the first one. It
+takes only as long as calling the ops, so a model is also compared with its trace before each draw.
 
-What is not shown: ops are taken at their word (their `local`, and that they leave nothing to chance); and an array that
-somebody computed from the weights beforehand, outside the pass, is the constant that it is now. A proof holds for any
-weights, but for that array as it is; a draw uses what is there when it draws, since it asks again.
+Two things are not checked. Ops are trusted: in what their `local` says, and in that they are not random. And an array
+that was computed from the weights before the pass, outside of it, counts as a constant with its present numbers. A
+proof holds for any weights, but only for this array as it is. A draw uses the present constants, since it compares
+them again.
 """
 
 from collections import Counter
@@ -32,11 +33,11 @@ from minipixel.tensor import Tensor, no_grad, observed, recording
 
 @dataclass(eq=False)
 class Value:
-    """A Tensor of a pass: the image, the condition, a weight, or what an op made of others; `sealed` is its array.
+    """A Tensor of a pass: the image, the condition, a weight, or the result of an op; `sealed` is its array.
 
-    `key` is what it is in any pass: ("step", 3), that of the fourth op. `array` has the numbers, in the first pass.
-    `layer` is the dotted path of the layer whose weights it uses, or which it follows; `weighted` says whether it uses
-    weights of that layer, `batched` whether it has an axis of images.
+    `key` identifies it in every pass: ("step", 3) is the result of the fourth op. `array` has the numbers, in the first
+    pass. `layer` is the dotted path of the layer whose weights it uses, or which it follows; `weighted` says whether it
+    uses weights of that layer, `batched` whether it has an axis of images.
     """
 
     tensor: Tensor
@@ -51,7 +52,7 @@ class Value:
 
 @dataclass(eq=False)
 class Step:
-    """An op of a pass, and what it was given: each input as the key of a Value, or as a fingerprint."""
+    """An op of a pass with its inputs, each as the key of a Value or as the fingerprint of a constant."""
 
     op: Any
     inputs: tuple[Any, ...]
@@ -60,16 +61,17 @@ class Step:
 
 
 class DifferenceError(TraceError):
-    """A pass is not as the one that it is compared with; the message says what it has, and where."""
+    """A pass differs from the one that it is compared with; the message says in what, and where."""
 
 
 class Pass:
     """A forward pass of a model on N random images, drawn from the seed `image`, under conditions from another seed.
 
-    It runs on a `twin` of the model, which is left as the pass left it. `steps` are its ops, `values` has each Value by
-    the identity of its Tensor; `output` is the last Value, None if that is a constant. Compared with an earlier pass,
-    `like`, nothing is computed. With `dropping`, or if `like` has it, it is a pass in training, given TracedDraws.
-    Raises TraceError where numbers are read off the tape, and DifferenceError where the two passes are not alike.
+    It runs on a `twin` of the model, which keeps what the pass changes. `steps` are its ops, `values` has each Value by
+    the identity of its Tensor; `output` is the last Value, or None if the output is a constant. If it is compared with
+    an earlier pass, `like`, nothing is computed. With `dropping`, or if `like` has it, it is a pass in training, which
+    gets TracedDraws. Raises TraceError if a number is taken out of the graph, and DifferenceError if the two passes
+    differ.
     """
 
     def __init__(
@@ -119,13 +121,13 @@ class Pass:
             self._compare_ends(like)
 
     def forget(self) -> None:
-        """Let go of the numbers, and of the model: a trace is kept as long as its model."""
+        """Drop the numbers and the model, since a trace is stored as long as its model exists."""
         self.twin = None
         for value in self.values.values():
             value.array = None
 
     def kept(self) -> str | None:
-        """The name of the first value that is not let go of after the pass, as by code that listens to a layer."""
+        """The name of the first value that something still refers to after the pass, such as a hook on a layer."""
         inside = Counter(id(x) for value in self.values.values() for x in value.tensor.inputs)
         for value in (step.made for step in self.steps):
             # what refers to a tensor: its Value, its array, later inputs, this call; to its array: two and this call
@@ -136,7 +138,7 @@ class Pass:
     # --- what an observed pass asks for: see tensor.observed ----------------------------------------------------------
 
     def op(self, lifted: Any, inputs: tuple[Any, ...], static: dict[str, Any]) -> Any:
-        """What the op makes of its inputs, sealed if one of these is."""
+        """The result of an op, sealed if one of its inputs is."""
         sources = [self._source(x) for x in inputs]
         if not recording() or any(_cut_off(x) for x in inputs):
             self.cut_off = self.cut_off or lifted.__name__
@@ -147,7 +149,7 @@ class Pass:
         return made.tensor if any(isinstance(x, Tensor) for x in inputs) else made.sealed
 
     def data_of(self, parameter: Tensor, array: Any) -> Sealed:
-        """What is seen of a weight."""
+        """The sealed array of a weight."""
         if id(parameter) not in self.values:
             path = self.names.get(id(parameter), "")
             sealed = self._seal(parameter, array.shape, array.dtype)
@@ -158,14 +160,14 @@ class Pass:
         return self.values[id(parameter)].sealed
 
     def written(self, parameter: Tensor) -> NoReturn:
-        """Weights are never written by a forward pass."""
+        """Refuse, since weights are never written by a forward pass."""
         self.data_of(parameter, np.zeros(0))
         self._refuse(f"a forward pass that writes {self.values[id(parameter)].name}", "keep what changes in an array")
 
     # --- one op ---------------------------------------------------------------------------------------------------
 
     def _leaf(self, kind: str, array: Any) -> Tensor:
-        """The image, or the condition, as a Tensor of which no number is seen."""
+        """The image or the condition as a sealed Tensor."""
         tensor = Tensor(None)
         tensor.data = self._seal(tensor, array.shape, array.dtype)
         key = kind, *array.shape[:2], *array.shape[3:]
@@ -176,7 +178,7 @@ class Pass:
         return Sealed(tensor, shape, dtype, self.xp, self._read)
 
     def _source(self, x: Any) -> Any:
-        """The Value that an input is, whether it comes as a Tensor or as its array; a constant as it is."""
+        """The Value of an input, which may be a Tensor or a Tensor's array; a constant as it is."""
         data = x.data if isinstance(x, Tensor) else x
         if not isinstance(data, Sealed):
             return data
@@ -185,7 +187,7 @@ class Pass:
         return self.values[id(data.tensor)]
 
     def _step(self, lifted: Any, sources: list[Any], static: dict[str, Any]) -> Value:
-        """An op on at least one Value: what it makes, on the list."""
+        """Add an op on at least one Value to the list, and return its result."""
         values = [source for source in sources if isinstance(source, Value)]
         own = [value.layer for value in values if value.key[0] != "step"]
         layer = next((layer for layer in (*own, *[value.layer for value in reversed(values)]) if layer), "")
@@ -219,7 +221,7 @@ class Pass:
     # --- two passes ---------------------------------------------------------------------------------------------------
 
     def _compare(self, like: "Pass", lifted: Any, name: str, inputs: list[Any], static: Any) -> Step:
-        """The step of the other pass that is this one; DifferenceError if there is none."""
+        """The step of the other pass that equals this one. Raises DifferenceError if there is none."""
         if len(self.steps) == len(like.steps):
             self._differ(f"{name}, which another pass has not")
         step = like.steps[len(self.steps)]
@@ -242,7 +244,7 @@ class Pass:
             self._differ(f"{names[0]} as the output, where another pass has {names[1]}")
 
     def _fingerprint(self, given: Any, name: str) -> Any:
-        """What can be compared of something that an op of that name is given."""
+        """The fingerprint of an input or argument of the op of that name."""
 
         def refuse(tensor: Tensor) -> NoReturn:
             self._refuse(f"{self.values[id(tensor)].name} as a keyword or in a list, given to {name}", READING)
@@ -252,28 +254,28 @@ class Pass:
     # --- refusing -----------------------------------------------------------------------------------------------------
 
     def _run_unobserved(self, model: Any, x: Any, told: Any) -> None:
-        """The pass as `predict` makes it: on plain arrays."""
+        """Run the pass as `predict` does, on plain arrays."""
         with no_grad():
             twin_of(model).maps(x, told, *self._rng(Draws((0, 0))))
 
     def _rng(self, rng: Any) -> tuple[Any, ...]:
-        """What a forward pass is given as its third argument, if anything."""
+        """The third argument of the forward pass, if it gets one."""
         return (rng,) if self.dropping else ()
 
     def _so_far(self) -> str:
         return f"after {self.steps[-1].made.name}" if self.steps else "before its first op"
 
     def _read(self, what: str, tensor: Tensor) -> NoReturn:
-        """Somebody wants the numbers of a Tensor."""
+        """Refuse, since something asks for the numbers of a Tensor."""
         name = self.values[id(tensor)].name if id(tensor) in self.values else "what was kept of an earlier pass"
         self._refuse(f"{what} of {name} in forward", READING)
 
     def _draw(self, name: str) -> NoReturn:
-        """Somebody wants random numbers of another kind than what dropout keeps."""
+        """Refuse, since something asks for random numbers other than those of dropout."""
         self._refuse(f"rng.{name}, drawn from rng directly, {self._so_far()}", KEEPING)
 
     def _look(self) -> None:
-        """Somebody wants to know what dropout keeps: only the op itself may, as long as the pass goes on."""
+        """Refuse, during the pass, if anything but the op itself asks what dropout keeps."""
         if not self._may_look:
             self._refuse(f"what rng.keep drew read in forward, {self._so_far()}", KEEPING)
 
@@ -287,17 +289,17 @@ class Pass:
 
 
 KEEPING = "use nn.Dropout, or ops.dropout(x, keep=rng.keep(rate, x.shape), rate=rate)"
-READING = "use ops (mp.ops, or an @op of one's own), or method='naive'"
+READING = "use ops (mp.ops, or an @op of your own), or method='naive'"
 
 
 def _cut_off(x: Any) -> bool:
-    """Whether an input is the data of a Tensor, or another Tensor that was made of it."""
+    """Whether an input is the data of a Tensor, or another Tensor made from it."""
     data = x.data if isinstance(x, Tensor) else x
     return isinstance(data, Sealed) and data.tensor is not x
 
 
 def _with_numbers(source: Any) -> Any:
-    """An input of an op as in any other pass: weights are themselves, since what meets them takes their dtype."""
+    """An input of an op as in any other pass; weights stay Parameters, since they decide the dtype."""
     if not isinstance(source, Value):
         return source
     return source.tensor if source.key[0] == "weight" else Tensor(source.array)

@@ -1,11 +1,12 @@
-"""The clock as a list of things to do: which values are computed at which moment, and where they are kept.
+"""The sampling schedule: which values are computed at which moment, and where they are stored.
 
-A value may be computed at any moment from when it is known until somebody reads it. So let it wait, and compute many
-at once: going from the output back to the image, each map takes the fewest moments that serve all its values (a row
-that is read as a whole waits for the whole). Every value is computed once; one that nobody reads is never computed.
+A value may be computed at any moment between the one at which it is known and the one at which it is read. So values
+wait, and many are computed at once: going from the output back to the image, each map gets the fewest moments that
+serve all its values (a row that is read as a whole waits until it is complete). Every value is computed once, and a
+value that nothing reads is never computed.
 
-Nor is a map ever stored as a whole. Its values take the slots of a ring in turn, and the ring is just as long as the
-longest time that one of them is still needed: a few rows of a convolution's input, one pixel of most others.
+No map is stored as a whole. Its values use the slots of a ring in turn, and the ring is as long as a value is needed at
+most: a few rows of a convolution's input, one pixel of most other maps.
 """
 
 from dataclasses import dataclass
@@ -23,12 +24,12 @@ ZERO_SLOT, START_SLOT, RING = 0, 1, 2
 
 @dataclass(eq=False)
 class Unit:
-    """The channels of a node that are known together, and the pixels at which they are computed, in that order.
+    """The channels of a node that are known at the same time, and the pixels at which they are computed, in order.
 
-    `columns` (k,) are the channels, a slice if they are all; `pixels` (P,) the pixels, `to` (P,) the slots that these
-    are written to; `inputs` has for each map that the node reads the slots read, (P, T), and which of the T * K_in
-    numbers found there reach these channels, a slice if all do. A scan has `own` and `above`, slots (P, T) and (P,), of
-    its own states.
+    `columns` (k,) are the channels, a slice if all; `pixels` (P,) are the pixels, and `to` (P,) the slots that they are
+    written to. `inputs` has, for each map that the node reads, the slots that are read, (P, T), and which of the
+    T * K_in numbers there these channels depend on, a slice if all. A scan has `own` and `above`, slots (P, T) and (P,)
+    of its own states.
     """
 
     node: Node
@@ -42,11 +43,12 @@ class Unit:
 
 @dataclass
 class Schedule:
-    """What to do at each of `moments` moments.
+    """What is computed and drawn at each of `moments` moments.
 
-    `steps`, integers (S, 4): at moment 0 compute unit 1 at its pixels from 2 to 3 (last excluded), in this order.
-    `draws`, integers (D, 4), in the order of moments: at moment 0, after all that, draw pixel 1, whose channel is 2,
-    from the output's slot 3. `slots[node]` says how many slots a map has.
+    Each row of `steps`, integers (S, 4), is a moment, a unit, and its first and last pixel (last excluded) that are
+    computed then; rows are in order. Each row of `draws`, integers (D, 4), is a moment, a pixel, its channel, and the
+    slot of the output from which that is drawn, after all steps of the moment. `slots[node]` is how many slots a map
+    has.
     """
 
     units: list[Unit]
@@ -87,7 +89,7 @@ def schedule(clock: Clock) -> Schedule:
 
 
 def _moments(clock: Clock) -> dict[Node, np.ndarray]:
-    """When each value is computed, (P, G) for each computed node; NEVER for those that nobody reads."""
+    """When each value is computed: (P, G) for each computed node; NEVER for values that nothing reads."""
     due = {node: np.full(known.values.shape, NEVER) for node, known in clock.ready.items()}
     output, index = clock.output.node, clock.output.index
     for channel, group in enumerate(clock.groups):
@@ -114,13 +116,13 @@ def _moments(clock: Clock) -> dict[Node, np.ndarray]:
 
 
 def _ask(due: np.ndarray, index: np.ndarray, when: np.ndarray) -> None:
-    """Whoever reads the pixels `index` at `when` needs them by then: lowers `due` (P,)."""
+    """Lower `due` (P,) so that the pixels `index` are known at `when`, when they are read."""
     inside = index >= 0
     np.minimum.at(due, index[inside], np.broadcast_to(when, index.shape)[inside])
 
 
 def fewest(ready: np.ndarray, due: np.ndarray) -> np.ndarray:
-    """For each interval from `ready` to `due` a moment in it, few different ones in all; NEVER where `due` is."""
+    """A moment in each interval from `ready` to `due`, as few different ones as possible; NEVER where `due` is."""
     order = np.argsort(ready, kind="stable")
     soonest = np.minimum.accumulate(due[order][::-1])[::-1]  # of this and all that are ready later
     moments, start = [], 0
@@ -152,7 +154,7 @@ def _last_reads(clock: Clock, moment: dict[Node, np.ndarray]) -> dict[Node, np.n
 
 
 def _ring(moments: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, int]:
-    """The slot of each pixel, and how many the ring has: a slot is taken again only after its value's last reader."""
+    """The slot of each pixel, and the length of the ring; a slot is used again after the last read of its value."""
     birth = moments.min(axis=1)
     order = np.argsort(birth, kind="stable")
     order = order[birth[order] < NEVER]
@@ -169,7 +171,7 @@ def _slots(slot: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 def _unit(clock: Clock, node: Node, g: int, when: np.ndarray, slot: dict[Node, np.ndarray]) -> Any:
-    """A class of channels of a node, its pixels by moment and row, with these; None three times if nobody reads it."""
+    """A Unit for a class of channels, with its pixels' moments and rows; None three times if nothing reads it."""
     own = node.own
     row = np.zeros(node.pixels, int) if own is None else own.rows
     inside = when < NEVER if own is None else own.inside & (when < NEVER)
@@ -192,7 +194,7 @@ def _unit(clock: Clock, node: Node, g: int, when: np.ndarray, slot: dict[Node, n
 
 
 def _steps(when: np.ndarray, row: np.ndarray, rank: int, unit: int) -> np.ndarray:
-    """Runs of a unit's pixels that are computed at once: rows of moment, rank of the node, row, unit, first, last."""
+    """Runs of a unit's pixels that are computed at once, as rows: moment, rank of the node, row, unit, first, last."""
     first = np.flatnonzero(np.r_[True, (np.diff(when) != 0) | (np.diff(row) != 0)])
     last = np.r_[first[1:], len(when)]
     return np.stack(

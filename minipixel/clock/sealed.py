@@ -1,8 +1,8 @@
-"""What a traced pass shows of an array: its shape and dtype, and none of its numbers.
+"""Sealed arrays, which in a traced pass show their shape and dtype, but none of their numbers.
 
-What leaves the tape would look like a constant to the clock. So while a model is traced, an array that depends on the
-image, the condition or the weights is sealed: ops take it, since they run under the clock's eyes, and whatever else
-asks for its numbers is refused by name. What the trace takes for a constant is then one.
+A number that is taken out of the graph would look like a constant to the clock. So while a model is traced, arrays that
+depend on the image, the condition or the weights are sealed: ops accept them, since the clock watches these, and
+anything else that asks for their numbers gets an error. So everything that the trace takes for a constant is one.
 """
 
 from typing import Any, NoReturn
@@ -18,7 +18,7 @@ SHAPE_ALONE = {
 
 
 class Sealed(NDArrayOperatorsMixin):
-    """Stands for the array of `tensor` in a pass: whoever wants its numbers gets TraceError from `refuse`."""
+    """A placeholder for the array of `tensor` in a pass; any use of its numbers raises TraceError, by `refuse`."""
 
     __hash__ = object.__hash__
 
@@ -44,7 +44,7 @@ class Sealed(NDArrayOperatorsMixin):
         return self.shape[0]
 
     def copy(self) -> "Sealed":
-        """Itself: nobody can write to it."""
+        """The same object, since it cannot be written to."""
         return self
 
     def __deepcopy__(self, memo: Any) -> "Sealed":

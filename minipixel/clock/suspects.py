@@ -1,12 +1,12 @@
-"""What may be the mistake, when the proof fails: layers which, made otherwise, would make the whole model causal.
+"""Suspects, when the proof fails: layers which, if they were built otherwise, would make the whole model causal.
 
-There are three ways to mend one. A mask: late reads of it are shut, at all pixels alike. A shift: it reads a map as if
-that had been moved by a pixel. A cut: of a map with rows or columns to spare, others are cut off. Masks are tried on
-each layer that every chain of late reads passes, and on all layers of a kind at once, since a class without its shift
-makes the same mistake in each.
+A layer can be mended in three ways. By a mask, its late reads are removed, at all pixels alike. By a shift, it reads a
+map that is moved by a pixel. By a cut, other rows or columns are cut off from a map that is larger than needed. Masks
+are tried on each layer that every chain of late reads passes, and on all layers of a kind at once, since a class
+without its shift makes the same mistake in each of its layers.
 
-A masked layer has to go on reading through each of its inputs; if none that does is convincing, through one of them at
-least; or not at all, if whatever it reads too late lies ahead, as it does for a kernel that was turned round.
+A masked layer must still read through each of its inputs. If no such mend is convincing, it must read through one of
+them at least; or through none, if everything that it reads too late is ahead, as for a kernel that was flipped.
 """
 
 import re
@@ -28,11 +28,11 @@ SHIFTS = ((1, 0), (0, 1))
 
 @dataclass
 class Suspect:
-    """Nodes by which the model could be made causal, a single one or all of a kind, each with its reads that are late.
+    """Nodes, one or all of a kind, whose change would make the model causal, each with its late reads.
 
-    `mend` has what takes the place of which nodes; `loss` is how many of its rightful dependencies the model would
-    lose, of those on up to TRACKED sub-pixels; `ahead` whether a read that is shut looks at a pixel that is drawn
-    later; `keeps` whether something is still read through each input.
+    `mend` has the nodes that replace them. `loss` is how many legal dependencies, on up to TRACKED sub-pixels, the
+    model would lose. `ahead` says whether a removed read is of a pixel that is drawn later, and `keeps` whether
+    something is still read through each input.
     """
 
     reads: dict[Node, list[Read]]
@@ -43,7 +43,7 @@ class Suspect:
 
     @property
     def name(self) -> str:
-        """The layer, or the kind of layers with a star for their numbers, and the op."""
+        """The layer and the op; for a kind of layers there is a star in place of their numbers."""
         return self._shared(next(iter(self.reads)).name)
 
     @property
@@ -56,22 +56,22 @@ class Suspect:
 
     @property
     def convincing(self) -> bool:
-        """Whether it was likely meant otherwise."""
+        """Whether it is likely that the author meant it otherwise."""
         return self.loss == 0 or self.ahead
 
     @property
     def cost(self) -> tuple[bool, int]:
-        """What it would cost the output; the most, if it is not convincing."""
+        """The loss of the output; suspects that are not convincing come last."""
         return not self.convincing, self.loss
 
     @property
     def rank(self) -> tuple[bool, int, bool]:
-        """The best suspects come first."""
+        """The key by which suspects are sorted, the best first."""
         return *self.cost, not self.ahead
 
 
 def candidates(losses: Losses, late: dict[Node, list[Read]]) -> list[Suspect]:
-    """All masks and cuts that would make the model causal; of kinds of nodes, where no single one is convincing."""
+    """All masks and cuts that would make the model causal; kinds of nodes only if no single node is convincing."""
     kinds: dict[str, list[Node]] = {}
     for node in late:
         kinds.setdefault(_kind(node.name), []).append(node)
@@ -86,7 +86,7 @@ def candidates(losses: Losses, late: dict[Node, list[Read]]) -> list[Suspect]:
 
 
 def shifted(losses: Losses, late: list[Read], node: Node) -> list[Suspect]:
-    """A layer as a suspect, if all would be well had one of the maps that it reads been shifted by a pixel."""
+    """A layer as a suspect, if the model would be causal with one of the layer's input maps shifted by a pixel."""
     found = []
     for source in late_sources(node, late) if node.weighted else []:
         for by in SHIFTS:
@@ -97,7 +97,7 @@ def shifted(losses: Losses, late: list[Read], node: Node) -> list[Suspect]:
 
 
 def _kind(name: str) -> str:
-    """The name of a node without the numbers of layers in it: what several may share."""
+    """The name of a node without the numbers of layers, which nodes of a kind share."""
     return re.sub(r"(?<=\.)\d+", "*", name)
 
 
@@ -113,9 +113,9 @@ def _passed_by_all(clock: Clock, late: dict[Node, list[Read]], node: Node) -> bo
 def _mended(
     losses: Losses, late: dict[Node, list[Read]], nodes: list[Node], enough: Callable[..., Any]
 ) -> Suspect | None:
-    """The suspect that nodes are, if some of their late reads, shut from the latest on, make the model causal.
+    """The nodes as a suspect, if the model becomes causal when their late reads are removed, the latest first.
 
-    `enough` says which of the inputs through which a channel reads something it has to go on reading.
+    `enough` says through which of its inputs a channel must still read.
     """
     clock = losses.clock
     mend: dict[Node, Node] = {node: node for node in nodes}
@@ -137,7 +137,7 @@ def _mended(
 
 
 def _cut_elsewhere(losses: Losses, late: dict[Node, list[Read]], node: Node) -> list[Suspect]:
-    """A node as a suspect, if all would be well had other rows or columns been cut off from its map."""
+    """A node as a suspect, if the model would be causal with other rows or columns cut off from its map."""
     cuts = [reader for reader in losses.due if any(read[0] is node and _is_cut(reader, *read) for read in reader.reads)]
     found = []
     for by in SHIFTS:
@@ -155,19 +155,19 @@ def _is_cut(node: Node, source: Node, look: Look) -> bool:
 
 
 def _nothing(open_: np.ndarray, **_: Any) -> np.ndarray:
-    """No input has to be read on."""
+    """No input must still be read."""
     return np.ones(open_.shape[1], bool)
 
 
 def _all_ahead(clock: Clock, node: Node, late: list[Read]) -> bool:
-    """Whether all that a node reads too late lies ahead."""
+    """Whether everything that a node reads too late is ahead."""
     return all(_looks_ahead(clock, node, read) for read in late)
 
 
 def _looks_ahead(clock: Clock, node: Node, read: Read) -> bool:
-    """Whether a read looks at a pixel that is drawn later, or the grey image at its own; where maps can be compared.
+    """Whether a read is of a pixel that is drawn later, or of the grey image at its own pixel, if maps are comparable.
 
-    Of the states of a scan: whether the one read knows more than what the input says at the cell itself.
+    For a state of a scan: whether it knows more than the input at the cell itself.
     """
     if read.i is None:
         source, look = node.reads[0]

@@ -1,12 +1,12 @@
-"""When each value is known: the clock.
+"""The clock: when each value of a model is known.
 
-Sub-pixel t of an image is drawn in step t. Any other value is known as soon as the last of the sub-pixels that it
-depends on has been drawn: that is the largest time among the values that it reads, and one walk over the graph finds it
-for all of them. What draws sub-pixel t must be known before step t. That is all there is to a proof of causality: no
-values, no gradients, no images to try.
+Sub-pixel t of an image is drawn in step t. Any other value is known as soon as the last sub-pixel that it depends on
+has been drawn: its time is the largest time among the values that it reads, and one walk over the graph finds this for
+all values. The parameters from which sub-pixel t is drawn must be known before step t. This is the whole proof of
+causality; it needs no numbers, no gradients and no images.
 
-Times are whole numbers: 0 is before anything has been drawn, t + 1 after step t. Channels of a map that know the same
-share a column: with colours there are a few of them, else one.
+Times are whole numbers: 0 is before anything has been drawn, and t + 1 is after step t. Channels of a map with the same
+dependencies share a column: for images in colour there are a few columns, otherwise one.
 """
 
 from collections.abc import Mapping
@@ -20,24 +20,24 @@ from minipixel.clock.trace import Node, Place, Trace
 
 @dataclass(frozen=True)
 class Known:
-    """Something about every value of a map: `values` (P, G, ...), a column for each of G classes of channels.
+    """A property of every value of a map, such as its time: `values` (P, G, ...), with G classes of channels.
 
-    `of`, integers (K,), names each channel's class.
+    `of`, integers (K,), is the class of each channel.
     """
 
     values: np.ndarray
     of: np.ndarray
 
     def at(self, index: np.ndarray) -> np.ndarray:
-        """The values at some pixels, zero at those that are no pixels of the map: index (...) -> (..., G, ...)."""
+        """The values at some pixels, zero for an index below 0, which is no pixel: index (...) -> (..., G, ...)."""
         return np.concatenate([self.values, np.zeros_like(self.values[:1])])[np.where(index < 0, -1, index)]
 
 
 def walk(trace: Trace, image: np.ndarray, fold: Any, instead: Mapping[Node, Node] | None = None) -> dict[Node, Known]:
-    """What every value knows, `fold`ed from what it reads: `image` (P, C, ...) is what the image itself knows.
+    """A property of every value, combined by `fold` from the values that it reads; `image` (P, C, ...) is the image's.
 
-    With np.maximum and times it is when each value is known; with np.bitwise_or and sets of sub-pixels, what it depends
-    on. A node that is a key of `instead` reads what the other one reads.
+    With np.maximum and times this is when each value is known; with np.bitwise_or and sets of sub-pixels it is what
+    each value depends on. A node that is a key of `instead` reads what the node there reads.
     """
     known = {trace.image: Known(image, np.arange(image.shape[1]))}
     for node in trace.nodes:
@@ -49,7 +49,7 @@ def walk(trace: Trace, image: np.ndarray, fold: Any, instead: Mapping[Node, Node
 
 
 def knowledge(node: Node, known: dict[Node, Known], fold: Any) -> Known:
-    """What the values of a node know, given what all earlier nodes do."""
+    """The property of a node's values, from that of all earlier nodes."""
     gathered, reads = [], []
     for source, look in node.reads:
         values = known[source].at(look.index)  # (P, T, G, ...)
@@ -71,7 +71,7 @@ def knowledge(node: Node, known: dict[Node, Known], fold: Any) -> Known:
 
 
 def classes_read(channels: np.ndarray, of: np.ndarray) -> np.ndarray:
-    """Which classes of channels, at which tap, reach each output channel: (T*K_in, K_out), (K_in,) -> (T*G, K_out)."""
+    """The classes of channels, by tap, that each output channel reads: (T*K_in, K_out), (K_in,) -> (T*G, K_out)."""
     by_tap = channels.reshape(-1, len(of), channels.shape[1])
     return np.stack([by_tap[:, of == g].any(axis=1) for g in range(of.max() + 1)], axis=1).reshape(
         -1, channels.shape[1]
@@ -79,7 +79,7 @@ def classes_read(channels: np.ndarray, of: np.ndarray) -> np.ndarray:
 
 
 def distinct_columns(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The columns that differ, in the order in which they first come, and which of these each column is."""
+    """The distinct columns, in the order of their first appearance, and which of them each column is."""
     if (table == table[:, :1]).all():
         return table[:, :1], np.zeros(table.shape[1], int)
     places: dict[bytes, int] = {}
@@ -90,9 +90,10 @@ def distinct_columns(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class Clock:
     """When each value of a model is known, if sub-pixel (r, c, channel) is drawn in step `times[r, c, channel]`.
 
-    `trace` is the model's graph; `groups` (P,) the colour that each parameter of the head describes. `ready[node]` has
-    the times at which values are known, a column for each class of channels; `limit` (P, G) those at which the values
-    of the output must be, with `limit_of` naming each parameter's column.
+    `trace` is the model's graph, and `groups` (P,) has the colour of each parameter of the head. `ready[node]` has the
+    times at which values are known, with a column for each class of channels. `limit` (P, G) has the times at which
+    values of the output must be known, and `limit_of` the column of each parameter. Raises ValueError if the output
+    does not have the image's pixels and the head's parameters.
     """
 
     def __init__(self, trace: Trace, groups: np.ndarray, times: np.ndarray) -> None:
@@ -109,7 +110,10 @@ class Clock:
 
     @classmethod
     def of(cls, model: Any, slope: int | None = None) -> "Clock":
-        """The clock of a model that draws its sub-pixels in its own order or, given a slope, along slanted lines."""
+        """The clock of a model in its own order of drawing or, with a `slope`, along slanted lines.
+
+        Raises TraceError if the model cannot be traced.
+        """
         return cls(Trace(model), model.head.groups, model.order if slope is None else raster(model.image_shape, slope))
 
     def __repr__(self) -> str:
@@ -118,24 +122,24 @@ class Clock:
 
     @property
     def output(self) -> Place:
-        """Where the output stands."""
+        """The place of the output in the graph."""
         return self.trace.output
 
     def late(self) -> np.ndarray:
-        """Which parameters are known too late, that is not before their own sub-pixel is drawn: boolean (P, K)."""
+        """The parameters that are not known before their own sub-pixel is drawn: boolean (P, K)."""
         known = self.ready[self.output.node]
         return known.at(self.output.index)[:, known.of] > self.times[:, self.groups]
 
     @property
     def causal(self) -> bool:
-        """Whether no parameter is known too late: a proof, for any weights and any image."""
+        """Whether no parameter is known too late, which proves causality for any weights and any image."""
         return not self.late().any()
 
 
 def smallest_slope(trace: Trace, groups: np.ndarray, shape: tuple[int, int, int]) -> int | None:
-    """The smallest slope for which the proof holds, found by halving; None if none below W does.
+    """The smallest slope for which the proof holds, found by bisection; None if it holds for none below W.
 
-    A larger slope only gives the pixels of earlier rows more time, so what holds for one holds for all above.
+    With a larger slope earlier rows are drawn earlier, so if the proof holds for a slope, it holds for all larger ones.
     """
     shut, open_ = 0, shape[1]
     while open_ - shut > 1:
@@ -148,7 +152,8 @@ def smallest_slope(trace: Trace, groups: np.ndarray, shape: tuple[int, int, int]
 def raster(shape: tuple[int, int, int], slope: int | None = None) -> np.ndarray:
     """The step in which each sub-pixel is drawn, (H, W, C), if pixel (r, c) is drawn at c + slope * r.
 
-    With a slope below W several pixels share a step: all those of a slanted line across the image. W is raster order.
+    With a slope below W all pixels of a slanted line across the image share a step. The slope W, which is the default,
+    gives raster order.
     """
     r, c, channel = np.indices(shape)
     return (c + (shape[1] if slope is None else slope) * r) * shape[2] + channel

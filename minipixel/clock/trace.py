@@ -1,11 +1,11 @@
-"""A model's forward pass as a list of nodes, each of which says which pixels of which other nodes it reads.
+"""The trace: a model's forward pass as a list of nodes, each of which has the pixels of other nodes that it reads.
 
-The pass is run once (see passes.py), and the tape is kept: every op on it tells, by its `local`, what it does at a
-single pixel. Ops that only move pixels leave no node behind: whoever reads through a shift, a mirror or a skew reads
-the map below it, by another index.
+The pass is run once (see passes.py), and its graph is stored: every op says, by its `local`, what it does at a single
+pixel. Ops that only move pixels have no nodes: a node that reads through a shift, a mirror or a skew reads the map
+before it, by another index.
 
-Two things a trace takes for granted. An op reads what its `local` says, and what a model has at hand is what it was:
-`holds` asks that again, of the model as it is now.
+A trace relies on two things: an op reads what its `local` says, and the constants of the model are the same as before.
+`holds` checks the latter again for the model as it is now.
 """
 
 from dataclasses import dataclass, field
@@ -21,11 +21,11 @@ from minipixel.tensor import Tensor, inputs_first
 
 @dataclass(eq=False)
 class Node:
-    """One op of the graph, at all its P pixels; or the image; or a constant, which no pixel of the image reaches.
+    """One op of the graph at all its P pixels; or the image; or a constant, which does not depend on the image.
 
-    `tensor` is the op's value on the tape, which knows its inputs; `local` its Local, None for image and constants.
-    `reads` has, for each map the op reads, in the order of its Looks: the node read, the Look into its pixels. `layer`
-    is the dotted path of the layer whose weights it uses, or which it follows.
+    `tensor` is the op's result, a Tensor with its inputs; `local` is its Local, None for image and constants. `reads`
+    has, for each map that the op reads, in the order of its Looks, the node that is read and the Look into its pixels.
+    `layer` is the dotted path of the layer whose weights it uses, or which it follows.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the pixels of a traced map stand: pixel p of it is pixel `index[p]` of `node`, or ZERO, or START."""
+    """The places of a traced map's pixels: its pixel p is pixel `index[p]` of `node`, or ZERO, or START."""
 
     node: Node
     index: np.ndarray
@@ -63,12 +63,11 @@ class Place:
 class Trace:
     """The graph of a model: `nodes`, each after those that it reads, the `image` first.
 
-    `output` is a Place, since the model may end in an op that moves pixels; `size` (h, w) is that of the output, and
-    `tensor` is the Tensor that the pass made it as.
-    `condition` is the Tensor that stands for the condition, None if the model takes none. A constant is what the image
-    does not reach: what is made of the condition, too, unless that is a node of its own, `with_condition`. With
-    `dropping` it is the graph of a pass in training: what a node of kind "dropout" keeps is a Kept, the `keep` of its
-    call.
+    `output` is a Place, since the model may end in an op that moves pixels; `size` (h, w) is the size of the output,
+    and `tensor` its Tensor. `condition` is the Tensor of the condition, or None if the model takes none. Everything
+    that does not depend on the image is a constant, also what is computed from the condition; but with `with_condition`
+    the condition is a node of its own. With `dropping` it is the graph of a pass in training, in which the `keep` of a
+    dropout is a Kept. Raises TraceError if the forward pass cannot be traced.
     """
 
     def __init__(self, model: Any, dropping: bool = False, *, with_condition: bool = False) -> None:
@@ -76,7 +75,7 @@ class Trace:
         self._pass = first = Pass(model, dropping=dropping)
         if with_condition and (kept := first.kept()):
             raise TraceError(
-                f"clock: got a forward pass of which somebody keeps {kept}, wanted one that keeps nothing of itself; "
+                f"clock: got a forward pass that leaves {kept} stored, wanted one that stores no Tensors; "
                 "look at it within mp.kernels.as_written()"
             )
         if with_condition and first.cut_off:
@@ -108,9 +107,9 @@ class Trace:
         return f"Trace({len(self.nodes)} nodes, from {self.image!r} to {self.output.node!r})"
 
     def holds(self, model: Any) -> bool:
-        """Whether it is still the trace of that model: of its layers, its masks, and of all else that it has at hand.
+        """Whether it is still the trace of that model: of its layers, its masks and all its other constants.
 
-        It takes as long as calling the ops does, without their arithmetic.
+        This takes as long as calling the ops without their arithmetic.
         """
         try:
             Pass(model, self._pass, image=1, condition=1, N=2)
@@ -119,7 +118,7 @@ class Trace:
         return True
 
     def _place(self, tensor: Tensor) -> Place:
-        """The node of an op that the image reaches; for one that moves pixels, where these come from."""
+        """The node of an op that depends on the image; for an op that moves pixels, the place where they come from."""
         assert tensor.call is not None
         op, static = tensor.call
         made = self._pass.values[id(tensor)]
@@ -151,7 +150,7 @@ class Trace:
         return Place(node, inside)
 
     def _through(self, source: Any, look: Look) -> tuple[Node, Look]:
-        """The node that an op's Look ends in, if need be through ops that move pixels, and the Look into that node."""
+        """The node that an op reads, through ops that only move pixels, and the Look into that node."""
         if id(source) not in self._places:
             H, W, _, K = source.shape
             constant = source if isinstance(source, Tensor) else Tensor(source)
@@ -176,9 +175,10 @@ FIXED = "make it once, outside forward, and keep it"
 
 
 def _assert_alike_in_every_pass(first: Pass) -> None:
-    """TraceError unless a pass on other images and conditions, on more of them and on other weights is the same one.
+    """Raise TraceError unless a pass on other images and conditions, on more of them and on other weights is the same.
 
-    The model is then as the first pass left it: whoever counts, or keeps something for the next pass, is seen.
+    The second pass uses the model as the first one left it, so a model that counts passes, or stores something for the
+    next one, is noticed.
     """
     try:
         Pass(first.twin, first, image=1, condition=1, other_weights=True)

@@ -1,4 +1,4 @@
-"""A copy of a model to trace, so that nothing that a pass writes down stays in the model."""
+"""A copy of a model that is traced in its place, so that nothing that a pass stores remains in the model."""
 
 import copy
 import functools
@@ -9,10 +9,10 @@ import numpy as np
 
 
 def twin_of(model: Any, other_weights: bool = False) -> Any:
-    """The same model: its modules, lists and dictionaries are copies, its parameters and arrays the very same.
+    """A copy of a model: its modules, lists and dictionaries are copies, its parameters and arrays are the same ones.
 
-    With `other_weights` arrays that stand in the memory of a weight are others: somebody who kept `weight.data` would
-    read the weights through them.
+    With `other_weights`, arrays in the memory of a weight are replaced by others, since a model that has stored
+    `weight.data` would read the weights through them.
     """
     weights = {id(_memory(parameter.data)) for _, parameter in model.named_parameters()} if other_weights else set()
     twins: dict[int, Any] = {}

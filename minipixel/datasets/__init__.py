@@ -1,4 +1,4 @@
-"""Pictures to learn from: small sets inside the package, others from a folder or a download, pictures of one's own."""
+"""Data sets of pictures: two small ones inside the package, four that are downloaded, and pictures of your own."""
 
 from collections.abc import Callable, Sequence
 
@@ -50,21 +50,23 @@ def load(
 ) -> Dataset:
     """Load a data set by its name: "digits", "emoji", "mnist", "fashion_mnist", "cifar10" or "quickdraw".
 
-    Each split has `images`, uint8 (N, H, W, C) with levels 0..Q-1, and `labels`, int64 (N,); the set has `levels`
-    (that is Q) and `classes`. The arrays are new at every call and yours to change.
+    The set has three splits, `train`, `validation` and `test`, each with `images`, uint8 (N, H, W, C) in 0..Q-1, and
+    `labels`, int64 (N,). It also has `levels`, which is Q, and `classes`, the names of the labels. Every call returns
+    new arrays, which you may change.
 
-    `root` is the folder to look for files in; without it that is `$MINIPIXEL_DATA`, then the user's cache folder, to
-    which missing files are downloaded. "digits" and "emoji" come with the package and take no `root`. For "quickdraw"
-    alone there are `classes`, any of its 345, by default ("apple", "cat", "fish"), and `per_class`, None for all.
+    `root` is the folder in which files are looked for. Without `root` that is `$MINIPIXEL_DATA`, then the user's cache
+    folder, to which missing files are downloaded. "digits" and "emoji" come with the package and take no `root`. Only
+    "quickdraw" takes `classes`, any of its 345, by default ("apple", "cat", "fish"), and `per_class`, how many drawings
+    of each class are loaded, None for all.
 
-    Raises ValueError for an unknown name or option, or a root that would not be read, FileNotFoundError if `root` lacks
-    a file, FormatError if a file is not what it claims to be, ConnectionError if a download is needed and fails.
+    Raises ValueError for an unknown name or option, or for a root that would not be read; FileNotFoundError if `root`
+    lacks a file; FormatError if a file is not what it claims to be; ConnectionError if a download is needed and fails.
     Sources: see the `load` of each set, in `minipixel.datasets.mnist` and so on.
     """
     if not isinstance(name, str) or name not in DATASETS:
         wanted = f"{', '.join(map(repr, DATASETS))}{did_you_mean(name, DATASETS)}"
         raise ValueError(
-            f"load: unknown data set {name!r:.100}, wanted one of {wanted}; from_folder(path) reads one's own pictures"
+            f"load: unknown data set {name!r:.100}, wanted one of {wanted}; from_folder(path) reads your own pictures"
         )
     if name == "quickdraw":
         return quickdraw.load(root, classes=quickdraw.DEFAULT if classes is None else classes, per_class=per_class)

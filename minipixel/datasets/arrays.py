@@ -1,4 +1,4 @@
-"""Arrays of one's own as a data set."""
+"""A data set from arrays of your own."""
 
 from typing import Any
 
@@ -18,13 +18,14 @@ from minipixel.spelling import spelled
 def from_arrays(
     images: Any, labels: Any = None, *, levels: int | None = None, split: float = 0.1, rng: Any = 0
 ) -> Dataset:
-    """Make a data set of integer images (N, H, W, C), or (N, H, W) of one channel, with levels 0..Q-1: `levels` is Q.
+    """Make a data set of integer images (N, H, W, C), or (N, H, W) with one channel, in 0..Q-1.
 
-    `levels` may be left out of uint8, which then has 256, and of True and False. Images become uint8, or uint16 for
-    more than 256 levels. `labels`: N whole numbers from 0, or N names; without them all are of one class, ".".
-    `split` is the share of test images. A hash of its content says where an image goes, so further images move none,
-    and equal ones go together; `rng`, a number say, chooses another hash.
-    Raises ValueError for images or labels that are none of these, or lie outside 0..Q-1.
+    `levels` is Q. It may be left out for uint8 images, which then have 256 levels, and for True and False, which have
+    2. Images become uint8, or uint16 for more than 256 levels. `labels` are N whole numbers from 0, or N names; without
+    labels all images are of one class, ".".
+    `split` is the share of test images. A hash of an image's content decides its split, so adding images does not move
+    others to another split, and equal images are in the same one. Another `rng`, a number say, gives another split.
+    Raises ValueError for images or labels of another kind, and for levels outside 0..Q-1.
     """
     images, split, key = as_images(images), check_split(split), key_of(rng)
     images = images[..., None] if images.ndim == 3 else images
@@ -44,7 +45,7 @@ def from_arrays(
 
 
 def _levels(images: NDArray[Any], levels: int | None) -> int:
-    """How many levels images have; ValueError if that cannot be told, or they are not whole numbers below it."""
+    """The number of levels. Raises ValueError if it is not clear, or if images are not whole numbers below it."""
     if levels is None and images.dtype in (np.dtype(bool), np.dtype(np.uint8)):
         return 2 if images.dtype == bool else 256
     if images.dtype.kind not in "uib":
@@ -65,7 +66,7 @@ def _levels(images: NDArray[Any], levels: int | None) -> int:
 
 
 def _labels(labels: Any, N: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Labels as numbers, and the names of the classes; ValueError for what is none."""
+    """Labels as numbers, and the names of the classes. Raises ValueError for anything that is not labels."""
     if labels is None:
         return np.zeros(N, np.int64), (".",)
     if np.asarray(labels).dtype.kind == "U":

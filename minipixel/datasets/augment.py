@@ -1,6 +1,6 @@
-"""Ready augmentations, as what `fit(..., transform=)` takes: functions of (images, rng) that give images.
+"""Augmentations for `fit(..., transform=...)`: each function returns a function (images, rng) -> changed images.
 
-Each draws anew for every batch, moves whole pixels only, and makes no level that was not there.
+They draw new random numbers for every batch, move whole pixels, and create no level that was not in the image.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def flip() -> Transform:
-    """Mirror each image left to right, or not, with equal chances."""
+    """A transform that mirrors each image (N, H, W, C) left to right with probability 1/2."""
 
     def flipped(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         mirror = rng.random(len(images)) < 0.5
@@ -27,7 +27,10 @@ def flip() -> Transform:
 
 @spelled
 def shift(most: int = 2) -> Transform:
-    """Move each image by up to `most` pixels, up or down and left or right; pixels at its edge fill what is left."""
+    """A transform that moves each image (N, H, W, C) by up to `most` pixels, up or down and left or right.
+
+    The pixels at the edge are repeated where the image has moved away. Raises ValueError for `most` below 0.
+    """
     most = check_count("most", most, 0)
 
     def shifted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -40,7 +43,11 @@ def shift(most: int = 2) -> Transform:
 
 @spelled
 def crop(least: float = 0.8) -> Transform:
-    """Cut a window out of each image, each side `least` to 1 times as long, and enlarge it by repeating pixels."""
+    """A transform that cuts a window out of each image (N, H, W, C), and enlarges it again by repeating pixels.
+
+    Both sides of the window are the same random share, between `least` and 1, of the image's. Raises ValueError for a
+    `least` outside (0, 1].
+    """
     if isinstance(least, bool) or not isinstance(least, (int, float, np.number)) or not 0 < least <= 1:
         raise ValueError(f"least: got {short(least)}, wanted the shortest share of a side, in (0, 1]; such as 0.8")
 
@@ -59,7 +66,7 @@ def crop(least: float = 0.8) -> Transform:
 
 
 def in_turn(*transforms: Transform) -> Transform:
-    """Several of them, one after the other."""
+    """A transform that applies several transforms one after the other."""
 
     def all_of_them(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         for transform in transforms:
@@ -73,7 +80,7 @@ AUGMENTATIONS: dict[str, Callable[..., Transform]] = {"flip": flip, "shift": shi
 
 
 def augmentation(text: str) -> Transform:
-    """What a text asks for: names, each with a number if need be, "flip,shift=2,crop=0.8"; else ValueError."""
+    """The transform that a text names, such as "flip,shift=2,crop=0.8". Raises ValueError for any other text."""
     return in_turn(*(_one(part.strip()) for part in text.split(",")))
 
 
@@ -95,5 +102,5 @@ def _one(part: str) -> Transform:
 
 
 def _picked(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Of each image the pixels at these rows (N, H) and columns (N, W)."""
+    """The pixels of each image at these rows (N, H) and columns (N, W)."""
     return images[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]

@@ -1,4 +1,4 @@
-"""CIFAR-10 in its binary version: records of one byte, the class, and 3,072, the picture, colour by colour.
+"""CIFAR-10 in its binary version: each record is one byte for the class, then 3,072 for the picture, by colours.
 
 Format: https://www.cs.toronto.edu/~kriz/cifar.html (under "Binary version")
 """
@@ -42,14 +42,15 @@ MAX_ARCHIVE = 1 << 28  # the original has 170 MB
 
 
 def load(root: Folder | None = None) -> Dataset:
-    """Load CIFAR-10: ten kinds of things, 45,000 to train on, 5,000 to validate, 10,000 to test, (32, 32, 3).
+    """Load CIFAR-10: photographs of ten kinds of things, (32, 32, 3) with 256 levels.
 
-    There are 256 levels. Every tenth of the original's 50,000 training images (index % 10 == 9) is one to validate on.
+    There are 45,000 images to train on, 5,000 to validate, and 10,000 to test. The validation images are every tenth of
+    the original's 50,000 training images (index % 10 == 9).
 
-    Either the archive, cifar-10-binary.tar.gz, or the six files that are in it, data_batch_1.bin and so on, as they are
-    or in their folder cifar-10-batches-bin. They are looked for in `root`/cifar10 and `root`; if no `root` is given, in
-    `$MINIPIXEL_DATA`, its cifar10/ first, then in the user's cache, to which the archive is downloaded (170 MB). It is
-    never unpacked: its members are read into memory.
+    It reads either the archive, cifar-10-binary.tar.gz, or the six files that are in it, data_batch_1.bin and so on,
+    which may be in their folder cifar-10-batches-bin. They are looked for in `root`/cifar10 and `root`; without `root`
+    in `$MINIPIXEL_DATA`, its cifar10/ first, then in the user's cache, to which the archive is downloaded (170 MB). The
+    archive is never unpacked on the disk: its members are read into memory.
     Raises FileNotFoundError if `root` has neither, FormatError if a file is not the original, ConnectionError if a
     download is needed and the server does not answer.
     Source: A. Krizhevsky, Learning multiple layers of features from tiny images, 2009,
@@ -77,8 +78,8 @@ def read_cifar10(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Read a batch in the binary version of CIFAR-10: images (N, 32, 32, 3) and labels (N,) in 0..9.
 
-    Raises FormatError if it is not a whole number of records, has more than 10,000, a class above 9, or another SHA-256
-    than the given one; FileNotFoundError if there is no such file.
+    `sha256` is the hex digest that the file must have. Raises FormatError if the file is not a whole number of records,
+    or has more than 10,000 of them, a class above 9, or another digest; FileNotFoundError if there is no such file.
     """
     return decode_cifar10(str(path), read_content(path, MAX_BYTES, sha256))
 
@@ -99,7 +100,7 @@ def decode_cifar10(name: str, content: bytes) -> tuple[NDArray[np.uint8], NDArra
 
 
 def _read_archive(path: Path, sha256: str) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Read the six batches of the archive, which has to be the original: no other ever reaches `tarfile`."""
+    """Read the six batches of the archive. Its digest is checked first, so `tarfile` only ever reads the original."""
     with tarfile.open(fileobj=io.BytesIO(read_content(path, MAX_ARCHIVE, sha256)), mode="r:gz") as archive:
         members = (archive.extractfile(f"{INSIDE}/{batch}") for batch in BATCHES)
         return {

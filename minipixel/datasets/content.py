@@ -1,4 +1,4 @@
-"""Taking a file into memory, once its size, and where one is published its digest, are what they should be."""
+"""Reading a whole file into memory, after a check of its size and, where one is published, of its digest."""
 
 import hashlib
 import os

@@ -1,9 +1,9 @@
-"""What a loader gives back: three splits of labelled pictures and what their numbers mean.
+"""The classes Dataset and Split: three splits of labelled pictures, with their levels and the names of their classes.
 
-Each split has one use: `train` is learnt from, `validation` says when to stop and which of several models is best, and
-`test` is looked at once, when all of that is settled. A loader takes the validation images from those that its set
-calls training images: **every tenth of them** (index % 10 == 9). It needs no seed, so these are the same images on
-every machine and for ever, and every class has its share of them.
+Each split has one use: a model learns from `train`; `validation` shows when to stop, and which of several models is
+best; `test` is used once, when all of that is decided. A loader takes **every tenth** of the images that its set calls
+training images for validation (index % 10 == 9). This needs no seed, so they are the same images on every machine, and
+every class has its share of them.
 """
 
 import os
@@ -39,7 +39,7 @@ SHOWN = 40
 class Split:
     """Labelled pictures: `images` (N, H, W, C), uint8, or uint16 for more than 256 levels, and `labels`, int64 (N,).
 
-    `files` are the paths that they come from, if each has one.
+    `files` are the paths that the pictures were read from, if each comes from a file of its own.
     """
 
     images: NDArray[Any]
@@ -54,22 +54,23 @@ class Split:
         return f"{N} images, {H}x{W}x{C}"
 
     def without_every(self, n: int) -> "tuple[Split, Split]":
-        """All others, and every n-th: those at indices n-1, 2n-1, ..."""
+        """Two splits: the second has every n-th picture, those at indices n-1, 2n-1, ...; the first has all others."""
         nth = np.arange(len(self.images)) % n == n - 1
         return Split(self.images[~nth], self.labels[~nth]), Split(self.images[nth], self.labels[nth])
 
     def __add__(self, other: "Split") -> "Split":
-        """The pictures of both, copied."""
+        """A split with copies of the pictures of both."""
         images, labels = (np.concatenate([getattr(s, name) for s in (self, other)]) for name in ("images", "labels"))
         return Split(images, labels, self.files + other.files)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Training, validation and test pictures (H, W, C) whose sub-pixels take `levels` values, 0..Q-1.
+    """Training, validation and test pictures (H, W, C) whose sub-pixels have `levels` values, 0..Q-1.
 
-    `classes` names the labels: an image with label 3 is a `classes[3]`, and `len(classes)` is how many there are.
-    `pictures` says how they were prepared, for a model file: `model.pictures = ds.pictures`.
+    `train`, `validation` and `test` are Splits. `classes` has the names of the labels: an image with label 3 is of the
+    class `classes[3]`, and there are `len(classes)` of them. `pictures` is a dict that says how the pictures were
+    prepared; after `model.pictures = ds.pictures` a model file has it too.
     """
 
     name: str
@@ -88,25 +89,25 @@ class Dataset:
     def from_train_and_test(
         cls, name: str, train: Split, test: Split, *, levels: int, classes: tuple[str, ...]
     ) -> "Dataset":
-        """The set made of two splits: every tenth of the training images becomes one to validate on."""
+        """A set from two splits; every tenth of the training images becomes a validation image."""
         train, validation = train.without_every(VALIDATION)
         return cls(name, train, validation, test, levels, classes)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """The shape (H, W, C) of one picture, which is what a model asks for."""
+        """The shape (H, W, C) of one picture, as the constructor of a model takes it."""
         H, W, C = self.train.images.shape[1:]
         return H, W, C
 
     if not TYPE_CHECKING:  # to a type checker a name that is not there is not there
 
         def __getattr__(self, name: str) -> Any:
-            """AttributeError for what this has not, and what there is instead."""
+            """Raise AttributeError for an unknown name, with the name that minipixel has for it, if there is one."""
             hint = INSTEAD.get(name) or did_you_mean(name, () if name[:1] == "_" else Dataset.__annotations__)[2:]
             raise AttributeError(f"Dataset has no {name!r}{'; ' * bool(hint)}{hint}", name=name, obj=self)
 
         def __iter__(self) -> NoReturn:
-            """A set is not unpacked: TypeError."""
+            """Raise TypeError, since a set is not a tuple that could be unpacked."""
             raise TypeError(
                 "Dataset is not unpacked; ds.train, ds.validation and ds.test have .images and .labels each"
             )
@@ -119,7 +120,7 @@ class Dataset:
         return f"{visible(self.name)}: {self.counts()}, {H}x{W}x{C}, {self.levels} levels, {len(self.classes)} classes"
 
     def everything(self) -> Split:
-        """All pictures of the three splits, copied."""
+        """A split with copies of all pictures of the three splits."""
         return self.train + self.validation + self.test
 
     def counts(self) -> str:

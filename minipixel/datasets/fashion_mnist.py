@@ -1,4 +1,4 @@
-"""Fashion-MNIST: the shape and the four files of MNIST, with clothes in place of digits."""
+"""Fashion-MNIST: clothes in place of digits, in the image shape and the four files of MNIST."""
 
 from collections.abc import Mapping, Sequence
 
@@ -32,14 +32,15 @@ MAX_BYTES = 1 << 25  # of a packed file; the largest has 26 MB
 
 
 def load(root: Folder | None = None) -> Dataset:
-    """Load Fashion-MNIST: clothes, 54,000 to train on, 6,000 to validate, 10,000 to test, (28, 28, 1), 256 levels.
+    """Load Fashion-MNIST: grey pictures of clothes, (28, 28, 1) with 256 levels.
 
-    Every tenth of the original's 60,000 training images (index % 10 == 9) is one to validate on.
+    There are 54,000 images to train on, 6,000 to validate, and 10,000 to test. The validation images are every tenth of
+    the original's 60,000 training images (index % 10 == 9).
 
-    The four files are those of MNIST by name, always with `.gz`, because the published digests are of the packed files.
-    They are looked for in `root`/fashion_mnist, `root`/FashionMNIST/raw (torchvision's) and `root`; if no `root` is
-    given, in `$MINIPIXEL_DATA`, its fashion_mnist/ first, then in the user's cache, to which missing ones are
-    downloaded (31 MB in all).
+    The four files have the names of MNIST's, always with `.gz`, because the published digests are of the packed files.
+    They are looked for in `root`/fashion_mnist, `root`/FashionMNIST/raw (torchvision's) and `root`; without `root` in
+    `$MINIPIXEL_DATA`, its fashion_mnist/ first, then in the user's cache, to which missing files are downloaded (31 MB
+    in all).
     Raises FileNotFoundError if `root` lacks a file, FormatError if a file is not the original, ConnectionError if a
     download is needed and no mirror answers.
     Source: H. Xiao, K. Rasul, R. Vollgraf, https://github.com/zalandoresearch/fashion-mnist (MIT).

@@ -25,8 +25,9 @@ def fetch(
 ) -> T:
     """Find or download a file of a data set, which may have any of these names, and return `read` of its path.
 
-    Looks in the folders of `folders`, and nowhere else if `root` is given; what is in none of them is downloaded to the
-    cache from the first of the `urls` that serves it, under the last of the names. `instead`: what else would do.
+    The file is looked for in the folders of `folders`. If it is in none of them, and no `root` is given, it is
+    downloaded to the cache from the first of the `urls` that serves it, under the last of the names. `instead` is for
+    the error message: other files that would do.
     `read` raises FormatError for a file that is not the right one. Raises FileNotFoundError if `root` lacks the file,
     ConnectionError if no server answers, FormatError if those that do answer serve something else.
     """
@@ -48,8 +49,9 @@ def fetch(
 def folders(dataset: str, root: Folder | None) -> list[Path]:
     """List the folders in which a data set's files are looked for, in order.
 
-    They are `root`'s subfolder named after the set, or laid out as in LAYOUTS, then `root` itself; without one, the
-    same of `$MINIPIXEL_DATA`, then the cache. Subfolders come first, because some sets have files of the same name.
+    They are the subfolders of `root` that are named after the set, or as in LAYOUTS, then `root` itself. Without `root`
+    they are the same folders of `$MINIPIXEL_DATA`, then the cache. Subfolders come first, because some sets have files
+    of the same name.
     """
     given = root if root is not None else os.environ.get("MINIPIXEL_DATA") or None
     below = [dataset, *([LAYOUTS[dataset]] if dataset in LAYOUTS else []), "."]
@@ -65,9 +67,9 @@ def cache_folder(dataset: str) -> Path:
 
 
 def _download(file: str, dataset: str, cache: Path, urls: Sequence[str], read: Callable[[Path], T], missing: str) -> T:
-    """Try the URLs in turn; only a file that `read` accepts ever gets its name in the cache.
+    """Download a file from the first URL that works. Only a file that `read` accepts gets its name in the cache.
 
-    `missing` says what was looked for in vain, and where.
+    `missing` is for the error message: which file was not found, and where.
     """
     import pooch
 

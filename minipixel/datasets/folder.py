@@ -1,4 +1,4 @@
-"""A folder of pictures as a data set: its subfolders are classes, and a hash of each file says which split it is in."""
+"""A folder of pictures as a data set: its subfolders are classes, and a hash of each file decides its split."""
 
 import hashlib
 import json
@@ -44,7 +44,7 @@ class _File:
 
     @property
     def of_class(self) -> str:
-        """The name of the subfolder that it is in, "." for none, however a file system writes its accents."""
+        """The name of its subfolder, or "." without one; accents are written alike on all file systems."""
         first, separator, _ = self.name.partition("/")
         return unicodedata.normalize("NFC", first) if separator else "."
 
@@ -62,24 +62,30 @@ def from_folder(
     strict: bool = False,
     rng: Any = 0,
 ) -> Dataset:
-    """Read a folder of pictures, PNG, JPEG, GIF, BMP, WebP and TIFF by content: images (N, H, W, C) with `levels`.
+    """Read a folder of pictures as a data set of images (N, H, W, C) in 0..levels-1.
 
-    - `size`: a number, or (H, W), to which each is scaled; None if all have one size already. `crop` says how other
-      shapes become this one: "centre" and "random" cut off what is too long, "stretch" distorts.
-    - `channels`: 1 (grey), 3 (colours) or 4 (with alpha); None takes 1 if all are grey, 4 if any is transparent and
-      `background` is None, else 3. `background` is what transparent pictures are put on: "white", (255, 128, 0), 0.
-    - `levels`: up to 256 are uint8, cut evenly from 8 bits; up to 65,536 uint16, cut evenly from 16 bits.
-    - Subfolders are classes, named and numbered by the alphabet, whatever is below them; "." is the class of pictures
-      that are in the folder itself. Hidden files and folders, and files that are no pictures, are passed over.
-    - `split` is the share of test pictures. A hash of its file's content says where a picture goes, so new files move
-      no old ones, and copies of a file go together. `rng`, a number say, chooses another hash, and other random cuts.
-    - A bad file is named in a warning and left out; `strict=True` raises its FormatError.
+    PNG, JPEG, GIF, BMP, WebP and TIFF files are recognised by their content, not by their names.
 
-    What was read is kept in the user's cache, by content, and images of more than 256 MB are read from there as they
-    are used (read-only). They stand in the order of their hash. `pictures` of the set says how it was prepared:
-    `model.pictures = ds.pictures` and the model file says it, too.
-    Raises ValueError for arguments that cannot be meant, pictures of several sizes without `size`, transparent ones
-    with `channels` 1 or 3 and no `background`, and a folder without pictures; FileNotFoundError, NotADirectoryError.
+    - `size` is the size to which each picture is scaled, one number or (H, W); None if all have one size already.
+      `crop` says what happens to pictures of another shape: "centre" and "random" cut off parts of them, and "stretch"
+      distorts them.
+    - `channels` is 1 (grey), 3 (colours) or 4 (with alpha). None stands for 1 if all pictures are grey, for 4 if one is
+      transparent and `background` is None, and else for 3. `background` is the colour that shows through transparent
+      pictures: "white", (255, 128, 0) or 0, for example.
+    - `levels` is Q. Up to 256 levels are uint8, cut evenly from 8 bits; up to 65,536 are uint16, cut evenly from 16.
+    - Subfolders are classes, numbered in alphabetical order; they may have subfolders of their own. Pictures directly
+      in the folder have the class ".". Hidden files and folders, and files that are no pictures, are left out.
+    - `split` is the share of test pictures. A hash of a file's content decides its split, so adding files does not
+      move others to another split, and copies of a file are in the same one. Another `rng`, a number say, gives another
+      split, and other random crops.
+    - A damaged file is left out, with a warning that names it; `strict=True` raises a FormatError instead.
+
+    The prepared images are stored in the user's cache, so a second call is fast; more than 256 MB of them stay on the
+    disk as a read-only memory map. The images are in the order of their hashes. The set's `pictures` says how it was
+    prepared; after `model.pictures = ds.pictures` a model file has it too.
+    Raises ValueError for arguments of another kind or range, for pictures of several sizes without `size`, for
+    transparent ones with `channels` 1 or 3 and no `background`, and for a folder without pictures; FileNotFoundError
+    or NotADirectoryError if there is no such folder.
     """
     return read_folder(
         path,
@@ -91,7 +97,7 @@ def from_folder(
 
 
 def pictures_in(path: Folder) -> list[str]:
-    """The paths of all files below a folder that are pictures, or claim to be, by name; ValueError if there is none."""
+    """The paths of all pictures below a folder, in the order of their names, damaged ones too; ValueError for none."""
     bad: dict[str, str] = {}
     files = [file.path for file in _walked(Path(path)) if _looked_at(file, bad, strict=False) or file.path in bad]
     if not files:
@@ -100,7 +106,7 @@ def pictures_in(path: Folder) -> list[str]:
 
 
 def read_folder(path: Folder, preparation: Preparation, split: float, key: bytes, strict: bool = False) -> Dataset:
-    """The same, of arguments that were checked, and with the key of the hash."""
+    """The same as `from_folder` with arguments that were checked, and with the key of the hash."""
     folder = Path(path).expanduser()
     bad: dict[str, str] = {}
     looked_at = (_looked_at(file, bad, strict) for file in _progress(_walked(folder), "reading"))
@@ -123,8 +129,8 @@ def read_folder(path: Folder, preparation: Preparation, split: float, key: bytes
     classes = tuple(sorted({file.of_class for file in good}))
     if len(classes) > 1 and {name.casefold() for name in classes} <= SPLITS:
         console.warn(
-            f"{visible(folder)}: got subfolders {visible(', '.join(classes))}, taken for classes, since the split is "
-            "made by content; if they are splits, pass one of them",
+            f"{visible(folder)}: got subfolders {visible(', '.join(classes))}, which are read as classes, since the "
+            "content of pictures decides their split; if they are splits, pass one of them",
             stacklevel=4,
         )
     number = {name: label for label, name in enumerate(classes)}
@@ -146,13 +152,13 @@ def _no_pictures(folder: Folder) -> str:
 
 
 def _prepared_as(preparation: Preparation, shape: tuple[int, ...]) -> dict[str, Any]:
-    """The preparation as JSON has it, with the size and the channels that it came to."""
+    """The preparation in the types of JSON, with the size and the number of channels that the images have."""
     told = {"size": list(shape[1:3]), "channels": shape[3]}
     return {**asdict(preparation), **told, "background": preparation.background and list(preparation.background)}
 
 
 def _walked(folder: Path) -> Iterator[_File]:
-    """All files below a folder that are not hidden, by name; each folder once, however many links lead to it.
+    """All files below a folder that are not hidden, in order of names; a folder with several links comes once.
 
     Raises FileNotFoundError, NotADirectoryError and PermissionError for the folder itself.
     """
@@ -197,7 +203,7 @@ def _hidden(name: str) -> bool:
 
 
 def _looked_at(file: _File, bad: dict[str, str], strict: bool) -> _File | None:
-    """The file with the digest of its content; None for what is no picture, or cannot be read, which is noted."""
+    """The file with the digest of its content; None if it is no picture, or if it cannot be read, noted in `bad`."""
     claims = Path(file.path).suffix.lower() in PICTURES
     try:
         opened, size = open_regular(file.path, 1 << 62)
@@ -226,7 +232,7 @@ def _note_bad(file: _File, reason: str, bad: dict[str, str], strict: bool) -> No
 
 
 def _prepared(found: list[_File], preparation: Preparation, key: bytes, strict: bool, rows: Rows) -> Bad:
-    """Write all that can be read; why the others cannot."""
+    """Write the images of all files that can be read; returns why the others cannot be read."""
     bad: Bad = {}
     first: tuple[_File, tuple[int, ...]] | None = None
     for file in _progress(found, "preparing"):
@@ -266,7 +272,7 @@ def _several_sizes(one: tuple[_File, tuple[int, ...]], other: tuple[_File, tuple
 
 
 def _warn(folder: Path, bad: dict[str, str], count: int) -> None:
-    """Name the bad files, and say how many there are."""
+    """Warn of the damaged files by name, and of how many there are."""
     for path, reason in list(bad.items())[:NAMED]:
         console.warn(f"{visible(path)}: {reason}; left out", stacklevel=5)
     if bad:
@@ -275,7 +281,7 @@ def _warn(folder: Path, bad: dict[str, str], count: int) -> None:
 
 
 def _cache_key(found: list[_File], preparation: Preparation, key: bytes) -> str:
-    """What the images depend on: the content of the files, and what is done to them by whom."""
+    """A key for all that the images depend on: the files' content, the preparation, and the library's versions."""
     import PIL
 
     digest = hashlib.sha256(json.dumps([VERSION, PIL.__version__, asdict(preparation), key.hex()]).encode())

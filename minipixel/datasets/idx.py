@@ -34,8 +34,8 @@ def read_idx(
 ) -> NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes with `dims` dimensions: (N, H, W) for grey images, (N,) for labels.
 
-    Whether it is gzipped is told by its first bytes, not by its name. `sha256` is the hex digest that the unpacked
-    content must have: the gzip around the same content differs from mirror to mirror.
+    Its first bytes show whether it is gzipped, not its name. `sha256` is the hex digest that the unpacked content must
+    have (the packed files of different mirrors differ, their content does not).
     Raises FormatError if the file is damaged, too short, too long, of another type or shape, larger than `max_bytes`
     or not the one with that digest; FileNotFoundError if there is no such file.
     """
@@ -82,16 +82,17 @@ def _decode(name: str, file: IO[bytes], dims: int, sha256: str | None, max_bytes
 
 
 class _Stream(Protocol):
-    """What is read from, a file or what is packed in it."""
+    """A stream to read from: a file, or the unpacked content of a gzip file."""
 
     def read(self, size: int, /) -> bytes:
         """The next bytes, at most so many; none at the end."""
 
 
 class _Unpacked:
-    """What is packed in a gzip file: all its members, one after the other; zeros after the last are passed over.
+    """The unpacked content of a gzip file: all its members, one after the other, without zeros after the last one.
 
-    Python's own reader walks such zeros, and the names in a header, byte by byte, however many there are.
+    It takes the place of Python's own reader, which goes through such zeros, and through the names in a header, byte by
+    byte, however many there are.
     """
 
     def __init__(self, file: IO[bytes]) -> None:

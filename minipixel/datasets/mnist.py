@@ -1,7 +1,7 @@
-"""MNIST, from its four original IDX files: in a folder of yours, or downloaded once to the cache.
+"""MNIST from its four original IDX files, in a folder of yours or downloaded once to the cache.
 
-It is MNIST or nothing: wherever a file comes from, the SHA-256 of its unpacked content is compared with the original's,
-so a published number can be compared with yours.
+Wherever a file comes from, the SHA-256 of its unpacked content must be that of the original, so that your results can
+be compared with published ones.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,13 +27,14 @@ MIRRORS = (
 
 
 def load(root: Folder | None = None) -> Dataset:
-    """Load MNIST: handwritten digits, 54,000 to train on, 6,000 to validate, 10,000 to test, (28, 28, 1), 256 levels.
+    """Load MNIST: handwritten digits, (28, 28, 1) with 256 levels.
 
-    Every tenth of the original's 60,000 training images (index % 10 == 9) is one to validate on.
+    There are 54,000 images to train on, 6,000 to validate, and 10,000 to test. The validation images are every tenth of
+    the original's 60,000 training images (index % 10 == 9).
 
-    The files, `train-images-idx3-ubyte` and so on, or `train-images.idx3-ubyte`, plain or with `.gz`, are looked for in
-    `root`/mnist, `root`/MNIST/raw (torchvision's) and `root`; if no `root` is given, in `$MINIPIXEL_DATA`, its mnist/
-    first, then in the user's cache, to which missing ones are downloaded (11 MB in all).
+    The four files, `train-images-idx3-ubyte` and so on, or `train-images.idx3-ubyte`, plain or with `.gz`, are looked
+    for in `root`/mnist, `root`/MNIST/raw (torchvision's) and `root`; without `root` in `$MINIPIXEL_DATA`, its mnist/
+    first, then in the user's cache, to which missing files are downloaded (11 MB in all).
     Raises FileNotFoundError if `root` lacks a file, FormatError if a file is not the original, ConnectionError if a
     download is needed and no mirror answers.
     Source: Y. LeCun, C. Cortes, C. J. C. Burges, http://yann.lecun.com/exdb/mnist/ (CC BY-SA 3.0).
@@ -53,12 +54,12 @@ def load_from(root: Folder | None, digests: Mapping[str, str], mirrors: Sequence
 
 
 def spellings(name: str) -> tuple[str, str]:
-    """The names under which one of the four files goes about: "-" or, as many programs unpack it, "." before "idx"."""
+    """The two usual names of one of the four files: with "-" before "idx", or with ".", as many programs unpack it."""
     return name.replace("-idx", ".idx"), name
 
 
 def splits(array: Callable[[str, int], NDArray[np.uint8]]) -> tuple[Split, Split]:
-    """Put together all training and all test images of a set that has MNIST's four files: `array` of (name, dims)."""
+    """The training and the test split of a set with MNIST's four files, which `array(name, dims)` reads."""
     train, test = (
         Split(array(f"{part}-images-idx3-ubyte", 3)[..., None], array(f"{part}-labels-idx1-ubyte", 1).astype(np.int64))
         for part in ("train", "t10k")

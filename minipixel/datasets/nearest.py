@@ -1,4 +1,4 @@
-"""Which images of a set others are most like: are they copies of what was learnt from?"""
+"""The nearest images of a set to given ones, which shows whether a model draws copies of its training images."""
 
 from typing import Any
 
@@ -15,19 +15,19 @@ BLOCK = 1 << 11
 
 @spelled
 def nearest(images: Any, among: Any, levels: int, *, count: int = 1) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """For each image the nearest ones among others: their indices and their distances, (N, count) both, nearest first.
+    """For each image the `count` nearest ones in a set: their indices and distances, (N, count) each, nearest first.
 
-    `images` are integers (N, H, W, C) with levels 0..Q-1, what a model has drawn say; `among` (M, H, W, C) are others,
-    its training images say; and `levels` is Q. A distance is the root mean square difference over all sub-pixels, with
-    levels in 0..1: 0 only for images that are the same to the bit, 1 for black and white. Of images as near as each
-    other the first comes first. Computed in whole numbers, without rounding, a block of images at a time.
-    Raises ValueError for images that are no such, or of two sizes, and for a count that is not in 1..M.
+    `images` are integers (N, H, W, C) in 0..Q-1, such as images that a model has drawn; `among` (M, H, W, C) is the
+    set, such as its training images; and `levels` is Q. The distance is the root mean square difference over all
+    sub-pixels, with levels scaled to 0..1: it is 0 only for identical images, and 1 between black and white. Of images
+    at the same distance the first in the set comes first. Distances are computed in whole numbers, without rounding.
+    Raises ValueError for other arrays, for images of two sizes, and for a `count` that is not in 1..M.
     """
     levels = check_count("levels", levels, 2, MAX_LEVELS)
     images, among = check_any_images("images", images, levels), check_any_images("among", among, levels)
     if images.shape[1:] != among.shape[1:]:
         got, wanted = ("x".join(map(str, some.shape[1:])) for some in (among, images))
-        raise ValueError(f"among: got images of {got}, wanted {wanted}, as the images are that are compared")
+        raise ValueError(f"among: got images of {got}, wanted {wanted}, as the images have")
     count = check_count("count", count, 1, len(among))
     flat, others = (some.reshape(len(some), -1) for some in (images, among))
     found = [_nearest(flat[n : n + BLOCK], others, count) for n in range(0, len(flat), BLOCK)]
@@ -36,7 +36,7 @@ def nearest(images: Any, among: Any, levels: int, *, count: int = 1) -> tuple[ND
 
 
 def _nearest(images: np.ndarray, among: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same of a block of images, integers (N, D): indices and squared distances, (N, count) both."""
+    """The same for a block of images, integers (N, D): indices and squared distances, (N, count) each."""
     best, indices = np.empty((2, len(images), 0), np.int64)
     for first in range(0, len(among), BLOCK):
         here = _squared(images, among[first : first + BLOCK])
@@ -49,7 +49,7 @@ def _nearest(images: np.ndarray, among: np.ndarray, count: int) -> tuple[np.ndar
 
 
 def _smallest(numbers: np.ndarray, count: int) -> np.ndarray:
-    """Where in each row the smallest numbers are, the first of equal ones first: (N, M) -> (N, count)."""
+    """The places of the smallest numbers in each row, of equal ones the first place first: (N, M) -> (N, count)."""
     if count == 1:
         return numbers.argmin(axis=1)[:, None]
     return np.argsort(numbers, axis=1, kind="stable")[:, :count]
@@ -58,8 +58,8 @@ def _smallest(numbers: np.ndarray, count: int) -> np.ndarray:
 def _squared(images: np.ndarray, among: np.ndarray) -> NDArray[np.int64]:
     """Squared distances of all pairs: integers (N, D) and (M, D) -> (N, M).
 
-    By products, which are quick, since |x - y|^2 = |x|^2 - 2 xy + |y|^2: of as many sub-pixels at a time as leave all
-    sums whole numbers below 2**53, so that float64 has them exactly.
+    They are computed by matrix products, which are fast, since |x - y|^2 = |x|^2 - 2 xy + |y|^2. Only so many
+    sub-pixels are multiplied at a time that all sums stay below 2**53, where float64 holds whole numbers exactly.
     """
     squared = np.zeros((len(images), len(among)), np.int64)
     for first in range(0, images.shape[1], BLOCK):

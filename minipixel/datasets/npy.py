@@ -1,7 +1,7 @@
-"""Reading an array from an npy file that a stranger may have made: a short text header, then the numbers.
+"""Reading an array from an npy file that a stranger may have written: a short text header, then the numbers.
 
-`numpy.load` trusts what it reads; here every size is checked before memory is taken for it, the header may ask for
-numbers and text only, and nothing is unpickled.
+`numpy.load` trusts the file. Here every size is checked before memory is taken for it, only numbers and text are read,
+and nothing is unpickled.
 Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
 
@@ -40,9 +40,9 @@ def read_npy(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> NDA
 
 
 def map_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """The array of an npy file of any size, left on the disk and read from it where it is used: read-only.
+    """The array of an npy file of any size as a read-only memory map, which stays on the disk.
 
-    It has to be in C order, of numbers in the machine's byte order; errors are those of `read_npy`.
+    It must have numbers in the machine's byte order, in C order. The errors are those of `read_npy`.
     """
     file, length = open_regular(path, MAX_MAPPED)
     with file:

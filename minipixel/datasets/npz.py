@@ -1,6 +1,6 @@
-"""Reading arrays from an npz file that a stranger may have made: a zip archive with one npy file for each array.
+"""Reading arrays from an npz file that a stranger may have written: a zip archive with one npy file for each array.
 
-Nothing is unpacked to disk, and no more is unpacked in memory than the zip directory and the npy header agree on.
+Nothing is unpacked to the disk, and only as much is unpacked in memory as zip directory and npy header agree on.
 """
 
 import io
@@ -32,7 +32,7 @@ def read_npz(
 ) -> dict[str, NDArray[Any]]:
     """Read the named arrays of an npz file into memory: writable, in C order, in the machine's byte order.
 
-    Those that are `optional` are left out where there are none. Raises FormatError if the file is damaged, lacks a
+    `optional` has names of further arrays, which may be missing. Raises FormatError if the file is damaged, lacks a
     name, or holds more than `max_bytes`; FileNotFoundError if there is no such file.
     """
     return decode_npz(str(path), read_content(path, max_bytes), *names, optional=optional, max_bytes=max_bytes)

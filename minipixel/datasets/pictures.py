@@ -1,8 +1,9 @@
-"""Reading one picture, of any of the usual formats, from a file that a stranger may have made: Pillow does the work.
+"""Reading one picture in any of the usual formats, by Pillow, from a file that a stranger may have written.
 
-Pillow is told the format that the first bytes show, so no other of its thirty readers is ever tried; it says how large
-a picture is before any of it is decoded, and what is too large goes no further. Whatever it raises becomes one line.
-Of colours with 16 bits per channel Pillow keeps 8; those of a PNG are unpacked here from rows that Pillow filters back.
+The first bytes of the file decide the format, and Pillow tries no other of its thirty readers. The size of the picture
+is known before it is decoded, and a picture that is too large is refused then. Every error of Pillow becomes one line.
+Pillow keeps 8 of the 16 bits per channel of colours; those of a PNG are unpacked here, after Pillow has undone its
+filters.
 """
 
 import io
@@ -44,20 +45,21 @@ Pixels = NDArray[Any]
 
 
 def read_picture(path: str | os.PathLike[str]) -> Pixels:
-    """Read a PNG, JPEG, GIF, BMP, WebP or TIFF picture: (H, W, C), uint8 in 0..255 or, of 16 bits, uint16 in 0..65535.
+    """Read a PNG, JPEG, GIF, BMP, WebP or TIFF picture: (H, W, C), uint8 in 0..255, or uint16 in 0..65535 for 16 bits.
 
-    C is 1 for shades of grey, 3 for colours; one more if any pixel lets something shine through: the last is alpha,
-    from 0, which is clear, up. Colours that are all grey, and alpha that nowhere is below its top, are left out.
-    Palettes are looked up, 1, 2 and 4 bits stretched to 8, CMYK made colours, pictures turned as EXIF says; of several
-    frames or pages it is the first. At most 64 Mpx, 65,535 on a side, in 256 MB.
-    Raises FormatError if the file is damaged, cut off, too large, or none of these (floats, say); FileNotFoundError if
-    there is no such file.
+    C is 1 for shades of grey and 3 for colours. It is one more if some pixel is transparent: then the last channel is
+    alpha, which is 0 where the picture is clear. Colours that are all grey become one channel, and an alpha channel
+    that is opaque everywhere is left out. Palettes are looked up, 1, 2 and 4 bits are stretched to 8, CMYK becomes red,
+    green and blue, and the picture is turned as its EXIF data says. Of several frames or pages the first is read. The
+    picture may have 64 million pixels, 65,535 on a side, and the file 256 MB.
+    Raises FormatError if the file is damaged, cut off, too large, or of another kind (floats, say); FileNotFoundError
+    if there is no such file.
     """
     return decode_picture(str(path), read_content(path, MAX_BYTES))
 
 
 def format_of(content: bytes) -> str | None:
-    """The format that the first bytes of a file show, by Pillow's name for it; None for what is none of ours."""
+    """The format that the first bytes of a file show, by Pillow's name for it; None for any that is not read here."""
     found = (kind for kind, starts in SIGNATURES.items() if content.startswith(starts))
     kind = next(found, None)
     return None if kind == "WEBP" and content[8:12] != b"WEBP" else kind
@@ -83,7 +85,7 @@ def decode_picture(name: str, content: bytes, formats: tuple[str, ...] = FORMATS
 
 
 def _decoded(name: str, content: bytes, kind: str) -> tuple[Pixels, int]:
-    """The pixels as the file has them, and how EXIF says that they are turned."""
+    """The pixels as they are in the file, and the orientation that EXIF gives for them."""
     from PIL import Image
 
     if kind == "WEBP":
@@ -123,7 +125,7 @@ def _check_webp(name: str, content: bytes) -> None:
 
 
 def _depth(content: bytes, image: Any) -> int:
-    """Bits a channel, of formats that may have more than 8, and of a PNG that may have fewer; else 8."""
+    """The bits per channel of formats that may have more than 8, and of a PNG, which may have fewer; else 8."""
     if image.format == "PNG":
         return content[24]  # of IHDR, which comes first, or Pillow would not have opened it
     bits = image.tag_v2.get(_BITS_PER_SAMPLE, (8,)) if image.format == "TIFF" else (8,)
@@ -168,7 +170,7 @@ def _numbers(name: str, image: Any, depth: int) -> Pixels:
 
 
 def _copied(image: Any, channels: int) -> NDArray[np.uint8]:
-    """The first so many channels of a picture, some rows at a time, so that it is not held three times: (H, W, C)."""
+    """The first so many channels of a picture: (H, W, C). A few rows are copied at a time, which saves memory."""
     (width, height), bands = image.size, len(image.getbands())
     pixels, rows = np.empty((height, width, channels), np.uint8), max(1, _BLOCK // width)
     for top in range(0, height, rows):
@@ -180,7 +182,8 @@ def _copied(image: Any, channels: int) -> NDArray[np.uint8]:
 def _png_of_16_bits(png: Png) -> NDArray[np.uint16]:
     """The numbers of a PNG with 16 bits per channel and more than one of them.
 
-    Pillow unpacks a colour to its upper bytes, or, told that they come last, to its lower ones: once each way.
+    Pillow keeps the upper byte of each number, or the lower one if it takes the file for little-endian; so it unpacks
+    the picture once each way.
     """
     from PIL import Image
 
@@ -198,13 +201,13 @@ def _png_of_16_bits(png: Png) -> NDArray[np.uint16]:
 
 
 def _with_clear(pixels: NDArray[np.uint16], clear: int | tuple[int, ...]) -> NDArray[np.uint16]:
-    """With an alpha that is 0 where pixels have one colour, and the top elsewhere."""
+    """The pixels with an alpha channel that is 0 where they have the colour `clear`, and the top level elsewhere."""
     seen = (pixels != clear).any(axis=2, keepdims=True)
     return np.concatenate([pixels, seen * np.uint16(65535)], axis=2)
 
 
 def _plainest(pixels: Pixels) -> Pixels:
-    """Without alpha that is nowhere below its top, and with one channel for colours that are all grey."""
+    """The pixels without an alpha channel that is opaque everywhere, and with one channel if all colours are grey."""
     C, top = pixels.shape[2], np.iinfo(pixels.dtype).max
     opaque = C in (2, 4) and bool((pixels[..., -1] == top).all())
     colours = pixels[..., : 3 if C > 2 else 1]

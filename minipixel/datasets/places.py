@@ -1,4 +1,4 @@
-"""Which split a picture belongs to: a hash of its content says so, whatever other pictures there are."""
+"""The split of a picture is decided by a hash of its content, and so does not depend on other pictures."""
 
 import hashlib
 from numbers import Real
@@ -14,18 +14,18 @@ KEY_BYTES = 16
 
 
 def key_of(rng: Any) -> bytes:
-    """What hashes of content are mixed with, from an `rng`: another key, other test pictures."""
+    """A key from an `rng`, which is mixed into the hashes; another key gives other test pictures."""
     return seed_sequence(rng).generate_state(KEY_BYTES // 4).astype("<u4").tobytes()
 
 
 def place_of(digest: bytes, key: bytes) -> float:
-    """A number in [0, 1) for a content, by its digest; all contents are spread evenly."""
+    """A number in [0, 1) for a picture, from its digest; pictures are spread evenly."""
     mixed = hashlib.blake2b(digest, digest_size=8, key=key).digest()
     return (int.from_bytes(mixed, "big") >> 11) * 2.0**-53
 
 
 def random_of(digest: bytes, key: bytes) -> np.random.Generator:
-    """Random numbers of a content's own, wherever and among whatever it is found."""
+    """The generator of a picture's own random numbers, which depends on its content and the key alone."""
     return np.random.default_rng(np.frombuffer(hashlib.blake2b(digest, key=key).digest(), np.uint32))
 
 

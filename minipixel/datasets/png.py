@@ -14,8 +14,8 @@ from minipixel.errors import FormatError
 def read_png(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Read a PNG picture: uint8 (H, W, C) in 0..255, C = 1 if it is all grey, else 3; 16 bits are rounded to 8.
 
-    At most 64 Mpx, none of its sides above 65,535, and no transparent pixel. `from_folder` reads other formats,
-    transparent pictures, and 16 bits as they are.
+    The picture may have 64 million pixels, 65,535 on a side, and no transparent ones. `read_picture` and `from_folder`
+    read other formats, transparent pictures, and 16 bits as they are.
     Raises FormatError if the file is damaged, cut off, too large, transparent, or another kind of picture;
     FileNotFoundError if there is no such file.
     """

@@ -1,7 +1,7 @@
-"""What a PNG file holds, checked before Pillow sees it, which passes over missing rows and a second header, say.
+"""Checks of a PNG file before Pillow reads it, since Pillow ignores faults such as missing rows or a second header.
 
-A PNG file is a signature and then chunks, each a length, a name, its data and a CRC. IHDR says what the picture is;
-IDAT, perhaps in several pieces, is a zlib stream of rows, each with the number of the filter that was applied to it.
+A PNG file is a signature and then chunks, each of which is a length, a name, data and a CRC. IHDR describes the
+picture. IDAT, perhaps in several pieces, is a zlib stream of rows, each after the number of the filter applied to it.
 Format: https://www.w3.org/TR/png/
 """
 
@@ -26,7 +26,7 @@ Chunk = tuple[bytes, memoryview]
 
 @dataclass(frozen=True)
 class Png:
-    """The chunks that say what the pixels are, and what their header says; `kind` is the colour type of PNG."""
+    """The chunks that the pixels depend on, and the content of the header; `kind` is the colour type of PNG."""
 
     size: tuple[int, int]  # width, height
     bits: int
@@ -36,7 +36,7 @@ class Png:
 
     @property
     def colours(self) -> int:
-        """How many the palette has."""
+        """The number of colours in the palette."""
         return sum(len(data) // 3 for kind, data in self.chunks if kind == b"PLTE")
 
     @property
@@ -46,7 +46,7 @@ class Png:
 
     @property
     def file(self) -> bytes:
-        """A file of these chunks alone: no text, colour profiles or further frames for Pillow to read."""
+        """A PNG file of these chunks alone, without text, colour profiles or further frames, for Pillow to read."""
         parts: list[bytes | memoryview] = [SIGNATURE]
         for kind, data in self.chunks:
             parts += [len(data).to_bytes(4, "big"), kind, data, zlib.crc32(data, zlib.crc32(kind)).to_bytes(4, "big")]
@@ -71,7 +71,7 @@ class Png:
             raise FormatError(f"{name}: the pixels end too soon or too late, expected {self.size[1]} rows and no more")
 
     def _bytes_of_rows(self) -> int:
-        """Of all rows, each with the number of its filter before it."""
+        """The bytes of all rows together, each with one byte before it for its filter."""
         (width, height), bits = self.size, self.bits * CHANNELS[self.kind]
         total = 0
         for x, y, right, down in _ADAM7 if self.interlaced else ((0, 0, 1, 1),):
@@ -81,9 +81,9 @@ class Png:
 
 
 def parse_png(name: str, content: bytes) -> Png:
-    """Take a PNG file apart, once lengths, CRCs, order and header are right; no memory is taken for its pixels yet.
+    """Check lengths, CRCs, order and header of a PNG file, and return its parts; the pixels are not unpacked yet.
 
-    What follows the end of the picture is passed over.
+    Bytes after the end of the picture are ignored.
     """
     chunks = _chunks(name, content)
     _check_order(name, chunks)

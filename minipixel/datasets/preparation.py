@@ -1,4 +1,4 @@
-"""How pictures of all kinds become images of one kind: cut to a shape, scaled, of so many channels and levels."""
+"""The preparation of pictures: all are cropped and scaled to one size, and get the same channels and levels."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,7 +19,7 @@ GREY = np.array([299, 587, 114])  # thousandths of red, green and blue in a grey
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is done to each picture. `channels` None: as few as they all need; `size` None: as large as they are."""
+    """The settings of a preparation. `channels` None: as few as all pictures need; `size` None: they are not scaled."""
 
     size: tuple[int, int] | None = None
     channels: int | None = None
@@ -29,14 +29,14 @@ class Preparation:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the images: uint8, or uint16 for more than 256 levels."""
+        """The dtype of the images: uint8, or uint16 for more than 256 levels."""
         return np.dtype(np.uint8 if self.levels <= 256 else np.uint16)
 
     def of(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
-        """A picture (H, W, C), as `read_picture` has it, with this size and these levels; `rng` places random cuts.
+        """A picture (H, W, C) from `read_picture` as an image of this size and these levels; `rng` places random crops.
 
-        It has as many channels as it needs, one more for alpha, if none are set. ValueError for one that lets something
-        shine through where that is not wanted.
+        If `channels` is None it has as many channels as it needs, with one more for alpha. Raises ValueError for a
+        transparent picture where there is neither an alpha channel nor a background.
         """
         if pixels.shape[2] in (2, 4) and self.background is not None:
             pixels = on_background(pixels, self.background)
@@ -52,7 +52,7 @@ class Preparation:
         return to_levels(pixels, self.levels)
 
     def _window(self, shape: tuple[int, ...], rng: np.random.Generator) -> tuple[float, float, float, float]:
-        """Which part of a picture is taken: left, top, right and bottom, in pixels."""
+        """The part of a picture that is used: left, top, right and bottom, in pixels."""
         (h, w), (H, W) = shape[:2], self.size or shape[:2]
         if self.crop == "stretch":
             return 0, 0, w, h
@@ -64,7 +64,7 @@ class Preparation:
 
 
 def check_preparation(size: Any, channels: Any, levels: Any, crop: Any, background: Any) -> Preparation:
-    """The preparation that these arguments ask for; ValueError, one line, for what cannot be meant."""
+    """The preparation for these arguments. Raises ValueError for arguments of another kind or range."""
     sizes = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(sizes) != 2:
         raise ValueError(f"size: got {short(size)}, wanted a whole number, or (H, W), or None")
@@ -101,7 +101,7 @@ def as_colour(background: Any) -> tuple[int, int, int]:
 
 
 def on_background(pixels: Pixels, background: tuple[int, int, int]) -> Pixels:
-    """A picture with alpha put on a colour: (H, W, 2) or (H, W, 4) -> (H, W, 1), if both are grey, else (H, W, 3)."""
+    """A transparent picture on a background: (H, W, 2) or (H, W, 4) -> (H, W, 1) if both are grey, else (H, W, 3)."""
     (H, W, C), top = pixels.shape, np.iinfo(pixels.dtype).max
     below = np.array(background, np.uint32) * (top // 255)
     below = below[:1] if C == 2 and len(set(background)) == 1 else below
@@ -115,9 +115,10 @@ def on_background(pixels: Pixels, background: tuple[int, int, int]) -> Pixels:
 
 
 def scaled(pixels: Pixels, window: tuple[float, float, float, float], size: tuple[int, int]) -> Pixels:
-    """A part of a picture (H, W, C) with another size; alpha weighs the colours, so that what is clear adds none.
+    """A part of a picture (H, W, C), scaled to another size. Colours are weighted by alpha, so clear pixels add none.
 
-    What becomes smaller is the mean of what it covers; what becomes larger is interpolated, by cubics.
+    When it becomes smaller, pixels are means of those that they cover; when it becomes larger, it is interpolated by
+    cubics.
     """
     from PIL import Image
 
@@ -140,7 +141,7 @@ def scaled(pixels: Pixels, window: tuple[float, float, float, float], size: tupl
 
 
 def with_channels(pixels: Pixels, channels: int, opaque: int) -> Pixels:
-    """A picture (H, W, 1..4) with 1, 3 or 4 channels: made grey, repeated, given an alpha that is `opaque`."""
+    """A picture (H, W, 1..4) with 1, 3 or 4 channels: turned grey, or repeated, or with an `opaque` alpha channel."""
     C = pixels.shape[2]
     colours = pixels[..., :-1] if C in (2, 4) else pixels
     if channels == 1 and colours.shape[2] == 3:
@@ -154,10 +155,10 @@ def with_channels(pixels: Pixels, channels: int, opaque: int) -> Pixels:
 
 
 def to_levels(pixels: Pixels, levels: int) -> Pixels:
-    """Of uint8 in 0..255 or uint16 in 0..65535, `levels` levels: uint8, or uint16 for more than 256 of them.
+    """Reduce uint8 in 0..255 or uint16 in 0..65535 to `levels` levels: uint8, or uint16 for more than 256 levels.
 
-    Up to 256 levels are cut evenly from 8 bits, as `quantize` does it, to which 16 bits are rounded; more are cut
-    evenly from 16 bits, to which 8 bits are stretched.
+    Up to 256 levels are cut evenly from 8 bits, as `quantize` does it; 16 bits are rounded to 8 before that. More
+    levels are cut evenly from 16 bits; 8 bits are stretched to 16 before that.
     """
     if levels > 256:
         wide = pixels if pixels.dtype == np.uint16 else pixels * np.uint16(257)
@@ -167,5 +168,5 @@ def to_levels(pixels: Pixels, levels: int) -> Pixels:
 
 
 def to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
-    """0..65535 as 0..255, to the nearest: 257 steps are one; 8 bits as they are."""
+    """0..65535 as 0..255, rounded to the nearest, since 257 steps become one; 8 bits stay as they are."""
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8) if pixels.dtype == np.uint16 else pixels

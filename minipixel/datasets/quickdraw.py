@@ -1,4 +1,4 @@
-"""Quick, Draw!: drawings of 345 kinds of things, made in twenty seconds each, a file of bitmaps for each kind."""
+"""Quick, Draw!: drawings of 345 kinds of things, each drawn within twenty seconds; each kind has a file of bitmaps."""
 
 import difflib
 import functools
@@ -26,21 +26,21 @@ _TABLE = Path(__file__).parent / "data" / "quickdraw.txt"
 
 @functools.cache
 def digests() -> dict[str, str]:
-    """Read the SHA-256 of each class's file, by class. Google publishes none; the table says whose these are."""
+    """Read the SHA-256 of each class's file, by class. Google publishes none; the table says where these are from."""
     lines = (line for line in _TABLE.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
     return {name: sha256 for name, _, sha256 in (line.split("\t") for line in lines)}
 
 
 def load(root: Folder | None = None, *, classes: Sequence[str] = DEFAULT, per_class: int | None = PER_CLASS) -> Dataset:
-    """Load drawings of these classes, (28, 28, 1) with 256 levels, 0 being the paper: by default 10,000 of each of 3.
+    """Load drawings of some classes, (28, 28, 1) with 256 levels, 0 for the paper; by default 10,000 of each of three.
 
-    `classes` names any of the 345, "cat" or "The Eiffel Tower", which become labels 0, 1, ... in that order. The first
-    `per_class` drawings of each file are taken, all of them (113,613 to 340,029) for None. The set comes without a
-    split: every fifth drawing of a class (index % 5 == 4) is a test image, every tenth of the others one to validate
-    on. The classes take turns while they last.
+    `classes` has any of the 345 names, such as "cat" or "The Eiffel Tower"; these become the labels 0, 1, ... in that
+    order. The first `per_class` drawings of each file are taken, or all of them (113,613 to 340,029) if it is None. The
+    original has no splits; here every fifth drawing of a class (index % 5 == 4) is a test image, and every tenth of the
+    others is a validation image. In each split the classes alternate, as long as they last.
 
-    The files, cat.npy and so on, about 100 MB each, are looked for in `root`/quickdraw and `root`; if no `root` is
-    given, in `$MINIPIXEL_DATA`, its quickdraw/ first, then in the user's cache, to which missing ones are downloaded.
+    The files, cat.npy and so on, about 100 MB each, are looked for in `root`/quickdraw and `root`; without `root` in
+    `$MINIPIXEL_DATA`, its quickdraw/ first, then in the user's cache, to which missing files are downloaded.
     Raises ValueError for an unknown class, FileNotFoundError if `root` lacks a file, FormatError if a file is not the
     original, ConnectionError if a download is needed and the server does not answer.
     Source: Google, https://github.com/googlecreativelab/quickdraw-dataset (CC BY 4.0).

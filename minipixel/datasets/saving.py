@@ -1,4 +1,4 @@
-"""Images as picture files, to be looked at or read again."""
+"""Writing images as picture files, which can be looked at and read again."""
 
 import io
 import os
@@ -22,10 +22,12 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 def save_pictures(images: Any, path: str | os.PathLike[str], levels: int) -> list[Path]:
     """Write integer images (N, H, W, C), C = 1, 3 or 4, with levels 0..Q-1 as PNG pictures; `levels` is Q.
 
-    `path` is a folder, made if need be, for 00000.png, 00001.png ...; or a name ending in .png, for one image, or for
-    several as one picture, ten abreast without a gap. Level 0 is black and Q-1 white, the others are as bright as they
-    are high; up to 256 levels take 8 bits, more take 16, and `from_folder(..., levels=Q)` reads the same levels again.
-    Returns the paths. Raises ValueError for images that are no such, OSError.
+    `path` is a folder, which is created if it is missing and gets 00000.png, 00001.png ...; or it is a name that ends
+    in .png, for one picture in which all images stand side by side, ten per row and without gaps. Level 0 becomes black
+    and Q-1 white, with the other levels evenly between. Up to 256 levels are written with 8 bits and more with 16, and
+    `from_folder(..., levels=Q)` reads the same levels back.
+    Returns the paths of the files. Raises ValueError for images of another shape or range, and OSError if a file cannot
+    be written.
     """
     levels, path = check_count("levels", levels, 2, MAX_LEVELS), Path(path)
     images = check_any_images("images", images, levels)
@@ -39,7 +41,7 @@ def save_pictures(images: Any, path: str | os.PathLike[str], levels: int) -> lis
 
 
 def _shades(levels: int) -> np.ndarray:
-    """How bright each level is, in 8 bits, or in 16: the nearest shade from which `from_folder` makes that level."""
+    """The shade of each level, in 8 or 16 bits: the nearest one that `from_folder` turns into that level again."""
     shades = 256 if levels <= 256 else MAX_LEVELS
     level = np.arange(levels)
     lowest, after = -(-level * shades // levels), -(-(level + 1) * shades // levels)
@@ -48,7 +50,7 @@ def _shades(levels: int) -> np.ndarray:
 
 
 def _abreast(images: np.ndarray) -> np.ndarray:
-    """Images (N, H, W, C) as one, row by row; what is left of the last row is 0."""
+    """Images (N, H, W, C) as one, row by row; the rest of the last row is 0."""
     N, H, W, C = images.shape
     columns = min(N, COLUMNS)
     rows = -(-N // columns)

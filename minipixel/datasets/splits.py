@@ -1,4 +1,4 @@
-"""Images in the order of their places, cut into the splits of a data set."""
+"""A data set from images that are sorted by their places in [0, 1): the places decide the split."""
 
 from typing import Any
 
@@ -19,9 +19,10 @@ def dataset(
     files: tuple[str, ...] = (),
     pictures: dict[str, Any] | None = None,
 ) -> Dataset:
-    """A set of images (N, H, W, C) that stand in the order of their places, in [0, 1).
+    """A set of images (N, H, W, C) that are sorted by their places in [0, 1).
 
-    What is below `split` is test, and a tenth of the rest, which follows, is validation.
+    Places below `split` are test images, the next tenth of the rest are validation images, and all others training
+    images.
     """
     cut, second = (int(cut) for cut in np.searchsorted(places, [split, split + (1 - split) / VALIDATION]))
 

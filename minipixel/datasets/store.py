@@ -1,7 +1,7 @@
-"""Prepared pictures one after the other in an npy file, from which they are read by memory map: the cache of folders.
+"""The cache of folders: the prepared pictures of a folder in an npy file, which is read as a memory map.
 
-A file belongs to a content and a preparation, and is whole or not there. Its notes, a small JSON file beside it that is
-written last, hold its SHA-256 and which pictures could not be read.
+A file belongs to the content of a folder and to a preparation; it is written whole or not at all. A small JSON file
+beside it, which is written last, has its SHA-256 and the pictures that could not be read.
 """
 
 import contextlib
@@ -37,9 +37,9 @@ Write = Callable[["Rows"], Bad]
 
 
 class Rows:
-    """Images of one size on their way into a file, all with as many channels as the one that needs most.
+    """A file that images of one size are being written to, all with as many channels as the one that needs most.
 
-    `opaque` is the top level: that of the alpha of images which have none of their own.
+    `opaque` is the top level, which is the alpha of images that have no alpha channel.
     """
 
     def __init__(self, file: IO[bytes], opaque: int) -> None:
@@ -57,7 +57,7 @@ class Rows:
         self.count += 1
 
     def finish(self) -> None:
-        """Write what comes first, which says how many there are."""
+        """Write the header of the file, which says how many images there are."""
         header = io.BytesIO()
         form = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.count, *self.shape)}
         np.lib.format.write_array_header_1_0(header, form)
@@ -72,7 +72,7 @@ class Rows:
         return np.ascontiguousarray(wide).data
 
     def _widen(self, channels: int) -> None:
-        """Write all so far anew, the last one first, so that none is overwritten before it is read."""
+        """Write all images again with more channels, the last first, so that none is overwritten before it is read."""
         old, self.shape = self.shape, (*self.shape[:2], channels)
         size, wide = (int(np.prod(shape)) * self.dtype.itemsize for shape in (old, self.shape))
         for n in reversed(range(self.count)):
@@ -84,23 +84,24 @@ class Rows:
 
 
 def stored(key: str, opaque: int, write: Write) -> tuple[NDArray[Any], Bad]:
-    """The images (N, H, W, C) of a key, and which pictures are not among them: from the cache, else from `write`.
+    """The images (N, H, W, C) of a key, and the pictures that could not be read, from the cache or from `write`.
 
-    `write` fills Rows, and may be called a second time. A cache that is damaged is made anew, one that cannot be
-    written is done without, each with a warning. Up to IN_MEMORY bytes are the caller's to change, more are read-only.
+    `write` fills Rows, and may be called a second time. A damaged cache is written again, and if the cache cannot be
+    written, nothing is stored; both with a warning. Up to IN_MEMORY bytes the caller may change the images; larger ones
+    are read-only.
     """
     folder = fetch.cache_folder("pictures")
     path, notes = folder / f"{key}.npy", folder / f"{key}.json"
     try:
         found = _found(path, notes)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        console.warn(f"{path}: the cache is damaged ({error!s:.200}), and is made anew", stacklevel=5)
+        console.warn(f"{path}: the cache is damaged ({error!s:.200}), and is written again", stacklevel=5)
         found = None
     return found or _written(path, notes, opaque, write)
 
 
 def _found(path: Path, notes: Path) -> tuple[NDArray[Any], Bad] | None:
-    """What is in the cache; None if nothing is. Raises any of five errors for a damaged one."""
+    """The content of the cache; None if it has none. Raises any of five errors for a damaged one."""
     if not (path.exists() and notes.exists()):
         return None
     said = json.loads(read_regular(notes, MAX_NOTES))
@@ -160,7 +161,7 @@ def _sha256(path: Path) -> str:
 
 
 def _remove_unused(folder: Path) -> None:
-    """Remove what was not used for a month."""
+    """Remove files that have not been used for a month."""
     for notes in folder.glob("*.json"):
         with contextlib.suppress(OSError):
             if time.time() - notes.stat().st_mtime > UNUSED_DAYS * 86400:

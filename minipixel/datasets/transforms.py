@@ -1,4 +1,4 @@
-"""Fewer levels: binary pictures for the classic experiments, a handful of levels for quick ones."""
+"""Fewer levels: `binarize` for the classic experiments on binary images, `quantize` for a few levels."""
 
 from typing import Any
 
@@ -21,16 +21,17 @@ def binarize(
 ) -> NDArray[np.uint8]:
     """Turn images (N, H, W, C) with levels 0..Q-1 into uint8 images of 0 and 1; `levels` is Q.
 
-    - "static" and "dynamic" both draw: a sub-pixel is 1 with probability value / (Q-1). They differ in when you call.
-      Static: once, before training, with a fixed seed, so that the data are a fixed set of binary images. Dynamic: anew
-      for every batch, with a Generator that moves on, `fit(..., transform=lambda x, rng: binarize(x, 256, "dynamic",
-      rng))`; an int would start again at every call and draw the same.
-    - "threshold": a sub-pixel is 1 when its value > `threshold` * (Q-1). For the default 0.5 that is value >= Q/2.
+    - "static" and "dynamic" both draw: a sub-pixel is 1 with probability value / (Q-1). They differ in when you call
+      the function. Static binarisation is done once, before training, with a fixed seed, and gives one fixed set of
+      binary images. Dynamic binarisation is done for every batch, with a Generator that goes on from call to call:
+      `fit(..., transform=lambda x, rng: binarize(x, 256, "dynamic", rng))`. (With an int every call would draw the same
+      numbers.)
+    - "threshold": a sub-pixel is 1 if its value > `threshold` * (Q-1). For the default 0.5 that is value >= Q/2.
 
-    `rng` is None, an int, a SeedSequence or a Generator. Likelihoods under different protocols cannot be compared, and
-    a static draw of ours is not the very file of binarized MNIST that many papers share, only one like it.
-    Raises ValueError if `images` are not whole numbers in 0..Q-1 of four dimensions, or `how` is none of the three, or
-    `threshold` is outside [0, 1).
+    `rng` is None, an int, a SeedSequence or a Generator. Likelihoods with different ways of binarisation cannot be
+    compared; and a static draw here is not the file of binarized MNIST that many papers share, only one like it.
+    Raises ValueError if `images` are not whole numbers in 0..Q-1 of four dimensions, if `how` is none of the three, or
+    if `threshold` is outside [0, 1).
     Source: Salakhutdinov and Murray, "On the quantitative analysis of deep belief networks", ICML 2008 (static).
     """
     images = _check("binarize", images, levels)
@@ -49,8 +50,8 @@ def binarize(
 def quantize(images: ArrayLike, levels: int, to: int = 4) -> NDArray[np.uint8]:
     """Reduce images (N, H, W, C) from Q = `levels` levels to levels 0..to-1, uint8: value * to // Q.
 
-    The bins are of equal width where `to` divides Q, and otherwise differ by one level at most. `to` is at most Q, for
-    there is no detail to add, and at most 256, for the result is uint8.
+    The bins are equally wide if `to` divides Q, and differ by one level at most otherwise. `to` is at most Q, since no
+    detail can be added, and at most 256, since the result is uint8.
     Raises ValueError if `images` are not whole numbers in 0..Q-1 of four dimensions, or `to` is out of range.
     """
     images = _check("quantize", images, levels)

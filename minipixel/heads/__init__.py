@@ -1,4 +1,4 @@
-"""What turns the last feature map into probabilities of integer sub-pixels."""
+"""Heads: the distributions of a sub-pixel, whose parameters are the last feature map of a model."""
 
 from minipixel.heads.base import MOST_LEVELS, Head, level_dtype
 from minipixel.heads.bernoulli import Bernoulli
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def make_head(name: str | None, C: int, Q: int, mixtures: int = 5) -> Head:
-    """The head of that name for C channels of Q levels; None picks Bernoulli for 2 levels, categorical above.
+    """The head of that name for C channels of Q levels; None stands for Bernoulli with 2 levels, else for categorical.
 
     `mixtures` is the number of components, M, of the mixture heads; the others have none.
     Raises ValueError if the name is unknown, or the head cannot describe that many levels.

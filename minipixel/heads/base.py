@@ -1,4 +1,4 @@
-"""What a head is to a model and to a sampler."""
+"""The class Head: what a model and a sampler need of the distribution of a sub-pixel."""
 
 from typing import Any, ClassVar
 
@@ -10,10 +10,10 @@ TIE = 1e-12
 """Levels whose log-probabilities are closer than this, in nats, tie: so close, rounding alone tells them apart."""
 
 MOST_LEVELS = 2**16
-"""How many levels a sub-pixel may have: as many as an unsigned integer of 16 bits can tell apart."""
+"""The most levels that a sub-pixel may have: the number of values of an unsigned integer of 16 bits."""
 NO_DISTRIBUTION = (
-    "draw: got NaN or infinite numbers from the model, wanted parameters of a distribution; its weights, or what it is "
-    "told, are too large"
+    "draw: got NaN or infinite numbers from the model, wanted parameters of a distribution; its weights, or its "
+    "condition, are too large"
 )
 
 
@@ -23,7 +23,7 @@ def level_dtype(Q: int) -> Any:
 
 
 def check_drawn_from(numbers: np.ndarray) -> None:
-    """ValueError unless these are finite: a highest logit, say, without which there is no distribution to draw from."""
+    """Raise ValueError unless these numbers are finite: otherwise there is no distribution to draw from."""
     if not np.isfinite(numbers).all():
         raise ValueError(NO_DISTRIBUTION)
 
@@ -31,11 +31,11 @@ def check_drawn_from(numbers: np.ndarray) -> None:
 class Head:
     """A family of distributions over one sub-pixel, given P parameters per pixel.
 
-    `groups` (P,) says which colour each parameter describes: it may know that colour's predecessors, never the colour
-    itself, and the masks of the model's last layers are built from it. With `joins_colours` the head itself lets the
-    later colours of a pixel follow the earlier ones, so that a model need not know these; a later colour is then
-    predicted from the parameters of the earlier ones, too. Every head is made from (C, Q, mixtures), the last of use to
-    mixtures alone.
+    `groups` (P,) has the colour that each parameter describes. A parameter may depend on the colours before its own,
+    but never on its own, and the masks of a model's last layers are built from `groups`. With `joins_colours` the head
+    itself makes the later colours of a pixel depend on the earlier ones, so the model need not do this; a later colour
+    is then also predicted from the parameters of the earlier ones. Every head is constructed from (C, Q, mixtures);
+    only mixtures use the last argument.
     """
 
     name: ClassVar[str]
@@ -58,11 +58,11 @@ class Head:
     def draw(
         self, parameters: np.ndarray, pixel: np.ndarray, channel: int, uniforms: np.ndarray, temperature: float
     ) -> np.ndarray:
-        """The level whose slice of the CDF holds each uniform: (N, P), (N, C), (N,) in [0, 1) -> (N,).
+        """Draw one channel by inverting the CDF: (N, P), (N, C), uniforms (N,) in [0, 1) -> levels (N,).
 
-        `pixel` holds the channels drawn so far. `temperature` divides logits and multiplies the scales of a mixture:
-        below 1 keeps to what is likely. At 0 it is the likeliest level, the lowest of several that tie, whatever the
-        uniform.
+        The level is the one whose part of the CDF contains the uniform number. `pixel` has the channels drawn so far.
+        `temperature` divides logits and multiplies the scales of a mixture; below 1 likely levels are drawn more often.
+        At 0 the result is the likeliest level, of several that tie the lowest, whatever the uniform number.
         """
         raise NotImplementedError
 
@@ -71,11 +71,11 @@ class Head:
     ) -> np.ndarray:
         """log p(channel = level | the earlier channels of the pixel), for L levels each, in nats, float64.
 
-        (N, P), integers (N, C), of which the channels before this one are read, integers (N or 1, L) -> (N, L). It is
-        the distribution that `draw` draws from, at the same `temperature`, which here is above 0.
+        (N, P), integers (N, C), of which only the channels before this one are read, integers (N or 1, L) -> (N, L).
+        This is the distribution that `draw` draws from at the same `temperature`, which must be above 0 here.
         """
         raise NotImplementedError(
-            f"log_prob_of: {type(self).__name__} has none, wanted a head that says it; write it beside its draw"
+            f"log_prob_of: {type(self).__name__} has none, wanted a head with one; write it beside its draw"
         )
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Binary images: one logit a sub-pixel."""
+"""The head for binary images: one logit per sub-pixel."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ class Bernoulli(Head):
     def log_prob_of(
         self, parameters: np.ndarray, pixel: np.ndarray, channel: int, levels: np.ndarray, temperature: float = 1.0
     ) -> np.ndarray:
-        """log sigmoid of the logit for 1, of minus the logit for 0: (N, C), (N, C), (N or 1, L) -> (N, L)."""
+        """log sigmoid(logit) for 1, log sigmoid(-logit) for 0: (N, C), (N, C), (N or 1, L) -> (N, L)."""
         logit = parameters[:, channel, None].astype(np.float64) / temperature
         check_drawn_from(logit)
         return -np.logaddexp(0, np.where(levels == 1, -logit, logit))

@@ -1,4 +1,4 @@
-"""Images of Q levels: a softmax over the levels of each sub-pixel."""
+"""The head for images of Q levels: a softmax over the levels of each sub-pixel."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from minipixel.tensor import Tensor
 
 
 class Categorical(Head):
-    """Q logits for each of C channels, no assumption about which levels are neighbours (1601.06759, section 3.3).
+    """Q logits for each of C channels, without any relation between neighbouring levels (1601.06759, section 3.3).
 
     The parameters of a pixel are laid out as (C, Q): all logits of red, then all of green, then all of blue.
     """
@@ -29,7 +29,7 @@ class Categorical(Head):
     def draw(
         self, parameters: np.ndarray, pixel: np.ndarray, channel: int, uniforms: np.ndarray, temperature: float
     ) -> np.ndarray:
-        """How many levels have their whole slice of the CDF below the uniform: (N, C*Q), (N, C), (N,) -> (N,)."""
+        """The number of levels whose part of the CDF is below the uniform number: (N, C*Q), (N, C), (N,) -> (N,)."""
         logits = parameters[:, channel * self.Q : (channel + 1) * self.Q].astype(np.float64)
         highest = logits.max(axis=1, keepdims=True)
         check_drawn_from(highest)
@@ -43,7 +43,7 @@ class Categorical(Head):
     def log_prob_of(
         self, parameters: np.ndarray, pixel: np.ndarray, channel: int, levels: np.ndarray, temperature: float = 1.0
     ) -> np.ndarray:
-        """The logits of those levels, less the log of what all weigh: (N, C*Q), (N, C), (N or 1, L) -> (N, L)."""
+        """The logits of those levels, less the log of the sum over all: (N, C*Q), (N, C), (N or 1, L) -> (N, L)."""
         logits = parameters[:, channel * self.Q : (channel + 1) * self.Q].astype(np.float64)
         highest = logits.max(axis=1, keepdims=True)
         check_drawn_from(highest)

@@ -1,4 +1,4 @@
-"""Images of Q levels: a mixture of a few smooth curves, so that neighbouring levels share their evidence."""
+"""Heads for images of Q levels: a mixture of a few smooth curves, in which neighbouring levels have similar p."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,13 +16,14 @@ MOST_BINS = 2**20
 
 
 class Mixture(Head):
-    """M components per pixel, each a curve per channel; the channels of a pixel share the mixture logits.
+    """A mixture of M components per pixel, each with a curve for each channel; all channels share the mixture logits.
 
-    The parameters of a pixel are laid out in rows of M: logits, C of means, C of log-scales, and C (C-1) / 2 of
-    coefficients before their tanh, by which the mean of a channel follows the values of the earlier ones; so (3, M) if
-    C = 1, and (10, M) if C = 3, the last three for green after red, blue after red, blue after green. Means and scales
-    are in units of [-1, 1]; a log-scale is taken as at least -7, or less above 256 levels: see
-    ops.mixture.log_scale_floor. The logits belong to the first channel's group, since that is drawn from them.
+    The parameters of a pixel are rows of M: one of logits, C of means, C of log-scales, and C (C-1) / 2 of coefficients
+    before their tanh, by which the mean of a channel depends on the values of the earlier ones. So they are (3, M) if
+    C = 1, and (10, M) if C = 3, where the last three are for green on red, blue on red, and blue on green. Means and
+    scales are in units in which levels lie on [-1, 1]. Log-scales below -7 count as -7 (above 256 levels the limit is
+    lower: see ops.mixture.log_scale_floor). The logits belong to the first channel's group, since that is drawn from
+    them.
     """
 
     joins_colours = True
@@ -42,10 +43,10 @@ class Mixture(Head):
     def draw(
         self, parameters: np.ndarray, pixel: np.ndarray, channel: int, uniforms: np.ndarray, temperature: float
     ) -> np.ndarray:
-        """How many bins end below the uniform, in the CDF given earlier channels: (N, P), (N, C), (N,) -> (N,).
+        """The number of bins below the uniform number, in the CDF given earlier channels: (N, P), (N, C), (N,) -> (N,).
 
-        What comes back is a level, not a real number to be rounded. `temperature` divides the mixture logits and
-        multiplies the scales; at 0 it is the fullest bin.
+        So the result is a level, and not a real number that would have to be rounded. `temperature` divides the mixture
+        logits and multiplies the scales; at 0 the result is the bin with the most mass.
         """
         fullest, temperature = temperature == 0, temperature or 1.0
         scores, means, log_scales = self._components(parameters, pixel, channel, temperature)
@@ -73,9 +74,10 @@ class Mixture(Head):
         return log_p[..., 0]
 
     def _components(self, parameters: np.ndarray, pixel: np.ndarray, channel: int, temperature: float) -> Any:
-        """What each component counts given the earlier channels, in logs, the most 0; the channel's means, log-scales.
+        """Log-weights of the components given the earlier channels (0 for the largest); means; log-scales.
 
-        (N, P), (N, C) -> (N, M) three times, float64. A component counts by how well it foretold these channels.
+        (N, P), (N, C) -> (N, M) three times, float64. A component's weight depends on how well it predicted the earlier
+        channels.
         """
         logits, means, log_scales, _ = mixture.mixture_parts(parameters.astype(np.float64), pixel, self.Q)
         m, d, lowest, highest, _ = mixture.bins(pixel, self.Q, means, log_scales, temperature)
@@ -88,10 +90,10 @@ class Mixture(Head):
         return scores, means[:, channel], log_scales[:, channel]
 
     def _fullest(self, weights: np.ndarray, means: np.ndarray, precision: np.ndarray) -> np.ndarray:
-        """The bin with the most mass, the lowest of several that tie, under components that weigh: (N, M) each -> (N,).
+        """The bin with the most mass under weighted components, of several that tie the lowest: (N, M) each -> (N,).
 
-        The fullest bin has a share of at least 1 / Q, so that little is lost in the difference of two CDFs; of more
-        than 256 levels a little more, and so more of them tie. A few images at a time: all their bins take memory.
+        This bin has a mass of at least 1 / Q, so the difference of two CDFs is accurate enough; above 256 levels it is
+        less accurate, and more bins tie. A few images are computed at a time, since all their bins take much memory.
         """
         size, tie = max(1, MOST_BINS // self.Q), TIE * max(1.0, self.Q / 256)
         parts = [slice(first, first + size) for first in range(0, len(weights), size)]
@@ -125,7 +127,7 @@ class LogisticMixture(Mixture):
 
 
 class NormalMixture(Mixture):
-    """A discretized mixture of normals: the same machinery, with lighter tails."""
+    """A discretized mixture of normals, which is like LogisticMixture, but with lighter tails."""
 
     name = "normal_mixture"
     log_mass = staticmethod(mixture.normal_log_mass)

@@ -1,4 +1,4 @@
-"""Weights from PyTorch and back, a forward pass as an ONNX file. Neither is imported before it is needed."""
+"""Weights from and to PyTorch, and forward passes as ONNX files. Neither library is imported before it is needed."""
 
 from minipixel.interop.onnx_export import to_onnx
 from minipixel.interop.onnx_rows import ROWS

@@ -1,6 +1,7 @@
-"""How a weight of ours stands in PyTorch: which axis goes where, which taps are left out, in which order gates come.
+"""The layouts of weights in PyTorch: the order of axes, the taps that are left out, and the order of gates.
 
-Ours has its channels last, (kh, kw, K_in, K_out); theirs has them first. Three layouts of what has two axes or more:
+Here a weight has its channels last, (kh, kw, K_in, K_out); in PyTorch they come first. A weight of two or more axes has
+one of three layouts there:
 
     "conv"         (K_out, K_in, kh, kw)   of a convolution; (K_out, K_in) of nn.Linear, and any units after these
     "transposed"   (K_in, K_out, kh, kw)   of nn.ConvTranspose2d
@@ -20,10 +21,10 @@ LAYOUTS = ("conv", "transposed", "embedding")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a weight of ours, of `shape`, stands in one of theirs, of the shape `theirs`.
+    """The conversion between a weight here, of `shape`, and one in PyTorch, of the shape `theirs`.
 
-    `axes` moves ours to theirs. `mask` are the taps that are open, None if all are: a kernel of theirs may be cropped
-    to those, or hold whatever it likes in the others. `gates` is their order of an LSTM's gates.
+    `axes` is the order of our axes there. `mask` has the open taps, None if all are open; a kernel in PyTorch may be
+    cropped to these, or have any numbers in the others. `gates` is the order of an LSTM's gates there.
     """
 
     shape: tuple[int, ...]
@@ -33,7 +34,7 @@ class Place:
     gates: str = GATES
 
     def ours(self, array: np.ndarray) -> np.ndarray:
-        """Their numbers as ours, 0 where the mask is shut: of the shape `theirs` -> `shape`."""
+        """PyTorch's numbers as ours, with 0 where the mask is shut: of the shape `theirs` -> `shape`."""
         kept = tuple(self.shape[axis] for axis in self.axes[:2]) + self._kernel
         moved = array.reshape(kept).transpose(np.argsort(self.axes)) if len(self.shape) > 1 else array.reshape(-1)
         moved = _in_order(moved, self.gates, GATES)
@@ -42,7 +43,7 @@ class Place:
         return whole if self.mask is None else np.where(self.mask, whole, 0)
 
     def to_theirs(self, array: np.ndarray) -> np.ndarray:
-        """The way back: `shape` -> `theirs`."""
+        """Our numbers as PyTorch's: of the shape `shape` -> `theirs`."""
         array = array.reshape(self.shape)
         array = array if self.mask is None else np.where(self.mask, array, 0)
         array = _in_order(array, GATES, self.gates)
@@ -52,14 +53,14 @@ class Place:
 
     @property
     def _kernel(self) -> tuple[int, ...]:
-        """The taps that theirs has: of a kernel as many as it says, of anything else as many as ours."""
+        """The size of the kernel in PyTorch; for anything else than a kernel, that of ours."""
         return self.theirs[2:] if len(self.shape) == 4 else tuple(self.shape[axis] for axis in self.axes[2:])
 
 
 def place_of(
     shape: tuple[int, ...], theirs: tuple[int, ...], layout: str, mask: np.ndarray | None, gates: str
 ) -> Place | None:
-    """Where a weight of that shape stands in one of theirs under a layout; None if the shapes do not go together."""
+    """The conversion of a weight of that shape with a layout; None if the two shapes do not fit each other."""
     if len(shape) < 2:
         fits = _without_units(theirs) == _without_units(shape)
         return Place(shape, theirs, (0,), None, gates) if fits else None
@@ -80,16 +81,16 @@ def place_of(
 
 
 def flattened(shape: tuple[int, ...], K: int, theirs: tuple[int, ...]) -> Place | None:
-    """The same of nn.Linear on a flattened map of K features, which has its channels first there: (K_out, K * pixels).
+    """The same for nn.Linear on a flattened map of K features, with channels first in PyTorch: (K_out, K * pixels).
 
-    As a Place it has the shape (pixels, K, K_out).
+    The Place has the shape (pixels, K, K_out).
     """
     pixels = shape[0] // K
     return Place((pixels, K, shape[1]), theirs, (2, 1, 0)) if theirs == (shape[1], shape[0]) else None
 
 
 def in_words(shape: tuple[int, ...], layout: str) -> str:
-    """What theirs should look like, for a message."""
+    """The shape that PyTorch's weight should have, in words for a message."""
     if len(shape) < 2:
         return str(tuple(shape))
     channels = (shape[-1], shape[-2]) if layout == "conv" else (shape[-2], shape[-1])
@@ -107,7 +108,7 @@ def _without_units(sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _in_order(array: Any, here: str, there: str) -> Any:
-    """The four blocks of the last axis, which are in the order `here`, in the order `there`."""
+    """Reorder the four blocks of the last axis from the order `here` to the order `there`."""
     if here == there:
         return array
     blocks = dict(zip(here, np.split(array, 4, axis=-1), strict=True))

@@ -22,14 +22,14 @@ LARGEST = 2**31 - 1
 
 @spelled
 def to_onnx(model: Model, path: str | os.PathLike[str]) -> None:
-    """Write one forward pass of a model as an ONNX file: integer images in, the parameters of its head out.
+    """Write the forward pass of a model as an ONNX file, which takes integer images and returns the head's parameters.
 
-    Inputs: `images`, uint8 (uint16 above 256 levels) (N, H, W, C); of a model with classes `labels`, int64 (N,); of one
-    with another condition, or with both, `condition`, float32 (N, K), (N,) or (N, H, W, K). Output: `parameters`,
-    float32 (H, W, N, P), as `predict` gives them. N is free. Everything is computed in float32, whatever the model's
-    dtype. The configuration stands in the file's metadata, under "minipixel".
+    The inputs are `images`, uint8 (uint16 above 256 levels) (N, H, W, C); for a model with classes also `labels`, int64
+    (N,); and for a model with another condition also `condition`, float32 (N, K), (N,) or (N, H, W, K). The output is
+    `parameters`, float32 (H, W, N, P), as `predict` returns them. N is free. Everything is computed in float32,
+    whatever the model's dtype. The configuration is in the file's metadata, under "minipixel".
 
-    Raises ValueError for a model with an op that has no row in `mp.interop.ROWS`, which names the op; ImportError
+    Raises ValueError, with the name of the op, for a model with an op that has no row in `mp.interop.ROWS`; ImportError
     without onnx: pip install "minipixel[onnx]".
     """
     if not isinstance(model, Model):
@@ -80,7 +80,7 @@ def _proto(model: Model) -> Any:
 
 
 def _translated(node: Node, graph: Graph, evaluate: Any) -> str:
-    """What a node of the trace is in the graph; ValueError for an op without a row."""
+    """Add a node of the trace to the graph, and return its name there. Raises ValueError for an op without a row."""
     if node.constant:
         numbers = np.asarray(evaluate(node.tensor)).transpose(2, 0, 1, 3)  # (1, H, W, K)
         value = graph.constant(numbers.reshape(1, node.pixels, node.K))
@@ -105,7 +105,7 @@ def _shaped(kind: Whole, value: Any) -> Any:
 
 
 def _inputs(model: Model, trace: Trace, graph: Graph) -> list[Any]:
-    """The inputs of the graph, and what is made of them first: the image and the condition, as `forward` gets them."""
+    """The inputs of the graph, and their conversion to the image and the condition that `forward` gets."""
     (H, W, C), conditions = model.image_shape, model.conditions
     graph.prefix = "the image"
     graph.count_images("images")

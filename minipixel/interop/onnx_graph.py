@@ -1,4 +1,4 @@
-"""An ONNX graph in the making: a traced map (H, W, N, K) is a value (N, P, K) there, its P = H * W pixels in a row."""
+"""An ONNX graph under construction: a traced map (H, W, N, K) is a value (N, P, K) there, with P = H * W pixels."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ OPSET, IR_VERSION = 17, 8
 
 
 class Graph:
-    """What was added to a graph so far; `values` has the name of each node of the trace that was translated.
+    """The nodes and constants of a graph; `values` has the ONNX name of each node of the trace that was translated.
 
-    `add` adds an ONNX node, `constant` an array; both return a name. Of two constants that are alike one is kept.
+    `add` adds an ONNX node, `constant` an array; both return a name. Equal constants are stored once.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Graph:
         self._count = 0
 
     def add(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-        """The name of what an ONNX operator makes of inputs; several names, if it has several outputs."""
+        """Add an ONNX operator, and return the name of its output, or several names if it has several outputs."""
         from onnx import helper
 
         names = [self.name(kind) for _ in range(outputs)]
@@ -34,7 +34,7 @@ class Graph:
         return names[0] if outputs == 1 else names
 
     def constant(self, array: Any, dtype: Any = np.float32) -> str:
-        """The name of an array, in that dtype."""
+        """Add an array, in that dtype, and return its name."""
         from onnx import numpy_helper
 
         array = np.array(array, dtype, order="C")
@@ -44,21 +44,21 @@ class Graph:
         return self.constants[key].name
 
     def reshape(self, x: str, *sizes: int) -> str:
-        """x in another shape; 0 is the size that it has there, N say."""
+        """x in another shape, where 0 means the size that x has in this axis, such as N."""
         return self.add("Reshape", x, self.constant(sizes, np.int64))
 
     def of_every_image(self, x: str, *shape: int) -> str:
-        """What is the same for all images, of that shape with a 1 for N, as often as there are images."""
+        """A value that is the same for all images, whose shape has 1 for N, repeated for all images."""
         sizes = self.add("Concat", self._images, self.constant([1] * (len(shape) - 1), np.int64), axis=0)
         return self.add("Expand", x, sizes)
 
     def count_images(self, images: str) -> None:
-        """From now on N is known, from the input `images` (N, ...)."""
+        """Take N from the input `images` (N, ...)."""
         one = [self.constant(numbers, np.int64) for numbers in ([0], [1])]
         self._images = self.add("Slice", self.add("Shape", images), *one)
 
     def read(self, node: Node, look: Look) -> str:
-        """What an op gathers of a map, (N, P, T * K): the pixels that each tap sees, side by side."""
+        """The pixels that an op gathers from a map, those of all taps side by side: (N, P, T * K)."""
         x, (P, T) = self.values[node], look.index.shape
         index = look.index
         if T == 1 and np.array_equal(index[:, 0], np.arange(node.pixels)):
@@ -76,6 +76,6 @@ class Graph:
         return self.reshape(taps, 0, P, T * node.K)
 
     def name(self, kind: str) -> str:
-        """A name that nothing else has."""
+        """A new name."""
         self._count += 1
         return f"{kind}_{self._count}"

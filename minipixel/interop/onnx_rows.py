@@ -1,8 +1,9 @@
-"""What an op is in ONNX: a row for each.
+"""The table of ops in ONNX, with a row for each op.
 
-A row is a function of the graph, the node of the trace, and the op's inputs, in their order: a map as the name of what
-the op gathers of it, (N, P, T * K) (so that a shift, a stride, a mask are none of its business), and anything else as
-an array, masked and in the form in which the op computes at a pixel, or None. It returns the name of a value (N, P, K).
+A row is a function of the graph, the node of the trace, and the op's inputs, in their order. A map is given as the name
+of the pixels that the op gathers from it, (N, P, T * K), so that a row need not deal with shifts, strides and masks.
+Any other input is given as an array, masked and in the form in which the op computes at a pixel, or as None. The row
+returns the name of a value (N, P, K).
 """
 
 from collections.abc import Callable
@@ -20,12 +21,12 @@ Row = Callable[..., str]
 
 
 def _as(kind: str) -> Row:
-    """An ONNX operator that is the same."""
+    """A row for an op that ONNX has, too."""
     return lambda graph, node, x: graph.add(kind, x)
 
 
 def _each(kind: str) -> Row:
-    """An ONNX operator of two inputs that are spread over each other as in NumPy."""
+    """A row for an op of two inputs that ONNX has, too, and that are broadcast as in NumPy."""
 
     def row(graph: Graph, node: Node, x: Any, y: Any) -> str:
         return graph.add(kind, *[value if isinstance(value, str) else _along(graph, value) for value in (x, y)])
@@ -34,7 +35,7 @@ def _each(kind: str) -> Row:
 
 
 def _along(graph: Graph, array: Any) -> str:
-    """A number, or one per channel, beside a map."""
+    """Add a number, or one number per channel, that is combined with a map."""
     if any(size != 1 for size in np.shape(array)[:-1]):
         raise ValueError(
             f"to_onnx: got an array of shape {np.shape(array)} beside a map, wanted one along its channels"
@@ -113,7 +114,7 @@ def _one_hot(graph: Graph, node: Node, x: str) -> str:
 
 
 def _embedding(graph: Graph, node: Node, x: str, rows: Any) -> str:
-    """The tables of all channels, (Q, C*E), one below the other, and in each of them the row of its code."""
+    """Stack the tables of all channels, (Q, C*E), and look up the row of each code in its table."""
     C, Q, E = node.tensor.inputs[1].shape
     table = np.asarray(rows).reshape(Q, C, E).transpose(1, 0, 2).reshape(C * Q, E)
     codes = graph.add("Add", graph.add("Cast", x, to=_int64()), graph.constant(Q * np.arange(C), np.int64))
@@ -127,7 +128,7 @@ def _int64() -> int:
 
 
 def _lstm_scan(graph: Graph, node: Node, z: str, weight: Any, h0: Any, c0: Any) -> str:
-    """ONNX's Scan, row after row of the map. What it carries on are the states h and c of a row, (N, W, K) each."""
+    """ONNX's Scan over the rows of the map; it passes on the states h and c of a row, (N, W, K) each."""
     (H, W), K, static = node.local.size, node.K, node.tensor.call[1]
     starts = [np.zeros(K) if state is None else state for state in (h0, c0)]
     graph.starts[node] = starts[0]

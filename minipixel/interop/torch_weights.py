@@ -1,4 +1,4 @@
-"""The weights of a PyTorch model in one of ours that computes the same, and ours in a PyTorch model."""
+"""Copying weights between a PyTorch model and a minipixel model that computes the same."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -16,10 +16,10 @@ from minipixel.spelling import did_you_mean, spelled
 
 
 class Theirs(NamedTuple):
-    """What `names` may say besides a name: how the weight stands there, where that is another way than the usual one.
+    """The name of a weight in PyTorch together with its layout there, if that is not the usual one.
 
-    `layout`: "conv", "transposed" or "embedding" (see interop/layouts.py); None is what fits the layer here. `gates`:
-    the order of an LSTM's gates, "ifgo" in torch.nn.LSTM; here, and in the papers, it is "ofig".
+    `layout` is "conv", "transposed" or "embedding" (see interop/layouts.py); None means the one that fits the layer.
+    `gates` is the order of an LSTM's gates: "ifgo" in torch.nn.LSTM; here, and in the papers, "ofig".
     """
 
     name: str
@@ -32,15 +32,17 @@ Names = Mapping[str, Any] | Callable[[str], Any] | None
 
 @spelled
 def from_torch(model: Network, state_dict: Any, names: Names = None) -> list[str]:
-    """Copy the weights of a PyTorch model into a model of ours; returns the names there that nothing was taken from.
+    """Copy the weights of a PyTorch model into a minipixel model; returns the PyTorch names that were not used.
 
-    `state_dict` is that of a torch.nn.Module, or the module itself. `names` gives, for each dotted name of
-    `model.state_dict()`, the name there, or a Theirs: a dict, or a function of our name. None: they are the same.
+    `state_dict` is that of a torch.nn.Module, or the module itself. `names` maps each dotted name of
+    `model.state_dict()` to the name in PyTorch, or to a Theirs; it is a dict, or a function of our name. None means
+    that the names are the same.
 
-    Kernels (K_out, K_in, kh, kw), transposed ones, 1x1 layers and nn.Linear, nn.Embedding, the state-to-state weights
-    of an LSTM (nn.Conv1d), biases, slopes; `v` and `gain` of a weight-normalised layer are its `original1` and
-    `original0` (`weight_v`, `weight_g`). What a mask shuts becomes 0; kernels may be cropped to their open taps.
-    Raises ValueError, with no weight changed, where a name is missing or shapes do not go together.
+    It converts kernels (K_out, K_in, kh, kw), transposed ones, 1x1 layers and nn.Linear, nn.Embedding, the
+    state-to-state weights of an LSTM (nn.Conv1d), biases and slopes. `v` and `gain` of a weight-normalised layer are
+    PyTorch's `original1` and `original0` (or `weight_v` and `weight_g`). Weights that a mask shuts become 0, and
+    kernels in PyTorch may be cropped to their open taps.
+    Raises ValueError, with no weight changed, if a name is missing or if shapes do not fit.
     """
     state = _state(state_dict)
     places = _places(model, state, names)
@@ -53,10 +55,10 @@ def from_torch(model: Network, state_dict: Any, names: Names = None) -> list[str
 
 @spelled
 def to_torch(model: Network, state_dict: Any, names: Names = None) -> dict[str, Any]:
-    """The way back: a state dict as the one given, with the weights of our model in it, for `load_state_dict` there.
+    """A PyTorch state dict with the weights of a minipixel model, for `load_state_dict` of the PyTorch model.
 
-    `state_dict`, or the module, says which shapes, dtypes and devices are wanted; what is in it besides, buffers say,
-    stays. What a mask shuts is 0. `names`, and errors, are those of `from_torch`.
+    `state_dict`, or the module, gives shapes, dtypes and devices; other entries in it, such as buffers, are copied.
+    Weights that a mask shuts are 0. `names` and the errors are those of `from_torch`.
     """
     state = _state(state_dict)
     weights, given = model.state_dict(), dict(state)
@@ -66,7 +68,7 @@ def to_torch(model: Network, state_dict: Any, names: Names = None) -> dict[str, 
 
 
 def _state(given: Any) -> Mapping[str, Any]:
-    """A state dict, from that or from a module; else ValueError."""
+    """A state dict, from a state dict or from a module; else ValueError."""
     state = given.state_dict() if callable(getattr(given, "state_dict", None)) else given
     if not isinstance(state, Mapping):
         raise ValueError(
@@ -77,7 +79,7 @@ def _state(given: Any) -> Mapping[str, Any]:
 
 
 def _places(model: Network, state: Mapping[str, Any], names: Names) -> dict[str, tuple[str, Place]]:
-    """For each weight of the model its name in the state, and how it stands there; else ValueError."""
+    """For each weight of the model its name in the state dict, and its conversion; else ValueError."""
     if not isinstance(model, Network):
         raise ValueError(f"model: got {short(model)}, wanted one of minipixel; make it with the sizes of the other")
     own = dict(model.named_arrays())
@@ -100,7 +102,7 @@ def _places(model: Network, state: Mapping[str, Any], names: Names) -> dict[str,
 
 
 def _theirs(name: str, names: Names) -> Theirs:
-    """What `names` says of a weight of ours."""
+    """The entry of `names` for a weight of the minipixel model."""
     if names is None:
         return Theirs(name)
     said = names.get(name) if isinstance(names, Mapping) else names(name)
@@ -119,7 +121,7 @@ def _theirs(name: str, names: Names) -> Theirs:
 
 
 def _place(model: Network, name: str, shape: tuple[int, ...], theirs: Theirs, there: tuple[int, ...]) -> Place:
-    """How one weight stands there; ValueError, naming both, if the shapes do not go together."""
+    """The conversion of one weight. Raises ValueError, with both names, if the shapes do not fit."""
     layer, attribute = _holder(model, name)
     enlarges = isinstance(layer, (EnlargingConv2d, Upsampling))
     layouts = ["transposed" if enlarges else "conv", *(["embedding"] if isinstance(layer, Conditioning) else [])]
@@ -147,7 +149,7 @@ def _place(model: Network, name: str, shape: tuple[int, ...], theirs: Theirs, th
 
 
 def _holder(model: Network, name: str) -> tuple[Any, str]:
-    """The layer that has the weight of that dotted name, and what it calls it."""
+    """The layer that has the weight of that dotted name, and the weight's name in this layer."""
     *path, attribute = name.split(".")
     layer: Any = model
     for step in path:
@@ -156,11 +158,11 @@ def _holder(model: Network, name: str) -> tuple[Any, str]:
 
 
 def _numbers(name: str, value: Any) -> np.ndarray:
-    """An entry of a state dict as an array; of PyTorch's precisions that NumPy has not, bfloat16 say, as float64."""
+    """An entry of a state dict as an array; precisions that NumPy lacks, such as bfloat16, become float64."""
     return as_array(name, value.double() if hasattr(value, "detach") and hasattr(value, "double") else value)
 
 
 def _like(entry: Any, array: np.ndarray) -> Any:
-    """An array as an entry of a state dict: of the library, the dtype and the device of the one before."""
+    """An array as an entry of a state dict, with the library, dtype and device of the present entry."""
     array = np.ascontiguousarray(array).reshape(np.shape(array))
     return entry.new_tensor(array) if hasattr(entry, "new_tensor") else array.astype(entry.dtype)

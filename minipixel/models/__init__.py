@@ -1,4 +1,4 @@
-"""The family, the embedding network beside it, models in the box, and the way back from a file to any of them."""
+"""The models of the family, an embedding network, trained models that come with the library, and `load` for files."""
 
 from minipixel.models.base import Model
 from minipixel.models.embedding import EmbeddingNet

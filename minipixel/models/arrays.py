@@ -1,6 +1,6 @@
-"""Whatever people hand over where an array is wanted, as a NumPy array: lists, PyTorch's Tensors, pictures of PIL.
+"""Conversion to NumPy arrays of whatever people pass as an array: lists, PyTorch Tensors, PIL pictures.
 
-None of these libraries is imported: things are known by what they can do.
+None of these libraries is imported: their objects are recognised by their attributes.
 """
 
 from typing import Any
@@ -11,15 +11,15 @@ from minipixel.backend import to_cpu
 from minipixel.tensor import Tensor
 
 MODES = ("1", "L", "LA", "RGB", "RGBA")
-"""The kinds of PIL's pictures whose numbers are what they look like: a palette's are not, nor are those of CMYK."""
+"""The modes of PIL pictures whose numbers are grey levels or red, green, blue; those of palettes and CMYK are not."""
 
 OF_DEVICES = ("__cuda_array_interface__", "__array_namespace__")
 
 
 def as_array(name: str, value: Any) -> np.ndarray:
-    """A value as an array on the host; ValueError, by the argument's name, for what is none.
+    """A value as an array on the host. Raises ValueError, with the argument's name, for a value that is no array.
 
-    Nothing is converted that could be meant in two ways: no data set, no palette, no masked array.
+    A value that could be meant in two ways is refused: a data set, a picture with a palette, a masked array.
     """
     if type(value) is np.ndarray and value.dtype != object:
         return value
@@ -45,7 +45,7 @@ def as_array(name: str, value: Any) -> np.ndarray:
 
 
 def is_picture(value: Any) -> bool:
-    """Whether it is a picture of PIL's."""
+    """Whether it is a PIL picture."""
     return all(hasattr(value, attribute) for attribute in ("mode", "getbands", "convert"))
 
 
@@ -67,7 +67,7 @@ def _stacked(name: str, arrays: list[np.ndarray]) -> np.ndarray:
 
 
 def _on_device(value: Any) -> bool:
-    """Whether it is CuPy's: pandas has a `get`, too, that is something else."""
+    """Whether it is a CuPy array. Its `get` alone does not tell, since objects of pandas have another `get`."""
     return hasattr(value, "get") and any(hasattr(value, name) for name in OF_DEVICES)
 
 
@@ -78,7 +78,7 @@ def _array_like(value: Any) -> bool:
 
 
 def what(value: Any) -> str:
-    """A value in a word or two, for a message: its class, unless it is a text, or a class itself."""
+    """A value in a few words for a message: a text as it is, a class by its name, anything else by its class."""
     if value is None or isinstance(value, (str, bytes)):
         return f"{value!r:.60}"
     if isinstance(value, type):
@@ -87,7 +87,7 @@ def what(value: Any) -> str:
 
 
 def _way_out(name: str, value: Any) -> str:
-    """What to say instead, where that can be guessed."""
+    """The end of the message: what to pass instead, where that can be guessed."""
     if hasattr(value, "train") and hasattr(value, "test"):
         return "; pass its ds.train.images, or its ds.train.labels, say"
     if hasattr(value, "images") and hasattr(value, "labels"):
@@ -95,7 +95,7 @@ def _way_out(name: str, value: Any) -> str:
     if isinstance(value, str) and name in ("images", "validation"):
         return "; mp.datasets.load gives sets of them, mp.datasets.read_png a single one"
     if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)):
-        return f"; np.stack what it holds{', by its key' if isinstance(value, dict) else ''}"
+        return f"; np.stack its items{', by their keys' if isinstance(value, dict) else ''}"
     return ""
 
 

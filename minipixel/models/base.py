@@ -1,4 +1,4 @@
-"""What every model of the family is to the people who use it: likelihoods out, samples out, weights in and out."""
+"""The class Model: what every model of the family can do. It gives likelihoods, draws images and completes them."""
 
 from typing import Any
 
@@ -34,29 +34,34 @@ from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, no_grad, recording
 
 MOST_BYTES = 2**30
-"""What the parameters of one image's head may take: more is refused."""
+"""The most bytes that the head's parameters of one image may take; a model with more is refused."""
 
 
 class Model(Network):
-    """A distribution over images of one shape, written once: a subclass says only how features are computed.
+    """A distribution over images of one shape. All models derive from it; a subclass says how features are computed.
 
-    `image_shape` is (H, W, C) with C in 1..64, `levels` is Q in 2..65,536. Images are integers in 0..Q-1,
-    (N, H, W, C): uint8 as they are drawn, of more than 256 levels uint16.
-    Every model takes, besides what its architecture needs:
+    `image_shape` is (H, W, C) with C in 1..64, and `levels` is Q in 2..65,536. Images are integers in 0..Q-1 of shape
+    (N, H, W, C). Those that a model draws are uint8, or uint16 above 256 levels.
+    Besides the arguments of its architecture every model takes these:
 
-    - `head`: "bernoulli", "categorical", "logistic_mixture" or "normal_mixture"; None picks Bernoulli for 2 levels,
-      categorical above; `mixtures`: the components of a mixture head, M in 1..1000;
-    - `inputs`: what it reads of a level. "scaled": a number in [-1, 1], for brightness; "one_hot", up to 4,096 levels,
-      or "embedding", `embedding_width` learned numbers: for codes, which are names;
-    - `num_classes`: the model is conditioned on labels (N,) in 0..num_classes-1; or `condition_shape`: on vectors
-      (N, K) if it is (K,), on maps (N, H, W, K) if it is (H, W, K), on one number per image, (N,), if it is (); with
-      both of them a condition is a pair, (labels, maps) say;
-    - `rng` for the first weights: None, int, SeedSequence or Generator; `dtype`: "float32" or "float64".
+    - `head`: "bernoulli", "categorical", "logistic_mixture" or "normal_mixture". None stands for Bernoulli with 2
+      levels, and for categorical with more. `mixtures` is the number of components of a mixture head, M in 1..1000.
+    - `inputs`: how the model reads a level. "scaled" reads it as a number in [-1, 1], for levels of brightness. For
+      codes, which are names rather than amounts, "one_hot" reads it as a one-hot vector (up to 4,096 levels), and
+      "embedding" as `embedding_width` learned numbers.
+    - `num_classes`: the model is conditioned on labels (N,) in 0..num_classes-1.
+    - `condition_shape`: the model is conditioned on vectors (N, K) if this is (K,), on maps (N, H, W, K) if it is
+      (H, W, K), and on one number per image, (N,), if it is (). With `num_classes` as well, a condition is a pair, such
+      as (labels, maps).
+    - `rng` (None, int, SeedSequence or Generator) draws the first weights. `dtype` is "float32" or "float64".
 
-    A subclass sets `name` (its name in files; that of the class if it has none) and `features` (how many channels most
-    of its feature maps have), passes on as `architecture` what its constructor needs to build the same layers again
-    (numbers, words, lists: what JSON has), makes its layers with `self.init`, defines `forward`. It writes these
-    arguments out, so that help and editors show them, and so that `mp.load(path, classes=[...])` can give them.
+    Constructors raise ValueError for arguments out of their range.
+
+    A subclass sets `features` (how many channels most of its feature maps have) and may set `name` (its name in files;
+    by default that of the class). Its constructor passes on, as `architecture`, whatever is needed to build the same
+    layers again, in the types of JSON: numbers, words, lists. It builds its layers with `self.init`, and the class
+    defines `forward`. The constructor should name all arguments above, so that help and editors show them, and so that
+    `mp.load(path, classes=[...])` can pass them.
     """
 
     initialized: bool = True
@@ -98,7 +103,7 @@ class Model(Network):
         }
 
     def _check_memory(self) -> None:
-        """ValueError if the head's parameters of a single image, of which several maps are wanted, take over 1 GiB."""
+        """Raise ValueError if the head's parameters of a single image take over 1 GiB; several such maps are needed."""
         H, W, C = self.image_shape
         size = H * W * len(self.head.groups) * np.dtype(self.dtype).itemsize
         if size > MOST_BYTES:
@@ -110,33 +115,34 @@ class Model(Network):
 
     @property
     def widest(self) -> int:
-        """How many channels the widest of its maps has: features, the parameters of its head, or what it reads.
+        """How many channels the widest of its maps has: of the features, the head's parameters and the encoded input.
 
-        Of one-hot levels a kernel lays several taps side by side, where it runs as it is written.
+        One-hot inputs count several times, since a convolution that runs as it is written lays several taps of its
+        input side by side.
         """
         taps = 8 if self.inputs == "one_hot" else 1
         return max(self.features, len(self.head.groups), taps * len(self.encoding.groups))
 
-    # --- what a subclass writes -------------------------------------------------------------------------------------
+    # --- the part that a subclass defines ---------------------------------------------------------------------------
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
         """The head's parameters at every pixel, from encoded images: (H, W, N, C*E) -> (H, W, N, P).
 
-        Images are encoded as `inputs` says, E numbers a sub-pixel: scaled to [-1, 1] there is one (see nn.Encoding).
-        `condition` is None, (1, 1, N, K) or (H, W, N, K): see Conditions.pixels_first. Dropout is on if there is an
-        `rng`, from which each layer draws in turn: in training the Draws of these images.
+        Images are encoded as `inputs` says, with E numbers per sub-pixel: E is 1 for levels that are scaled to [-1, 1]
+        (see nn.Encoding). `condition` is None, (1, 1, N, K) or (H, W, N, K): see Conditions.pixels_first. Dropout is on
+        if there is an `rng`, from which each layer draws in turn; in training that is the Draws of these images.
         """
         raise NotImplementedError
 
     def maps(self, x: Any, condition: Any = None, rng: Any = None) -> Tensor:
-        """What is traced of a network, and planned: what stands for the levels, and all of `forward`."""
+        """The encoding and all of `forward`: the part of a model that is traced, and that a plan computes."""
         x = self.encoding(x)
         return self.forward(x, condition) if rng is None else self.forward(x, condition, rng)
 
     # --- likelihood -------------------------------------------------------------------------------------------------
 
     def checked(self, images: Any, condition: Any) -> tuple[np.ndarray, Any]:
-        """Images and conditions as arrays, if they are ones that this model describes; else ValueError."""
+        """Images and conditions as arrays. Raises ValueError if they are not of the kind that this model describes."""
         images = check_images(images, self.image_shape, self.levels)
         return images, self.conditions.checked(condition, len(images))
 
@@ -153,10 +159,11 @@ class Model(Network):
     ) -> Tensor:
         """The mean negative log-likelihood of integer images (N, H, W, C), in nats per image, differentiable.
 
-        With `weights` (N,), which say what each image counts, it is the sum of weight * -log p, divided by N. With
-        `reduction` "none" it is not summed: (N,), of each image its weight * -log p.
-        `rng` (int, SeedSequence or Generator) turns dropout on, in models that have it; without one it is off. It draws
-        a key alone: what is kept of each image depends on that, and on the image's place in the batch.
+        `weights` (N,) say how much each image counts: the loss is then the sum of weight * -log p, divided by N. With
+        `reduction` "none" nothing is summed, and the result has weight * -log p of each image, (N,).
+        `rng` (int, SeedSequence or Generator) turns dropout on, in models that have it; without `rng` it is off. Only a
+        key is drawn from it: which features of an image are dropped depends on this key and on the image's place in
+        the batch.
         Raises ValueError for images of another shape, dtype or range, and for weights that are not N finite numbers.
         """
         images, condition = self.checked(images, condition)
@@ -180,12 +187,13 @@ class Model(Network):
         rng: Any = None,
         workers: int | None = None,
     ) -> tuple[float, Gradients]:
-        """The loss of integer images (N, H, W, C), in nats per image, and its gradients: what `fit` does in each step.
+        """The loss of integer images (N, H, W, C), in nats per image, and its gradients, as `fit` computes them.
 
-        Gradients are arrays by the dotted names of `state_dict`, in its order, without the weights that are frozen;
-        `optimizer.step(model, gradients)` takes them. `weights` and `rng` are those of `loss`. `workers`: threads, one
-        a core if None; the result does not depend on it, to the bit. No parameter's `.grad` is read or written.
-        Raises ValueError for arguments that cannot be meant.
+        The gradients are a dict of arrays by the dotted names of `state_dict`, in the same order, without frozen
+        weights; pass them to `optimizer.step(model, gradients)`. `weights` and `rng` are those of `loss`. `workers` is
+        the number of threads, by default one per core; the result is the same to the bit for any number. No
+        parameter's `.grad` is read or written.
+        Raises ValueError for images, conditions or weights of another kind than the model's.
         """
         images, condition = self.checked(images, condition)
         weights = check_weights("weights", weights, len(images), self.dtype)
@@ -201,7 +209,11 @@ class Model(Network):
 
     @spelled
     def log_prob_map(self, images: Any, condition: Any = None) -> np.ndarray:
-        """log p(sub-pixel | all earlier ones) in nats: integers (N, H, W, C) -> float64 (N, H, W, C)."""
+        """log p(sub-pixel | all earlier ones) in nats: integers (N, H, W, C) -> float64 (N, H, W, C).
+
+        Earlier means earlier in the model's `order`. The sum over an image is its `log_prob`. Raises ValueError for
+        images or conditions of another kind than the model's, and for a model with weights that are not finite.
+        """
         images, condition = self.checked(images, condition)
         self.check_finite()
         self._same_on_all_ranks(images=images, condition=condition)
@@ -219,24 +231,28 @@ class Model(Network):
 
     @spelled
     def log_prob(self, images: Any, condition: Any = None) -> np.ndarray:
-        """The log-likelihood of each image in nats: integers (N, H, W, C) -> float64 (N,)."""
+        """The log-likelihood of each image in nats: integers (N, H, W, C) -> float64 (N,).
+
+        Raises ValueError for images or conditions of another kind than the model's.
+        """
         return self.log_prob_map(images, condition).sum(axis=(1, 2, 3))
 
     @spelled
     def bits_per_dim(self, images: Any, condition: Any = None) -> float:
-        """The mean negative log-likelihood of integers (N, H, W, C), in bits a sub-pixel."""
+        """The mean negative log-likelihood of integer images (N, H, W, C), in bits per sub-pixel."""
         return self.bits(-self.log_prob(images, condition).mean())
 
     def bits(self, nats: float) -> float:
-        """Nats an image as bits a sub-pixel, that is divided by H*W*C * ln 2."""
+        """Nats per image as bits per sub-pixel: the number divided by H * W * C * ln 2."""
         return float(nats / (np.prod(self.image_shape) * np.log(2)))
 
     @spelled
     def probabilities(self, images: Any, condition: Any = None) -> np.ndarray:
         """p(sub-pixel = q | all earlier ones) for every level q: integers (N, H, W, C) -> float64 (N, H, W, C, Q).
 
-        Earlier in the model's `order`, and as the images have them: what `log_prob_map` says of the level that is
-        there, this says of all levels. Raises ValueError for what would take more than 1 GiB.
+        Earlier means earlier in the model's `order`, and the earlier sub-pixels have the levels that they have in the
+        image. `log_prob_map` has the log of one of these probabilities for each sub-pixel, that of the image's own
+        level. Raises ValueError if the result would take more than 1 GiB.
         """
         images, condition = self.checked(images, condition)
         self._same_on_all_ranks(images=images, condition=condition)
@@ -244,9 +260,9 @@ class Model(Network):
 
     @spelled
     def accuracy(self, images: Any, condition: Any = None) -> float:
-        """The share of sub-pixels that show their likeliest level given all earlier ones: integers (N, H, W, C).
+        """The share of sub-pixels that have their likeliest level given all earlier ones: images (N, H, W, C) -> float.
 
-        The likeliest is what `sample` takes at temperature 0: the lowest of several that tie.
+        The likeliest level is the one that `sample` takes at temperature 0: of several that tie, the lowest.
         """
         images, condition = self.checked(images, condition)
         self._same_on_all_ranks(images=images, condition=condition)
@@ -255,18 +271,22 @@ class Model(Network):
     @spelled
     @computing
     def predict(self, images: Any, condition: Any = None) -> Any:
-        """The head's parameters at every pixel, without a tape: integers (N, H, W, C) -> (H, W, N, P)."""
+        """The head's parameters at every pixel: integers (N, H, W, C) -> array (H, W, N, P), without gradients.
+
+        What the P numbers of a pixel mean depends on the head: see mp.heads. Raises ValueError for images or conditions
+        of another kind than the model's.
+        """
         images, condition = self.checked(images, condition)
         with no_grad():
             return self._parameters(self._pixels_first(images), condition).data
 
     @spelled
     def initialize(self, images: Any, condition: Any = None) -> None:
-        """Let a first batch of integer images (N, H, W, C) bring the weights into range, in layers that ask for it.
+        """Scale the weights of weight-normalised layers by a first batch of integer images (N, H, W, C).
 
-        Those are weight-normalised (see nn.WeightNorm). `fit` does this for a model that is not `initialized`, with its
-        first batch, or 128 images of it; a training loop of one's own should, too. Raises ValueError for images of
-        another kind.
+        Afterwards the outputs of these layers have mean 0 and variance 1 on this batch (see nn.WeightNorm). If
+        `model.initialized` is False, `fit` does this with its first batch, or with 128 images of it; a training loop of
+        your own should do the same. Raises ValueError for images of another kind than the model's.
         """
         with fitting_scales():
             self.predict(images, condition)
@@ -276,7 +296,7 @@ class Model(Network):
 
     @property
     def order(self) -> np.ndarray:
-        """The place in line of every sub-pixel, from 0: integers (H, W, C). Raster order, unless overridden."""
+        """The order in which sub-pixels are drawn: integers (H, W, C), 0 for the first. By default raster order."""
         return np.arange(np.prod(self.image_shape)).reshape(self.image_shape)
 
     @spelled
@@ -290,25 +310,27 @@ class Model(Network):
         method: str = "auto",
         return_log_prob: bool = False,
     ) -> Any:
-        """Draw n images: uint8, or uint16 above 256 levels, (n, H, W, C).
+        """Draw n images: integers (n, H, W, C), uint8, or uint16 above 256 levels.
 
-        With `return_log_prob` also their log-likelihoods, float64 (n,) nats.
+        With `return_log_prob` the result is a pair: the images, and their log-likelihoods in nats, float64 (n,). These
+        are the log-likelihoods at temperature 1, whatever the `temperature`.
 
-        All randomness is one uniform a sub-pixel, drawn from `rng` (None, int, SeedSequence or Generator) beforehand,
-        so the same rng gives the same images whatever the method. `temperature` divides the logits, and multiplies the
-        scales of mixtures; at 0 each sub-pixel takes its likeliest level given those before it, the lowest of several
-        that tie. The log-likelihoods are the untempered ones.
+        All randomness is one uniform number per sub-pixel, drawn from `rng` (None, int, SeedSequence or Generator)
+        before the first pixel. So the same `rng` gives the same images with every method. `temperature` divides the
+        logits, and multiplies the scales of mixtures. At 0 each sub-pixel takes its likeliest level given those before
+        it; of several that tie, it takes the lowest.
 
-        Methods: "naive", a forward pass a sub-pixel; "cached", each value of each layer computed once; "wavefront", the
-        same for all pixels of a slanted line at once, where the model allows it (else it warns, and goes pixel by
-        pixel); "auto", the fastest that holds. The last three first prove the model causal, and raise CausalityError if
-        it is not; they see it where layers or masks were exchanged since, and prove it again. Where the clock cannot
-        tell what a model reads (an op that does not say, a number read off the tape), "auto" warns and draws naively,
-        and the other two raise TraceError. Memory: a few rows of each map, a few hundred KB per image for images of
-        28x28; batches are cut so that no shard takes more than 256 MiB.
+        The methods draw the same images, and differ in speed. "naive" runs one whole forward pass per sub-pixel.
+        "cached" computes each value of each layer once. "wavefront" does so for all pixels of a slanted line at once,
+        where the model allows it; elsewhere it warns, and goes pixel by pixel. "auto" takes the fastest that works.
+        All but "naive" first prove that the model is causal, and raise CausalityError if it is not; they repeat the
+        proof when layers or masks have been exchanged. For some models the proof cannot be made (an op does not say
+        what it reads, or a number is taken out of the graph): then "auto" warns and draws naively, and the other two
+        raise TraceError. The caches take a few rows of each map, which are a few hundred KB per image of 28x28; the
+        batch is split so that no part takes more than 256 MiB.
 
-        After two seconds a terminal shows a bar. Ctrl-C ends it within about a shard, by a KeyboardInterrupt whose
-        `images` are those that were drawn until then, the first ones, or None.
+        A terminal shows a progress bar after two seconds. After Ctrl-C the parts at hand are left, and a
+        KeyboardInterrupt is raised whose `images` are the first of the images, as many as are finished, or None.
         """
         method = check_choice("method", method, tuple(SAMPLERS))
         n = check_count("n", n, 1, MANY)
@@ -334,18 +356,21 @@ class Model(Network):
     ) -> Any:
         """Keep the known pixels of integer images (N, H, W, C) and draw all others: uint8 or uint16 (N, H, W, C).
 
-        `known` is boolean (H, W), or (N, H, W); what images hold at other pixels makes no difference, -1 say. Pixels
-        are drawn one by one in the model's `order`, each given all before it, known or drawn: only *earlier* pixels
-        steer a drawn one. A known pixel further on is kept, but nothing was drawn to suit it, unless there are several
-        `particles`, 64 say, up to 1024. So many pictures of each image are then drawn side by side; those that known
-        pixels speak against give way to the others, and in the end one is left. What comes out is approximate. The more
-        particles, the nearer it comes to the distribution of the unknown pixels given all known ones, under the model
-        at that temperature, which has to be above 0. Time and memory grow with their number.
+        `known` is boolean, (H, W) or (N, H, W). Where it is False, `images` may hold any number, such as -1. Pixels are
+        drawn one by one in the model's `order`, each given all pixels before it, known or drawn. So with one particle
+        only *earlier* pixels influence a drawn one: a known pixel that comes later is kept, but nothing was drawn to
+        fit it.
 
-        `rng`, `temperature` and `method` are those of `sample`, with the same uniforms if there is one particle;
-        several are drawn pixel by pixel, in the model's order, by any method. With `return_log_prob` it returns the
-        log-likelihoods of the whole pictures, too, known pixels and drawn ones, untempered: float64 (N,) nats.
-        Raises ValueError for arguments that cannot be meant.
+        With several `particles` (64, say; at most 1024) so many versions of each image are drawn side by side. Versions
+        that make the known pixels unlikely are replaced by copies of others, and in the end one version is chosen. The
+        result is approximate: with more particles it comes closer to the distribution of the unknown pixels given *all*
+        known ones, under the model at that temperature, which must be above 0. Time and memory grow with their number.
+
+        `rng`, `temperature` and `method` are those of `sample`, with the same uniform numbers if there is one particle;
+        several particles are drawn pixel by pixel, whatever the method. With `return_log_prob` the result is a pair:
+        the images, and the log-likelihoods in nats of the whole images, known and drawn pixels, at temperature 1,
+        float64 (N,).
+        Raises ValueError for arguments of another shape or range.
         """
         method, temperature = check_choice("method", method, tuple(SAMPLERS)), check_temperature(temperature)
         particles = check_count("particles", particles, 1, MOST_PARTICLES)
@@ -378,7 +403,7 @@ class Model(Network):
         temperature: float,
         particles: int = 1,
     ) -> np.ndarray:
-        """Shard by shard, what is not known of N images: integers (N, H, W, C) -> such integers."""
+        """Draw the unknown pixels of N images, shard by shard: integers (N, H, W, C) -> integers of that shape."""
         self.check_finite()
         sampler: Sampler = (
             SAMPLERS[method](self) if particles == 1 else LookingAhead(in_order(method)(self), self.order, particles)
@@ -392,14 +417,14 @@ class Model(Network):
         return drawn(shard, len(start), sampler.shard_size)
 
     def describe(self) -> str:
-        """What it is, in one line."""
+        """A description in one line: class, images, dtype, head and inputs."""
         read = "" if self.inputs == "scaled" else f", {self.inputs.replace('_', '-')} inputs"
         return f"{super().describe()}, {self.head.name} head{read}"
 
     # --- the first and the last line of every pass ------------------------------------------------------------------
 
     def as_numbers(self, levels: Any) -> Any:
-        """Integers 0..Q-1 as the numbers that `maps` is given: scaled to [-1, 1], or codes as they are."""
+        """Integers 0..Q-1 in the model's dtype, as `maps` reads them: scaled to [-1, 1], or as they are if codes."""
         return self.scaled(levels) if self.inputs == "scaled" else levels.astype(self.dtype)
 
     def condition_map(self, condition: Any) -> Any:
@@ -407,7 +432,7 @@ class Model(Network):
         return self.conditions.pixels_first(condition, self.xp, self.dtype)
 
     def _parameters(self, levels: Any, condition: Any, rng: Any = None) -> Tensor:
-        """What `forward` makes of integers (H, W, N, C), by the model's plan where there is one: (H, W, N, P)."""
+        """The head's parameters, by the model's plan where it has one: integers (H, W, N, C) -> (H, W, N, P)."""
         x, told = self.as_numbers(levels), self.condition_map(condition)
         able = plan.ready(self, x.shape[2], back=recording(), rng=rng)
         return self.maps(x, told, rng) if able is None else able.on_tape(x, told, rng)

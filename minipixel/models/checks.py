@@ -1,4 +1,4 @@
-"""One line for every argument that cannot be meant: what, got, wanted, way out."""
+"""Checks of arguments. Each raises ValueError with one line: the argument, what it got, what it wanted, a way out."""
 
 from typing import Any
 
@@ -97,15 +97,15 @@ def warn_of_channels_first(image_shape: tuple[int, int, int]) -> None:
 
 
 def _sizes_hint(sizes: tuple[int, ...]) -> str:
-    """An image shape that may have been meant by others."""
+    """The end of the message: the (H, W, C) that may have been meant by two or four sizes, or by channels first."""
     meant = {2: (*sizes, 1), 3: sizes[1:] + sizes[:1], 4: sizes[1:]}.get(len(sizes), ())
     return f"; say {meant}" if meant and meant[2] <= MAX_CHANNELS else ""
 
 
 def check_features(name: str, value: Any, C: int) -> int:
-    """How many feature channels a masked layer has, if each of C image channels can own one; else ValueError.
+    """The number of feature channels, if there is at least one for each of C image channels; else ValueError.
 
-    A channel without one would be drawn causally all the same, but blind to some of those before it in its pixel.
+    With fewer the model would still be causal, but some channels could not depend on all earlier ones of their pixel.
     """
     count = check_count(name, value, 1)
     if count < C:
@@ -117,7 +117,7 @@ def check_features(name: str, value: Any, C: int) -> int:
 def check_images(images: Any, image_shape: tuple[int, int, int], levels: int) -> np.ndarray:
     """Images as an integer array (N, H, W, C) in 0..Q-1 with N >= 1; else ValueError, with a way out.
 
-    Also taken, because they can mean nothing else: pictures of PIL, one or a list, and True and False for 2 levels.
+    A PIL picture, a list of them, and True and False for 2 levels are accepted, since they can mean nothing else.
     """
     given, images = images, as_images(images)
     written = "images" if type(given) is np.ndarray else "np.asarray(images)"
@@ -154,7 +154,7 @@ def check_any_images(name: str, images: Any, levels: int) -> np.ndarray:
 
 
 def as_images(images: Any) -> np.ndarray:
-    """Images as an array, not checked; of pictures of PIL, one or a list, all of the axes (N, H, W, C)."""
+    """Images as an array, not checked. PIL pictures, one or a list, give an array with all axes (N, H, W, C)."""
     pictures = [images] if is_picture(images) else images
     if isinstance(pictures, (list, tuple)) and pictures and all(is_picture(picture) for picture in pictures):
         array = as_array("images", list(pictures))
@@ -163,7 +163,7 @@ def as_images(images: Any) -> np.ndarray:
 
 
 def _shape_hint(images: str, shape: tuple[int, ...], image_shape: tuple[int, int, int]) -> str:
-    """What to write in place of `images` whose shape is not (N, H, W, C), where that can be told from it."""
+    """What to write in place of `images` whose shape is not (N, H, W, C), where the shape shows it."""
     H, W, C = image_shape
     ways: list[tuple[bool, str]] = [
         (shape == image_shape, f"add a batch axis: {images}[None]"),
@@ -211,9 +211,9 @@ def dtype_hint(images: str, numbers: np.ndarray, levels: int) -> str:
 
 
 def check_known(known: Any, N: int, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """Which pixels of N images are known, boolean (N, H, W), from that or from (H, W) for all; else ValueError.
+    """Which pixels of N images are known, boolean (N, H, W); (H, W) stands for all images. Else ValueError.
 
-    Numbers are taken for it if they are all 0 or 1.
+    Numbers are accepted if they are all 0 or 1.
     """
     known, (H, W, _) = as_array("known", known), image_shape
     if known.dtype.kind in "iuf" and np.isin(known, (0, 1)).all():
@@ -232,7 +232,7 @@ def check_known(known: Any, N: int, image_shape: tuple[int, int, int]) -> np.nda
 def check_labels(labels: Any, N: int, name: str = "labels", wanted: str = "") -> np.ndarray:
     """The labels of N images as an integer array (N,); else ValueError, with a way out.
 
-    A column (N, 1) is taken for them, and floats are, if they are whole.
+    A column (N, 1) is accepted, and so are floats that are whole numbers.
     """
     labels = as_array(name, labels)
     if labels.shape == (N, 1):
@@ -249,7 +249,7 @@ def check_labels(labels: Any, N: int, name: str = "labels", wanted: str = "") ->
 def check_weights(name: str, weights: Any, N: int, dtype: str) -> np.ndarray | None:
     """How much each of N images counts: numbers (N,), finite in the model's dtype, or None; else ValueError.
 
-    They may be 0, and below.
+    They may be 0 or negative.
     """
     if weights is None:
         return None
@@ -267,7 +267,7 @@ def check_weights(name: str, weights: Any, N: int, dtype: str) -> np.ndarray | N
 
 
 def _label_hint(name: str, labels: np.ndarray, N: int) -> str:
-    """What to write in place of labels that are none."""
+    """The end of the message: what to write in place of something that is not labels."""
     if labels.dtype.kind in "biuf" and labels.ndim == 2 and len(labels) == N:
         hot = np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()
         return f"; they are one-hot: {name}.argmax(axis=1)" if hot else ""
@@ -276,5 +276,5 @@ def _label_hint(name: str, labels: np.ndarray, N: int) -> str:
     if labels.dtype.kind == "b" and labels.shape == (N,):
         return f"; make numbers of them: {name}.astype(int)"
     if labels.shape == (1,):
-        return f"; for one of all, {name}[0]" if name == "condition" else ""
+        return f"; for the same label for all: {name}[0]" if name == "condition" else ""
     return ""

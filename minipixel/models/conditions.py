@@ -1,4 +1,4 @@
-"""What a model may be told beforehand: nothing, a class, a vector, a map of the image's size, or a class beside one."""
+"""Conditions: what a model knows before it draws. That is nothing, a class, a vector, a map, or a class and a map."""
 
 from typing import Any
 
@@ -10,12 +10,13 @@ from minipixel.shown import short
 
 
 class Conditions:
-    """The kind of condition that a model takes: it checks them, and makes numbers of them.
+    """The kind of conditions that a model takes. It checks them, and turns them into numbers for the layers.
 
-    `num_classes`: labels, integers (N,) in 0..num_classes-1. `shape` (K,): vectors (N, K); `shape` (): one number an
-    image, (N,); `shape` (H, W, K): maps (N, H, W, K), of the size of the images. With both, a condition is a pair,
-    (labels, maps) say. Neither: the model takes no condition. `dtype` is the model's, in which they have to be finite.
-    `width` is how many numbers a pixel is told: `num_classes`, and K or 1.
+    With `num_classes` a condition is a label: integers (N,) in 0..num_classes-1. With the `shape` (K,) conditions are
+    vectors (N, K); with () one number per image, (N,); with (H, W, K) maps (N, H, W, K) of the size of the images. With
+    both, a condition is a pair, such as (labels, maps); with neither, the model takes no condition. `dtype` is that of
+    the model, and conditions must be finite in it.
+    `width` is the number of condition values per pixel: `num_classes`, plus K or 1 where there is a shape.
     """
 
     def __init__(self, num_classes: Any, shape: Any, image_shape: tuple[int, int, int], dtype: str) -> None:
@@ -30,16 +31,16 @@ class Conditions:
         return bool(self.num_classes) and self.shape is not None
 
     def checked(self, condition: Any, N: int) -> Any:
-        """The conditions of N images as a host array, a row per image; ValueError if they are not of the kind taken.
+        """The conditions of N images as a host array with one row per image. Raises ValueError for another kind.
 
-        A single one, without the axis of images, is that of all N. Labels may also be a column (N, 1), or whole floats.
-        Of a model that is told both: a pair of such arrays.
+        A single condition, without the axis of images, stands for all N. Labels may also be a column (N, 1), or floats
+        that are whole numbers. If the model takes labels and numbers, the result is a pair of such arrays.
         """
         if not self.width:
             if condition is not None:
                 raise ValueError(
-                    "condition: got one, wanted None; this model was made without conditions: give it num_classes= or "
-                    "condition_shape="
+                    "condition: got one, wanted None, since this model takes no condition; make one with num_classes= "
+                    "or condition_shape="
                 )
             return None
         if condition is None:
@@ -50,7 +51,7 @@ class Conditions:
         return self._checked_labels(condition, N) if self.num_classes else self._checked_numbers(condition, N)
 
     def _pair(self, condition: Any, N: int) -> tuple[Any, Any]:
-        """The labels and the numbers of a pair; ValueError for anything else."""
+        """The labels and the numbers of a pair. Raises ValueError for anything else."""
         if not isinstance(condition, (tuple, list)) or len(condition) != 2:
             some = f"{len(condition)} things" if isinstance(condition, (tuple, list)) else what(condition)
             raise ValueError(f"condition: got {some}, wanted a pair, {self.describe(N)}")
@@ -85,7 +86,7 @@ class Conditions:
         return numbers
 
     def is_single(self, condition: Any) -> bool:
-        """Whether it is one without the axis of images, as `sample` takes it for all of them; of a pair, either."""
+        """Whether it lacks the axis of images, and so stands for all images; in a pair, whether one of the two does."""
         pair = isinstance(condition, (tuple, list)) and len(condition) == 2
         if not self.width or condition is None or (self.both and not pair):
             return False
@@ -94,7 +95,7 @@ class Conditions:
         return any(as_array("condition", part).shape == event for part, event in zip(parts, events, strict=True))
 
     def pixels_first(self, condition: Any, xp: Any, dtype: str) -> Any:
-        """Checked conditions as layers want them: None, or (1, 1, N, width), or (H, W, N, width) for maps."""
+        """Checked conditions in the layout that layers read: None, (1, 1, N, width), or (H, W, N, width) for maps."""
         if condition is None:
             return None
         labels, numbers = condition if self.both else (condition, None) if self.num_classes else (None, condition)
@@ -109,17 +110,17 @@ class Conditions:
         return xp.asarray(np.ascontiguousarray(np.concatenate(maps, axis=3), dtype))
 
     def random(self, N: int, rng: np.random.Generator) -> Any:
-        """Conditions of N images, of the kind taken, drawn at random: for checks and tests."""
+        """Conditions of N images, of the model's kind, drawn at random: for checks and tests."""
         labels = rng.integers(self.num_classes, size=N) if self.num_classes else None
         numbers = None if self.shape is None else rng.standard_normal((N, *self.shape))
         return (labels, numbers) if self.both else labels if numbers is None else numbers
 
     def in_turn(self, N: int) -> np.ndarray | None:
-        """Labels of N images, all classes in turn: (N,); None for a model that is told anything else."""
+        """The labels 0, 1, 2 ... of N images, all classes in turn: (N,). None unless the model takes labels alone."""
         return np.arange(N) % self.num_classes if self.num_classes and self.shape is None else None
 
     def describe(self, N: int) -> str:
-        """What N conditions should look like, in words."""
+        """The conditions of N images in words, for messages: what they are and their shape."""
         if self.both:
             return f"({self._describe_labels(N)}; {self._describe_numbers(N)})"
         return self._describe_labels(N) if self.num_classes else self._describe_numbers(N)

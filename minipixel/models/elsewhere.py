@@ -1,4 +1,4 @@
-"""What is called something else in other libraries, and what there is instead: for messages alone."""
+"""Names that other libraries use, and what minipixel has in their place; only messages use this table."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ INSTEAD: dict[str, str] = {
     "score_samples": "log_prob(images) is what it gives each image",
     "log_likelihood": "log_prob(images) is what it gives each image",
     "nll": "loss(images) is differentiable, log_prob(images) is not",
-    "predict_proba": "predict(images) gives the parameters, log_prob_map(images) probabilities",
+    "predict_proba": "probabilities(images) gives those of all levels, predict(images) the head's parameters",
     "generate": "sample(n) draws images",
     "draw": "sample(n) draws images",
     "inpaint": "complete(images, known) draws what is not known",
@@ -46,7 +46,7 @@ INSTEAD: dict[str, str] = {
 
 
 def instead(network: Any, name: str) -> str:
-    """The end of a message about a name that a network lacks: what there is instead, or a name that is close; or ""."""
+    """The end of a message about a name that a network lacks: what to use instead, or a similar name, or ""."""
     if name in INSTEAD:
         return f"; {INSTEAD[name]}"
     if name.startswith("_"):

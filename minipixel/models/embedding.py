@@ -1,11 +1,11 @@
-"""From a picture to K numbers, near to each other for pictures of one class: something to tell a model beforehand.
+"""The embedding network: it maps a picture to K numbers, which are close together for pictures of one class.
 
 Source: F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet: A Unified Embedding for Face Recognition and Clustering",
 2015, arXiv:1503.03832. A. van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", 2016,
 arXiv:1606.05328, section 3.3, condition a model on such numbers and draw new portraits of the people they stand for.
 
-The network reads finished pictures: its convolutions wear no mask. It has no likelihood and draws nothing, so it is
-no `Model` and not in MODELS; a model with `condition_shape=(K,)` is what turns its numbers back into pictures.
+The network reads finished pictures, so its convolutions have no masks. It has no likelihood and draws nothing, so it is
+not a `Model` and not in MODELS; a model with `condition_shape=(K,)` can draw pictures for its numbers.
 """
 
 import itertools
@@ -44,12 +44,13 @@ class Linear(Module):
 class EmbeddingNet(Network):
     """An ordinary convolutional network from images to points on a sphere: integers (N, H, W, C) -> (N, K).
 
-    3x3 convolutions, a ReLU after each: the first to `filters` features, each of the other `layers` - 1 with a stride
-    of 2, so that it halves the map, and to twice as many features. All that is left goes into one linear layer to
-    K = `dimensions` numbers, scaled to length 1. `mp.fit_embedding` trains it.
+    It has `layers` 3x3 convolutions with a ReLU after each. The first has `filters` features; each of the others has a
+    stride of 2, which halves the map, and twice as many features as the one before. One linear layer follows, from the
+    whole of the last map to K = `dimensions` numbers, which are scaled to length 1. `mp.fit_embedding` trains it.
 
-    `image_shape` is (H, W, C) with C in 1..64, `levels` is Q in 2..65,536; `rng` makes the first weights: None, int,
-    SeedSequence or Generator; `dtype` is "float32" or "float64".
+    `image_shape` is (H, W, C) with C in 1..64, and `levels` is Q in 2..65,536. `rng` (None, int, SeedSequence or
+    Generator) draws the first weights. `dtype` is "float32" or "float64". Raises ValueError for other arguments.
+    Source: Schroff et al. 2015, "FaceNet", arXiv:1503.03832.
     """
 
     name = "embedding"
@@ -88,7 +89,7 @@ class EmbeddingNet(Network):
         self.last = Linear(h * w * widths[-1], self.dimensions, self.init)
 
     def maps(self, x: Any, condition: Any = None, rng: Any = None) -> Tensor:
-        """All convolutions: (H, W, N, C) -> (h, w, N, K). This part is traced, and planned."""
+        """All convolutions: (H, W, N, C) -> (h, w, N, K). This is the part that a plan can compute (see plan)."""
         for layer in self.layers:
             x = ops.relu(layer(x))
         return x
@@ -101,9 +102,9 @@ class EmbeddingNet(Network):
         return ops.unit(self.last(ops.flatten(maps)))
 
     def ready(self, N: int, back: bool) -> plan.Ready | None:
-        """The convolutions for passes of about N images, None where they run as they are written; see plan.
+        """The planned convolutions for passes of about N images, or None where they run as they are written; see plan.
 
-        So does a `forward` that somebody else has written: only that here is known to be what `points` makes of `maps`.
+        A subclass with a `forward` of its own always runs as it is written, since it need not agree with `points`.
         """
         another = type(self).forward is not EmbeddingNet.forward or "forward" in vars(self)
         return None if another else plan.ready(self, N, back=back)
@@ -134,8 +135,8 @@ class EmbeddingNet(Network):
     def loss(self, images: Any, labels: Any, *, margin: float = 0.2) -> Tensor:
         """The triplet loss of labelled images, integers (N, H, W, C) and (N,), differentiable: see ops.triplet_loss.
 
-        Distances are squared, 0 to 4. Raises ValueError for images or labels that cannot be meant, and where no class
-        has two images beside one of another class.
+        Distances are squared ones, from 0 to 4. Raises ValueError for images or labels of another kind, and where no
+        class has two images while another class has at least one.
         """
         images = check_images(images, self.image_shape, self.levels)
         labels = check_labels(labels, len(images))

@@ -3,12 +3,14 @@
 Source: A. van den Oord, N. Kalchbrenner, O. Vinyals, L. Espeholt, A. Graves, K. Kavukcuoglu, "Conditional Image
 Generation with PixelCNN Decoders", 2016, arXiv:1606.05328, section 2 and figure 2.
 
-The vertical stack sees the rows above a pixel, left and right alike. The horizontal stack sees the pixel's own row, to
-the left, and in every layer is told what the vertical one has found. Nothing goes the other way: the vertical stack
-looks to the right as well, and what the horizontal stack knows there is still to be drawn.
+The vertical stack reads the rows above a pixel, on the left and on the right alike. The horizontal stack reads the
+pixel's own row, to its left, and in every layer it also reads the features of the vertical stack. The vertical stack
+never reads the horizontal one: it also looks to the right, where the horizontal stack has read pixels that are still
+to be drawn.
 
-No feature map is shifted. Where a vertical stack includes the pixel's own row, its maps must move down by one row at
-every link; here its first mask leaves that row out, once, and no later mask looks further down.
+No feature map is shifted here. Other implementations let the vertical stack read the pixel's own row, and therefore
+shift its maps down by one row before the horizontal stack reads them. Here the first mask of the vertical stack leaves
+the pixel's own row out, and no later mask looks further down.
 """
 
 import itertools
@@ -27,10 +29,11 @@ from minipixel.tensor import Tensor
 class GatedPixelCNN(Model):
     """Gated PixelCNN (1606.05328, figure 2) for images (H, W, C) of Q levels, C in 1..64.
 
-    `layers` gated layers of two stacks with `filters` features each, then two 1x1 layers of `head_width` features
-    (`filters` if None) on the horizontal stack, and the head. The first kernel is `first_kernel` wide and high, the
-    others `kernel`; both are odd. `dilations`, one per layer after the first, are taken in turn and over again.
-    A condition goes into every gate of both stacks. From `head` on: see Model.
+    The model has `layers` gated layers, each of two stacks with `filters` features; two 1x1 layers of `head_width`
+    features (`filters` if None) that read the horizontal stack; and the head. The first layer's kernel is
+    `first_kernel` wide and high, the other layers' is `kernel`; both sizes are odd. `dilations` has the dilation of
+    each layer after the first; a list that is shorter is repeated. A condition is added in every gate of both stacks.
+    The arguments from `head` on are explained in Model. Raises ValueError for arguments out of their range.
     """
 
     name = "gated"

@@ -1,8 +1,8 @@
-"""Long work on many images, shard by shard: with a bar where it is slow and somebody looks, and an end by Ctrl-C.
+"""Long work on many images, shard by shard, with a progress bar where it takes long, and a clean end by Ctrl-C.
 
-Ranks that work together (ranks.py) share the shards out, and each has the arrays of all.
-Shards count what they have done (progress.py). Ctrl-C ends those at hand when next they count, at the latest when they
-are done, and none of those that wait is begun; threads and settings are put back.
+Ranks that work together (ranks.py) share out the shards, and each of them gets the arrays of all.
+Shards report how far they are (progress.py). After Ctrl-C the shards at hand end at their next report, or at the latest
+when they are done; no other shard is begun, and threads and settings are put back.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def gathered_into(found: np.ndarray, shard: Callable[[slice], np.ndarray], size:
 
 
 def drawn(shard: Callable[[slice], np.ndarray], N: int, size: int) -> np.ndarray:
-    """The same of images that are drawn: after Ctrl-C the InterruptedDrawing has the first ones, those up to a gap."""
+    """The same for images that are drawn. Ctrl-C raises InterruptedDrawing, with the first images that are finished."""
     done: dict[int, np.ndarray] = {}
     try:
         _gather(done.__setitem__, shard, N, size)

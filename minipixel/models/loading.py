@@ -1,4 +1,4 @@
-"""The one table of models, and the way back from a file to any of them."""
+"""The table of all models by name, and `load`, which reads any of them from a file."""
 
 import os
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ MODELS: dict[str, type[Model]] = {
 
 @spelled
 def load(path: str | os.PathLike[str], *, classes: Sequence[type[Model] | type[EmbeddingNet]] = ()) -> Any:
-    """The model, or the embedding network, that its `save(path)` wrote, weights and all.
+    """Load the model, or the embedding network, that `save(path)` wrote, with its weights.
 
-    `classes`: those of one's own that it may be, besides the family's. A file says by its `name` which it is, and
-    nothing that is named in a file is imported: without its class a model of one's own is refused.
-    Of a checkpoint of training: the model as it was then, with averaged weights if there are any (callbacks.EMA).
-    Raises FormatError for a file that is damaged, or is not such a model; FileNotFoundError if there is none.
+    A file only names the class of its model, and nothing that a file names is ever imported. So a model of a class of
+    your own is read only if `classes` has that class: mp.load(path, classes=[Mine]).
+    A checkpoint of training gives the model as it was then, with the averaged weights if there are any (callbacks.EMA).
+    Raises FormatError for a file that is damaged or holds no such model; FileNotFoundError if there is no file.
     """
     family: dict[str, type[Model] | type[EmbeddingNet]] = {**MODELS, EmbeddingNet.name: EmbeddingNet}
     own = by_name(classes, family, (Model, EmbeddingNet))

@@ -1,16 +1,17 @@
-"""Multi-scale PixelRNN: first a small image, then the large one around its pixels.
+"""Multi-scale PixelRNN: one model draws a small image, and another one draws the large image around its pixels.
 
 Source: A. van den Oord, N. Kalchbrenner, K. Kavukcuoglu, "Pixel Recurrent Neural Networks", 2016, arXiv:1601.06759,
-section 3.5. The small image is every s-th row and column of the large one. One model draws it; another, told all of
-it, draws what is missing, so that even the first of these pixels knows roughly what there will be at the other end:
+section 3.5. The small image is every s-th row and column of the large one. One model draws it. Another model, which
+reads all of the small image, draws the missing pixels; so even the first of these is drawn with rough knowledge of the
+whole picture. For s = 2 the pixels of a 4x4 image are drawn in this order:
 
     1 . 2 .       1  5  2  6
-    . . . .       7  8  9 10       with s = 2, the order in which the pixels of a 4x4 image are drawn:
-    3 . 4 .       3 11  4 12       on the left the small image, on the right all of it
+    . . . .       7  8  9 10       on the left the small image, on the right the large one
+    3 . 4 .       3 11  4 12
     . . . .      13 14 15 16
 
-The small image is a part of the large one, so its pixels count once: their probabilities are those that the small model
-gives. The large model has seen them beforehand; what it would say about them is thrown away.
+The small image is a part of the large one, so each of its pixels counts once, with the probability that the small model
+gives it. The large model reads these pixels beforehand, and its own prediction of them is not used.
 """
 
 from typing import Any
@@ -34,11 +35,12 @@ BASES: dict[str, tuple[type[Model], str]] = {
 
 
 class Upsampling(Module):
-    """A map of the large image's size, made from the small image: (h, w, N, C) -> (H, W, N, K).
+    """A map of the large image's size, computed from the small image: (h, w, N, C) -> (H, W, N, K).
 
-    3x3 convolutions of the small image, unmasked, since all of it is known by then. Their dilations 1, 2, 4, ... double
-    until they add up to the longer side: every pixel of the map hears of every pixel of the small image. Then each
-    small pixel writes the s x s large ones that begin at its own place.
+    First come 3x3 convolutions of the small image, without masks, since all of the small image is known by then. Their
+    dilations 1, 2, 4, ... double until together they reach along the longer side, so every pixel of the result depends
+    on every pixel of the small image. Then a transposed convolution turns each small pixel into s x s large ones, of
+    which the upper left one is at its own place.
     """
 
     def __init__(self, C: int, K: int, size: tuple[int, int], stride: int, init: Init) -> None:
@@ -63,14 +65,16 @@ class Upsampling(Module):
 class MultiScale(Model):
     """Multi-scale PixelRNN (1601.06759, section 3.5) for images (H, W, C) of Q levels, C in 1..64.
 
-    A model of the image's every `factor`-th row and column, and one of the whole image that is told, in every layer, a
-    map of `upsampled` features made from the small one. Both are of the kind `base`: "row-lstm", "diagonal-bilstm" or
-    "pixelcnn", with `hidden` and `layers` as there (PixelCNN's blocks). With `scales` above 2 the model of the small
-    image has itself one scale less than this. Conditions go to both, as they are; of a map the small model gets every
-    `factor`-th row and column. From `head` on: see Model.
+    It consists of two models. The small one describes every `factor`-th row and column of the image. The large one
+    describes the whole image; in every layer it is conditioned on a map of `upsampled` features that are computed from
+    the small image. Both are of the kind `base`: "row-lstm", "diagonal-bilstm" or "pixelcnn", with that model's
+    arguments `hidden` and `layers` (the `blocks` of PixelCNN). If `scales` is above 2, the small model is itself a
+    MultiScale with one scale less. A condition goes to both models; if it is a map, the small one reads every
+    `factor`-th row and column of it. The arguments from `head` on are explained in Model. Raises ValueError for
+    arguments out of their range.
 
-    The order of the pixels is not raster: see `order`. Each model sees of its own image what its base sees, and the
-    large one all of the small image besides; so of "diagonal-bilstm" both see their whole past.
+    The order of the pixels is not raster order: see `order`. In its own image each model sees what its base sees, and
+    the large one sees all of the small image besides; with "diagonal-bilstm" both see their whole past.
     """
 
     name = "multi-scale"
@@ -143,7 +147,7 @@ class MultiScale(Model):
         return order
 
     def maps(self, x: Any, condition: Any = None, rng: Any = None) -> Tensor:
-        """All of `forward`: each part encodes what it reads."""
+        """The same as `forward`, since each of the two models encodes its own input."""
         return self.forward(x, condition, rng)
 
     def forward(self, x: Any, condition: Any = None, rng: np.random.Generator | None = None) -> Tensor:
@@ -159,7 +163,7 @@ class MultiScale(Model):
 
 
 def _most_scales(side: int, factor: int) -> int:
-    """How many scales there are until a single pixel is left of an image with that longer side, but 2 at least."""
+    """How many scales an image with that longer side can have until a single pixel is left; at least 2."""
     scales = 1
     while side > 1:
         side, scales = -(-side // factor), scales + 1

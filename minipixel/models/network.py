@@ -1,4 +1,4 @@
-"""What every network that reads images is: its images, its weights, how many of them, and the way into a file."""
+"""The class Network, the base of all networks that read images: their image shape, their weights, their files."""
 
 import functools
 import inspect
@@ -19,26 +19,26 @@ from minipixel.nn import Init, Module
 from minipixel.nn.init import Blank
 
 MOST_NUMBERS = 2**24
-"""How many numbers the widest map of a shard may have, unless a single image has more: 64 MiB of float32."""
+"""The most numbers that the widest map of a shard may have (64 MiB of float32), unless a single image has more."""
 
 
 class Network(Module):
-    """Layers for images of one shape: the likelihood models (Model), and the embedding network, are made from it.
+    """Layers for images of one shape: the base class of the likelihood models (Model) and of the embedding network.
 
     `image_shape` is (H, W, C) with C in 1..64, `levels` is Q in 2..65,536. Images are integers in 0..Q-1, (N, H, W, C).
-    `rng` makes the first weights: None, int, SeedSequence or Generator; `dtype` is "float32" or "float64".
+    `rng` (None, int, SeedSequence or Generator) draws the first weights; `dtype` is "float32" or "float64".
 
-    A subclass makes its layers with `self.init`, and sets `features` (how many channels most of its feature maps have),
-    and `config`: what its constructor needs to build the same layers again, and under "model" its `name` in files,
-    which is that of the class, unless it has one of its own. What the constructor was given, and `config` lacks, is put
-    into it, so that a class of one's own comes back from a file as it was.
+    A subclass builds its layers with `self.init`. It sets `features` (how many channels most of its feature maps have)
+    and `config`, a dict of whatever its constructor needs to build the same layers again; under "model" that has the
+    `name` of the model in files, by default the name of the class. Arguments of the constructor that `config` lacks are
+    added to it, so that `mp.load` gives a model of your own class back as it was.
     """
 
     name: ClassVar[str]
     features: int
     config: dict[str, Any]
     pictures: dict[str, Any] | None = None
-    """How the pictures that it learnt from were prepared, and the names of their classes: see datasets.from_folder."""
+    """How the pictures it was trained on were prepared, and the names of their classes: see datasets.from_folder."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         if "__init__" in vars(cls):
@@ -59,7 +59,7 @@ class Network(Module):
 
     @property
     def xp(self) -> Any:
-        """The array library that the weights live in."""
+        """The array library of the weights: numpy, or cupy if they are on a GPU."""
         return array_module(next(self.named_arrays())[1])
 
     def _pixels_first(self, images: np.ndarray) -> Any:
@@ -71,11 +71,11 @@ class Network(Module):
         return levels.astype(self.dtype) * (2 / (self.levels - 1)) - 1
 
     def as_numbers(self, levels: Any) -> Any:
-        """Integers 0..Q-1 as the numbers that `maps` is given: scaled, unless a model reads them otherwise."""
+        """Integers 0..Q-1 as the numbers that `maps` reads: scaled, unless a subclass reads them otherwise."""
         return self.scaled(levels)
 
     def check_finite(self) -> None:
-        """ValueError, naming the first, if weights are NaN or infinite: nothing that such a model says can be right."""
+        """Raise ValueError if weights are NaN or infinite, with the name of the first: such a model is of no use."""
         for name, parameter in self.named_parameters():
             odd = parameter.data[~self.xp.isfinite(parameter.data)]
             if odd.size:
@@ -88,27 +88,27 @@ class Network(Module):
 
     @property
     def num_parameters(self) -> int:
-        """How many weights the network stores, those that masks shut included."""
+        """How many weights the network stores, including those that masks set to zero."""
         return sum(array.size for _, array in self.named_arrays())
 
     @property
     def shard_size(self) -> int:
         """How many images one worker takes at a time: 1 to 16, so that a feature map has about 2**19 numbers.
 
-        Small enough to stay near the core, large enough for good matrix products and for few calls from Python; up to
-        32 of tiny images, for which Python is what takes the time.
-        A function of the network alone, never of the machine, since sums over shards depend on it in the last bit.
-        On a GPU a shard is as large as a batch is likely to be.
+        Such a map is small enough to stay in the caches of a core, and large enough for fast matrix products and for
+        few calls from Python. For tiny images, where these calls take most of the time, it is up to 32.
+        The size depends on the network alone and never on the machine, because sums over shards depend on it in the
+        last bit. On a GPU a shard is as large as a batch is likely to be.
         """
         if self.xp is not np:
             return min(1024, self.most_images(16 * MOST_NUMBERS))
         return min(self._images_for(2**19), self.most_images(MOST_NUMBERS))
 
     def shard_of_batch(self, N: int) -> int:
-        """The same in training on batches of N images: down to half as many, if there would not be eight shards.
+        """The `shard_size` in training on batches of N images: down to half, if there would be fewer than 8 shards.
 
-        Eight cores are to have work, and none of them little. Of a wide model a single image is enough for good
-        products, and takes half the memory of two.
+        Then eight cores all have work. In a wide model a single image is enough for fast matrix products, and takes
+        half the memory of two.
         """
         if self.xp is not np:
             return self.shard_size
@@ -117,7 +117,7 @@ class Network(Module):
         return min(self.shard_size, max(self._images_for(2**18), N // 8))
 
     def most_images(self, numbers: int) -> int:
-        """How many images there may be, one at least, for the widest map to have no more than so many numbers."""
+        """How many images there may be so that the widest map has at most so many numbers; at least 1."""
         H, W, _ = self.image_shape
         return max(1, numbers // (H * W * self.widest))
 
@@ -127,13 +127,13 @@ class Network(Module):
         return self.features
 
     def _images_for(self, numbers: int) -> int:
-        """How many images make a feature map of so many numbers: a power of 2, at most 16, or 32 if they are tiny."""
+        """How many images have a feature map of so many numbers: a power of 2, at most 16, or 32 for tiny images."""
         size = int(np.clip(numbers // self._numbers_a_map, 1, np.clip(2**14 // self._numbers_a_map, 16, 32)))
         return 2 ** (size.bit_length() - 1)
 
     @property
     def wide_shard_size(self) -> int:
-        """The same where no gradient is wanted, and so no batch to be shared out: more still of tiny images."""
+        """The `shard_size` where no gradients are computed: of tiny images it is larger."""
         return max(self.shard_size, min(2**14 // self._numbers_a_map, self.most_images(MOST_NUMBERS)))
 
     @property
@@ -148,22 +148,22 @@ class Network(Module):
     if not TYPE_CHECKING:  # to a type checker a name that is not there is not there
 
         def __getattr__(self, name: str) -> Any:
-            """AttributeError for what this has not, and what there is instead of what other libraries call so."""
+            """Raise AttributeError for an unknown name, with the name that minipixel has for it, if there is one."""
             if hasattr(type(self), name):  # a property, in which a name is missing: Python asks here, too
                 return object.__getattribute__(self, name)
             raise AttributeError(f"{type(self).__name__} has no {name!r}{instead(self, name)}", name=name, obj=self)
 
         def __call__(self, *arguments: Any, **options: Any) -> NoReturn:
-            """A network is not called: TypeError."""
+            """Raise TypeError, since a network cannot be called."""
             raise TypeError(f"{type(self).__name__} is not called{instead(self, '__call__')}")
 
     def describe(self) -> str:
-        """What it is, in one line."""
+        """A description in one line: class, images and dtype."""
         H, W, C = self.image_shape
         return f"{type(self).__name__}: {H}x{W}x{C} images of {self.levels} levels, {self.dtype}"
 
     def summary(self) -> str:
-        """A table of the layers, their weights, and how many of those the masks leave open."""
+        """A table of the layers as text: how many weights each has, and how many of them its mask leaves open."""
         layers = [(path, layer) for path, layer in _layers(self, "") if _own(layer)]
         rows = [(path or "(its own)", repr(layer) if path else "", *_sizes(layer)) for path, layer in layers]
         rows.append(("total", "", sum(row[2] for row in rows), sum(row[3] for row in rows)))
@@ -172,17 +172,18 @@ class Network(Module):
         return "\n".join([self.describe(), f"{'layer':{width}}  {'':36}{'weights':>12}{'open':>12}", *lines])
 
     def save(self, path: str | os.PathLike[str], *, half: bool = False) -> None:
-        """Write configuration and weights to a safetensors file, whole or not at all. Raises OSError.
+        """Write configuration and weights to a safetensors file, whole or not at all.
 
-        `mp.load` reads it; of a class of one's own with `classes=[...]`. There is a warning if its constructor got what
-        a file cannot hold, a function say. With `half` each weight is rounded to 16 bits (float16), which makes a file
-        of half the size, or a quarter; what it costs is to be measured, on test images say. Raises ValueError for a
-        weight that float16 cannot hold.
+        `mp.load` reads the file; for a class of your own it needs `classes=[...]`. There is a warning if the
+        constructor was given something that a file cannot hold, such as a function. With `half` each weight is rounded
+        to 16 bits (float16), which makes the file half as large (a quarter for float64); measure on test images how
+        much the model loses by it. Raises OSError if the file cannot be written, and ValueError for a weight that
+        float16 cannot hold.
         """
         for name in unsaved(self)[:1]:
             console.warn(
-                f"save: got no {name!r} in the configuration of a {type(self).__name__}, whose constructor takes it, "
-                "and no file can hold what it got; for mp.load take a number, a word or a list in its place",
+                f"save: got a {type(self).__name__} whose argument {name!r} no file can hold, so mp.load will not have "
+                "it; pass a number, a word or a list in its place",
                 stacklevel=2,
             )
         uninitialized = {} if getattr(self, "initialized", True) else {"initialized": False}
@@ -190,7 +191,7 @@ class Network(Module):
         checkpoint.write(path, {**self.config, **uninitialized, **self.remembered()}, tensors)
 
     def remembered(self) -> dict[str, Any]:
-        """What a file holds beside the configuration: `pictures`, if there are any. ValueError for what is none."""
+        """What a file holds beside the configuration: `pictures`, if set. Raises ValueError if that is malformed."""
         return {} if self.pictures is None else {"pictures": check_pictures(self.pictures)}
 
 
@@ -207,7 +208,7 @@ def _halved(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _remembering(constructor: Callable[..., None]) -> Callable[..., None]:
-    """A constructor, after which `config` also has what that was given, all of it as a file gives it back."""
+    """The same constructor, which afterwards adds its arguments to `config`, in the form in which a file holds them."""
     signature = inspect.signature(constructor)
 
     @functools.wraps(constructor)
@@ -233,7 +234,7 @@ def _remembering(constructor: Callable[..., None]) -> Callable[..., None]:
 
 
 def _as_in_a_file(value: Any) -> Any:
-    """A setting as a file gives it back, lists for tuples and for arrays; ... if JSON has no form for it."""
+    """A setting as it comes back from a file, where tuples and arrays are lists; `...` if JSON cannot hold it."""
     try:
         return json.loads(json.dumps(value, default=lambda array: array.tolist()))
     except (AttributeError, TypeError, ValueError, RecursionError):
@@ -241,7 +242,7 @@ def _as_in_a_file(value: Any) -> Any:
 
 
 def options_of(kind: type) -> tuple[dict[str, inspect.Parameter], bool]:
-    """The arguments that a constructor names, all but `rng`, and whether it takes any other."""
+    """The arguments that a constructor names, except `rng`, and whether it takes any others by **options."""
     every = inspect.signature(kind).parameters.values()
     starred = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
     named = {option.name: option for option in every if option.kind not in starred and option.name != "rng"}
@@ -249,7 +250,7 @@ def options_of(kind: type) -> tuple[dict[str, inspect.Parameter], bool]:
 
 
 def unsaved(network: Network) -> list[str]:
-    """What the constructor of a network takes, and its configuration lacks: whoever loads it would have to guess."""
+    """The constructor's arguments that the configuration of a network lacks, so that a file could not restore them."""
     return [name for name in options_of(type(network))[0] if name not in network.config]
 
 

@@ -1,4 +1,4 @@
-"""Model classes of one's own, which a file names and the caller gives: nothing that a file names is ever imported."""
+"""Files of users' own model classes. The caller passes the classes; nothing that a file names is ever imported."""
 
 import inspect
 import json
@@ -12,7 +12,7 @@ from minipixel.shown import short
 
 
 def by_name(classes: Any, family: Mapping[str, Any], base: tuple[type[Network], ...]) -> dict[str, type[Network]]:
-    """Classes of one's own by the names that files have for them; ValueError for what is none, or has a name twice."""
+    """Users' classes by their names in files. Raises ValueError for anything else, and for a name that comes twice."""
     wanted = "classes derived from mp.models.Model, in a list"
     if isinstance(classes, (str, Mapping)) or not isinstance(classes, Iterable):
         hint = f"; say [{classes.__name__}]" if inspect.isclass(classes) else ""
@@ -33,9 +33,10 @@ def by_name(classes: Any, family: Mapping[str, Any], base: tuple[type[Network], 
 
 
 def make(path: str | os.PathLike[str], kind: type[Network], config: Mapping[str, Any]) -> Network:
-    """A model of one's own class as its configuration says, with first weights. FormatError if that cannot be made.
+    """A model of a user's class, built from a configuration, with its first weights.
 
-    The constructor is given what it takes; that the rest came out the same is seen of the model.
+    The constructor gets those arguments that it takes; then the new model's configuration is compared with the stored
+    one. Raises FormatError if an argument is missing, or if the two differ.
     """
     options, takes_any = options_of(kind)
     missing = [name for name, option in options.items() if option.default is option.empty and name not in config]
@@ -58,5 +59,5 @@ def make(path: str | os.PathLike[str], kind: type[Network], config: Mapping[str,
 
 
 def _called(thing: Any) -> str:
-    """A class by its name, anything else as it shows itself."""
+    """A class by its name, anything else as `short` shows it."""
     return thing.__name__ if inspect.isclass(thing) else short(thing)

@@ -1,11 +1,11 @@
-"""PixelCNN: the whole past of a pixel through a stack of masked convolutions.
+"""PixelCNN: a stack of masked convolutions that predicts each pixel from the pixels before it.
 
 Source: A. van den Oord, N. Kalchbrenner, K. Kavukcuoglu, "Pixel Recurrent Neural Networks", 2016, arXiv:1601.06759,
-table 1. The first model of the family, and the plainest: it trains all pixels at once, since during training the
-image is known and the masks alone keep each pixel from its own future.
+table 1. It is the first model of the family, and the plainest. It trains all pixels at once: during training the whole
+image is known, and only the masks keep a pixel from reading its own future.
 
-What it leaves out: the 3x3 masked kernels have a blind spot, above and to the right, that no depth closes; the Row
-LSTM, the Diagonal BiLSTM and the Gated PixelCNN each cure it in their own way.
+Its 3x3 masked kernels have a blind spot: there are pixels above and to the right that it never reads, however many
+layers it has. The Row LSTM, the Diagonal BiLSTM and the Gated PixelCNN each remove the blind spot in their own way.
 """
 
 from typing import Any
@@ -29,9 +29,11 @@ from minipixel.tensor import Tensor
 
 
 class ResidualBlock(Module):
-    """2h features narrowed to h, a mask B, 3x3 in the paper, among those, widened to 2h and added to what came in.
+    """One residual block: (H, W, N, 2h) -> (H, W, N, 2h).
 
-    Before each of the three an activation; features are dropped before the last.
+    A 1x1 layer narrows 2h features to h, a convolution with mask B (3x3 in the paper) follows, and a 1x1 layer widens
+    them to 2h again; the result is added to the input of the block. An activation comes before each of the three
+    layers, and dropout before the last.
     """
 
     def __init__(
@@ -56,13 +58,15 @@ class ResidualBlock(Module):
 class PixelCNN(Model):
     """PixelCNN (1601.06759, table 1) for images (H, W, C) of Q levels, C in 1..64.
 
-    A mask A to 2 `hidden` features, `first_kernel` wide and high, `blocks` residual blocks, with a mask B that is
-    `kernel` wide and high, two 1x1 layers of `head_width` features (2 `hidden` if None; the paper's 32 for MNIST is
-    just that, its 1024 for colour photographs is more), and the head. Both kernels are odd; 7 and 3 are the paper's. A
-    condition is added in every block, to what its mask B saw.
+    The layers are, in this order: a convolution with mask A to 2 * `hidden` features, whose kernel is `first_kernel`
+    wide and high; `blocks` residual blocks, whose convolutions with mask B are `kernel` wide and high; two 1x1 layers
+    of `head_width` features; and the head. Both kernel sizes are odd; the paper has 7 and 3. If `head_width` is None it
+    is 2 * `hidden`, as in the paper's model of MNIST (32); for colour photographs the paper takes 1024. A condition is
+    added in every block, to the output of its masked convolution.
 
-    Two options that the paper does not have, as later models do: `activation` "prelu" in place of "relu", and in
-    training a share `dropout` of each block's features is dropped. From `head` on: see Model.
+    Two options are not in the paper: `activation` may be "prelu" in place of "relu", and in training the share
+    `dropout` of each block's features is set to zero. The arguments from `head` on are explained in Model.
+    Raises ValueError for arguments out of their range.
     """
 
     name = "pixelcnn"

@@ -1,18 +1,20 @@
-r"""PixelCNN++: two streams through a U of several sizes, with gated residuals, and a likelihood of few parameters.
+r"""PixelCNN++: two streams of gated residual layers, through maps that shrink and grow again, and a mixture head.
 
 Source: T. Salimans, A. Karpathy, X. Chen, D. P. Kingma, "PixelCNN++: Improving the PixelCNN with Discretized Logistic
 Mixture Likelihood and Other Modifications", 2017, arXiv:1701.05517, section 2 and figure 2.
 
-The stream u knows the rows above a pixel; the stream ul what is above and to the left, and in every layer it is told
-what u has found. Both start by a shift, so that they know nothing of the pixel itself; from then on their kernels may
-read their own pixel, and need no mask. On the way in the maps are halved from level to level, on the way back they are
-enlarged; and on the way back each layer is told what its twin on the way in had found, so that no detail is lost:
+The stream u reads the rows above a pixel. The stream ul reads the pixels above and to the left, and every one of its
+layers also reads the features of u. Both streams start with a shift, after which their features do not depend on the
+pixel itself; so later kernels may read the features at their own pixel, and need no mask. On the way in the maps are
+halved from level to level; on the way back they are enlarged again. Each layer on the way back also reads the features
+of its twin, the layer at the same place on the way in, so that no detail is lost:
 
     start - pair - pair .................... pair - pair - pair - top        pair: a layer of u, then one of ul
                       \ halve                 / enlarge                      ...: skips, from twin to twin
                        pair - pair ... pair - pair
 
-No colour of the pixel itself enters either stream. Mixture heads join colours on their own; for others, see ColourTop.
+No colour of the pixel itself enters either stream. Mixture heads make a colour depend on the earlier colours of its
+pixel by themselves; for the other heads ColourTop does that.
 """
 
 from collections.abc import Callable
@@ -46,7 +48,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[Any], Tensor], int]] = {
 
 
 class Shared:
-    """What all layers of a model share: F features, the two kernels, activation, dropout, width of the condition."""
+    """The settings that all layers share: F features, two kernels, the activation, dropout, the condition's width."""
 
     def __init__(
         self, F: int, u_kernel: Any, ul_kernel: Any, activation: str, dropout: float, K_condition: int, normed: bool
@@ -62,9 +64,10 @@ class Shared:
 
 
 class GatedResidual(Module):
-    """x + a * sigmoid(b), a and b from two convolutions; between these the layer is told a skip and a condition.
+    """A gated residual layer: x + a * sigmoid(b), where a and b come from x by two convolutions.
 
-    y = conv(act(x)) + 1x1(act(skip)), [a, b] = conv(dropout(act(y))) + V h, where the skip has `K_skip` channels.
+    y = conv(act(x)) + 1x1(act(skip)), [a, b] = conv(dropout(act(y))) + V h. The skip is a map of `K_skip` channels from
+    another layer, and h is the condition.
     """
 
     def __init__(self, shared: Shared, shift: str, K_skip: int, init: Init) -> None:
@@ -87,7 +90,7 @@ class GatedResidual(Module):
 
 
 class Pair(Module):
-    """A residual layer for each stream; u goes first, and ul is told of it."""
+    """A residual layer for each stream: that of u is computed first, and that of ul reads its output."""
 
     def __init__(self, shared: Shared, on_the_way_back: bool, init: Init) -> None:
         self.u = GatedResidual(shared, "down", shared.F if on_the_way_back else 0, init)
@@ -96,16 +99,19 @@ class Pair(Module):
     def __call__(
         self, u: Tensor, ul: Tensor, twin: tuple[Any, ...] = (), condition: Any = None, rng: Any = None
     ) -> tuple[Tensor, Tensor]:
-        """Both streams one layer further, (H, W, N, F) twice; `twin`: on the way back, what both were at its twin."""
+        """Both streams after one more layer, (H, W, N, F) each.
+
+        `twin`, on the way back, has the maps of both streams at the same place on the way in.
+        """
         u = self.u(u, twin[:1], condition, rng)
         return u, self.ul(ul, (u, *twin[1:]), condition, rng)
 
 
 class Level(Module):
-    """One size of map: pairs on the way in, everything that is smaller, and pairs on the way back.
+    """All layers at one size of map, and the level of half that size inside it.
 
-    Each map made on the way in is a skip for one pair on the way back; at the lowest level, where the way turns round,
-    the last one is where the way back begins.
+    These are the pairs on the way in, the next smaller level if there is one, and the pairs on the way back. Each map
+    of the way in is the skip of one pair on the way back; at the smallest level, the way back begins with the last map.
     """
 
     def __init__(self, shared: Shared, size: tuple[int, int], resnets: int, levels_below: int, init: Init) -> None:
@@ -120,7 +126,7 @@ class Level(Module):
         self.way_back = [Pair(shared, True, init) for _ in range(resnets + 1 if levels_below else resnets)]
 
     def __call__(self, u: Tensor, ul: Tensor, condition: Any = None, rng: Any = None) -> tuple[Tensor, Tensor]:
-        """Both streams (H, W, N, F) through this level and all below it, -> (H, W, N, F) twice."""
+        """Both streams after this level and all smaller ones: (H, W, N, F) twice -> (H, W, N, F) twice."""
         seen = [(u, ul)]
         for pair in self.way_in:
             seen.append(pair(*seen[-1], (), condition, rng))
@@ -139,7 +145,7 @@ class Level(Module):
 
 
 class PlainTop(Module):
-    """elu and a 1x1 to the parameters of a head that joins colours itself, or of grey images."""
+    """elu and a 1x1 layer to the parameters of the head, where that joins the colours itself or images are grey."""
 
     def __init__(self, F: int, P: int, init: Init, normed: bool) -> None:
         self.out = NormedPointwise(F, P, init, normed)
@@ -150,9 +156,10 @@ class PlainTop(Module):
 
 
 class ColourTop(Module):
-    """Lets each of C colours know the earlier ones of its pixel: the image joins the features, masked by colour.
+    """The last layers where each of C colours depends on the earlier colours of its pixel: they also read the image.
 
-    A 1x1 of the features, a 1x1 with mask A of the image, concat_elu of their sum, and a 1x1 with mask B.
+    A 1x1 layer of the features and a 1x1 layer of the image, with mask A, are added; concat_elu and a 1x1 layer with
+    mask B follow.
     """
 
     def __init__(self, C: int, F: int, image: np.ndarray, head_groups: np.ndarray, init: Init, normed: bool) -> None:
@@ -170,24 +177,26 @@ class ColourTop(Module):
 class PixelCNNpp(Model):
     """PixelCNN++ (1701.05517) for images (H, W, C) of Q levels, C in 1..64.
 
-    `hierarchies` sizes of map, each half as high and wide as the one before (rounded up), with `resnets` pairs of gated
-    residual layers of `filters` features on the way in and as many, or one more, on the way back; the paper has 3, 5
-    and 160. In training a share `dropout` of the features inside a residual is dropped. `vertical_kernel` (kh, kw), kw
-    odd, is how much of the rows up to its own a layer of u sees, `horizontal_kernel` how much ul sees, up to and left
-    of its own pixel. `activation` is "concat_elu", "elu" or "relu". A condition goes into every gate; of a map,
-    smaller levels see every second row and column.
+    The model works at `hierarchies` sizes of map, each half as high and wide as the one before (rounded up). At each
+    size there are `resnets` pairs of gated residual layers of `filters` features on the way in, and as many, or one
+    more, on the way back. The paper has 3 sizes, 5 pairs and 160 features. In training the share `dropout` of the
+    features inside a residual layer is set to zero. `vertical_kernel` (kh, kw), kw odd, is the kernel of the stream u,
+    which covers a pixel's row and those above it; `horizontal_kernel` is that of ul, which covers what is above and to
+    the left, the pixel itself included. `activation` is "concat_elu", "elu" or "relu". A condition is added in every
+    gate; if it is a map, smaller levels read every second row and column of it.
 
-    With `weight_norm` all weights but those of conditions are weight-normalised, and `initialize` (which `fit` calls)
-    sets gains and biases, and scales the weights of conditions, by a first batch. From `head` on: see Model; None is
-    "logistic_mixture". The paper trains with Adam, beta1 0.95, beta2 0.9995, at optim.exponential_decay(1e-3,
-    0.999995), and tests and samples with averaged weights: callbacks.EMA(0.9995).
+    With `weight_norm` all weights but those of conditions are weight-normalised; `initialize`, which `fit` calls, then
+    sets gains and biases, and scales the weights of conditions, from a first batch. The arguments from `head` on are
+    explained in Model, but None stands for "logistic_mixture" here. The paper trains with Adam (beta1 0.95, beta2
+    0.9995) at the learning rate optim.exponential_decay(1e-3, 0.999995), and tests and samples with averaged weights:
+    callbacks.EMA(0.9995). Raises ValueError for arguments out of their range.
 
-    How far it sees: rows above, as far as the smallest map reaches. But an odd row, and what lies to the right in the
-    row above it, are too new for the smaller maps, so of these a pixel of an odd row sees what the finest level reaches
-    alone: 4 `resnets` + 2 columns with the paper's kernels, which makes 22 of 32 in the paper's model (+ 1 in place of
-    + 2 if there is no smaller map). So by default, with `resnets` 2, images wider than 11 columns do not get their
-    complete context. Wider kernels reach further, kw // 2 columns per layer to the right, kw - 1 to the left: (2, 7)
-    and (2, 4) give it to 28x28.
+    How far it sees: a pixel reads the rows above it as far as the smallest map reaches, with one exception. For a pixel
+    in an odd row (rows count from 0), the smaller maps hold neither its own row nor what lies to the right in the row
+    above. Of these it reads only as many columns as the layers at full size reach: 4 * `resnets` + 2 with the paper's
+    kernels, or 4 * `resnets` + 1 if there is no smaller map. In the paper's model these are 22 of 32 columns. With the
+    default `resnets=2` the context is complete up to 11 columns. Wider kernels reach further, kw // 2 columns per layer
+    to the right and kw - 1 to the left: for 28x28 images kernels of (2, 7) and (2, 4) give the complete context.
     """
 
     name = "pixelcnnpp"
@@ -259,11 +268,11 @@ class PixelCNNpp(Model):
 
     @property
     def _marks_the_border(self) -> bool:
-        """Whether a channel of ones joins the image: where they end, the image does. One-hot levels say that alone."""
+        """Whether the image gets a channel of ones, which shows where it ends, as one-hot levels do by themselves."""
         return self.inputs != "one_hot"
 
     def load_state_dict(self, state: Any, strict: bool = True) -> NotLoaded:
-        """Copy weights in, as Module does; they are then as somebody wants them, and `fit` leaves them so."""
+        """Copy weights in, as Module does. `fit` then starts from these weights, and does not call `initialize`."""
         left = super().load_state_dict(state, strict)
         self.initialized = True
         return left

@@ -1,13 +1,14 @@
 """PixelRNN: Row LSTM and Diagonal BiLSTM, whose states carry the past of a pixel across the whole image.
 
 Source: A. van den Oord, N. Kalchbrenner, K. Kavukcuoglu, "Pixel Recurrent Neural Networks", 2016, arXiv:1601.06759,
-sections 3.1 to 3.3 and table 1. Both are a PixelCNN with LSTMs for its convolutions: what the input says to each cell
-is computed for the whole map at once; then a scan computes the states, each from some of those before it.
+sections 3.1 to 3.3 and table 1. Both are a PixelCNN that has LSTMs in place of its convolutions. The part of each
+cell's gates that depends on the layer's input is computed for the whole map at once; then a scan computes the states,
+each from states of earlier pixels:
 
     Row LSTM        Diagonal BiLSTM, from the left and from the right
 
     1 2 3             1               1
-      x             2 x               . 2        x takes the state at ".", which has read 1 and 2
+      x             2 x               . 2        x takes the state at ".", which was computed from 1 and 2
                                       x
 """
 
@@ -23,12 +24,12 @@ from minipixel.tensor import Tensor
 
 
 class LSTM(Module):
-    """h units that read a map through `see`, a condition, and the states at `taps` in the row before (equation 3).
+    """An LSTM of h units (equation 3). It reads a map, a condition, and the states at `taps` in the row before.
 
-    `see` is a causal layer to 4h channels, in the order of `gate_groups`. The state-to-state weight needs no mask: it
-    reads pixels strictly before, whose every colour is known. Nor do colours mix inside a cell, where each channel of
-    the state meets its own four gates alone. The states beyond the border that a scan starts from are zero or, with
-    `learned_state`, learned.
+    It reads the map through `see`, a causal layer to 4h channels in the order of `gate_groups`. The state-to-state
+    weight needs no mask: it reads earlier pixels only, all colours of which are known. Inside a cell colours do not
+    mix either, since each channel of the state is computed from its own four gates. The states beyond the border,
+    from which a scan starts, are zero, or learned if `learned_state` is True.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class LSTM(Module):
         self.c0: Parameter | None = init.zeros(h) if learned_state else None
 
     def gates(self, x: Tensor, condition: Any) -> Tensor:
-        """What input and condition say to the gates of every cell: (H, W, N, 2h) -> (H, W, N, 4h)."""
+        """The part of every cell's gates that input and condition give: (H, W, N, 2h) -> (H, W, N, 4h)."""
         return self.told(self.see(x), condition)
 
     def scan(self, gates: Tensor, spans: Any = None) -> Tensor:
@@ -60,7 +61,7 @@ def gate_groups(h: int, C: int) -> np.ndarray:
 
 
 class RowLayer(Module):
-    """A Row LSTM (section 3.1): sees 1x3 of its row, reads three states of the row above: 2h features -> h."""
+    """A Row LSTM (section 3.1): 2h features -> h, from a 1x3 kernel on its row and three states of the row above."""
 
     def __init__(self, h: int, C: int, K_condition: int, learned_state: bool, init: Init) -> None:
         see = Conv2d(colour_groups(2 * h, C), gate_groups(h, C), (1, 3), "B", init)
@@ -72,10 +73,10 @@ class RowLayer(Module):
 
 
 class DiagonalLayer(Module):
-    """A Diagonal BiLSTM (section 3.2): two LSTMs that read the cells above and beside their own: 2h features -> h.
+    """A Diagonal BiLSTM (section 3.2): 2h features -> h, by two LSTMs that read the cells above and beside their own.
 
-    Both scan the skewed map, whose row d is a diagonal of the image and holds image row r at position r. There the cell
-    above stands in the row before at r - 1, the cell beside in the row before at r.
+    Both scan the skewed map. Its row d is a diagonal of the image, which has the pixel of image row r at position r.
+    For that pixel the cell above it stands in row d - 1 at position r - 1, and the cell beside it in row d - 1 at r.
     """
 
     def __init__(self, h: int, C: int, K_condition: int, learned_state: bool, init: Init) -> None:
@@ -99,7 +100,7 @@ def _along_diagonals(lstm: LSTM, gates: Tensor) -> Tensor:
 
 
 class PixelRNN(Model):
-    """What the two models share: all but the class of a layer. Its arguments are those of both."""
+    """The common part of RowLSTM and DiagonalBiLSTM, which differ in the class of their layers."""
 
     layer_class: ClassVar[Any]
 
@@ -143,7 +144,7 @@ class PixelRNN(Model):
         self.top = Top(wide, head_width, self.head.groups, self.init)
 
     def below_top(self, x: Any, condition: Any) -> Tensor:
-        """Stem and layers, each added to what came in: (H, W, N, C*E) -> (H, W, N, 2h)."""
+        """Stem and layers, the output of each layer added to its input: (H, W, N, C*E) -> (H, W, N, 2h)."""
         x = self.stem(x)
         states = []
         for layer, widen in zip(self.layers, self.widen, strict=True):
@@ -161,12 +162,15 @@ class PixelRNN(Model):
 class RowLSTM(PixelRNN):
     """Row LSTM (1601.06759, section 3.1) for images (H, W, C) of Q levels, C in 1..64.
 
-    A 7x7 mask A to 2 `hidden` features, `layers` Row LSTMs of `hidden` units, each widened by a 1x1 and added to what
-    came in, and the top of PixelCNN: two 1x1 layers of `head_width` features (2 `hidden` if None), and the head.
-    `skip` adds a 1x1 of every LSTM to what the top reads (section 3.3); `learned_state` learns the states beyond the
-    border. A condition is added to all gates. From `head` on: see Model.
+    The layers are, in this order: a 7x7 convolution with mask A to 2 * `hidden` features; `layers` Row LSTMs of
+    `hidden` units, each followed by a 1x1 layer to 2 * `hidden` features, whose output is added to the LSTM's input;
+    two 1x1 layers of `head_width` features (2 * `hidden` if None); and the head. With `skip` a 1x1 layer of every
+    LSTM's output is also added to the input of the last layers (section 3.3). With `learned_state` the states beyond
+    the border are learned; without it they are zero. A condition is added in all gates. The arguments from `head` on
+    are explained in Model. Raises ValueError for arguments out of their range.
 
-    What it sees is a triangle: of the row k above, the columns up to c + k + 2, however many layers there are.
+    A pixel in column c is predicted from a triangle above it: in the k-th row above its own, the model reads the
+    columns up to c + k + 2, however many layers it has.
     """
 
     name = "row-lstm"
@@ -176,12 +180,15 @@ class RowLSTM(PixelRNN):
 class DiagonalBiLSTM(PixelRNN):
     """Diagonal BiLSTM (1601.06759, section 3.2) for images (H, W, C) of Q levels, C in 1..64.
 
-    As the Row LSTM, arguments included, but its layers see the whole past of every pixel. The paper's best for MNIST.
+    It is built as the Row LSTM and has the same arguments, but its layers see the whole past of every pixel. In the
+    paper it is the best model of MNIST.
 
-    `phantom_column`: as published, the last pixel of a row stays out of sight of the next row, all but its last four
-    pixels, for any number of layers. The half that runs from right to left begins at the features of that pixel, which
-    by mask A leave out the pixel itself. So let it begin one column further right: the image gets a column of zeros
-    there, whose features are dropped before the top. They may know the whole row, since only rows below read them.
+    `phantom_column` (one more argument) mends a blind spot of the published model, in which the last pixel of a row is
+    invisible to the next row, except to that row's last four pixels, however many layers there are. The LSTM that runs
+    from right to left starts there at the features of a row's last pixel, and by mask A these do not depend on that
+    pixel itself. With `phantom_column` that LSTM starts one column further to the right: the image gets a column of
+    zeros there, and the features of this column are dropped before the last layers. They may depend on the whole row,
+    since only the rows below read them. With `phantom_column=False` the model is the published one.
     """
 
     name = "diagonal-bilstm"

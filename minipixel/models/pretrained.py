@@ -1,4 +1,4 @@
-"""Models in the box: trained to the end, kept beside this file with half-precision weights, each with its card."""
+"""Trained models that come with the library, with half-precision weights, and a card that describes each of them."""
 
 import functools
 import json
@@ -22,14 +22,16 @@ MAX_BYTES = 2**20
 
 @dataclass(frozen=True, repr=False)
 class Card:
-    """Where a model in the box comes from, and how well it does; `print(card)` shows all of it.
+    """Where a model that comes with the library is from, and how good it is; `print(card)` shows all of it.
 
-    `shows`: what it draws. `architecture`: its class and size, in words. `data`: the set that it learnt from, whose
-    `credit` names those who made it, and whose `licence` (an SPDX identifier) the weights carry. `command` trained it,
-    for `epochs` of the `planned` ones, in `hours` on two cores.
-    `nats` per test image and `bits_per_dim`, of the weights as they are in the box; for binary images that are drawn
-    from grey ones, the mean over `draws` such draws of all of them, from the seeds 0, 1, ..., whose standard deviation
-    is `spread`. `full_nats`: the same with weights of 32 bits.
+    `shows` says what the model draws, and `architecture` its class and size in words. `data` is the data set that it
+    learnt from, `credit` names the people who made that set, and `licence` (an SPDX identifier) is the licence of the
+    set and so of the weights. `command` is the command that trained the model, for `epochs` of the `planned` epochs,
+    in `hours` on two cores.
+    `nats` per test image and `bits_per_dim` were measured with the weights that come with the library, which have 16
+    bits. Where binary images are drawn from grey ones, they are means over `draws` draws of all test images, with the
+    seeds 0, 1, ..., and `spread` is the standard deviation of the nats over these draws. `full_nats` is `nats` with
+    weights of 32 bits.
     """
 
     name: str
@@ -51,7 +53,7 @@ class Card:
 
     @property
     def path(self) -> Path:
-        """The file of the model, which `mp.load` reads, too."""
+        """The file of the model, which `mp.load` can read as well."""
         return BOX / f"{self.name}.safetensors"
 
     def __repr__(self) -> str:
@@ -77,17 +79,18 @@ class Card:
 
 @functools.cache
 def cards() -> Mapping[str, Card]:
-    """The cards of the models in the box, by name: what `mp.models.pretrained(name)` can load."""
+    """The cards, by name, of the trained models that `mp.models.pretrained(name)` can load."""
     listed = json.loads(read_regular(BOX / "cards.json", MAX_BYTES))
     return MappingProxyType({name: Card(name, **card) for name, card in listed.items()})
 
 
 @spelled
 def pretrained(name: str) -> Any:
-    """A model in the box, trained: mp.models.pretrained("mnist"); `mp.models.cards()` says which there are.
+    """Load a trained model that comes with the library, such as mp.models.pretrained("mnist").
 
-    It is a model like any other, that draws, scores, completes, and can be trained further. The weights carry the
-    licence of the data that it learnt from, which its card names. Raises ValueError for a name that is not in the box.
+    `mp.models.cards()` lists these models. Each is a model like any other: it draws, scores and completes images, and
+    can be trained further. Its weights have the licence of the data that it learnt from, which its card names. Raises
+    ValueError for an unknown name.
     """
     if not isinstance(name, str) or name not in cards():
         raise ValueError(

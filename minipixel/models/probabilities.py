@@ -1,4 +1,4 @@
-"""What a model says of every level of every sub-pixel, and how often the likeliest is the true one."""
+"""The probabilities of all levels of every sub-pixel, and how often the likeliest level is the true one."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from minipixel.models.base import Model
 
 MOST_BYTES = 2**30
-"""Probabilities that take more are refused."""
+"""The most bytes that probabilities may take; a result of more is refused."""
 AT_ONCE = 2**18
 """How many numbers, levels times components, are computed at once."""
 
@@ -63,7 +63,7 @@ def accuracy(model: "Model", images: np.ndarray, condition: Any) -> float:
 
 
 def _pixels(model: "Model", images: np.ndarray, condition: Any) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """The pixels of n images, some at a time: which of n * H * W they are, their parameters (p, P), they (p, C)."""
+    """The pixels of n images, p at a time: their places in n * H * W, the head's parameters (p, P), levels (p, C)."""
     parameters = np.moveaxis(to_cpu(model.predict(images, condition)), 2, 0)  # (H, W, n, P) -> (n, H, W, P)
     parameters, pixels = parameters.reshape(-1, parameters.shape[3]), images.reshape(-1, images.shape[3])
     for some in Workers.parts(len(pixels), max(1, AT_ONCE // (model.levels * model.mixtures))):

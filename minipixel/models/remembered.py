@@ -1,4 +1,4 @@
-"""What a model file says of the pictures that the model learnt from, beside what the model needs itself."""
+"""The notes in a model file about the pictures that the model was trained on; the model itself does not need them."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
 
 
 def check_pictures(pictures: Any) -> dict[str, Any]:
-    """What `pictures` of a data set holds, as a new dict; ValueError, one line, for anything else."""
+    """A copy of `pictures`, if it is such a dict as a data set has; else ValueError."""
     if not isinstance(pictures, Mapping):
         raise ValueError(f"pictures: got {short(pictures)}, wanted what a data set has: model.pictures = ds.pictures")
     for name, value in pictures.items():

@@ -1,4 +1,4 @@
-"""The loss of a batch and its gradients, shard by shard: what a step of training needs, in `fit` or elsewhere."""
+"""The loss of a batch and its gradients, computed shard by shard, for a step of training in `fit` or elsewhere."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """Checked images (N, H, W, C), and all that comes with them.
+    """Checked images (N, H, W, C), with their conditions, weights and random numbers.
 
-    `weights` say what each image counts, None for all alike. `draws` gives a shard the `rng` of its dropout, or None:
-    always the same for a shard.
+    `weights` say how much each image counts; None means that all count alike. `draws` returns the `rng` of a shard's
+    dropout, or None; for one shard it always returns the same.
     """
 
     images: np.ndarray
@@ -32,9 +32,9 @@ class Batch:
 
 
 class Losses(NamedTuple):
-    """What a batch costs, in nats per image: `weighted` is what the gradients are of, `plain` counts all images alike.
+    """The loss of a batch in nats per image: `weighted`, of which the gradients are, and `plain`, without the weights.
 
-    Without weights they are one number.
+    Without weights the two are equal.
     """
 
     weighted: float
@@ -44,7 +44,8 @@ class Losses(NamedTuple):
 def value_and_gradients(model: "Model", batch: Batch, pool: Workers) -> tuple[Losses, Gradients]:
     """The losses of a batch, and the gradients of the weighted one: see Model.
 
-    The shards' gradients are added along a tree (see tree.py): the same bits for any number of workers and ranks.
+    The shards' gradients are added along a tree (see tree.py), so the bits are the same for any number of workers and of
+    ranks.
     """
     N, named = len(batch.images), list(model.named_parameters())
     size = model.shard_of_batch(N)
@@ -68,7 +69,7 @@ def value_and_gradients(model: "Model", batch: Batch, pool: Workers) -> tuple[Lo
 
 
 def as_defined(model: "Model") -> bool:
-    """Whether the loss of a model is that of all models: nobody has written another one."""
+    """Whether a model has the loss of this library, and not one that a subclass or its owner has written."""
     base = next(kind for kind in type(model).__mro__ if kind.__module__ == "minipixel.models.base")
     names = ("loss", "_log_prob", "_parameters")
     return all(getattr(type(model), name) is getattr(base, name) and name not in vars(model) for name in names)
@@ -77,7 +78,7 @@ def as_defined(model: "Model") -> bool:
 def planned_log_prob(
     model: "Model", able: plan.Ready, images: np.ndarray, condition: Any, rng: Any = None
 ) -> tuple[Any, Tensor, Tensor]:
-    """A pass by a model's plan, its output as a Tensor that no op made, and log p of each sub-pixel: (H, W, N, C)."""
+    """A pass by a model's plan, its output as a Tensor without history, and log p of each sub-pixel: (H, W, N, C)."""
     levels = model._pixels_first(images)
     x = model.as_numbers(levels)
     run = able.run(x, model.condition_map(condition), rng)
@@ -86,7 +87,7 @@ def planned_log_prob(
 
 
 def _planned(model: "Model", able: plan.Ready, batch: Batch, part: slice) -> list[Any]:
-    """A shard's share of both losses, and of the gradients of packed weights: its graph is the head's alone."""
+    """A shard's share of the losses, and of the gradients of packed weights; only the head's graph is on the tape."""
     images, condition = batch.images[part], rows(batch.condition, part)
     run, parameters, log_prob = planned_log_prob(model, able, images, condition, batch.draws(part))
     alike = np.ones(len(images), log_prob.dtype) / -len(batch.images)
@@ -97,7 +98,7 @@ def _planned(model: "Model", able: plan.Ready, batch: Batch, part: slice) -> lis
 
 
 def shard_losses(model: "Model", batch: Batch, part: slice) -> tuple[Tensor, float]:
-    """The mean loss of a shard of a batch, weighted and plain, with its own dropout: the same whenever asked."""
+    """The mean loss of a shard of a batch, weighted and plain, with the shard's own dropout; repeated calls agree."""
     given = batch.images[part], rows(batch.condition, part)
     if batch.weights is None:
         loss = model.loss(*given, rng=batch.draws(part))
@@ -118,7 +119,7 @@ def _or_zeros(found: Sequence[Any], parameters: Sequence[Tensor]) -> list[Any]:
 
 
 def named_gradients(named: Sequence[tuple[str, Parameter]], layout: Layout, buffers: list[Any]) -> Gradients:
-    """Gradients by the names of parameters, those of a parameter with several names under each of them."""
+    """Gradients by the names of parameters; a parameter with several names has its gradient under each of them."""
     places = [id(parameter) for parameter in distinct(named).values()]
     views = dict(zip(places, layout.views(buffers), strict=True))
     return Gradients({name: views[id(p)] for name, p in named}, buffers[0] if layout.together else None)

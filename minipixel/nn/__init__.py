@@ -1,4 +1,4 @@
-"""Parts of models that own weights, and the masks that make them causal."""
+"""Layers, the parts of models that own weights, and the masks that make them causal."""
 
 from minipixel.nn.activation import ACTIVATIONS, Dropout, PReLU
 from minipixel.nn.conditioning import Conditioning

@@ -1,4 +1,4 @@
-"""Nonlinearities that learn, or drop."""
+"""Layers without a matrix: PReLU, an activation with learned slopes, and Dropout."""
 
 import math
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from minipixel.tensor import Tensor
 
 
 class PReLU(Module):
-    """A rectifier that learns, channel by channel, how much of what is negative to let through: (..., K) -> (..., K).
+    """A rectifier with a learned slope for negative numbers, one for each channel: (..., K) -> (..., K).
 
-    Slopes start at 0.25, as in He et al. 2015, arXiv:1502.01852, and PyTorch. (Keras starts them at 0, as a ReLU, and
-    has one for every pixel too unless told to share them; a model of this family treats all pixels alike.)
+    Slopes start at 0.25, as in He et al. 2015, arXiv:1502.01852, and PyTorch. (In Keras they start at 0, as in a ReLU,
+    and each pixel has its own unless `shared_axes` is given; the models of this family treat all pixels alike.)
     """
 
     def __init__(self, K: int, init: Init) -> None:
@@ -39,9 +39,10 @@ ACTIVATIONS: dict[str, Callable[[int, Init], Callable[[Any], Tensor]]] = {
 
 
 class Dropout(Module):
-    """Drops each element with probability `rate` and enlarges the others, so that means stay, when given an rng.
+    """Sets each number to zero with probability `rate`, and divides the others by 1 - rate, so that means stay.
 
-    Element by element, as the reference code of PixelCNN++ (arXiv:1701.05517) has it, not whole feature maps.
+    It does so only if it is called with an rng. Single numbers are dropped, as in the reference code of PixelCNN++
+    (arXiv:1701.05517), and not whole feature maps.
     Source: Srivastava et al. 2014, "Dropout: A Simple Way to Prevent Neural Networks from Overfitting".
     """
 
@@ -49,16 +50,16 @@ class Dropout(Module):
         self.rate = rate
 
     def __call__(self, x: Any, rng: np.random.Generator | None) -> Any:
-        """x as it is if `rng` is None or the rate 0. What is kept is drawn on the host, the same on every device."""
+        """x with dropout; x itself if `rng` is None or the rate 0. Random numbers are the same on every device."""
         if rng is None or self.rate == 0:
             return x
         return ops.dropout(x, keep=self.keep(rng, x.shape), rate=self.rate)
 
     def keep(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """True with probability 1 - rate, each element alone: booleans of that shape.
+        """Booleans of that shape, each True with probability 1 - rate, independently.
 
-        The Draws of a pass in training know by themselves what this layer keeps, by counter. Of a plain Generator four
-        elements share the 64 bits of one draw, in a quarter of the time.
+        In training `rng` is a Draws, which computes them from counters. With a plain Generator four of them share the
+        64 bits of one draw, which takes a quarter of the time.
         """
         if hasattr(rng, "keep"):
             return rng.keep(self.rate, shape)

@@ -1,4 +1,4 @@
-"""How a model is told what to draw: a term that a condition adds before a nonlinearity."""
+"""Conditioning: a term that depends on the condition is added before a nonlinearity."""
 
 from typing import Any
 

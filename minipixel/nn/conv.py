@@ -1,4 +1,4 @@
-"""The convolutions of the whole family: a masked kernel, and the 1x1 that is a matrix product at each pixel."""
+"""The convolutions of the whole family: with a masked kernel, without a mask, and 1x1, a matrix product per pixel."""
 
 import functools
 from typing import Any
@@ -50,7 +50,7 @@ class Conv2d(Module):
 
 
 class UnmaskedConv2d(Module):
-    """A convolution with bias that sees all around: for what is known before the first pixel, never for the image.
+    """A convolution with bias and without a mask, for maps that are known before the first pixel, never for the image.
 
     (H, W, N, K_in) -> (H, W, N, K_out), zeros past the border; with `dilation` d the taps lie d pixels apart; with
     `stride` s only every s-th row and column is computed.
@@ -74,9 +74,10 @@ class UnmaskedConv2d(Module):
 
 
 class Pointwise(Module):
-    """A 1x1 convolution with bias under mask B: (..., K_in) -> (..., K_out), each pixel alone.
+    """A 1x1 convolution with bias under mask B: (..., K_in) -> (..., K_out), each pixel by itself.
 
-    With colours, a channel of group g reads the groups up to g: without that, a 1x1 would show red what blue knows.
+    `groups_in` and `groups_out` have the colours of the channels. A channel of group g reads the groups up to g;
+    without this mask, features of red could depend on the value of blue.
     """
 
     def __init__(self, groups_in: np.ndarray, groups_out: np.ndarray, init: Init) -> None:

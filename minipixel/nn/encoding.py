@@ -1,4 +1,4 @@
-"""What a model reads of a level: the first line of every pass."""
+"""Encoding: the levels of an image as the numbers that the first layer reads."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from minipixel.tensor import Tensor
 
 INPUTS = ("scaled", "one_hot", "embedding")
 MOST_ONE_HOT = 4096
-"""Up to how many levels may be read as one-hot: each of them has its own weights in every tap of a first kernel."""
+"""The most levels that may be one-hot, since each of them has its own weights in every tap of the first kernel."""
 
 
 def check_inputs(inputs: Any, levels: int) -> str:
-    """`inputs`, if it is one of INPUTS that so many levels can be read as; else ValueError."""
+    """`inputs`, if it is one of INPUTS and fits that number of levels; else ValueError."""
     if not isinstance(inputs, str) or inputs not in INPUTS:
         wanted = ", ".join(map(repr, INPUTS))
         raise ValueError(f"inputs: got {short(inputs)}, wanted one of {wanted}{did_you_mean(inputs, INPUTS)}")
@@ -27,12 +27,12 @@ def check_inputs(inputs: Any, levels: int) -> str:
 
 
 class Encoding(Module):
-    """From the levels of C channels to the numbers that the first layer reads, E for each channel.
+    """Encodes the levels of C channels as the numbers that the first layer reads, E for each channel.
 
-    `kind` "scaled": the level as a number in [-1, 1], E = 1, for brightness: near levels mean nearly the same.
-    "one_hot": a 1 in the place of the level, of E = Q places; "embedding": E = `width` numbers that are learned for
-    each level. These two are for codes, which are names: no two of them are nearer than others.
-    `groups` (C*E,) says which channel each number tells of.
+    With `kind` "scaled" a level becomes a number in [-1, 1], E = 1: this is for levels of brightness, where close
+    levels mean nearly the same. "one_hot" makes E = Q numbers of it, a 1 at the place of the level among zeros.
+    "embedding" looks up E = `width` numbers that are learned for each level. These two are for codes, which are names:
+    no two codes are closer than others. `groups` (C*E,) has the channel of each number.
     """
 
     def __init__(self, kind: str, C: int, Q: int, width: int, init: Init) -> None:
@@ -43,13 +43,13 @@ class Encoding(Module):
             self.table = init.weight(C, Q, width, fan_in=3)  # in [-1, 1], as scaled levels are
 
     def __call__(self, x: Any) -> Any:
-        """Levels as numbers, scaled or as they are, (H, W, N, C) -> (H, W, N, C*E); what is encoded already stays."""
+        """Encode levels, scaled or as they are: (H, W, N, C) -> (H, W, N, C*E). Encoded images stay as they are."""
         if self.kind == "scaled" or x.shape[-1] != self.C:
             return x
         return ops.one_hot(x, levels=self.Q) if self.kind == "one_hot" else ops.embedding(x, self.table)
 
     def encoded(self, x: Any) -> Any:
-        """The same as a plain array, of which a gradient can be asked."""
+        """The same as a plain array, with respect to which a gradient can be taken."""
         y = self(x)
         return y.data if isinstance(y, Tensor) else y
 

@@ -1,6 +1,6 @@
-"""Many arrays as one: what is done to every weight alike is done once, to one long array that holds them all.
+"""Many arrays in one long array, so that an operation on all weights is one operation on this array.
 
-A network has dozens of weights, most of them small; for these a call from Python takes longer than its arithmetic.
+A network has dozens of weights, most of them small, for which a call from Python takes longer than the arithmetic.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,10 +19,10 @@ from minipixel.nn.module import Parameter
 
 @dataclass(frozen=True)
 class Layout:
-    """How the arrays of a model are kept in buffers.
+    """The places of a model's arrays in buffers.
 
-    `together`: one after another in a single flat buffer, which takes that they have one dtype and live on one device.
-    Else there is a buffer for each.
+    With `together` they stand one after another in a single flat buffer, for which they need one dtype and one device.
+    Otherwise each has a buffer of its own.
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -31,7 +31,7 @@ class Layout:
 
     @classmethod
     def of(cls, arrays: Sequence[Any], together: bool = True) -> "Layout":
-        """The layout for arrays such as these, together where that is possible, unless it is not wanted."""
+        """The layout for arrays such as these; they stand together if that is wanted and possible."""
         together = together and len({(array.dtype, array_module(array)) for array in arrays}) == 1
         return cls(tuple(array.shape for array in arrays), tuple(array.dtype for array in arrays), together)
 
@@ -50,7 +50,7 @@ class Layout:
         return [xp.concatenate(arrays, axis=None).astype(dtype, copy=False)]
 
     def read(self, arrays: Sequence[Any]) -> list[Any]:
-        """The same to be read alone: of arrays that are views of one buffer, as `views` makes them, this buffer."""
+        """The same for reading only: if the arrays are views of one buffer already, that buffer is returned."""
         base = getattr(arrays[0], "base", None) if self.together and arrays else None
         if type(base) is np.ndarray and base.shape == (self._ends[-1],):
             address, step = base.ctypes.data, base.itemsize
@@ -60,7 +60,7 @@ class Layout:
         return self.gather(arrays)
 
     def views(self, buffers: Sequence[Any]) -> list[Any]:
-        """The arrays that are in the buffers, each in its own shape: to write into one is to write into the buffer."""
+        """The arrays in the buffers, each in its own shape; writing into one writes into the buffer."""
         if not self.together:
             return list(buffers)
         (flat,) = buffers
@@ -71,9 +71,9 @@ class Layout:
 class Gradients(dict[str, Any]):
     """Gradients by the dotted names of their weights.
 
-    All of them are views of one array, `flat` (P,), in the order of `named_parameters`, so that what is done to all of
-    them, a norm or a sum with those of another machine, is one operation. `flat` is None if the weights have several
-    dtypes or devices. To replace an entry leaves `flat` as it was; `gradients[name][...] = numbers` writes to both.
+    All of them are views of one array, `flat` (P,), in the order of `named_parameters`, so that a norm of them all, or
+    a sum with those of another machine, is one operation. `flat` is None if the weights have several dtypes or devices.
+    `gradients[name][...] = numbers` writes into `flat` as well; replacing an entry leaves `flat` as it was.
     """
 
     def __init__(self, entries: dict[str, Any], flat: Any) -> None:
@@ -85,7 +85,7 @@ class Gradients(dict[str, Any]):
 
 
 def distinct(named: Iterable[tuple[str, Parameter]]) -> dict[str, Parameter]:
-    """Named parameters, each once: one that stands in several places of a model goes by the first of its names."""
+    """Named parameters, each once: one with several places in a model has the first of its names."""
     parameters: dict[int, tuple[str, Parameter]] = {}
     for name, parameter in named:
         parameters.setdefault(id(parameter), (name, parameter))

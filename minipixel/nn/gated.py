@@ -1,4 +1,4 @@
-"""One layer of the two stacks that together see the whole past of a pixel.
+"""The gated layer: one layer of the two stacks that together see the whole past of a pixel.
 
 Source: A. van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", 2016, arXiv:1606.05328, figure 2.
 """
@@ -18,9 +18,9 @@ from minipixel.tensor import Tensor
 
 
 class VerticalConv2d(Conv2d):
-    """A convolution over whole rows, left and right alike, with bias: (H, W, N, K_in) -> (H, W, N, K_out).
+    """A convolution over whole rows, on both sides of a pixel, with bias: (H, W, N, K_in) -> (H, W, N, K_out).
 
-    `kind` "A" reads the rows above a pixel's, "B" those up to its own.
+    `kind` "A" reads the rows above the pixel's row, "B" also reads the pixel's row.
     """
 
     @functools.cached_property
@@ -30,11 +30,11 @@ class VerticalConv2d(Conv2d):
 
 
 class GatedLayer(Module):
-    """Both stacks one layer further: K_in features each -> p features each, p = len(groups_out).
+    """One layer of both stacks: K_in features each -> p features each, p = len(groups_out).
 
-    The vertical stack looks n x n at the rows above, the horizontal stack 1 x n at its own row, to the left. `kind` is
-    "A" for the layer that reads the image, "B" for those after; `groups_in` and `groups_out` are the colours of the
-    horizontal stack. A `condition` of K_condition numbers goes into both gates.
+    The vertical stack has an n x n kernel, open for the rows above; the horizontal stack has a 1 x n kernel, open to
+    the left. `kind` is "A" for the layer that reads the image, and "B" for those after it. `groups_in` and `groups_out`
+    are the colours of the horizontal stack's channels. A `condition` of K_condition numbers is added in both gates.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class GatedLayer(Module):
         self.out = Pointwise(groups_out, groups_out, init)
 
     def __call__(self, v: Any, h: Any, condition: Any) -> tuple[Tensor, Tensor]:
-        """Both stacks' features (H, W, N, K_in) -> the vertical before its gate (H, W, N, 2p), the horizontal (..., p).
+        """Features of both stacks (H, W, N, K_in) -> vertical before its gate (H, W, N, 2p), horizontal (H, W, N, p).
 
-        What the vertical stack hands on has yet to pass `ops.gate`, on its way into the next layer: the link reads it
-        before, and after the last layer nobody asks.
+        The vertical features still have to pass `ops.gate` before the next layer. The link to the horizontal stack
+        reads them before the gate, and after the last layer they are not needed.
         """
         above = self.told_vertical(self.vertical(v), condition)
         row = self.told_horizontal(self.horizontal(h) + self.link(above), condition)

@@ -1,4 +1,4 @@
-"""Where weights start."""
+"""The first values of weights."""
 
 import math
 from collections.abc import Callable
@@ -14,10 +14,10 @@ MOST_BYTES = 2**30
 
 
 class Blank:
-    """Given as `rng`: weights that are about to be loaded. Zeros that take no memory, whatever size is asked for.
+    """Passed as `rng` for a model whose weights are loaded next: all its weights are zeros, which take no memory.
 
-    Of a model from a file, `arrays` is how many weights there are: asking for more raises ValueError, so that a file
-    of a few bytes cannot have a model of 65,536 layers built.
+    For a model from a file `arrays` is the number of weights in the file. Asking for more of them raises ValueError, so
+    that a file of a few bytes cannot make a model of 65,536 layers.
     """
 
     def __init__(self, arrays: int | None = None) -> None:
@@ -25,7 +25,7 @@ class Blank:
         self.made = 0
 
     def filled(self, number: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """An array of that number everywhere, all of it in one place."""
+        """An array that has one number everywhere, and takes the memory of one number."""
         self.made += 1
         if self.arrays is not None and self.made > self.arrays:
             raise ValueError(f"state: got {self.arrays} arrays, wanted more, as the configuration has more layers")
@@ -39,7 +39,7 @@ BLANK = Blank()
 
 
 class Init:
-    """Makes the parameters of a model, layer by layer, from one stream of random numbers and in one dtype.
+    """Creates the parameters of a model, layer by layer, from one stream of random numbers and in one dtype.
 
     `rng` is None, an int, a SeedSequence, a Generator, or a Blank.
     """
@@ -64,7 +64,7 @@ class Init:
         return Parameter((self.rng.uniform(-1, 1, shape) * bound).astype(self.dtype))
 
     def _check_memory(self, shape: tuple[int, ...]) -> None:
-        """ValueError for a single weight of more than 1 GiB: many features, or many levels in a first layer."""
+        """Raise ValueError for a single weight of more than 1 GiB, from many features or many one-hot levels."""
         size = math.prod(shape) * np.dtype(self.dtype).itemsize
         if size > MOST_BYTES and not self.blank:
             raise ValueError(
@@ -73,9 +73,9 @@ class Init:
             )
 
     def weight(self, *shape: int, fan_in: int | None = None) -> Parameter:
-        """An unmasked weight (..., K_out), within sqrt(3 / fan_in), fan_in the number of inputs of each output.
+        """A weight (..., K_out) without a mask, drawn evenly from [-b, b] with b = sqrt(3 / fan_in).
 
-        That is the product of all axes but the last, unless given.
+        `fan_in` is the number of inputs of each output; by default it is the product of all axes but the last.
         """
         fan_in = fan_in or math.prod(shape[:-1])
         self._check_memory(shape)
@@ -84,11 +84,12 @@ class Init:
     def weight_and_bias(
         self, shape: tuple[int, ...], mask: Callable[[], np.ndarray] | None = None
     ) -> tuple[Parameter, Parameter]:
-        """A weight (..., K_out), masked or not, and its bias (K_out,), so that outputs vary about as much as inputs do.
+        """A weight (..., K_out), with or without a mask, and its bias (K_out,).
 
-        With fan_in the number of inputs that the mask opens, output by output, weights lie within sqrt(3 / fan_in) and
-        biases within sqrt(1 / fan_in). Weights that the mask shuts are 0, and stay 0 in training. Biases are not 0: the
-        first pixel sees nothing else, and a rectifier at exactly 0 has no gradient to check.
+        They are drawn so that outputs have about the variance of the inputs: weights evenly from [-b, b] with
+        b = sqrt(3 / fan_in), biases with b = sqrt(1 / fan_in), where fan_in is the number of inputs that the mask
+        leaves open for an output. Weights that the mask shuts are 0, and stay 0 in training. Biases do not start at 0,
+        since the first pixel sees nothing else, and since a rectifier has no gradient to check at exactly 0.
         """
         if self.blank:
             return self.zeros(*shape), self.zeros(shape[-1])

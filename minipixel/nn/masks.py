@@ -1,18 +1,19 @@
-"""Masks A and B: what a kernel may see of the pixels before it, and of the colours of its own pixel.
+"""Masks A and B: which weights of a kernel may be used, so that it reads only earlier pixels and colours.
 
-`causal_mask` is that of raster order; `vertical_mask` goes by whole rows.
+`causal_mask` follows raster order, pixel by pixel; `vertical_mask` opens whole rows.
 
-A mask is a value, built once by a pure function, and read-only; the convolution multiplies by it in every forward pass,
-so a model is causal from its construction on, whatever is done to its weights.
+A mask is a read-only array, built once by a pure function. The convolution multiplies its weights by the mask in every
+forward pass, so a model is causal from its construction on, whatever happens to its weights.
 """
 
 import numpy as np
 
 
 def colour_groups(K: int, C: int) -> np.ndarray:
-    """The colour that each of K feature channels belongs to: (K,), dealt out in turn, 0 1 2 0 1 2 ... for C = 3.
+    """The colour of each of K feature channels, integers (K,): the colours in turn, 0 1 2 0 1 2 ... for C = 3.
 
-    A channel of group g may know the colours 0..g of its own pixel (0 red, 1 green, 2 blue); with C = 1 all are 0.
+    A feature channel of group g is used to predict colour g (0 red, 1 green, 2 blue). By masks A and B it depends, in
+    its own pixel, only on the colours before g. With C = 1 all groups are 0.
     """
     return np.arange(K) % C
 
@@ -34,10 +35,11 @@ def causal_mask(kernel: tuple[int, int], groups_in: np.ndarray, groups_out: np.n
 
 
 def vertical_mask(kernel: tuple[int, int], K_in: int, K_out: int, kind: str) -> np.ndarray:
-    """The open weights of a kernel that goes by whole rows: boolean (kh, kw, K_in, K_out), centre (kh // 2, kw // 2).
+    """The open weights of a kernel of the vertical stack: boolean (kh, kw, K_in, K_out), centre (kh // 2, kw // 2).
 
-    Open are all columns of the rows above the centre's (kind "A", for a layer that reads the image itself) or of the
-    rows up to it (kind "B", for every layer after). Colours play no part: a row above is known in all its colours.
+    All columns are open in the rows above the centre (kind "A", for a layer that reads the image itself), or in these
+    and the centre's row (kind "B", for every layer after). Colours do not matter, since a row above is known in all its
+    colours.
     Source: van den Oord et al. 2016, arXiv:1606.05328, section 2.2.
     """
     _check_kind(kind)
@@ -47,7 +49,7 @@ def vertical_mask(kernel: tuple[int, int], K_in: int, K_out: int, kind: str) -> 
 
 
 def _as_a_value(mask: np.ndarray) -> np.ndarray:
-    """The mask, as one that nobody can write to."""
+    """The mask as a read-only array."""
     mask.flags.writeable = False
     return mask
 

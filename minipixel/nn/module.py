@@ -1,4 +1,4 @@
-"""A module owns parameters and other modules, and knows them by dotted names."""
+"""The classes Module and Parameter: a module owns parameters and other modules, which have dotted names."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +15,10 @@ _DATA: Any = vars(Tensor)["data"]  # where a Tensor holds its array
 
 
 class Parameter(Tensor):
-    """A Tensor that training changes, whose dtype is that of all that is computed with it.
+    """A weight: a Tensor that training changes. All that is computed with it has its dtype.
 
-    Real numbers of another precision that are assigned to `data` are rounded to its own; `retype` changes that.
+    Real numbers of another precision that are assigned to `data` are rounded to the weight's dtype; `retype` changes
+    that dtype.
     """
 
     __slots__ = ()
@@ -25,7 +26,7 @@ class Parameter(Tensor):
 
     @property
     def data(self) -> Any:
-        """The weight, an array; in a pass that is observed, what the observer shows of it (see tensor.observed)."""
+        """The weight as an array; in a pass that is observed, what the observer shows of it (see tensor.observed)."""
         array, watching = _DATA.__get__(self), observer()
         return array if watching is None else watching.data_of(self, array)
 
@@ -44,7 +45,7 @@ class Parameter(Tensor):
         _DATA.__set__(self, array.astype(own, copy=False) if real else array)
 
     def retype(self, dtype: str) -> None:
-        """From now on the weight is of this dtype: "float32" or "float64"."""
+        """Change the dtype of the weight to "float32" or "float64"."""
         _DATA.__set__(self, self.data.astype(dtype))
 
     def __repr__(self) -> str:
@@ -52,10 +53,10 @@ class Parameter(Tensor):
 
 
 class NotLoaded(NamedTuple):
-    """What `load_state_dict` left alone: all of it is empty if each weight of the model was loaded, and no other came.
+    """What `load_state_dict` did not load; all three parts are empty if model and state have the same weights.
 
-    `missing`: names of weights that the state has not; `unexpected`: what it has, and the model has not; `other_shape`:
-    by name, the shape in the state and that in the model.
+    `missing` has the names of the model's weights that the state lacks, `unexpected` the names in the state that the
+    model lacks, and `other_shape`, by name, the shape in the state and that in the model.
     """
 
     missing: list[str]
@@ -64,7 +65,7 @@ class NotLoaded(NamedTuple):
 
 
 class ModuleClass(type):
-    """The class of all classes of layers: it counts how often any of them was changed (see plan/unchanged.py)."""
+    """The metaclass of all layers, which counts how often any of their classes was changed (see plan/unchanged.py)."""
 
     changes = 0
 
@@ -78,12 +79,13 @@ class ModuleClass(type):
 
 
 class Module(Spelled, metaclass=ModuleClass):
-    """Something with weights: its attributes that are parameters, modules, or lists of modules, in order of assignment.
+    """The base class of layers and models: its weights are attributes that are parameters, modules or lists of modules.
 
-    Names are dotted paths of attribute names and list positions: `blocks.3.narrow.weight`.
+    Weights have dotted names, made of attribute names and list positions: `blocks.3.narrow.weight`. They are in the
+    order in which attributes were assigned.
 
-    A plain array in the place of a parameter, `layer.weight = layer.weight.data`, freezes it: it is computed with, and
-    goes into files and comes back from them, but training leaves it alone.
+    A plain array in the place of a parameter, `layer.weight = layer.weight.data`, is a frozen weight: it is used, saved
+    and loaded like any other, but training does not change it.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -95,37 +97,37 @@ class Module(Spelled, metaclass=ModuleClass):
         super().__setattr__(name, value)
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """Every parameter below, with its dotted name, always in the same order."""
+        """Every parameter of this module and of those in it, with its dotted name, always in the same order."""
         for name, value in list(vars(self).items()):  # a forward pass may keep a mask meanwhile
             yield from _named(value, f"{prefix}{name}")
 
     def parameters(self) -> list[Parameter]:
-        """Every parameter below, in the order of `named_parameters`."""
+        """Every parameter, in the order of `named_parameters`."""
         return [parameter for _, parameter in self.named_parameters()]
 
     def named_arrays(self) -> Iterator[tuple[str, Any]]:
-        """The array of every weight below, frozen ones too, with its dotted name, where it lives."""
+        """The array of every weight, frozen ones too, with its dotted name; on a GPU these are CuPy arrays."""
         return ((name, array) for name, array, _ in _weights(self, ""))
 
     def frozen_names(self) -> list[str]:
-        """The dotted names of weights that are no parameters any more, but plain arrays."""
+        """The dotted names of frozen weights, which are plain arrays and no longer parameters."""
         trained = dict(self.named_parameters())
         return [name for name, _ in self.named_arrays() if name not in trained]
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """A copy of every weight, frozen ones too, by dotted name, as host arrays.
 
-        Raises ValueError for one whose place is taken by something that could not be loaded again.
+        Raises ValueError if something that could not be loaded again is in the place of a weight.
         """
         return {name: np.array(to_cpu(array)) for name, array in self.named_arrays()}
 
     @spelled
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> NotLoaded:
-        """Copy weights in, keeping each one's dtype and device, and frozen what is frozen.
+        """Copy weights in from a dict of arrays by dotted name; each weight keeps its dtype and device.
 
-        Raises ValueError, with no weight changed, if a name is missing or unknown, an array has another shape, or is
-        none of real numbers. Not `strict`: what fits by name and shape is copied, all else stays as it is, and what
-        comes back says what that was.
+        Raises ValueError, with no weight changed, if a name is missing or unknown, if an array has another shape, or if
+        it has no real numbers. With `strict=False` arrays that fit by name and shape are copied, all other weights stay
+        as they are, and the result says which these were. Frozen weights are loaded too, and stay frozen.
         """
         if not isinstance(state, Mapping):
             raise ValueError(f"state: got {short(state)}, wanted a dict of arrays by name; state_dict() makes one")
@@ -149,7 +151,7 @@ class Module(Spelled, metaclass=ModuleClass):
         return NotLoaded(missing, unknown, other)
 
     def to_device(self) -> None:
-        """Move every weight to the current GPU; what is computed from them then runs there too."""
+        """Move every weight to the current GPU; the model then computes there. Raises ImportError without CuPy."""
         for _, array, put in list(_weights(self, "")):
             put(to_device(array))
 
@@ -175,7 +177,7 @@ def _named(value: Any, name: str) -> Iterator[tuple[str, Parameter]]:
 
 
 def _weights(value: Any, name: str) -> Iterator[tuple[str, Any, Callable[[Any], None]]]:
-    """Every weight below, frozen or not, in the order of `named_parameters`: name, array, how to put another array."""
+    """Every weight, frozen or not, in the order of `named_parameters`: name, array, function to replace the array."""
     if isinstance(value, Tensor):
         yield name, value.data, functools.partial(setattr, value, "data")
     elif isinstance(value, list):
@@ -198,18 +200,18 @@ def _weights(value: Any, name: str) -> Iterator[tuple[str, Any, Callable[[Any], 
 
 
 def _check_frozen(name: str, value: Any, shape: tuple[int, ...], dtype: str) -> None:
-    """ValueError for what has the place of a weight, and is no array of its kind: a file of it could not be loaded."""
+    """Raise ValueError if a frozen weight is not an array of its shape and dtype, since a file could not be loaded."""
     is_array = hasattr(value, "dtype") and hasattr(value, "shape")
     if not is_array or (tuple(value.shape), str(value.dtype)) != (shape, dtype):
         got = f"{value.dtype} of shape {tuple(value.shape)}" if is_array else f"{value!r:.60}"
         raise ValueError(
-            f"state: got {got} in the place of {name}, wanted {dtype} of shape {shape}, as the model was made; a file "
-            "with anything else could not be loaded"
+            f"state: got {got} in the place of {name}, wanted {dtype} of shape {shape}, as in a new model; a file with "
+            "anything else could not be loaded"
         )
 
 
 def _as_weight(name: str, array: Any, own: Any) -> Any:
-    """Numbers as an array of the dtype, and on the device, of the weight whose place they take; else ValueError."""
+    """Numbers as an array with the dtype and the device of the weight that they replace; else ValueError."""
     dtype = getattr(array, "dtype", None) or np.asarray(array).dtype
     if getattr(dtype, "kind", "f") not in "biuf":
         raise ValueError(f"state: got {name} of dtype {dtype}, wanted real numbers, as weights are")

@@ -1,4 +1,4 @@
-"""Convolutions that look up, or up and left: a kernel that ends at its pixel needs no mask.
+"""Shifted convolutions, which read only up, or up and to the left: a kernel that ends at its pixel needs no mask.
 
 Source: T. Salimans, A. Karpathy, X. Chen, D. P. Kingma, "PixelCNN++", 2017, arXiv:1701.05517, section 2.4.
 
@@ -17,10 +17,11 @@ from minipixel.tensor import Tensor
 
 
 class ShiftedConv2d(WeightNorm):
-    """A weight-normalised convolution that looks up, `shift` "down", or up and left, "down-right".
+    """A weight-normalised convolution that reads up (`shift` "down") or up and to the left (`shift` "down-right").
 
     (H, W, N, K_in) -> (ceil(H / stride), ceil(W / stride), N, K_out), zeros past the border. "down" reads kh - 1 rows
-    above and its own, kw // 2 columns to either side; "down-right" as many rows, and kw - 1 columns to the left.
+    above and the pixel's own, kw // 2 columns to either side; "down-right" reads the same rows, and kw - 1 columns to
+    the left.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class ShiftedConv2d(WeightNorm):
 
 
 class EnlargingConv2d(ShiftedConv2d):
-    """The way back from a strided one, to maps of `size` (H, W): (h, w, N, K_in) -> (H, W, N, K_out).
+    """A transposed shifted convolution, which enlarges a map to `size` (H, W): (h, w, N, K_in) -> (H, W, N, K_out).
 
-    Each tap writes where that of a strided convolution would read. Pixel (r, c) writes to rows from stride * r on,
-    "down-right" also to columns from stride * c on, and never before those, so what it knows stays in the past.
+    Each tap writes to the place that the tap of a strided convolution would read. Pixel (r, c) writes to rows from
+    stride * r on, and with "down-right" to columns from stride * c on, and never to earlier ones; so the map stays
+    causal.
     """
 
     def __init__(

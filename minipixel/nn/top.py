@@ -1,4 +1,4 @@
-"""How the models of the first two papers end."""
+"""Top: the last layers of the models of the first two papers."""
 
 import itertools
 from typing import Any
@@ -14,10 +14,10 @@ from minipixel.tensor import Tensor
 
 
 class Top(Module):
-    """Three times an activation and a 1x1 layer, mask B: twice to `width` features, then to the parameters of a head.
+    """Three 1x1 layers with mask B, each after an activation: two to `width` features, one to the head's parameters.
 
-    `groups_in` gives the colours of the features that come in, each colour at least once, `groups_out` those of the
-    parameters. Source: van den Oord et al. 2016, arXiv:1601.06759, table 1.
+    `groups_in` has the colours of the input features, each colour at least once, `groups_out` those of the parameters.
+    Source: van den Oord et al. 2016, arXiv:1601.06759, table 1.
     """
 
     def __init__(

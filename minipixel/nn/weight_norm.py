@@ -1,4 +1,4 @@
-"""Weights learned as a direction and a length, which a first batch brings into range.
+"""Weight normalisation: a weight is learned as a direction and a length, and its scale is set by a first batch.
 
 Source: T. Salimans, D. P. Kingma, "Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep
 Neural Networks", 2016, arXiv:1602.07868.
@@ -26,9 +26,9 @@ _local = threading.local()
 
 
 class WeightNorm(Module):
-    """A linear layer y = W x + b with W = gain * v / |v|, for each output channel; a subclass says what W x is.
+    """A linear layer y = W x + b with W = gain * v / |v| for each output channel; a subclass computes W x in `apply`.
 
-    `v` is of `shape` (..., K_out), `gain` and `bias` are (K_out,). Not `normed`: W is v, and there is no gain.
+    `v` has the `shape` (..., K_out), `gain` and `bias` are (K_out,). With `normed=False` W is v, and there is no gain.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class WeightNorm(Module):
     def __call__(self, x: Any, told: Conditioning | None = None, condition: Any = None) -> Tensor:
         """The layer's outputs, (..., K_in) -> (..., K_out); inside `fitting_scales` it first sets its gain and bias.
 
-        With a condition h and `told`, its V: outputs W x + b + V h, and V gets the gain, too.
+        With a condition h, and with `told`, the layer V of the condition, the output is W x + b + V h; V is scaled
+        together with the gain.
         """
         if self.gain is not None and fitting():
             self._fit(x, told, condition)
@@ -54,12 +55,12 @@ class WeightNorm(Module):
     def _fit(self, x: Any, told: Conditioning | None, condition: Any) -> None:
         """Set gain and bias so that each output channel has mean 0 and variance 1 over this batch (equation 5).
 
-        V h is measured with the rest and scaled with the rest, as if h were more inputs of this layer.
+        V h is measured and scaled with the rest, as if h were more inputs of this layer.
 
-        A channel that hardly varies, as where all that it reads is zero, keeps its length and gets the mean 0 alone: to
-        divide by next to nothing would make the next steps enormous. (Gains seen on pictures: 0.6 to 9.)
+        A channel that hardly varies, for example because all its inputs are zero, keeps its length, and only its mean
+        becomes 0: dividing by a tiny number would make the next steps enormous. (Gains seen on pictures: 0.6 to 9.)
 
-        What is frozen stays as it is: nothing is scaled unless all is that scales together.
+        Frozen weights stay as they are; if one of the weights that are scaled together is frozen, none is scaled.
         """
         gain = _array(self.gain)
         xp = array_module(gain)
@@ -78,7 +79,7 @@ class WeightNorm(Module):
 
 
 def _array(x: Any) -> Any:
-    """The numbers of a Tensor, or of what is an array."""
+    """The numbers of a Tensor, or an array as it is."""
     return x.data if isinstance(x, Tensor) else x
 
 
@@ -86,7 +87,7 @@ def _array(x: Any) -> Any:
 def fitting_scales() -> Iterator[None]:
     """Within this block, in this thread, each weight-normalised layer fits its scale to the first batch it meets.
 
-    Its output is computed again after that, so that the next layer fits its own to what it will really get.
+    After that its output is computed again, so that the next layer fits its scale to the inputs that it will get.
     """
     _local.fitting = True
     try:
@@ -101,9 +102,10 @@ def fitting() -> bool:
 
 
 class NormedPointwise(WeightNorm):
-    """A weight-normalised 1x1 convolution: (..., K_in) -> (..., K_out), each pixel alone.
+    """A weight-normalised 1x1 convolution: (..., K_in) -> (..., K_out), each pixel by itself.
 
-    With `groups`, the colours of inputs and outputs, and `kind`, it is masked as `Pointwise` is; else all is open.
+    With `groups`, the colours of inputs and outputs, and `kind` it is masked as `Pointwise` is; otherwise all weights
+    are open.
     """
 
     def __init__(

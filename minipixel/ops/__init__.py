@@ -1,4 +1,4 @@
-"""Every differentiable function, and the operators of Tensor that stand for some of them."""
+"""All differentiable functions (ops), and the operators of Tensor, such as + and *, that call them."""
 
 from minipixel.ops.channels import layer_norm, softmax
 from minipixel.ops.codes import embedding, one_hot

@@ -1,8 +1,8 @@
-"""Ops that read all channels of a pixel together, or all of one colour: softmax, layer_norm.
+"""Ops over the channels of a pixel, or over those of one colour: softmax and layer_norm.
 
-With `colours` C = 1 they read all K channels of a pixel. Where features belong to colours, dealt out in turn as by
-nn.colour_groups(K, C), that would show red what blue knows: with `colours` C each channel is computed from those of its
-own colour alone, k, k + C, k - C ..., of which there are K / C.
+With `colours` 1 they read all K channels of a pixel. If features belong to colours, as nn.colour_groups(K, C) gives
+them, features of red would then depend on the value of blue. With `colours` C each channel k is computed from the K / C
+channels of its own colour only: k, k + C, k - C ...
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ from minipixel.ops.local import pointwise
 from minipixel.tensor import op
 
 EPSILON = 1e-5
-"""What is added to a variance, unless told otherwise: as in PyTorch."""
+"""The number that is added to a variance by default, as in PyTorch."""
 
 
 def _of_one_colour(function, x, *wholes, colours=1, **static):
@@ -33,7 +33,7 @@ def _of_one_colour(function, x, *wholes, colours=1, **static):
 def softmax(x, *, colours=1):
     """e ** x divided by its sum over the channels of a pixel, or over those of each colour: (..., K) -> (..., K).
 
-    Without overflow, however large x is. Raises ValueError where K is no multiple of `colours`.
+    It does not overflow, however large x is. Raises ValueError if K is no multiple of `colours`.
     """
     xp = array_module(x)
     parts = _parts("softmax", x, colours)
@@ -49,10 +49,10 @@ def softmax(x, *, colours=1):
 
 @op(local=_of_one_colour, shapes="... K; K; K")
 def layer_norm(x, gain, bias, *, colours=1, epsilon=EPSILON):
-    """x brought to mean 0 and variance 1 over the channels of a pixel, or over those of each colour, then scaled.
+    """x with mean 0 and variance 1 over the channels of a pixel, or over those of each colour, times gain plus bias.
 
-    (..., K), gain (K,) or None, bias (K,) or None -> (..., K): gain * (x - mean) / sqrt(variance + epsilon) + bias. No
-    pixel knows of another. Raises ValueError where K is no multiple of `colours`.
+    (..., K), gain (K,) or None, bias (K,) or None -> (..., K): gain * (x - mean) / sqrt(variance + epsilon) + bias.
+    Each pixel is normalised by itself. Raises ValueError if K is no multiple of `colours`.
     Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450, equation 4; at each pixel, as in ConvNeXt, arXiv:2201.03545.
     """
     xp = array_module(x)

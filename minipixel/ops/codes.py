@@ -1,7 +1,7 @@
-"""Ops that read levels as names, as the codes of a quantiser are: a row of numbers for each, looked up.
+"""Ops that read levels as names, such as the codes of a quantiser: they look up a row of numbers for each code.
 
-Codes come as numbers 0..Q-1 of the model's own dtype, so that they can stand in a map beside others. Nothing lies
-between two of them: what is read has no gradient, what is looked up has.
+Codes are numbers 0..Q-1 in the model's own dtype, so that they can stand in a map beside other numbers. There is
+nothing between two codes, so the codes have no gradient; the rows that are looked up have one.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from minipixel.tensor import op
 def one_hot(x, *, levels):
     """Each code as Q numbers, a 1 in its own place and 0 elsewhere: codes (H, W, N, C) -> (H, W, N, C*Q), `levels` Q.
 
-    A convolution of that looks up rows of its weight, and that is how the plan and the sampler compute it.
+    A convolution of one-hot codes adds up rows of its weight, and this is how the plan and the sampler compute it.
     """
     xp = array_module(x)
     places = x.real[..., None] == xp.arange(levels)

@@ -1,4 +1,4 @@
-"""Matrix products over channels: at one pixel alone, or over the open taps of a kernel, and the way back from those.
+"""Matrix products over channels: at each pixel, over the open taps of a kernel, and the transpose of the latter.
 
 A kernel has kh x kw taps, one of which is its centre: see kernels/taps.py.
 """
@@ -45,10 +45,12 @@ def linear(x, weight, bias, *, mask=None):
 def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
     """A masked convolution: (H, W, N, K_in), (kh, kw, K_in, K_out), (K_out,) or None -> (H, W, N, K_out).
 
-    Past the border every tap reads zero. `mask`, boolean and of the weight's shape, says which channels each tap lets
-    through; one that lets nothing through is never touched: it costs no time and gets no gradient. None opens all.
-    With `dilation` d the taps lie d pixels apart; with `stride` s only every s-th row and column is computed, from the
-    first on: (h, w, N, K_out), h = ceil(H / s), w = ceil(W / s).
+    Past the border every tap reads zero. `mask`, boolean and of the weight's shape, says which channels each tap may
+    read; a tap that may read none costs no time and gets no gradient. None opens all weights. With `dilation` d the
+    taps lie d pixels apart. With `stride` s only every s-th row and column is computed, the first included, and the
+    result is (h, w, N, K_out) with h = ceil(H / s), w = ceil(W / s). `centre` is the (row, column) of the tap at the
+    pixel itself, by default the middle. Raises ValueError for a mask of another shape, and for a dilation or a stride
+    below 1.
     """
     if mask is not None and mask.shape != weight.shape:
         raise ValueError(f"conv2d: got a mask of shape {mask.shape}, wanted {weight.shape}, the shape of the weight")
@@ -77,11 +79,11 @@ def conv2d(x, weight, bias, *, mask=None, dilation=1, stride=1, centre=None):
 
 @op(shapes="h w N K_in; kh kw K_in K_out; K_out")
 def transposed_conv2d(x, weight, bias, *, size, stride=1, centre=None):
-    """The way back from a strided convolution: (h, w, N, K_in), (kh, kw, K_in, K_out), bias -> (H, W, N, K_out).
+    """A transposed convolution, which enlarges: (h, w, N, K_in), (kh, kw, K_in, K_out), bias -> (H, W, N, K_out).
 
-    The bias is (K_out,) or None.
-    Each tap *writes* to the pixel at its offset from (stride * r, stride * c), where a convolution would read; what
-    falls beyond `size`, (H, W), is dropped. As a linear map it is the transpose of a `conv2d` from there to here.
+    The bias is (K_out,) or None. Each tap *writes* to the pixel at its offset from (stride * r, stride * c), which a
+    strided convolution would read; what falls outside `size`, (H, W), is dropped. As a linear map it is the transpose
+    of a `conv2d` with that stride. Raises ValueError for a `size` that this stride does not reduce to (h, w).
     """
     (h, w, N, K_in), (H, W), K_out = x.shape, size, weight.shape[-1]
     if (h, w) != (-(-H // stride), -(-W // stride)):

@@ -1,4 +1,4 @@
-"""Log-probabilities of integer sub-pixels, in nats, stable for every logit."""
+"""Log-probabilities of integer sub-pixels in nats, accurate for logits of any size."""
 
 from minipixel.backend import array_module
 from minipixel.tensor import op

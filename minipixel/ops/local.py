@@ -1,11 +1,12 @@
-"""An op seen from one pixel: which pixels of its inputs it reads there, and what it then computes.
+"""An op at a single pixel: which pixels of its inputs it reads there, and what it computes from them.
 
-There are three kinds. A pointwise op reads its own pixel. A spatial op first gathers, by an index map that never
-changes, and then does something pointwise: a convolution gathers its taps and multiplies by a matrix; a shift, a
-mirror, a skew gathers and is done. A scan reads, besides, the states of its own earlier pixels.
+There are three kinds of ops. A pointwise op reads its own pixel. A spatial op first gathers pixels by a fixed index
+map, and then computes something pointwise: a convolution gathers its taps and multiplies them by a matrix; a shift, a
+mirror or a skew only gathers. A scan also reads its own states at earlier pixels.
 
-Whoever knows this of every op of a model (see clock/) knows when each value becomes known, and can compute it at that
-very moment, at that pixel alone. The pixels of a map (H, W, N, K) are numbered row by row, p = r * W + c, P in all.
+From this knowledge of every op of a model, the clock (see clock/) finds when each value becomes known, and the sampler
+computes each value at that moment, at that pixel alone. The P pixels of a map (H, W, N, K) are numbered row by row,
+p = r * W + c.
 """
 
 from collections.abc import Callable
@@ -23,9 +24,9 @@ START = -2
 
 @dataclass(frozen=True)
 class Look:
-    """How an op reads a map: `index`, integers (P, T), says which of its pixels each tap sees from each output pixel.
+    """How an op reads a map: `index`, integers (P, T), has the pixel that each of T taps reads at each output pixel.
 
-    `channels`, boolean (T * K_in, K_out), says which channels of those reach which output channel.
+    `channels`, boolean (T * K_in, K_out), says which of the gathered channels each output channel depends on.
     """
 
     index: np.ndarray
@@ -34,10 +35,11 @@ class Look:
 
 @dataclass(frozen=True)
 class Whole:
-    """How an op reads an input that has no pixels: all of it, at every pixel.
+    """How an op reads an input without pixels, such as a weight: all of it, at every pixel.
 
-    `axes` says what runs along each axis: "out" the output channels, "in" what the op's Look gathers, "" neither. An op
-    that is asked for some of its channels is then given that part alone. `shaped` brings the input into that form.
+    `axes` says what each axis is: "out" for the output channels, "in" for what the op's Look gathers, "" for neither.
+    So an op that computes some of its channels gets only their part of the input. `shaped` brings the input into this
+    form.
     """
 
     axes: tuple[str, ...] = ()
@@ -46,10 +48,10 @@ class Whole:
 
 @dataclass(frozen=True)
 class Own:
-    """How a scan reads its own states: `index` (P, T) those it multiplies by a weight, `above` (P,) the one it keeps.
+    """How a scan reads its own states: `index` (P, T) are those times a weight, `above` (P,) the previous cell state.
 
-    `rows` (P,) numbers its steps, each of which reads states of earlier ones alone. Pixels outside `inside`, boolean
-    (P,), hold the start state.
+    `rows` (P,) numbers its steps; each step reads states of earlier steps only. Pixels outside `inside`, boolean (P,),
+    have the start state.
     """
 
     index: np.ndarray
@@ -59,17 +61,17 @@ class Own:
 
     @property
     def states(self) -> np.ndarray:
-        """All states that are read, the kept one among them, which need not be one of the others: (P, T + 1)."""
+        """All states that are read, `above` included, which need not be one of the others: (P, T + 1)."""
         return np.concatenate([self.index, self.above[:, None]], axis=1)
 
 
 @dataclass(frozen=True)
 class Local:
-    """What an op does at one pixel: reads each input by its Look or Whole, then `compute`s, for P pixels at once.
+    """What an op does at one pixel: it reads each input by its Look or Whole, and then computes, for P pixels at once.
 
-    `compute` takes what was gathered, (P, N, T * K_in), and the wholes, in the order of the op's inputs, and returns
-    (P, N, K_out). It works on any set of output channels that read the same inputs, given the parts of its inputs that
-    belong to them. `kind` names what it computes; "move" computes nothing.
+    `compute` takes the gathered pixels, (P, N, T * K_in), and the whole inputs, in the order of the op's inputs, and
+    returns (P, N, K_out). It can compute any set of output channels that read the same inputs, from their parts of
+    these. `kind` is the name of the computation; "move" only moves pixels.
     """
 
     kind: str
@@ -83,9 +85,9 @@ class Local:
 
 
 def pointwise(channels: Callable[..., Any]) -> Callable[..., Local]:
-    """The `local` of a pointwise op; `channels(*sizes)` gives, for each map, its boolean (K_in, K_out).
+    """The `local` of a pointwise op; `channels(*sizes)` returns, for each map, its boolean (K_in, K_out).
 
-    A map is an input (H, W, N, K); others are spread over the channels, as in NumPy.
+    An input (H, W, N, K) is a map; other inputs are broadcast over the channels, as in NumPy.
     """
 
     def local(function: Any, *inputs: Any, **static: Any) -> Local:
@@ -108,7 +110,7 @@ def pointwise(channels: Callable[..., Any]) -> Callable[..., Local]:
 
 
 def _along_last(axes: int) -> tuple[str, ...]:
-    """An array that is no map is spread over pixels and images; its last axis, if any, are the output channels."""
+    """The `axes` of an array that is no map, and so is broadcast: its last axis, if any, are the output channels."""
     return ("",) * (axes - 1) + ("out",) if axes else ()
 
 
@@ -142,12 +144,12 @@ def side_by_side(K: int, L: int) -> list[np.ndarray]:
 
 
 def numbered(H: int, W: int) -> np.ndarray:
-    """A map (H, W, 1, 1) that holds the number of each pixel, plus 1: what an op makes of it shows an index map."""
+    """A map (H, W, 1, 1) that has the number of each pixel plus 1; an op that moves it shows its index map."""
     return np.arange(1.0, H * W + 1).reshape(H, W, 1, 1)
 
 
 def moving(function: Any, *maps: Any, **static: Any) -> Local:
-    """The `local` of an op that only moves pixels: it is run on pixel numbers, to see where each comes from."""
+    """The `local` of an op that only moves pixels: the op is run on pixel numbers to find where each comes from."""
     looks = []
     for position, moved in enumerate(maps):
         numbers = [np.zeros((*x.shape[:2], 1, 1)) for x in maps]

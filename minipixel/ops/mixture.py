@@ -1,10 +1,11 @@
-"""Log-probabilities of integer sub-pixels under mixtures of a smooth curve, its CDF cut into Q bins.
+"""Log-probabilities of integer sub-pixels under discretized mixtures of a smooth curve.
 
-The Q levels lie evenly on [-1, 1], and level q owns the bin within 1/(Q-1) of it; the lowest bin also owns the whole
-left tail, the highest the whole right one, so the bins share out all of the curve. A bin is known by two numbers in
-units of the scale: m, how far its centre is from the mean, and d, how wide it is. Its upper edge is a = m + d/2, its
-lower edge b = m - d/2. Source: Salimans et al. 2017, "PixelCNN++", arXiv:1701.05517, sections 2.1 and 2.2; in logs
-and without its threshold, so that a bin of any width, however far out, has its exact value and gradient.
+The Q levels lie evenly on [-1, 1], and the bin of a level reaches 1/(Q-1) to either side. The lowest bin also has the
+whole left tail, and the highest the whole right one, so the probabilities of all bins sum to 1. A bin is described by
+two numbers in units of the scale: m, the distance of its centre from the mean, and d, its width. Its upper edge is
+a = m + d/2, its lower edge b = m - d/2. Source: Salimans et al. 2017, "PixelCNN++", arXiv:1701.05517, sections 2.1 and
+2.2. Everything is computed in logarithms and without the paper's threshold, so that a bin of any width, however far
+out, has its exact value and gradient.
 """
 
 import math
@@ -19,7 +20,7 @@ LOG_SCALE_FLOOR = -7.0
 
 
 def log_scale_floor(levels):
-    """The same for any number of levels: of more than 256 bins, which are narrower, the scale may be, too."""
+    """The lowest log-scale for a number of levels; above 256 levels, whose bins are narrower, it is lower."""
     return LOG_SCALE_FLOOR - math.log(max(1.0, (levels - 1) / 255))
 
 
@@ -34,8 +35,8 @@ NODES = [((1 + float(t)) / 2, float(w) / 2) for t, w in zip(*np.polynomial.legen
 def logistic_mixture_log_prob(parameters, *, images, levels):
     """log p of each sub-pixel given those before it: (..., rows * M), integers (..., C) -> (..., C).
 
-    A mixture of M logistics. The parameters are laid out as in `mixture_parts`, in `rows_of(C)` rows; exp of the sum
-    over channels is the joint probability of the pixel.
+    The distribution is a mixture of M logistics. Its parameters are laid out as in `mixture_parts`, in `rows_of(C)`
+    rows of M. The sum over the channels is the log of the joint probability of the pixel, in nats.
     """
     return _log_prob(parameters, images, levels, logistic_log_mass)
 
@@ -47,16 +48,16 @@ def normal_mixture_log_prob(parameters, *, images, levels):
 
 
 def rows_of(C):
-    """How many rows of M parameters per pixel of C channels has: 3 if it is grey, 10 in colour."""
+    """How many rows of M parameters a pixel of C channels has: 3 for grey images, 10 for three colours."""
     return 1 + 2 * C + C * (C - 1) // 2
 
 
 def mixture_parts(parameters, images, levels):
-    """Mixture logits (..., M), of each channel means, log-scales: (..., C, M); coefficients (..., C (C-1) / 2, M).
+    """Mixture logits (..., M); means and log-scales of each channel, (..., C, M); coefficients (..., C (C-1) / 2, M).
 
-    Parameters (..., P) are rows of M: the logits, C of means, C of log-scales, and the coefficients before their tanh,
-    in the order c_10, c_20, c_21, c_30 ... of tfp.distributions.PixelCNN. The means come back moved by what
-    the pixel shows of its earlier channels, x in [-1, 1]: m_1 += c_10 x_0, m_2 += c_20 x_0 + c_21 x_1 ...
+    Parameters (..., P) are rows of M: one of logits, C of means, C of log-scales, and the coefficients before their
+    tanh, in the order c_10, c_20, c_21, c_30 ... of tfp.distributions.PixelCNN. The returned means depend on the values
+    x in [-1, 1] of the earlier channels of the pixel: m_1 += c_10 x_0, m_2 += c_20 x_0 + c_21 x_1 ...
     """
     xp = array_module(parameters)
     C = images.shape[-1]
@@ -73,7 +74,7 @@ def mixture_parts(parameters, images, levels):
 
 
 def bins(images, levels, means, log_scales, temperature=1.0):
-    """m and d of each sub-pixel's bin under each component, the two masks of the tails, and 1 / scale.
+    """m and d of each sub-pixel's bin under each component, masks of the lowest and the highest bin, and 1 / scale.
 
     Integers (..., C), means and log-scales (..., C, M) -> (..., C, M) twice, (..., C, 1) twice, (..., C, M).
     """
@@ -92,16 +93,16 @@ def precision_of(log_scales, levels, temperature=1.0):
 
 
 def limits(dtype):
-    """How far out a bin's centre is taken to be at most, so that its square is a number; how wide a bin is at least."""
+    """The largest |m| that is used, so that its square does not overflow, and the smallest width d of a bin."""
     numbers = np.finfo(dtype)
     return math.sqrt(float(numbers.max)) / 4, LEAST_WIDTH * float(numbers.tiny)
 
 
 def logistic_log_mass(m, d, lowest, highest):
-    """log(sigmoid(a) - sigmoid(b)), and a function that gives its slopes in m and in log d.
+    """log(sigmoid(a) - sigmoid(b)), and a function that returns its slopes in m and in log d.
 
-    The difference is (1 - e ** -d) * sigmoid(a) * sigmoid(-b): three logarithms, and nothing is subtracted. In a tail
-    the outer edge is at infinity, and the terms that hold it are 0.
+    The difference is (1 - e ** -d) * sigmoid(a) * sigmoid(-b), so its log is a sum of three logarithms, and nothing is
+    subtracted. In a tail the outer edge is at infinity, and the terms with it are 0.
     """
     xp = array_module(m)
     inside = ~(lowest | highest)
@@ -120,11 +121,11 @@ def logistic_log_mass(m, d, lowest, highest):
 
 
 def normal_log_mass(m, d, lowest, highest):
-    """log(Phi(a) - Phi(b)), and a function that gives its slopes in m and in log d.
+    """log(Phi(a) - Phi(b)), and a function that returns its slopes in m and in log d.
 
-    The curve is mirrored so that the bin lies to the right, from its near edge e to its far edge f; a tail has f at
-    infinity. A wide bin is the mass beyond e less the share of it beyond f. In a narrow one these two nearly cancel;
-    there the density hardly changes, and six points give its mean to the last digit.
+    The curve is mirrored so that the bin lies on the right, from its near edge e to its far edge f; in a tail f is at
+    infinity. For a wide bin the mass beyond f is subtracted from that beyond e. For a narrow bin these two nearly
+    cancel; there the density hardly changes, and its mean over six points is exact to the last digit.
     """
     xp = array_module(m)
     tail = lowest | highest
@@ -151,9 +152,10 @@ def normal_log_mass(m, d, lowest, highest):
 
 
 def _log_prob(parameters, images, levels, log_mass_of):
-    """Bayes, channel by channel: log p = the log of the posterior's mean mass; then each component's posterior moves.
+    """log p of each channel given those before it, by Bayes' rule for the weights of the components.
 
-    That is log p(R) = lse(pi + l_R), log p(G | R) = lse(pi + l_R + l_G) - lse(pi + l_R), and so on.
+    With l the log-masses of the components and lse the log of a sum of exponentials: log p(R) = lse(pi + l_R),
+    log p(G | R) = lse(pi + l_R + l_G) - lse(pi + l_R), and so on.
     """
     xp = array_module(parameters)
     C = images.shape[-1]
@@ -188,9 +190,10 @@ def _log_prob(parameters, images, levels, log_mass_of):
 
 
 def log_normalise(scores):
-    """Log-weights that sum to one, and the log of what they summed to: (..., M) -> (..., M), (..., 1).
+    """Log-weights minus the log of their sum, and that log: (..., M) -> (..., M), (..., 1).
 
-    The highest is subtracted first: far from 0 the log of the sum has no digits left for what it adds to the highest.
+    The highest is subtracted first: far from 0 there would be no digits left for the difference between the log of the
+    sum and the highest.
     """
     xp = array_module(scores)
     highest = scores.max(axis=-1, keepdims=True)
@@ -200,7 +203,7 @@ def log_normalise(scores):
 
 
 def _followed(C):
-    """Of each channel but the first: its number, and where the coefficients stand by which it follows those before."""
+    """For each channel but the first: its number, and the places of its coefficients for the channels before it."""
     return [(later, slice(later * (later - 1) // 2, later * (later + 1) // 2)) for later in range(1, C)]
 
 

@@ -1,4 +1,4 @@
-"""Ops that act on every element alone."""
+"""Ops that compute every element, or every pixel, by itself: sums, products, activations, dropout."""
 
 import math
 from dataclasses import replace
@@ -151,8 +151,9 @@ def elu(x):
 def gelu(x):
     """x times the probability that a standard normal lies below it, in the tanh form: 0.5 x (1 + tanh(c (x + a x**3))).
 
-    c = sqrt(2 / pi), a = 0.044715: `gelu(approximate="tanh")` of PyTorch, the default of JAX. It is within 5e-4 of the
-    form with erf, which NumPy has not. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2.
+    c = sqrt(2 / pi) and a = 0.044715, as `gelu(approximate="tanh")` of PyTorch, and the default of JAX. It differs by
+    less than 5e-4 from the form with erf, a function that NumPy lacks.
+    Source: Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2.
     """
     xp = array_module(x)
     near = xp.maximum(xp.minimum(x, GELU_BOUND), -GELU_BOUND)
@@ -167,7 +168,7 @@ def gelu(x):
 
 @op(local=pointwise(doubled))
 def concat_elu(x):
-    """elu of x and of -x, side by side, so that nothing is lost on either side: (..., K) -> (..., 2K).
+    """elu(x) and elu(-x) side by side, so that both signs keep their information: (..., K) -> (..., 2K).
 
     Source: Salimans et al. 2017, arXiv:1701.05517, after Shang et al. 2016, arXiv:1603.05201, section 2.2.
     """
@@ -185,7 +186,8 @@ def concat_elu(x):
 def linear_gate(x):
     """a * sigmoid(b) with x = [a, b] along the channels: (..., 2K) -> (..., K).
 
-    The gated linear unit of Dauphin et al. 2016, arXiv:1612.08083, equation 1, as PixelCNN++ has it in its residuals.
+    This is the gated linear unit of Dauphin et al. 2016, arXiv:1612.08083, equation 1, which PixelCNN++ has in its
+    residual layers.
     """
     xp = array_module(x)
     if x.shape[-1] % 2:
@@ -211,9 +213,10 @@ def concat(x, y):
 
 
 def _keeping(function, x, *, keep, rate):
-    """The `local` of dropout in a traced pass: pointwise, with all kept. None of a keep that is not traced.
+    """The `local` of dropout in a traced pass: pointwise, with all numbers kept. None for a `keep` that is not traced.
 
-    What was drawn for a whole map is known for those pixels and images alone; while an image is drawn it is off.
+    A `keep` that was drawn for a whole map belongs to its pixels and images only; while an image is drawn, dropout is
+    off.
     """
     if not isinstance(keep, Kept):
         return None
@@ -225,8 +228,8 @@ def _keeping(function, x, *, keep, rate):
 def dropout(x, *, keep, rate):
     """x / (1 - rate) where `keep`, 0 elsewhere: any shape -> that shape.
 
-    `keep`, boolean and of the shape of x, is drawn by the caller, True with probability 1 - rate: the op itself leaves
-    nothing to chance, and the mean of its value over all draws is x.
+    `keep`, boolean and of the shape of x, is drawn by the caller, True with probability 1 - rate; so the op itself is
+    not random. The mean of its value over all draws is x.
     """
     if keep.shape != x.shape:
         raise ValueError(f"dropout: got a keep of shape {keep.shape}, wanted {x.shape}, the shape of x")

@@ -6,7 +6,7 @@ from minipixel.tensor import op
 
 @op
 def total(x, *, axes=None):
-    """The sum of all elements, any shape -> (); or of those along some axes, which the result has not any more."""
+    """The sum of all elements, any shape -> (); with `axes`, the sum along these, which the result no longer has."""
 
     def vjp(g):
         xp = array_module(x)

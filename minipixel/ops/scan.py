@@ -1,4 +1,4 @@
-"""Recurrence over a map: a state that reads its own earlier values, row after row."""
+"""The recurrence over a map: an LSTM whose states depend on its own earlier states, row after row."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from minipixel.tensor import op
 
 
 def lstm_cell(pre_activation, c):
-    """One step: pre-activations [o, f, i, g] (..., 4K), kept states c (..., K) -> new h, new c, gates (..., 4K)."""
+    """One step: pre-activations [o, f, i, g] (..., 4K), cell states c (..., K) -> new h, new c, gates (..., 4K)."""
     xp = array_module(pre_activation)
     s, rest = _stretch(pre_activation)
     gates = s * xp.tanh(s * pre_activation) + rest
@@ -28,15 +28,16 @@ def _stretch(gates):
 def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
     """An LSTM down the rows of a map: (H, W, N, 4K), (T, K, 4K), (K,) or None, (K,) or None -> states h (H, W, N, K).
 
-    Rows are time. The pre-activations [o, f, i, g] of a cell are z, which the input decides, plus the states h of the
-    T cells at column offsets `taps` in the row before, each through its own (K, 4K) of `weight`. Then, channel by
-    channel,
+    Each row is a step of time. The pre-activations [o, f, i, g] of a cell are z, computed from the input, plus the
+    states h of the T cells at column offsets `taps` in the row before, each times its own (K, 4K) of `weight`. Then,
+    channel by channel,
 
         c[r] = sigmoid(f) c[r-1] + sigmoid(i) tanh(g),    h[r] = sigmoid(o) tanh(c[r]).
 
-    Left and right of the map h is zero. Above the first row stands the start state h0, c0; None stands for zeros, each.
-    `spans`, a pair (first, last) for each row, last excluded, says which of its cells are computed; the others hold the
-    start state. None: all are. Source: van den Oord et al. 2016, arXiv:1601.06759, equation 3.
+    Left and right of the map h is zero. Above the first row are the start states h0 and c0; None stands for zeros.
+    `spans`, a pair (first, last) for each row, last excluded, says which of its cells are computed; the others have the
+    start states. By default all cells are computed. Raises ValueError for another number of taps or spans.
+    Source: van den Oord et al. 2016, arXiv:1601.06759, equation 3.
     """
     xp = array_module(z, weight)
     H, W, N, _ = z.shape
@@ -71,7 +72,7 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
         own_h[...], c[r + 1, here], gates[r, here] = lstm_cell(pre_activation.reshape(-1, N, 4 * K), c[r, here])
 
     def vjp(states_g):
-        """Back through time. Row r + 1 of h_g and c_g gathers what is asked of the state that step r left behind."""
+        """Back through time. Row r + 1 of h_g and c_g collects the gradient of the states that step r returned."""
         z_g, weight_g, h_g, c_g = xp.zeros_like(gates), xp.zeros_like(weight), xp.zeros_like(h), xp.zeros_like(c)
         h_g[1:, inner] = states_g
         s, rest = _stretch(gates)
@@ -99,7 +100,7 @@ def lstm_scan(z, weight, h0, c0, *, taps, spans=None):
 
 
 def diagonal_spans(H, W):
-    """Which rows of a map (H, W) have a pixel on each diagonal: the `spans` of a skewed map, H+W-1 pairs."""
+    """The rows of a map (H, W) that have a pixel on each diagonal: the `spans` of a skewed map, H+W-1 pairs."""
     return [(max(0, d - W + 1), min(H, d + 1)) for d in range(H + W - 1)]
 
 

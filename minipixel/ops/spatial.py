@@ -10,8 +10,8 @@ from minipixel.tensor import op
 def skew(x):
     """The diagonals of a map as the rows of another: (H, W, N, K) -> (H+W-1, H, N, K), y[r + c, r] = x[r, c].
 
-    Row r moves right by r, so that the pixels above and to the left of a pixel both stand in the column before its own;
-    columns then become rows, since a scan runs down the rows. Zeros where the map has no pixel.
+    Row r moves to the right by r, so that the pixels above and to the left of a pixel are both in the column before its
+    own. Then columns become rows, since a scan runs down the rows. Places without a pixel of the map are zero.
     Source: van den Oord et al. 2016, arXiv:1601.06759, figure 3.
     """
 
@@ -23,7 +23,7 @@ def skew(x):
 
 @op(local=moving)
 def unskew(y):
-    """The way back from `skew`: (H+W-1, H, N, K) -> (H, W, N, K), x[r, c] = y[r + c, r]."""
+    """The inverse of `skew`: (H+W-1, H, N, K) -> (H, W, N, K), x[r, c] = y[r + c, r]."""
 
     def vjp(g):
         return (kernels.skew(g),)
@@ -43,7 +43,7 @@ def mirror(x):
 
 @op(local=moving)
 def shift_down(x):
-    """Each row shows the one above it, the first one zeros: (H, W, N, K) -> (H, W, N, K)."""
+    """Move a map down by one row; the first row becomes zero: (H, W, N, K) -> (H, W, N, K)."""
     xp = array_module(x)
     y = xp.zeros_like(x)
     y[1:] = x[:-1]
@@ -58,7 +58,7 @@ def shift_down(x):
 
 @op(local=moving)
 def shift_right(x):
-    """Each column shows the one to its left, the first one zeros: (H, W, N, K) -> (H, W, N, K)."""
+    """Move a map to the right by one column; the first column becomes zero: (H, W, N, K) -> (H, W, N, K)."""
     xp = array_module(x)
     y = xp.zeros_like(x)
     y[:, 1:] = x[:, :-1]

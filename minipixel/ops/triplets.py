@@ -1,4 +1,4 @@
-"""Ops of an embedding network: from a map to a row per image, to length 1, to one number that labels judge.
+"""Ops of an embedding network: a map as one row per image, rows of length 1, and the triplet loss.
 
 Source: F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet", 2015, arXiv:1503.03832, section 3.
 """
@@ -24,7 +24,7 @@ def flatten(x):
 def unit(x):
     """Each row divided by its length, so that it has length 1: (..., K) -> (..., K).
 
-    A row of zeros has no direction: it stays zero, and so does its gradient.
+    A row of zeros stays zero, and so does its gradient.
     """
     xp = array_module(x)
     square = (x * x).sum(axis=-1, keepdims=True)
@@ -40,12 +40,12 @@ def unit(x):
 
 @op
 def triplet_loss(x, *, labels, margin):
-    """How far images are, on average, from lying nearer to their own class than to others by a margin: (N, K) -> ().
+    """The triplet loss: zero if every image is closer to its own class than to others by a margin: (N, K) -> ().
 
-    The mean of max(0, |a - p|**2 - |a - n|**2 + margin) over all triplets of the rows of x: an anchor a, a positive p
-    of the same class, a negative n of another, as `labels`, integers (N,) on the host, say. This is equation 3 of
-    1503.03832 with every triplet of the batch in it; docs/decisions/0011 says why none is picked out.
-    Raises ValueError where there is no triplet.
+    It is the mean of max(0, |a - p|**2 - |a - n|**2 + margin) over all triplets of rows of x: an anchor a, a positive p
+    of the same class and a negative n of another class. `labels` has the classes, integers (N,) on the host. This is
+    equation 3 of 1503.03832 with every triplet of the batch; docs/decisions/0011 says why none are selected.
+    Raises ValueError if there is no triplet.
     """
     xp = array_module(x)
     same = labels[:, None] == labels

@@ -1,4 +1,4 @@
-"""Ops on weights, before these meet any pixel."""
+"""Ops on weights: weight_norm."""
 
 from minipixel.backend import array_module
 from minipixel.tensor import op
@@ -9,9 +9,10 @@ TINY = 1e-24
 
 @op(shapes="... K_out; K_out")
 def weight_norm(v, gain, *, mask=None):
-    """The weight gain * v / |v|, its length learned apart from its direction: (..., K_out), (K_out,) -> (..., K_out).
+    """The weight gain * v / |v|, in which length and direction are separate: (..., K_out), (K_out,) -> (..., K_out).
 
-    |v| is taken for each output channel over all its inputs. `mask`, boolean and of the shape of v, shuts some of them.
+    |v| is the length over all inputs of an output channel. Where `mask`, boolean and of the shape of v, is False,
+    inputs are left out. Raises ValueError for a mask of another shape.
     Source: Salimans and Kingma 2016, arXiv:1602.07868, equations 2 and 3.
     """
     if mask is not None and mask.shape != v.shape:

@@ -1,4 +1,4 @@
-"""Optimisers, and how their learning rates may change from step to step."""
+"""Optimisers, and schedules, by which their learning rates change from step to step."""
 
 from minipixel.optim.adaptive import Adam, Adamax, AdamW, Nadam, RMSProp
 from minipixel.optim.optimizer import Optimizer

@@ -1,6 +1,6 @@
-"""Optimisers that measure a gradient against those before it, so that every weight moves at about the same pace.
+"""Adaptive optimisers: they divide a gradient by the size of those before it, so all weights change at a similar pace.
 
-In all of them `epsilon` is what keeps a weight that never had a gradient, under a mask say, from dividing by zero.
+In all of them `epsilon` prevents a division by zero for a weight that never had a gradient, under a mask for example.
 """
 
 from typing import Any
@@ -14,11 +14,12 @@ LEAST_EPSILON = 2.0**-126
 
 
 class RMSProp(Optimizer):
-    """w -= rate * g / (sqrt(s) + epsilon), s = rho * s + (1 - rho) * g * g.
+    """RMSProp divides each gradient by the root of a running mean of its squares.
 
+    w -= rate * g / (sqrt(s) + epsilon), s = rho * s + (1 - rho) * g * g.
+    With `momentum` a velocity accumulates these steps, as in Graves 2013, arXiv:1308.0850, equations 38 to 45 (which
+    also subtract the square of the mean gradient from s, which this class does not).
     Source: Tieleman and Hinton 2012, "Neural Networks for Machine Learning", lecture 6.5, which has no epsilon.
-    `momentum` lets a velocity gather these steps, as in Graves 2013, arXiv:1308.0850, equations 38 to 45 (which also
-    take the mean gradient off s; this does not).
     """
 
     elementwise = True
@@ -50,7 +51,7 @@ class RMSProp(Optimizer):
 
 
 class _WithMoments(Optimizer):
-    """What the family of Adam shares: `beta1` and `beta2` say how slowly two memories of gradients forget."""
+    """The common part of Adam and its variants: `beta1` and `beta2` are the decays of two averages of gradients."""
 
     def __init__(
         self, learning_rate: LearningRate, beta1: float, beta2: float, epsilon: float, clip_norm: float | None
@@ -63,10 +64,10 @@ class _WithMoments(Optimizer):
 
 
 class Adam(_WithMoments):
-    """Steps of about `learning_rate` however large the gradients (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1).
+    """Adam takes steps of about `learning_rate`, however large gradients are (Kingma and Ba 2015, arXiv:1412.6980).
 
     w -= rate * m' / (sqrt(v') + epsilon), where m = beta1 * m + (1 - beta1) * g, v = beta2 * v + (1 - beta2) * g * g,
-    and m' = m / (1 - beta1**t), v' = v / (1 - beta2**t) undo that both start at zero.
+    and m' = m / (1 - beta1**t), v' = v / (1 - beta2**t) correct for the start of both averages at zero (algorithm 1).
     """
 
     memories = ("mean", "square")
@@ -94,10 +95,11 @@ class Adam(_WithMoments):
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2).
 
-    Before each step of Adam, w *= 1 - rate * weight_decay: no part of the gradient, and so not measured against those
-    before it. All weights decay, biases too, as in torch.optim.AdamW, but for those whose dotted name ends in one of
-    `exclude`: ("bias",) spares biases, ("top.out.weight",) a single weight. Where a layer is weight-normalised, `gain`
-    decides how large its weights are, and the decay of `v`, whose length has no influence, only lets it turn faster.
+    Before each step of Adam, w *= 1 - rate * weight_decay. This is no part of the gradient, so it is not divided by the
+    size of earlier gradients. All weights decay, biases too, as in torch.optim.AdamW, except those whose dotted name
+    ends in one of `exclude`: ("bias",) excludes biases, ("top.out.weight",) a single weight. In a weight-normalised
+    layer `gain` decides how large the weights are; the length of `v` has no influence, so the decay of `v` only makes
+    its direction change faster.
     """
 
     def __init__(
@@ -117,12 +119,12 @@ class AdamW(Adam):
         self.exclude = tuple(exclude)
 
     def decays(self, name: str) -> bool:
-        """Whether a weight of that dotted name gets smaller."""
+        """Whether the weight of that dotted name decays."""
         return not f".{name}".endswith(tuple(f".{end}" for end in self.exclude))
 
 
 class Adamax(_WithMoments):
-    """Adam with the largest gradient, slowly forgotten, for a measure (arXiv:1412.6980, section 7.1, algorithm 2).
+    """Adam with the largest recent gradient in place of the mean square (arXiv:1412.6980, section 7.1, algorithm 2).
 
     w -= rate / (1 - beta1**t) * m / u, where m is Adam's and u = max(beta2 * u, |g| + epsilon); the paper has no
     epsilon.
@@ -149,14 +151,14 @@ class Adamax(_WithMoments):
 
 
 class Nadam(_WithMoments):
-    """Adam that looks ahead as Nesterov's momentum does (Dozat 2016, "Incorporating Nesterov Momentum into Adam").
+    """Adam with Nesterov momentum (Dozat 2016, "Incorporating Nesterov Momentum into Adam").
 
     w -= rate * m' / (sqrt(v') + epsilon), with m, v and v' as in Adam, and a momentum mu that warms up:
 
         mu_t = beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
         m' = mu_(t+1) * m / (1 - mu_1 mu_2 ... mu_(t+1)) + (1 - mu_t) * g / (1 - mu_1 mu_2 ... mu_t)
 
-    This is Keras's and PyTorch's Nadam: m itself forgets by beta1, where Dozat's algorithm 8 has mu_t.
+    This is the Nadam of Keras and PyTorch: m itself decays by beta1, while Dozat's algorithm 8 has mu_t there.
     `momentum_decay` is 0.004 in Dozat's experiments, in PyTorch and in earlier versions of Keras; Keras 3 has 1.
     """
 
@@ -197,7 +199,7 @@ class Nadam(_WithMoments):
 
 
 def _check_epsilon(epsilon: Any) -> None:
-    """ValueError unless it keeps float32 from dividing by zero."""
+    """Raise ValueError if it is too small to prevent a division by zero in float32."""
     check_above_0("epsilon", epsilon, "1e-8")
     if epsilon < LEAST_EPSILON:
         raise ValueError(f"epsilon: got {epsilon!r}, wanted at least {LEAST_EPSILON:.2g}, such as 1e-8; less is zero")

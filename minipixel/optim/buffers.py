@@ -1,4 +1,4 @@
-"""What an optimizer remembers of each weight, kept in a few long arrays."""
+"""The memories of an optimizer, such as mean gradients of each weight, in a few long arrays."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,9 +11,9 @@ State = dict[str, dict[str, Any]]
 
 
 class Buffers:
-    """The arrays of a `State` as buffers of a layout (see nn/flat.py), of which those in the state are views.
+    """The arrays of a `State` as buffers of a layout (see nn/flat.py); the arrays in the state are views of these.
 
-    They stay from step to step, until there are other weights, or somebody puts an array of his own into the state.
+    The buffers stay from step to step, until there are other weights, or the user puts an array into the state.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Buffers:
     def of(
         self, state: State, kinds: Sequence[str], weights: Mapping[str, Any], layout: Layout
     ) -> list[dict[str, Any]]:
-        """For each buffer of the weights the memories of it, by kind; zeros where a weight is met for the first time.
+        """The memories for each buffer of the weights, by kind; they are zero for a weight that is new.
 
         Raises ValueError, with nothing changed, for a memory of another shape than its weight.
         """
@@ -48,7 +48,7 @@ class Buffers:
         return self._buffers
 
     def arrays(self) -> list[Any]:
-        """All that a step may write to: an array that is in a state, and no view of these, is copied before."""
+        """All arrays that a step may write to; an array in a state that is no view of a buffer is copied before."""
         return [array for own in self._buffers for array in own.values()]
 
 

@@ -1,7 +1,7 @@
-"""What all optimisers share: a step is taken by a model, along gradients of its own or along those that it is given.
+"""The class Optimizer, the base of all optimisers: `step` changes a model's weights by its gradients.
 
-All weights are one flat array while they are changed, and so are their gradients and each kind of memory; afterwards
-every weight, and every array in `state`, is a view into one of these (see nn/flat.py).
+While they are changed, all weights are one flat array, and so are their gradients and each kind of memory; afterwards
+every weight, and every array in `state`, is a view into one of these arrays (see nn/flat.py).
 """
 
 import contextlib
@@ -27,29 +27,30 @@ LearningRate = float | Callable[[int], float]
 """A number, or a schedule: from the number of steps taken before, 0 for the first one, to the rate of a step."""
 
 PIECE = 2**16
-"""How many numbers of a flat array are changed at a time: with all that comes of them on the way they stay in cache."""
+"""How many numbers of a flat array are changed at a time, so that they and all intermediate results stay in cache."""
 
 
 class Optimizer(Spelled):
-    """Changes a model's weights along their gradients.
+    """The base class of optimisers, which change a model's weights by their gradients.
 
-    `learning_rate` is a number or a schedule, step -> rate, where steps count from 0. With `clip_norm`, gradients are
-    scaled down whenever their norm, that of all weights together, is above it (Pascanu, Mikolov and Bengio 2013,
-    arXiv:1211.5063, algorithm 1); the model's own `.grad` stay as they are.
+    `learning_rate` is a number or a schedule, a function step -> rate in which steps count from 0. With `clip_norm`,
+    gradients are scaled down if their norm, over all weights together, is above it (Pascanu, Mikolov and Bengio 2013,
+    arXiv:1211.5063, algorithm 1); the model's own `.grad` stay as they are. Constructors raise ValueError for settings
+    out of their range.
 
-    A subclass names in `memories` the arrays, of each weight's shape and zero at first, that it keeps between steps,
-    and says in `change` what to add to a weight, from `rate`, the learning rate of this step, and `steps`, its number
-    counted from 1 as the papers' equations do.
+    A subclass lists in `memories` the names of the arrays that it keeps for each weight between steps; they have the
+    weight's shape and start at zero. Its method `change` returns what is added to a weight. It may use `self.rate`, the
+    learning rate of this step, and `self.steps`, the number of this step, which counts from 1 as in the papers.
 
-    A class whose `change` treats every number alike, wherever it stands, says so: `elementwise = True`. It is then
-    called with pieces of one flat array of all gradients, which takes fewer calls. Without that, `change` is called
-    weight by weight, each in its own shape.
+    If `change` treats all numbers alike, wherever they stand in a weight, the class should set `elementwise = True`.
+    Then `change` is called with pieces of one flat array of all gradients, which takes fewer calls. Otherwise it is
+    called for each weight, in the weight's own shape.
     """
 
     memories: tuple[str, ...]
     elementwise: ClassVar[bool] = False
     weight_decay: float = 0.0
-    """Of every weight that `decays`, rate * weight_decay of it is taken away before each step."""
+    """Before each step every weight that `decays` is multiplied by 1 - rate * weight_decay."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -59,8 +60,8 @@ class Optimizer(Spelled):
     def __init__(self, learning_rate: LearningRate, clip_norm: float | None = None) -> None:
         if isinstance(learning_rate, (list, tuple)) or hasattr(learning_rate, "parameters"):
             raise ValueError(
-                f"learning_rate: got {short(learning_rate)}, wanted a number, or a schedule; an optimizer meets its "
-                "model in fit(model, ..., optimizer=...) or in step(model)"
+                f"learning_rate: got {short(learning_rate)}, wanted a number, or a schedule; pass the model to "
+                "fit(model, ..., optimizer=...) or to step(model)"
             )
         if not callable(learning_rate):
             check_above_0("learning_rate", learning_rate, "0.001, or a schedule, step -> rate")
@@ -76,11 +77,11 @@ class Optimizer(Spelled):
 
     @computing
     def step(self, model: Any, gradients: Mapping[str, Any] | None = None) -> None:
-        """Change every weight of the model by its gradient: that in its `.grad`, or in `gradients` by its dotted name.
+        """Change every weight of the model by its gradient, from its `.grad` or from `gradients`, by dotted name.
 
-        The weights become new arrays: those that were somebody's before keep their numbers.
-        Raises ValueError if a gradient is missing, belongs to no weight, or is of another shape than its weight, and
-        for another model than that of the steps before: what the optimizer remembers belongs to that one.
+        The weights become new arrays; the old arrays, which others may still use, keep their numbers.
+        Raises ValueError if a gradient is missing, belongs to no weight, or has another shape than its weight; and for
+        another model than in earlier steps, since the optimizer's memories belong to that model.
         """
         self.belongs_to(model)
         named = list(model.named_parameters())
@@ -113,7 +114,7 @@ class Optimizer(Spelled):
             parameter.data = array
 
     def _decayed(self, names: Sequence[str], weights: Sequence[Any], layout: Layout) -> list[Any]:
-        """New buffers of weights, of which those that decay have become smaller."""
+        """New buffers of weights, in which those that decay have been multiplied by 1 - rate * weight_decay."""
         buffers = layout.gather(weights)
         if self.weight_decay:
             for name, weight in zip(names, layout.views(buffers), strict=True):
@@ -122,11 +123,11 @@ class Optimizer(Spelled):
         return buffers
 
     def decays(self, name: str) -> bool:
-        """Whether `weight_decay` is for a weight of that dotted name."""
+        """Whether `weight_decay` applies to the weight of that dotted name."""
         return True
 
     def _moved(self, weight: Any, g: Any, own: dict[str, Any]) -> Any:
-        """A buffer of weights after this step; it is changed."""
+        """A buffer of weights after this step; the buffer itself is changed."""
         if not self.elementwise or weight.ndim != 1 or array_module(weight) is not np:
             return weight + self.change(g, **own)
         for start in range(0, weight.size, PIECE):
@@ -135,7 +136,7 @@ class Optimizer(Spelled):
         return weight
 
     def belongs_to(self, model: Any) -> None:
-        """From now on this is the optimizer of that model. ValueError if it has taken steps with another one."""
+        """Bind this optimizer to a model. Raises ValueError if it has taken steps with another model."""
         if self.steps and self._model is not None and self._model() is not model:
             raise ValueError(
                 f"optimizer: got a {type(self).__name__} that has taken {self.steps} steps with another model, wanted "
@@ -160,23 +161,23 @@ class Optimizer(Spelled):
             raise
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copies, which may go on with a copy of the model, and whose arrays are no views of these buffers."""
+        """The state for copies. A copy may continue with a copy of the model, and has arrays of its own."""
         return {**vars(self), "_model": None, "_buffers": Buffers()}
 
     def change(self, g: Any, **memories: Any) -> Any:
-        """What to add to a weight, from its gradient and its memories, which are updated in place.
+        """What is added to a weight, computed from its gradient and its memories, which are updated in place.
 
-        If the class is `elementwise`, all of these are pieces, of one size, of flat arrays.
+        If the class is `elementwise`, all of these are pieces of flat arrays, of one size.
         """
         raise NotImplementedError
 
     def settings(self) -> dict[str, Any]:
-        """The class and what its constructor was given, as plain values; a schedule is only called one."""
+        """The class and the arguments of its constructor as plain values; of a schedule there is only the word."""
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
         return {"kind": type(self).__name__, **{name: _plain(getattr(self, name, None)) for name in names}}
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of all that changes from step to step: numbers, and host arrays named MEMORY/WEIGHT."""
+        """A copy of everything that changes from step to step: numbers, and host arrays named MEMORY/WEIGHT."""
         rate = {} if callable(self.learning_rate) else {"learning_rate": float(self.learning_rate)}
         arrays = {
             f"{kind}/{name}": np.array(to_cpu(array))
@@ -186,9 +187,9 @@ class Optimizer(Spelled):
         return {"steps": self.steps, "rate": self.rate, **rate, **arrays}
 
     def load_state_dict(self, state: Mapping[str, Any], model: Any) -> None:
-        """Go on from what `state_dict` gave, on the same kind of optimizer for the same model.
+        """Restore what `state_dict` returned, in the same kind of optimizer for the same model.
 
-        Raises ValueError, with nothing changed, if an array is missing or is of another shape than its weight.
+        Raises ValueError, with nothing changed, if an array is missing or has another shape than its weight.
         """
         steps, rate = int(state["steps"]), state.get("learning_rate", self.learning_rate)
         for name, number in (("rate", state["rate"]), ("learning_rate", 0 if callable(rate) else rate)):
@@ -216,14 +217,14 @@ class Optimizer(Spelled):
         )
 
     def _scheduled_rate(self) -> float:
-        """The learning rate of the step to come, a plain number, so that it changes no weight's dtype."""
+        """The learning rate of the next step as a plain number, which changes no weight's dtype."""
         rate = self.learning_rate(self.steps) if callable(self.learning_rate) else self.learning_rate
         if not 0 <= _number(rate) < math.inf:
             raise ValueError(f"learning_rate: got {short(rate)} for step {self.steps}, wanted a number of at least 0")
         return float(rate)
 
     def _clipping(self, gradients: Sequence[Any]) -> float:
-        """What to multiply buffers of gradients by: 1, or less where their norm is above `clip_norm`."""
+        """The factor for buffers of gradients: 1, or less if their norm is above `clip_norm`."""
         if self.clip_norm is None:
             return 1.0
         squares = [(g.astype("float64") ** 2).sum() for g in gradients]  # in float32 a square may overflow
@@ -232,7 +233,7 @@ class Optimizer(Spelled):
 
 
 def _check_names(gradients: Any, names: list[str]) -> None:
-    """ValueError unless they are a mapping with all of these names, and no others."""
+    """Raise ValueError unless they are a mapping with all of these names, and no others."""
     if not isinstance(gradients, Mapping):
         raise ValueError(
             f"gradients: got {short(gradients)}, wanted a dict by the names of weights, such as the second of what "
@@ -247,7 +248,7 @@ def _check_names(gradients: Any, names: list[str]) -> None:
     if len(gradients) > len(set(names)):
         unknown = next(name for name in gradients if name not in names)
         raise ValueError(
-            f"gradients: got one for {short(unknown)}, wanted those of the {len(names)} weights that are trained alone"
+            f"gradients: got one for {short(unknown)}, wanted only those of the {len(names)} weights that are trained"
             f"{did_you_mean(unknown, names)}"
         )
 

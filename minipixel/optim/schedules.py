@@ -1,4 +1,4 @@
-"""Learning rates that change: each of these makes a function step -> rate, where the first step is step 0."""
+"""Schedules, learning rates that change: each is a function step -> rate, in which the first step is step 0."""
 
 import math
 from bisect import bisect_right
@@ -12,7 +12,7 @@ from minipixel.spelling import spelled
 
 
 class Schedule:
-    """A function step -> rate that knows how it was made, and says so."""
+    """A function step -> rate whose repr shows how it was made."""
 
     def __init__(self, rate: Callable[[int], float], made: str) -> None:
         self._rate, self._made = rate, made
@@ -27,7 +27,10 @@ class Schedule:
 
 @spelled
 def exponential_decay(rate: float, factor: float) -> Schedule:
-    """rate * factor ** step. PixelCNN++ (arXiv:1701.05517) has rate 1e-3 and factor 0.999995."""
+    """A schedule that falls by the same factor at each step: rate * factor ** step.
+
+    PixelCNN++ (arXiv:1701.05517) has the rate 1e-3 and the factor 0.999995. Raises ValueError for numbers not above 0.
+    """
     check_above_0("rate", rate, "0.001")
     check_above_0("factor", factor, "0.999995")
     return Schedule(lambda step: rate * factor**step, f"exponential_decay({rate}, {factor})")
@@ -35,10 +38,11 @@ def exponential_decay(rate: float, factor: float) -> Schedule:
 
 @spelled
 def cosine_decay(rate: float, steps: int, warmup: int = 0) -> Schedule:
-    """Half a cosine from `rate` down to 0 at step `steps`, and 0 from there on.
+    """A schedule that falls along half a cosine from `rate` to 0 at step `steps`, and stays 0 after that.
 
-    The first `warmup` of those steps rise in a line instead: rate / warmup at step 0, `rate` at step warmup - 1.
-    Source: Loshchilov and Hutter 2017, arXiv:1608.03983, equation 5, one run of it.
+    In the first `warmup` of these steps the rate rises linearly instead, from rate / warmup at step 0 to `rate` at step
+    warmup - 1. Raises ValueError for numbers out of range.
+    Source: Loshchilov and Hutter 2017, arXiv:1608.03983, equation 5, without restarts.
     """
     check_above_0("rate", rate, "0.001")
     for name, value, lowest in (("steps", steps, 1), ("warmup", warmup, 0)):
@@ -58,7 +62,11 @@ def cosine_decay(rate: float, steps: int, warmup: int = 0) -> Schedule:
 
 @spelled
 def piecewise(boundaries: Sequence[int], rates: Sequence[Any]) -> Schedule:
-    """rates[0] before step boundaries[0], rates[1] from there to boundaries[1], and so on: one rate more than those."""
+    """A schedule of constant pieces: rates[0] before step boundaries[0], then rates[1] until boundaries[1], and so on.
+
+    There is one rate more than boundaries. Raises ValueError for another number of rates, and for boundaries that do
+    not rise.
+    """
     if len(rates) != len(boundaries) + 1:
         raise ValueError(f"rates: got {len(rates)} for {len(boundaries)} boundaries, wanted one more than boundaries")
     if any(a >= b for a, b in pairwise(boundaries)):

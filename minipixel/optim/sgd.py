@@ -6,12 +6,12 @@ from minipixel.optim.optimizer import LearningRate, Optimizer, check_fraction
 
 
 class SGD(Optimizer):
-    """Steps down the gradient: w += v, v = momentum * v - rate * g.
+    """Gradient descent, which takes steps against the gradient: w += v, v = momentum * v - rate * g.
 
-    Momentum as Sutskever, Martens, Dahl and Hinton 2013, "On the importance of initialization and momentum in deep
-    learning", equations 1 and 2. `nesterov` looks ahead: w += momentum * v - rate * g with that same v, which is their
-    equations 3 and 4 with the weights of the look-ahead point stored in place of w (Bengio, Boulanger-Lewandowski and
-    Pascanu 2012, arXiv:1212.0901).
+    Momentum is that of Sutskever, Martens, Dahl and Hinton 2013, "On the importance of initialization and momentum in
+    deep learning", equations 1 and 2. With `nesterov` the step is w += momentum * v - rate * g with the same v: these
+    are their equations 3 and 4, in which w stores the weights of the look-ahead point (Bengio, Boulanger-Lewandowski
+    and Pascanu 2012, arXiv:1212.0901).
     """
 
     elementwise = True

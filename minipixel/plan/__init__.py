@@ -1,8 +1,9 @@
 """The plan: a traced model as a table of row instructions, which trains at full speed whatever the model.
 
-value, values: what is computed; groups: what goes row by row together, and what of it is kept; forward, adjoint, code:
-the instructions; memory, weights: where things stand; table: all of it as numbers; interpreter: what instructions mean;
-executor, packed, engine: who runs them, with which weights, and when a table is made anew (unchanged).
+The files: value and values have what is computed; groups says which values go through their rows together, and which
+are stored; forward, adjoint and code write the instructions; memory and weights say where everything is; table has all
+of it as numbers; interpreter defines what instructions mean; executor, packed and engine run them with the present
+weights, and unchanged says when a table must be built again.
 """
 
 from minipixel.plan.engine import ready, table_of

@@ -1,8 +1,8 @@
-"""The way back: one adjoint for each instruction, from the last row of a group to its first.
+"""The backward pass: one adjoint for each instruction, from the last row of a group to its first.
 
-The gradient of a value is complete when its row comes, since all that read it stand later in its group, and look at
-rows of their own or further down. Whoever adds to a gradient first sets it, where that covers the row; one that nobody
-needs any more is handed on in place, so that the gradient of a residual stream never leaves its row.
+The gradient of a value is complete when its row comes, since all its readers stand later in the group, at the same row
+or further down. The first reader sets the gradient, if that covers the row, and the others add to it. A gradient that
+is not needed any more is passed on in place, so the gradient of a residual stream never leaves its row.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""A table while it is written: instructions, the groups in which they are walked, and runs of pixels."""
+"""A table under construction: instructions, the groups in which they run, and runs of pixels."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ OPERANDS = ("A", "B", "C", "D")
 
 
 class Instruction:
-    """One row of a table to be: an opcode, the steps it goes through, up to four buffers, and numbers by column."""
+    """One row of a future table: an opcode, the steps it goes through, up to four buffers, and numbers by column."""
 
     def __init__(self, name: str, rows: Rows, buffers: Any, numbers: dict[str, Any]) -> None:
         self.op, self.rows, self.buffers, self.numbers = opcodes.OPCODES[name], rows, buffers, numbers
@@ -26,10 +26,10 @@ class Instruction:
 
 
 class Code:
-    """Instructions in the order in which they are walked, cut into groups; row by row, or `whole` map after map.
+    """Instructions in the order in which they run, in groups, row by row or, with `whole`, map after map.
 
-    A group is (first, last, steps, lead, back): instructions from `first` to `last`, the last excluded, which go
-    through their rows together, from the last row up if it is one of the way `back`.
+    A group is (first, last, steps, lead, back): the instructions from `first` to `last`, the last excluded, which go
+    through their rows together; with `back`, in a backward pass, from the last row up.
     """
 
     def __init__(self, leaves: Leaves, whole: bool = False) -> None:
@@ -63,9 +63,9 @@ class Code:
         self._zeros.append(buffer)
 
     def end_group(self, back: bool) -> None:
-        """What has been emitted since the last group is one; each buffer lives as long as the groups that touch it.
+        """Close a group; each buffer is alive as long as the groups that use it.
 
-        But one row, which is written and read within a step, may make room for another one in the same step.
+        But a buffer of one row, which is written and read within a step, may be reused in the same step.
         """
         for buffer in self._zeros:
             all_of_it = Rows(np.array([0, buffer.pixels]), np.zeros(1, int))
@@ -89,7 +89,7 @@ class Code:
     # --- runs of pixels -----------------------------------------------------------------------------------------------
 
     def runs_of(self, source: Value, table: np.ndarray, reader: Value) -> int:
-        """Where the runs stand in which pixels lie evenly apart on both sides, row by row and tap by tap."""
+        """The place of the runs of evenly spaced pixels, by row and by tap, in which a reader reads a source."""
         key = table.tobytes(), id(source.rows), id(reader.rows)
         if key not in self._runs_of:
             rows, seen, at = reader.rows, source.rows, []
@@ -116,7 +116,7 @@ class Code:
         return self._runs_of[key]
 
     def needs_room(self, reader: Rows, K_in: int, K_out: int, taps: int = 1) -> None:
-        """Make sure of room for a row of pixels that are gathered, or scattered, or laid side by side."""
+        """Make sure of memory for a row of pixels that are gathered, scattered, or laid side by side."""
         wanted = reader.width * K_in, reader.width * K_out, reader.width * K_in * taps
         self.rooms = [max(a, b) for a, b in zip(self.rooms, wanted, strict=True)]
 

@@ -1,4 +1,4 @@
-"""A model's tables, kept as long as the model: made when first asked for, made anew when the model has changed."""
+"""The tables of a model, which are built when first needed, stored with the model, and built again when it changes."""
 
 import dataclasses
 import threading
@@ -33,7 +33,7 @@ _said: set[str] = set()
 
 
 class _Known:
-    """What is known of a model: how it was built, its traces, in training and else, and its tables."""
+    """What is stored of a model: how it was built, its traces, in training and otherwise, and its tables."""
 
     def __init__(self, model: Any) -> None:
         self.traces: dict[bool, Trace] = {}
@@ -52,7 +52,7 @@ class _Known:
         return self.traces[dropping]
 
     def holds(self, model: Any) -> bool:
-        """Whether the model is as it was."""
+        """Whether the model has not changed."""
         parts = Parts(model)
         return parts.same(self.parts) and (not parts.own or all(t.holds(model) for t in self.traces.values()))
 
@@ -93,7 +93,7 @@ def _trace_and_table(model: Any, N: int, back: bool, dropping: bool) -> tuple[Tr
 
 
 def _assert_as_written(model: Any, trace: Trace, table: Table, dropping: bool) -> None:
-    """TraceError unless a table computes what code of somebody's own does: such code may tell a traced pass apart."""
+    """Raise TraceError unless a table computes the same as a user's code, which may behave differently when traced."""
     rng, conditions = np.random.default_rng(0), getattr(model, "conditions", None)
     x = model.as_numbers(model._pixels_first(rng.integers(model.levels, size=(2, *model.image_shape))))
     told = None if conditions is None else model.condition_map(conditions.random(2, rng))
@@ -105,7 +105,7 @@ def _assert_as_written(model: Any, trace: Trace, table: Table, dropping: bool) -
     precision = 1e-3 if written.dtype == np.float32 else 1e-6
     largest = np.abs(written[np.isfinite(written)]).max(initial=0)
     if not np.allclose(planned, written, precision, precision * largest, equal_nan=True):
-        raise TraceError("clock: got another output as it is written than as it is traced, wanted the same")
+        raise TraceError("clock: got another output from the traced model than from the model itself, wanted the same")
 
 
 def _drops(trace: Trace) -> bool:
@@ -114,7 +114,7 @@ def _drops(trace: Trace) -> bool:
 
 
 def _without_channels(trace: Trace) -> Trace:
-    """Let go of which channel reads which: in a wide model that takes as much memory as weights, and no table asks."""
+    """Drop which channel reads which: in a wide model this takes as much memory as the weights, and is not used."""
     nothing = np.empty((0, 0), bool)
     for node in trace.nodes:
         if node.local is not None:
@@ -125,10 +125,10 @@ def _without_channels(trace: Trace) -> Trace:
 
 
 def ready(model: Any, N: int, *, back: bool, rng: Any = None) -> Ready | None:
-    """The model for passes of about N images; None where it runs as it is written.
+    """The planned model for passes of about N images, or None if it runs as it is written.
 
-    That is without Numba or on a GPU, where a first batch sets scales, where somebody observes ops, and where it does
-    what the plan cannot do, which is said once, aloud.
+    It runs as it is written without Numba, on a GPU, while a first batch sets scales, while ops are observed, and if it
+    does something that a plan cannot do; the latter gives one warning.
     """
     if not suits(model) or (rng is not None and not isinstance(rng, Draws)):
         return None

@@ -1,4 +1,4 @@
-"""A table at work: one pass there, and one back, over memory that belongs to the pass alone."""
+"""Running a table: a forward pass and a backward pass, over memory that belongs to the pass alone."""
 
 import contextlib
 import importlib
@@ -12,7 +12,7 @@ from minipixel.plan.table import Table
 
 
 class Modes:
-    """How passes run, for tests and for those who look at them: see engine.py."""
+    """How passes run; tests and curious readers can change it: see engine.py."""
 
     interpreted = poisoned = whole = False
 
@@ -36,7 +36,7 @@ def interpreted() -> Any:
 
 
 def poisoned() -> Any:
-    """Within this block the memory of a pass is full of NaN before it: whoever reads what nobody wrote is seen."""
+    """Within this block the memory of a pass is full of NaN at first, so that a read before a write shows."""
     return _mode("poisoned")
 
 
@@ -48,7 +48,7 @@ def whole_maps() -> Any:
 class Pass:
     """One pass of N images through a table, with packed weights; `output` is (H * W, N, K).
 
-    Its memory is leased: while this pass waits for its way back, others may run.
+    Its memory is its own, so other passes may run before its backward pass.
     """
 
     def __init__(self, table: Table, weights: np.ndarray, inputs: list[Any], N: int, draw: Any) -> None:
@@ -71,9 +71,9 @@ class Pass:
         return self._work[at : at + buffer.pixels * self.N * buffer.K].reshape(-1, self.N, buffer.K)
 
     def back(self, g: np.ndarray) -> np.ndarray:
-        """From the gradient of the output those of the packed weights, and, behind them, of inputs that learn.
+        """The gradients of the packed weights and, after them, of trained inputs, from the gradient of the output.
 
-        The memory is given back: there is one way back.
+        The memory is freed, so this can be called once.
         """
         table = self.table
         seed = self._view(table.output_g)

@@ -1,4 +1,4 @@
-"""The way there: instructions that compute each value, group after group."""
+"""The forward pass: instructions that compute each value, group after group."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ THIN = 8
 
 
 class Forward:
-    """Emits the instructions of values, and notes where their weights stand, for the way back."""
+    """Emits the instructions of values, and notes the places of their weights for the backward pass."""
 
     def __init__(self, code: Code, places: Places) -> None:
         self.code, self.places, self.leaves = code, places, code.leaves
@@ -54,7 +54,7 @@ class Forward:
             self._cells(value)
 
     def sum(self, value: Value, y: Buffer, where: Any, ahead: int) -> None:
-        """What adds up to a value, on the way there or once more; `where` has the places of what it reads."""
+        """A sum, in the forward pass or computed again; `where` has the places of the values that it reads."""
         rows, bias = value.rows, {}
         if value.biases:
             bias = {"W": self.bias[value][0], "L": self.bias[value][1]}
@@ -169,7 +169,7 @@ class Forward:
     # --- pointwise ----------------------------------------------------------------------------------------------------
 
     def pointwise(self, value: Value, y: Buffer, where: Any, ahead: int, again: bool = False) -> None:
-        """A pointwise value, on the way there or once more; `where` has the places of what it reads."""
+        """A pointwise value, in the forward pass or computed again; `where` has the places of its inputs."""
         emit, rows, kind, name = self.code.emit, value.rows, value.kind, value.kind.upper()
         inputs = [where[source] for source in value.inputs]
         if kind == "concat":

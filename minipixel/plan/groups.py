@@ -1,10 +1,11 @@
-"""Fusion groups: which values go through their rows together, what is kept of each, and what is computed again.
+"""Fusion groups: which values go through their rows together, what is stored of each, and what is computed again.
 
-Neighbours with the same rows are one group as long as none reads a row below its own in another: then a row of all of
-them can be computed before the next, while what they hand on is still in the cache. What only its group reads needs no
-whole map. On the way back pointwise values are rematerialised, that is computed again from what they read, just before
-somebody needs them: that takes less time than it would to fetch them from memory. So are sums that take their own pixel
-alone, by few multiplications, which halves the maps that a tower of residual blocks keeps.
+Neighbouring values with the same rows form a group, as long as none reads a row below its own in another: then one row
+of all of them can be computed before the next row, while their results are still in the cache. A value that only its
+group reads needs no whole map. In the backward pass pointwise values are rematerialised, that is computed again from
+their inputs just before they are needed, which takes less time than fetching them from memory. The same is done with
+sums that read only their own pixel and take few multiplications; this halves the maps that a tower of residual blocks
+stores.
 """
 
 from typing import Any
@@ -19,7 +20,7 @@ BUDGET = 2**17
 
 
 def cut(values: list[Value]) -> list[list[Value]]:
-    """The groups; each value knows the number of its own, inputs have none."""
+    """The groups of values; each value gets the number of its group, except inputs."""
     groups: list[list[Value]] = []
     weights = 0
     for value in values:
@@ -71,10 +72,10 @@ def _goes_with(value: Value, source: Value, table: Any, group: list[Value]) -> b
 
 
 class Places:
-    """Where each value stands, on the way there and, with `back`, on the way back.
+    """The place of each value in the forward pass and, with `back`, in the backward pass.
 
-    `at` has the buffer of each value; `again` that of one that is computed again, as many rows `ahead` of its own as
-    its readers look up; `gradient_ring` says how many rows of its gradient are wanted at once, 0 for all.
+    `at` has the buffer of each value, and `again` that of a value that is computed again, as many rows `ahead` of its
+    own as its readers look up. `gradient_ring` is how many rows of its gradient are needed at once, 0 for all.
     """
 
     def __init__(self, code: Code, values: Values, back: bool) -> None:
@@ -132,7 +133,7 @@ class Places:
             self.again[value] = code.buffer(value.rows, value.K, 1 + self.ahead[value])
 
     def _drop_in_place(self, code: Code, values: Values) -> None:
-        """What is dropped is dropped where it stands; a rectifier's sign can still be told."""
+        """Compute dropout in place, where a rectifier's sign can still be seen afterwards."""
         for value in values.values:
             x = value.inputs[0] if value.kind == "dropout" else None
             if x is None or not _only(x, value) or code.whole:
@@ -144,7 +145,7 @@ class Places:
                 self.at[x], self.again[x] = self.at[value], self.again[value]
 
     def standing(self, value: Value) -> Buffer:
-        """Where a value stands on the way back."""
+        """The place of a value in the backward pass."""
         return self.again[value] if value in self.computed_again else self.at[value]
 
 
@@ -165,7 +166,7 @@ def _is_cheap(value: Value) -> bool:
 
 
 def _only_adds(value: Value, reader: Value) -> bool:
-    """Whether a reader does without a value on the way back: it adds it up, and multiplies it by nothing."""
+    """Whether a reader only adds a value, and so does not need it in the backward pass."""
     return reader.kind in ("sum", "scan") and all(source is not value for source, _, _ in reader.products)
 
 
@@ -181,7 +182,7 @@ def _stored(value: Value) -> set[Value]:
 
 
 def _needed(value: Value) -> bool:
-    """Whether the way back reads a value."""
+    """Whether the backward pass reads a value."""
     if value.rectified or value.kind in READS_Y or value.kind == "scan":
         return True
     products = any(source is value for reader, _ in value.readers for source, _, _ in reader.products)

@@ -1,6 +1,6 @@
-"""What the instructions of a table mean, in plain NumPy: the definition of the compiled walker, short and slow.
+"""The meaning of a table's instructions in plain NumPy: the short and slow definition of the compiled walker.
 
-It walks the same table over the same memory. `work` holds all maps as (slots, N, K), `weights` all weights in their
+It runs the same table over the same memory. `work` holds all maps as (slots, N, K), `weights` all weights in their
 places, `grads` their gradients. A row of pixels of an operand is a view (pixels, N, K) of `work`.
 """
 

@@ -1,8 +1,8 @@
-"""Where maps stand while a table is walked: as a whole, as a line buffer of a few rows, or as one row.
+"""The memory of maps while a table runs: a whole map, a line buffer of a few rows, or one row.
 
-A map that nobody needs after its group has gone by is kept as a line buffer: so many of its rows as are looked up to,
-row r in place r % rows. Every buffer lives from the first instruction that touches it to the last; buffers that never
-live at the same time may stand in the same place. All places are given out before the first pass.
+A map that is not needed after its group is stored as a line buffer, which has as many rows as its readers look up to,
+row r at place r % rows. Every buffer is alive from the first instruction that uses it to the last one, and buffers that
+are never alive at the same time may share a place. All places are assigned before the first pass.
 """
 
 import bisect
@@ -15,9 +15,9 @@ LINE = 16
 
 
 class Buffer:
-    """Room for a map, or for `ring` steps of it if that is not 0; in numbers per image it has `size` from `base` on.
+    """Memory for a map, or for `ring` steps of it if that is not 0: `size` numbers per image from `base` on.
 
-    `extra`: slots behind all others, for start states. `first` and `last` say when it lives.
+    `extra` is the number of slots for start states, behind all others. It is alive from instruction `first` to `last`.
     """
 
     def __init__(self, rows: Rows, K: int, ring: int = 0, extra: int = 0) -> None:
@@ -28,14 +28,15 @@ class Buffer:
         self.first, self.last = 1 << 60, -1
 
     def lives(self, first: int, last: int) -> None:
-        """It is touched from instruction `first` to instruction `last`."""
+        """Note that it is used from instruction `first` to instruction `last`."""
         self.first, self.last = min(self.first, first), max(self.last, last)
 
 
 def give_places(buffers: list[Any], start: int = 0) -> int:
-    """Give each buffer a place where no other stands that lives at the same time; returns how far they reach.
+    """Give each buffer a place that no other buffer has at the same time; returns the size of all places together.
 
-    The largest first, each as low as it fits: what compilers call a greedy plan by size.
+    The largest buffers come first, and each gets the lowest place where it fits, as in a compiler's greedy plan by
+    size.
     """
     placed: list[Any] = []
     end = start

@@ -1,4 +1,4 @@
-"""A model whose weights are packed: what a step makes once, and all its shards run."""
+"""A model with packed weights, which is built once per step, and which all shards of the step run."""
 
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from minipixel.tensor import Tensor, inputs_first, no_grad, recording
 
 
 class Ready:
-    """A model's weights packed for one of its tables: for any number of passes, in any threads, until they change."""
+    """A model's weights packed for one of its tables. Any number of threads can use it, until the weights change."""
 
     def __init__(self, trace: Trace, table: Table, dtype: str) -> None:
         self.trace, self.table = trace, table
@@ -23,13 +23,13 @@ class Ready:
         self.weights = table.packer.pack(leaves, np.dtype(dtype))
 
     def _evaluated(self) -> tuple[list[Any], list[Any]]:
-        """The leaves, and the inputs that are neither images nor conditions, made of the weights as they are now."""
+        """The leaves, and the inputs that are neither images nor conditions, computed from the present weights."""
         constants = [node.tensor for node, _, _ in self.table.inputs if not self._is_given(node)]
         again = self.table.packer.tensors(constants)
         return again[: -len(constants) or None], again[len(again) - len(constants) :]
 
     def run(self, x: np.ndarray, condition: Any, rng: Any) -> Pass:
-        """A pass, as the model's `forward` makes it; its output is (H * W, N, P)."""
+        """Run a forward pass, which computes the same as the model's `forward`; its output is (H * W, N, P)."""
         constants, N = iter(self.constants), x.shape[2]
         inputs = []
         for node, _, _ in self.table.inputs:
@@ -41,7 +41,7 @@ class Ready:
         return Pass(self.table, self.weights, inputs, N, draw)
 
     def on_tape(self, x: np.ndarray, condition: Any = None, rng: Any = None) -> Tensor:
-        """The same as an op on the tape, whose inputs are the leaves: (h, w, N, P)."""
+        """The same as one op of a graph, whose inputs are the leaves: (h, w, N, P)."""
         run = self.run(x, condition, rng)
         y = run.output.reshape(*self.trace.size, x.shape[2], -1).copy()
         if not recording() or not self.table.packer.trains:
@@ -57,14 +57,14 @@ class Ready:
         return Tensor(y, (*[x for x in leaves if isinstance(x, Tensor)], *shut), vjp, "plan")
 
     def _shut(self, leaves: list[Any]) -> list[Tensor]:
-        """Parameters that the model's ops are given and masks shut altogether: as it is written their gradient is 0."""
+        """Parameters that ops get and masks shut altogether: without a plan their gradient would be 0."""
         reached = {id(x) for leaf in leaves if isinstance(leaf, Tensor) for x in inputs_first(leaf)}
         given = inputs_first(self.trace.tensor)
         return [x for x in given if isinstance(x, Parameter) and id(x) not in reached]
 
     @cached_property
     def tensors(self) -> list[Any]:
-        """The leaves on the tape, in the order of the gradients of `Pass.back`; made when first asked for."""
+        """The leaves as Tensors, in the order of the gradients of `Pass.back`; computed when first needed."""
         leaves, constants = self._evaluated()
         learn = [g is not None for node, _, g in self.table.inputs if not self._is_given(node)]
         return [*leaves, *[c for c, learns in zip(constants, learn, strict=True) if learns]]
@@ -73,5 +73,5 @@ class Ready:
         return node is self.trace.image or node.tensor is self.trace.condition
 
     def gradients(self, flat: np.ndarray, parameters: list[Any]) -> list[Any]:
-        """The gradients of parameters from what `Pass.back` gives, or a sum of such; None where there are none."""
+        """The gradients of parameters from results of `Pass.back`, which may be added up; None where there are none."""
         return self.table.packer.home(self.tensors, flat, parameters)

@@ -1,7 +1,8 @@
-"""The table: a model's pass, and the way back, as arrays of numbers for the walker and for the interpreter.
+"""The table: a model's forward and backward pass as arrays of numbers, for the walker and for the interpreter.
 
-It is made from a trace, and knows no weight: it stays right when these are trained or loaded. Places count numbers an
-image, so a table serves any number of images, if these want about the same number of rows together.
+It is built from a trace and does not depend on weights, so it stays right when these are trained or loaded. Places are
+counted in numbers per image, so a table can be used for any number of images that need about the same number of rows
+together.
 """
 
 from typing import Any
@@ -21,10 +22,9 @@ from minipixel.plan.weights import Packer
 class Table:
     """A model's passes as rows of numbers; `forward` and `back` are its groups, (first, last, steps, lead, back).
 
-    `values` says what is computed, in words; `work` how many numbers an image takes. `inputs` are what is filled in
-    before a pass: (node, Buffer, the Buffer of its gradient, if it learns). `output` and `output_g` are the buffers of
-    the output and of its gradient, in which pixel p of the output stands in slot `out_slots[p]`, or nowhere if that is
-    -1, which stands for 0.
+    `values` says in words what is computed, and `work` how many numbers it takes per image. `inputs` are filled in
+    before a pass: (node, Buffer, the Buffer of its gradient if it is trained). `output` and `output_g` are the buffers
+    of the output and of its gradient. Pixel p of the output is in slot `out_slots[p]`; if that is -1 it is 0.
     """
 
     def __init__(self, trace: Any, pixels: int, back: bool = True, whole: bool = False) -> None:
@@ -63,7 +63,7 @@ class Table:
         self.in_order = np.array_equal(values.out_slots, np.arange(values.out.rows.slots))
 
     def _lay_out(self, code: Code, turn: int) -> None:
-        """All numbers in their places."""
+        """Write all numbers into their places."""
         buffers = {id(buffer): buffer for line in code.code for buffer in line.touched()}
         for buffer in (self.output, self.output_g, *[b for _, *two in self.inputs for b in two]):
             if buffer is not None:
@@ -97,7 +97,7 @@ class Table:
         self.code = code.code
 
     def show(self) -> str:
-        """The table as a reader would want it: group after group, an instruction a line."""
+        """The table as text, group after group, one instruction per line."""
         lines = []
         for title, groups in (("the way there", self.forward), ("the way back", self.back)):
             for first, last, steps, lead, _ in groups:

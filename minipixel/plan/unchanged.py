@@ -1,8 +1,8 @@
-"""Whether a model is still the one that was traced: of the same layers, masks and numbers, whatever its weights are.
+"""Whether a model is still as it was traced, with the same layers, masks and numbers; its weights may have changed.
 
-To trace a model again takes as long as calling its ops does, some milliseconds. What is the library's own code depends
-on nothing but what its objects hold, so it is enough to look at these: tenths of a millisecond. Code of somebody else's
-may depend on anything; such a model is traced again each time (`Trace.holds`).
+Tracing a model again takes some milliseconds, as long as calling its ops. The library's own code depends only on the
+content of its objects, so it is enough to compare this content, which takes tenths of a millisecond. Code of a user may
+depend on anything, so such a model is traced again each time (`Trace.holds`).
 """
 
 import types
@@ -17,9 +17,9 @@ PLAIN = (int, float, str, bool, bytes, complex, type(None), np.generic, np.dtype
 
 
 class Parts:
-    """All that the objects of a model hold: `plain` to compare at once, `arrays` by what is in them.
+    """The content of all objects of a model: `plain` values, and `arrays`, which are compared by their numbers.
 
-    `own` says whether there is code or data in it that is not the library's.
+    `own` says whether there is code or data of a user in it.
     """
 
     def __init__(self, model: Any, copies: bool = False) -> None:
@@ -30,7 +30,7 @@ class Parts:
         self._take(model)
 
     def same(self, other: "Parts") -> bool:
-        """Whether nothing has changed."""
+        """Whether the content is the same."""
         return self.plain == other.plain and all(map(_equal, self.arrays, other.arrays))
 
     def _take(self, value: Any) -> None:
@@ -61,7 +61,7 @@ class Parts:
             self._object(value)
 
     def _object(self, value: Any) -> None:
-        """What an object holds; frozen weights by which they are, since a table reads them anew each time."""
+        """Add the content of an object; frozen weights count by identity, since a table reads them at each pass."""
         self.plain.append(id(value))
         if id(value) in self._seen:
             return
@@ -78,7 +78,7 @@ class Parts:
                 self._take(part)
 
     def _code(self, value: Any) -> None:
-        """A function, or an object, that may be anybody's."""
+        """Add a function or an object that may be a user's."""
         self.plain.append(id(value))
         self.own = self.own or not str(getattr(value, "__module__", "")).startswith("minipixel.")
 

@@ -23,9 +23,9 @@ READS_Y = {"relu", "tanh", "sigmoid", "exp", "softmax"}
 
 
 class Rows:
-    """How the slots of a map are cut into steps: those of step r are `start[r]` to `start[r + 1]`, the last excluded.
+    """The steps of a map: step r has the slots from `start[r]` to `start[r + 1]`, the last excluded.
 
-    `columns[r]` is the column of the first; `row_of[s]` the step of slot s.
+    `columns[r]` is the column of its first slot, and `row_of[s]` is the step of slot s.
     """
 
     def __init__(self, start: np.ndarray, columns: np.ndarray) -> None:
@@ -35,12 +35,12 @@ class Rows:
 
 
 class Value:
-    """One value; what it adds up or is a function of, and what the following files find out about it.
+    """One value: the terms of its sum or the inputs of its function, and properties that the following files set.
 
-    `products` are (source, table, weight), `maps` (source, table), `biases` weights, which are (leaf, index): see
-    weights.py. Where the source holds codes, a product looks up rows of its weight (see looks_up); with `parts` each of
-    these rows is a part of the value alone, that of the code's channel. A pointwise value reads its `inputs` at its own
-    slots; `weight` is its slope or its factor. `learns` says whether the way back comes here at all.
+    `products` are (source, table, weight), `maps` are (source, table), and `biases` are weights, which are (leaf,
+    index): see weights.py. If the source has codes, a product looks up rows of its weight (see looks_up); with `parts`
+    each of these rows is only the part of the value for the code's channel. A pointwise value reads its `inputs` at its
+    own slots, and `weight` is its slope or factor. `learns` says whether the backward pass needs its gradient.
     """
 
     def __init__(self, kind: str, K: int, rows: Rows, name: str = "", learns: bool = False) -> None:
@@ -57,7 +57,7 @@ class Value:
         self.own: Any = None  # of scans: how they read their own states
 
     def sources(self) -> list[tuple["Value", Any]]:
-        """All that it reads, each with its table."""
+        """All values that it reads, each with its table."""
         return [*[(s, t) for s, t, _ in self.products], *self.maps, *[(source, None) for source in self.inputs]]
 
     def __repr__(self) -> str:
@@ -65,9 +65,9 @@ class Value:
 
 
 class Scan:
-    """How a scan reads its own states: `table` and `weight` those it multiplies, `above` the one each cell keeps.
+    """How a scan reads its own states: `table` and `weight` for those it multiplies, `above` for the cell state.
 
-    Start states stand in slots of their own, behind all others: `start` has the weights of h and of c, None for zeros.
+    Start states have slots of their own, behind all others; `start` has the weights of h and of c, None for zeros.
     """
 
     def __init__(self, table: np.ndarray, weight: Any, above: np.ndarray, start: list[Any]) -> None:
@@ -81,18 +81,18 @@ def looks_up(product: Any) -> bool:
 
 
 def gate_order(K: int) -> np.ndarray:
-    """Where in [o, f, i, g] (4K,) stands what a cell keeps in each place: LANES of each gate, then the next."""
+    """The index in [o, f, i, g] (4K,) of each number of a cell, which has LANES numbers of each gate in turn."""
     gates = np.arange(4 * K).reshape(4, K)
     return np.concatenate([gates[:, k : k + LANES].ravel() for k in range(0, K, LANES)])
 
 
 def is_identity(table: Any) -> bool:
-    """Whether each slot sees its own alone."""
+    """Whether each slot reads only the slot of its own number."""
     return table is None or (table.shape[1] == 1 and np.array_equal(table[:, 0], np.arange(len(table))))
 
 
 def span(source: Value, table: Any, reader: Value) -> tuple[int, int]:
-    """How many rows from its own a reader looks, at least and at most; (0, 0) where it looks at its own pixel."""
+    """The least and the largest row offset at which a reader reads a source; (0, 0) if it reads its own pixel."""
     if table is None:
         return 0, 0
     if source.rows is not reader.rows:

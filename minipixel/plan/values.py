@@ -1,12 +1,12 @@
 """A traced model as values: sums, pointwise values and scans, each computed one row of pixels after another.
 
-What only adds up is one value, a `sum`: biases, products with weights, other maps. A sum that nobody else reads is
-computed where it is read, through whatever moves its pixels: a residual block's `x + widen(...)` is one value, and what
-an LSTM is told of a map goes straight to the place of its gates, skewed and mirrored or not. A rectifier of a sum that
-nobody else reads happens in place.
+Everything that is only added up is one value, a `sum`: biases, products with weights, other maps. A sum with a single
+reader is computed where it is read, even if ops that move pixels are between: a residual block's `x + widen(...)` is
+one value, and the input of an LSTM is added directly to its gates, even if it is skewed or mirrored. A rectifier of a
+sum with no other reader is computed in place.
 
-Pixels stand in `slots`, in the order in which they are computed: the pixels of a map row by row, the cells of a scan
-step by step. Whoever reads a map has a table (S, T): which slot of the map each of its S slots sees through each of T
+Pixels are in `slots`, in the order in which they are computed: the pixels of a map row by row, the cells of a scan step
+by step. A reader of a map has a table (S, T) with the slot of the map that each of its S slots reads through each of T
 taps, -1 for none.
 """
 
@@ -30,9 +30,9 @@ from minipixel.plan.weights import Leaves, UnplannedError
 
 
 class Values:
-    """The values of a trace, each after those that it reads; `of` finds that of a node.
+    """The values of a trace, each after those that it reads; `of` has the value of a node.
 
-    `together`: how many pixels a step should have at least, where that many rows of a map may go together.
+    `together` is how many pixels a step should have at least, where several rows of a map may form a step.
     """
 
     def __init__(self, trace: Any, together: int) -> None:
@@ -95,7 +95,7 @@ class Values:
         return np.where(node.own.inside, np.cumsum(node.own.inside) - 1, -1)
 
     def table(self, node: Any, source: Any, look: Any) -> np.ndarray:
-        """Which slots of the source each slot of the node sees: (S, T)."""
+        """The slots of the source that each slot of the node reads: (S, T)."""
         return self.seen(source, look.index if node.own is None else look.index[node.own.inside])
 
     def seen(self, source: Any, index: np.ndarray) -> np.ndarray:
@@ -150,7 +150,7 @@ class Values:
         return self._append(value)
 
     def _one_hot(self, node: Any, source: Any, _: Any, table: np.ndarray) -> Value:
-        """One-hot levels are never written down: whoever multiplies them by a weight looks up rows of that."""
+        """One-hot levels, which are never stored: a product with a weight looks up rows of the weight."""
         self._assert_codes(node, source, table)
         self._codes[node] = self.of[source], table[:, 0]
         return self.of[source]
@@ -166,7 +166,7 @@ class Values:
         return any(self.leaves.is_trained(leaf) for leaf, _ in weights) or any(s.learns for s, _ in value.sources())
 
     def _add(self, value: Value, source: Any, table: np.ndarray) -> None:
-        """One summand: what stands at `table`; a single channel goes to all."""
+        """Add a term to a sum: the source's slots at `table`; a single channel is added to all channels."""
         if source.K != value.K:
             ones = self.leaves.constant(np.ones((1, 1, value.K)))
             value.products.append((self.of[source], table, ones))
@@ -174,7 +174,7 @@ class Values:
             value.maps.append((self.of[source], table))
 
     def _absorb(self, value: Value, source: Any, table: np.ndarray) -> bool:
-        """Compute a sum that nobody else reads where it is read, through `table`, which may move its pixels."""
+        """Compute a sum with a single reader where it is read, through `table`, which may move its pixels."""
         other = self.of[source]
         alone = self._uses[source] == 1 and other.kind == "sum" and not other.rectified and not other.parts
         repeated = len(table) > other.rows.slots and other.products  # what is told all pixels alike is computed once
@@ -207,7 +207,7 @@ class Values:
         return self._append(value)
 
     def _layer_norm(self, node: Any, value: Value, look: Any, wholes: Any) -> Value:
-        """A map brought to one scale, times a gain, plus a bias: up to three values."""
+        """A normalised map, times a gain, plus a bias: up to three values."""
         source, _, table = look
         value.inputs.append(self._moved(node, source, table, node.K))
         value.learns = self._learns(value)
@@ -226,7 +226,7 @@ class Values:
         return value
 
     def _moved(self, node: Any, source: Any, table: np.ndarray, K: int) -> Value:
-        """What a pointwise value reads: the source, or a copy with its pixels moved, or its one channel spread."""
+        """The input of a pointwise value: the source, or a copy with moved pixels or with its one channel repeated."""
         if is_identity(table) and self.of[source].rows is self.rows(node) and source.K == K:
             return self.of[source]
         copy = Value("sum", K, self.rows(node), node.name)
@@ -236,7 +236,7 @@ class Values:
         return self._append(copy)
 
     def _scan(self, value: Value, node: Any, z: Any, wholes: Any) -> None:
-        """An LSTM: what its gates are told adds up in place; cells of more than LANES channels want another order."""
+        """An LSTM: inputs of its gates are added in place; cells of more than LANES channels need another order."""
         (tensor, whole), *start = wholes
         source, _, table = z
         K, order = node.K, gate_order(node.K)
@@ -263,7 +263,7 @@ class Values:
         value.own = Scan(own, (leaf, index[..., order]), above, states)
 
     def _drop_unread(self) -> None:
-        """Leave out what the output does not depend on."""
+        """Leave out values that the output does not depend on."""
         needed, stack = {id(self.out)}, [self.out]
         while stack:
             for source, _ in stack.pop().sources():
@@ -274,7 +274,7 @@ class Values:
 
 
 def _late(values: list[Value]) -> list[Value]:
-    """The values with every pointwise one right before its first reader, so that it need not be kept for long."""
+    """The values with every pointwise one right before its first reader, so that it need not be stored for long."""
     late: list[Value] = []
     for value in reversed(values):
         place = 0

@@ -1,9 +1,10 @@
-"""Which weight stands where: from a model's parameters to one flat array that the walker reads, and back.
+"""The places of weights: from a model's parameters to one flat array that the walker reads, and back.
 
-A `leaf` is what no pixel reaches: a parameter, what ops made of parameters (a weight-normalised kernel), a constant.
-Masks, open taps, the order of gates, a bias that is repeated: all of it is one array of numbers that says which number
-of a leaf stands where, counted from 1, 0 where a mask shuts it. To find it, an op's own `shaped` is run on 1, 2, 3 ...
-The same array, read backwards, takes gradients home. Leaves are packed once a step, for all shards.
+A `leaf` is a Tensor that depends on no pixel: a parameter, a result of ops on parameters (a weight-normalised kernel),
+or a constant. Masks, open taps, the order of gates and repeated biases are all described by one array of indices, which
+says which number of a leaf, counted from 1, is at which place; 0 means that a mask shuts it. To find this array, an
+op's own `shaped` is run on 1, 2, 3 ... The same array, used backwards, brings gradients back to the leaves. Leaves are
+packed once per step, for all shards.
 """
 
 import math
@@ -22,7 +23,7 @@ LINE = 16
 
 
 class UnplannedError(Exception):
-    """What the plan has no opcode for: the model runs as it is written."""
+    """A model does something that the plan has no opcode for; it then runs as it is written."""
 
 
 class Leaves:
@@ -45,20 +46,20 @@ class Leaves:
         return self._of[id(tensor)]
 
     def learns(self, tensor: Any) -> bool:
-        """Whether a leaf is, or is made of, a parameter."""
+        """Whether a leaf is a parameter, or computed from one."""
         return isinstance(tensor, Tensor) and any(isinstance(x, Parameter) for x in inputs_first(tensor))
 
     def is_trained(self, leaf: int) -> bool:
-        """The same of a leaf by its number."""
+        """The same for a leaf given by its number."""
         return self.learns(self.tensors[leaf])
 
     def weight(self, tensor: Any, whole: Any, T: int, K_in: int) -> tuple[int, np.ndarray]:
-        """A leaf as an op wants it: which of its numbers stand where in (T, K_in, K_out)."""
+        """A leaf in the form that an op uses: which of its numbers are at which places of (T, K_in, K_out)."""
         numbers = np.arange(1, 1 + math.prod(tensor.shape), dtype=np.int32).reshape(tensor.shape)
         return self.number(tensor), np.asarray(whole.shaped(numbers)).reshape(T, K_in, tensor.shape[-1])
 
     def bias(self, tensor: Any, K: int) -> tuple[int, np.ndarray]:
-        """A leaf that is the same for all pixels and images: which of its numbers stands in each of K channels."""
+        """A leaf that is the same for all pixels and images: which of its numbers each of K channels has."""
         shape = getattr(tensor, "shape", ())
         if math.prod(shape[:-1]) != 1 or (shape and shape[-1] not in (1, K)):
             raise UnplannedError(f"an array of shape {tuple(shape)} beside a map")
@@ -66,7 +67,7 @@ class Leaves:
         return self.number(tensor), np.broadcast_to(numbers.reshape(-1), (K,))
 
     def constant(self, array: np.ndarray) -> tuple[int, np.ndarray]:
-        """A weight that is none of the model's."""
+        """A constant array as a weight."""
         numbers = np.arange(1, 1 + array.size, dtype=np.int32).reshape(array.shape)
         return self.number(array), numbers
 
@@ -99,9 +100,9 @@ class Leaves:
 
 
 class Packer:
-    """The numbers of a table's leaves, gathered for the walker, and gradients scattered back.
+    """Gathers the numbers of a table's leaves for the walker, and scatters gradients back.
 
-    `inputs` are maps that learn, whose gradients, of one image's size each, stand behind those of weights.
+    `inputs` are trained maps; their gradients, each of one image's size, come after those of weights.
     """
 
     def __init__(self, leaves: Leaves, inputs: list[Any]) -> None:
@@ -117,7 +118,7 @@ class Packer:
             self.parts[leaf].append(_Part(at, index, period))
 
     def tensors(self, more: list[Any]) -> list[Any]:
-        """The leaves, and more, as they are now: made again by the ops that made them, on the tape if one is kept."""
+        """The present leaves, and more Tensors, computed again by their ops, with history if that is recorded."""
         again: dict[int, Any] = {}
 
         def evaluate(x: Any) -> Any:
@@ -144,9 +145,9 @@ class Packer:
         return packed
 
     def unpack(self, tensors: list[Any], packed_g: np.ndarray) -> list[Any]:
-        """The gradient of each leaf, and of each input that learns, from those of the numbers in their places.
+        """The gradient of each leaf and of each trained input, from the packed gradients; None for a constant.
 
-        None for a constant. They may be views of `packed_g`.
+        They may be views of `packed_g`.
         """
         found: list[Any] = []
         for tensor, parts, trained in zip(tensors, self.parts, self.trained, strict=False):
@@ -166,7 +167,7 @@ class Packer:
         return found
 
     def home(self, tensors: list[Any], packed_g: np.ndarray, parameters: list[Any]) -> list[Any]:
-        """The gradients of parameters, from those of the leaves that were made of them; None where there are none."""
+        """The gradients of parameters, from those of the leaves computed from them; None where there are none."""
         place = {id(parameter): i for i, parameter in enumerate(parameters)}
         found: list[Any] = [None] * len(parameters)
         for tensor, g in zip(tensors, self.unpack(tensors, packed_g), strict=True):
@@ -180,9 +181,9 @@ class Packer:
 
 
 class _Part:
-    """Where numbers of a leaf stand, from place `at` on: number `index[i]`, counted from 1, at place i; 0 is nothing.
+    """The places of a leaf's numbers, from `at` on: place i has number `index[i]`, counted from 1; 0 means none.
 
-    Those of a bias stand there over and over again, `period` of them.
+    The numbers of a bias are repeated there, with `period` numbers each time.
     """
 
     def __init__(self, at: int, index: np.ndarray, period: int) -> None:

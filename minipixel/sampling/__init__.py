@@ -1,4 +1,4 @@
-"""Sampling: each sub-pixel drawn from what the model says given those before it."""
+"""Sampling: each sub-pixel is drawn from the model's distribution of it given those before it."""
 
 import warnings
 from collections.abc import Callable
@@ -34,12 +34,12 @@ DEPTH = 6
 
 
 def cached(model: Any) -> Sampler:
-    """Each value is computed once, in the model's own order."""
+    """The sampler that computes each value once, in the model's own order."""
     return _executor(program_of(model, wave=False)[0], model)
 
 
 def wavefront(model: Any) -> Sampler:
-    """The same along slanted lines, many pixels at once; where the proof allows none, as `cached`, with a warning."""
+    """The same for slanted lines of pixels at once; if no slope is causal it warns, and returns that of `cached`."""
     program, slope = program_of(model, wave=True)
     if slope is None:
         warnings.warn(
@@ -51,15 +51,15 @@ def wavefront(model: Any) -> Sampler:
 
 
 def auto(model: Any, wave: bool = True) -> Sampler:
-    """The fastest that holds: along slanted lines where they are wanted and the proof allows some, else in order.
+    """The fastest sampler that works: along slanted lines if wanted and causal, else in the model's order.
 
-    Naively, with a warning, where the clock cannot tell what the model reads.
+    Where the clock cannot find out what the model reads, it warns, and returns the naive sampler.
     """
     try:
         program, _ = program_of(model, wave)
     except TraceError as error:
         warnings.warn(
-            f"{error}; so it draws naively, a forward pass a sub-pixel, with no proof that the model is causal",
+            f"{error}; so it draws naively, one forward pass per sub-pixel, with no proof that the model is causal",
             stacklevel=DEPTH,
         )
         return Naive(model)
@@ -80,7 +80,7 @@ SAMPLERS: dict[str, Callable[[Any], Sampler]] = {
 
 
 def in_order(method: str) -> Callable[[Any], Sampler]:
-    """The sampler of that name that takes the pixels one by one, in the model's own order, as particles do."""
+    """The sampler for particles of that method, which draws the pixels one by one in the model's own order."""
     if method == "wavefront":
         warnings.warn(
             "wavefront: particles are weighed pixel by pixel, in the model's own order, so they are drawn as "
@@ -91,9 +91,9 @@ def in_order(method: str) -> Callable[[Any], Sampler]:
 
 
 class LookingAhead(Sampler):
-    """Draws what is unknown of an image with an eye to all that is known, by K particles: see particles.py.
+    """Completes images with K particles, so that later known pixels influence the drawn ones: see particles.py.
 
-    `sampler` is one of those that go pixel by pixel, in the model's own `order`: all of them draw the same.
+    `sampler` is one that draws pixel by pixel, in the model's own `order`; all of these draw the same.
     """
 
     def __init__(self, sampler: Sampler, order: np.ndarray, K: int) -> None:
@@ -112,7 +112,7 @@ class LookingAhead(Sampler):
         start: np.ndarray,
         known: np.ndarray,
     ) -> np.ndarray:
-        """Draw what is not `known`, (N, H, W), of N images `start`: seeds (N, 4) -> integers (N, H, W, C)."""
+        """Draw the pixels of N images `start` that are not `known` (N, H, W): seeds (N, 4) -> integers (N, H, W, C)."""
         rngs = [np.random.default_rng([int(word) for word in seed]) for seed in chances]
         canvas = Particles(start, known, self.order, self.K, rngs)
         of_particles = rows(condition, np.repeat(np.arange(len(start)), self.K))

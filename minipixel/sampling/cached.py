@@ -1,7 +1,7 @@
-"""The cached sampler: follow the clock, compute each value once, at the moment when it is due, and keep it.
+"""The cached sampler: it follows the clock, computes each value once, at the moment when it is needed, and stores it.
 
-What is computed at a moment, at some pixels, for the whole batch, goes through the very ops that trained the model.
-This file is the plain executor, the one to read; machine.py does the same in compiled loops.
+The values of a moment, at some pixels and for the whole batch, are computed by the same ops that trained the model.
+This file has the plain executor, the one to read; machine.py does the same in compiled loops.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from minipixel.sampling.sampler import Sampler
 
 
 class Cached(Sampler):
-    """The steps of a program with a model's weights: a few array operations a step, on any array library."""
+    """The steps of a program with a model's weights: a few array operations per step, with any array library."""
 
     def __init__(self, program: Program, model: Any) -> None:
         self.program, self.model = program, model
@@ -26,7 +26,7 @@ class Cached(Sampler):
         self.shard_size = self.wide_shard_size = program.most_images(model.dtype, 64)
 
     def paint(self, canvas: Canvas, condition: Any, temperature: float) -> None:
-        """Draw on a canvas what is not fixed there."""
+        """Draw all sub-pixels of a canvas that are not fixed."""
         program, model, xp = self.program, self.model, self.model.xp
         maps, cells = self._maps(canvas.levels.shape[1], condition)
         image, output = maps[program.trace.image], maps[program.trace.output.node]
@@ -41,9 +41,9 @@ class Cached(Sampler):
             advance(canvas.wanted / len(program.moments))
 
     def _maps(self, N: int, condition: Any) -> tuple[dict[Node, Any], dict[Node, Any]]:
-        """Room for all maps, slots for pixels, (slots, N, K), and for kept states of scans; constants are filled in.
+        """Memory for all maps, (slots, N, K), and for cell states of scans, with constants filled in.
 
-        What a slot holds before it is written is never read.
+        A slot is never read before it has been written.
         """
         xp, program = self.model.xp, self.program
         evaluate = program.evaluator(self.model, condition)
@@ -61,7 +61,7 @@ class Cached(Sampler):
 
 
 class _Unit:
-    """A unit of the schedule with its weights at hand: those parts of them that its channels need."""
+    """A unit of the schedule with those parts of its weights that its channels need."""
 
     def __init__(self, program: Program, unit: Unit, evaluate: Any, xp: Any) -> None:
         self.unit, self.node = unit, unit.node
@@ -89,7 +89,7 @@ class _Unit:
 
 
 def _gather(array: Any, slots: Any, picked: Any) -> Any:
-    """What the T taps of P pixels find in a map (slots, N, K), side by side: (P, T) -> (P, N, T * K), or part of it."""
+    """The pixels that T taps read at P pixels of a map (slots, N, K), side by side: (P, T) -> (P, N, T * K) or less."""
     (P, T), (_, N, K) = slots.shape, array.shape
     found = array[slots.ravel()].reshape(P, T, N, K)
     side_by_side = found[:, 0] if T == 1 else found.transpose(0, 2, 1, 3).reshape(P, N, T * K)

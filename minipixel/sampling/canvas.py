@@ -1,4 +1,4 @@
-"""The images while they are drawn: what every sampler paints on."""
+"""Canvas: the images while they are drawn, as every sampler uses them."""
 
 from typing import Any
 
@@ -6,9 +6,10 @@ import numpy as np
 
 
 class Canvas:
-    """N images, pixels first: `levels` uint16 (P, N, C), `fixed` boolean (P, N), which stay; `uniforms` (P, N, C).
+    """N images while they are drawn, with the pixels first.
 
-    `wanted` says how many images there will be in the end.
+    `levels` uint16 (P, N, C) has the levels, `fixed` boolean (P, N) the pixels that stay, and `uniforms` (P, N, C) the
+    random numbers. `wanted` says how many images there will be in the end.
     """
 
     moved: tuple[np.ndarray, np.ndarray] | None = None
@@ -20,7 +21,7 @@ class Canvas:
         self.levels, self.fixed, self.uniforms = (_pixels_first(array) for array in (levels, known, uniforms))
 
     def asks(self, pixels: np.ndarray) -> bool:
-        """Whether parameters are of any use there."""
+        """Whether the parameters of these pixels are needed."""
         return not self.fixed[pixels].all()
 
     def draw(self, head: Any, temperature: float, parameters: np.ndarray, pixels: np.ndarray, channel: int) -> Any:
@@ -33,13 +34,13 @@ class Canvas:
         return self.levels[pixels, :, channel]
 
     def images(self) -> np.ndarray:
-        """The images as they are now: integers (N, H, W, C), of the kind that they started as."""
+        """The images as they are now: integers (N, H, W, C), in the dtype of the first images."""
         _, H, W, C = self.shape
         return self.levels.reshape(H, W, -1, C).transpose(2, 0, 1, 3).astype(self.dtype)
 
 
 def follow(maps: Any, moved: tuple[np.ndarray, np.ndarray]) -> None:
-    """What is kept of images that have become copies of others, (slots, N, K) each, becomes a copy, too."""
+    """Copy the stored values, (slots, N, K) each, of images that have become copies of other images."""
     copies, originals = moved
     for kept in maps:
         kept[:, copies] = kept[:, originals]

@@ -1,7 +1,7 @@
-"""The fast executor: a program as flat arrays, for the compiled loop in kernels/machine.py to walk.
+"""The fast executor: a program as flat arrays, which the compiled loop in kernels/machine.py runs.
 
-It computes what cached.py does, step by step; what is here only lays things out. A program in which there is an op that
-the loop does not know is left to cached.py.
+The loop computes the same as cached.py, step by step; this file only lays out the arrays. A program with an op that the
+loop does not have is run by cached.py.
 """
 
 import importlib
@@ -208,7 +208,7 @@ class Machine(Sampler):
         self.wide_shard_size = program.most_images(model.dtype, WIDE_SHARD)
 
     def paint(self, canvas: Canvas, condition: Any, temperature: float) -> None:
-        """Draw on a canvas what is not fixed there."""
+        """Draw all sub-pixels of a canvas that are not fixed."""
         loop, tables, model, N = _loop(), self.tables, self.model, canvas.levels.shape[1]
         chunk = max(1, ROWS // N)
         room = chunk * N * tables.width

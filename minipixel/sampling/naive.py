@@ -11,9 +11,9 @@ from minipixel.sampling.sampler import Sampler
 
 
 class Naive(Sampler):
-    """One whole forward pass a sub-pixel, of which a single pixel is used.
+    """The sampler that runs one whole forward pass per sub-pixel, and uses a single pixel of it.
 
-    Slow, and plainly right: every other sampler is tested against it.
+    It is slow and obviously right, so every other sampler is tested against it.
     """
 
     def __init__(self, model: Any) -> None:
@@ -21,7 +21,7 @@ class Naive(Sampler):
         self.wide_shard_size = self.shard_size
 
     def paint(self, canvas: Canvas, condition: Any, temperature: float) -> None:
-        """Draw on a canvas what is not fixed there."""
+        """Draw all sub-pixels of a canvas that are not fixed."""
         model = self.model
         for place in np.argsort(model.order, axis=None):
             r, c, channel = np.unravel_index(place, model.order.shape)

@@ -1,11 +1,11 @@
-"""Completion that looks ahead: known pixels that come later steer the drawn ones before them.
+"""Completion with particles: known pixels that come later influence the drawn ones before them.
 
-K particles, each a picture of its own, walk through the pixels in the model's order. At an unknown sub-pixel each
-particle draws from the model; at a known one it takes what is known, and its weight is multiplied by the probability
-that the model gives to that. So a particle whose draws do not go with the known pixels loses its weight. Where few
-particles have most of it, all are replaced: each comes back about as often as its weight says, and they count alike
-again. In the end one of them is drawn by its weight. As K grows, its distribution comes to be that of the unknown
-pixels given all known ones, under the model at that temperature.
+K particles, each a version of the picture, go through the pixels in the model's order. At an unknown sub-pixel each
+particle draws from the model. At a known one it takes the known level, and its weight is multiplied by the probability
+that the model gives to this level. So a particle whose draws do not fit the known pixels loses its weight. When few
+particles have most of the weight, all are replaced: each is copied about as often as its weight says, and then all
+weights are equal again. In the end one particle is drawn by its weight. As K grows, its distribution approaches that of
+the unknown pixels given all known ones, under the model at that temperature.
 
 Source: Gordon, Salmond, Smith 1993, "Novel approach to nonlinear/non-Gaussian Bayesian state estimation", IEE
 Proceedings F 140(2); when to replace, and how: Doucet, de Freitas, Gordon 2001, "Sequential Monte Carlo Methods in
@@ -27,8 +27,8 @@ FEW = 0.5
 class Particles(Canvas):
     """A canvas of N * K images, the K particles of each image side by side, with their weights.
 
-    `start` (N, H, W, C) and `known` (N, H, W) are those of the N images, `order` (H, W, C) is the model's. All
-    uniforms of an image come from its own one of `rngs`, so they do not depend on what is drawn beside it.
+    `start` (N, H, W, C) and `known` (N, H, W) belong to the N images, `order` (H, W, C) is the model's. The uniform
+    numbers of an image come from its own generator in `rngs`, so they do not depend on the other images.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class Particles(Canvas):
         self._last = unknown.max(axis=(1, 2))  # the last unknown sub-pixel of each image: its place in line
 
     def asks(self, pixels: np.ndarray) -> bool:
-        """Always: known pixels weigh."""
+        """Always true, since the weights depend on known pixels, too."""
         return True
 
     def draw(self, head: Any, temperature: float, parameters: np.ndarray, pixels: np.ndarray, channel: int) -> Any:
-        """As on any canvas, at a single pixel; where that is known, particles are weighed, and maybe replaced."""
+        """Draw one channel of a single pixel; where it is known, weigh the particles, and replace them if need be."""
         fixed = self.fixed[pixels[0]]
         if not fixed.all():
             super().draw(head, temperature, parameters, pixels, channel)
@@ -72,7 +72,7 @@ class Particles(Canvas):
         self.log_weights.reshape(-1)[fixed] += log_p[:, 0]
 
     def _replace(self, fixed: np.ndarray, place: int) -> None:
-        """Replace the particles of images that have few which count, unless nothing is left to draw there."""
+        """Replace the particles of images in which few have most of the weight, unless nothing is left to draw."""
         K = self.log_weights.shape[1]
         images = np.flatnonzero(fixed[::K] & (self._last > place))
         shares = self._shares(images)
@@ -87,7 +87,7 @@ class Particles(Canvas):
         self.levels[:, copies] = self.levels[:, originals]
 
     def _shares(self, images: Any) -> np.ndarray:
-        """The weights of the particles of some images, of each image 1 in all: (n, K)."""
+        """The weights of the particles of some images, (n, K), which sum to 1 for each image."""
         log_weights = self.log_weights[images]
         highest = log_weights.max(axis=1, keepdims=True)
         weights = np.exp(log_weights - np.where(np.isfinite(highest), highest, 0))
@@ -96,7 +96,7 @@ class Particles(Canvas):
 
 
 def _where(shares: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Which of K particles own these places in [0, 1), on which they lie side by side: (n, K), (n, L) -> (n, L)."""
+    """The particles whose parts of [0, 1), one after another, contain these places: (n, K), (n, L) -> (n, L)."""
     edges = shares.cumsum(axis=1)
     below = edges[:, None, :-1] <= at[:, :, None] * edges[:, -1:, None]
     return below.sum(axis=2)

@@ -23,11 +23,11 @@ def on(xp: Any, picked: Any) -> Any:
 
 
 class Program:
-    """The schedule of a model that draws its sub-pixels at `times`; raises CausalityError if the proof fails.
+    """The schedule of a model that draws its sub-pixels at `times`. Raises CausalityError if the proof fails.
 
-    It knows the model's graph and none of its weights, so it stays right when these are trained or loaded.
-    `moments` is the schedule once more, step by step: for each, (unit, first, last) of what is computed, then the
-    pixels that are drawn, the channel of theirs that is, and the slots of the output where its parameters stand.
+    It depends on the model's graph and not on its weights, so it stays right when these are trained or loaded.
+    `moments` is the same schedule, moment by moment: each has the (unit, first, last) that are computed, and then the
+    pixels that are drawn, their channel, and the slots of the output with their parameters.
     """
 
     def __init__(self, trace: Trace, clock: Clock, name: str) -> None:
@@ -43,11 +43,11 @@ class Program:
         ]
 
     def numbers_an_image(self) -> int:
-        """How many numbers it keeps of an image while drawing it."""
+        """How many numbers it stores per image while drawing."""
         return sum(slots * node.K for node, slots in self.schedule.slots.items())
 
     def most_images(self, dtype: str, wanted: int) -> int:
-        """How many images to draw at a time: as many as wanted, fewer if they would not fit into MEMORY."""
+        """How many images to draw at a time: as many as wanted, or fewer if these would not fit into MEMORY."""
         return int(np.clip(MEMORY // (self.numbers_an_image() * np.dtype(dtype).itemsize), 1, wanted))
 
     def inputs(self, node: Node) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Training: the loop, what watches it, and what it remembers."""
+"""Training: the training loops `fit` and `fit_embedding`, the callbacks, and the History that training returns."""
 
 from minipixel.training.callbacks import (
     EMA,

@@ -1,7 +1,7 @@
-"""Where numbers stop being finite: the first op, forward or backward, that makes NaN or infinity of what is finite.
+"""Numbers that are not finite in training: every step is checked, and the first op with such a result can be named.
 
-Looked for once it has happened: random streams are functions of their keys, so a batch can be computed again to the
-same bits, and training that goes well pays nothing but a look at the loss and the gradients of each step.
+Training that goes well only pays for a look at the loss and the gradients of each step. The op is searched for when a
+step has failed: random numbers depend only on their keys, so the batch can be computed again to the same bits.
 """
 
 import math
@@ -23,13 +23,14 @@ from minipixel.tensor import Tensor, gradients, inputs_first
 
 
 class StepError(Exception):
-    """What is not finite about a step, in words."""
+    """A step cannot be taken; the message says in words what is not finite."""
 
 
 def check_step(loss: float, gradients: Gradients, clipped: bool) -> float:
-    """The norm of all gradients of a step together; StepError unless they, their squares, and its loss are finite.
+    """The norm of all gradients of a step. Raises StepError unless loss, gradients and their squares are finite.
 
-    Optimisers square them: infinity there would stop a weight for good. Those that are to be `clipped` may be larger.
+    The squares matter because optimisers use them: an infinite one would stop its weight for good. Gradients that will
+    be `clipped` may be larger.
     """
     if not np.isfinite(loss):
         raise StepError(f"loss: got {loss}")
@@ -62,11 +63,11 @@ def kept_finite(parameters: Sequence[Tensor], optimizer: Optimizer) -> Iterator[
 
 
 def take_step(model: Any, optimizer: Optimizer, loss: float, gradients: Gradients) -> float:
-    """Let an optimizer change the weights along these gradients, which each `.grad` then holds; returns their norm.
+    """Let an optimizer change the weights by these gradients, and return the norm of the gradients.
 
-    The optimizer reads them there: one of somebody's own may have a `step` that takes a model and no more.
-
-    Raises StepError if something about it is not finite; weights and optimizer are then as they were before.
+    The gradients are put into the `.grad` of each weight, where the optimizer reads them, because a user's optimizer
+    may have a `step` that takes nothing but a model.
+    Raises StepError if loss, gradients or new weights are not finite; weights and optimizer are then as before.
     """
     norm = check_step(loss, gradients, optimizer.clip_norm is not None)
     parameters = distinct(model.named_parameters())
@@ -78,7 +79,7 @@ def take_step(model: Any, optimizer: Optimizer, loss: float, gradients: Gradient
 
 
 def report(what: StepError, key: tuple[int, int], images: np.ndarray, first: str | None) -> NonFiniteError:
-    """The error for a step that cannot be taken, (epoch, step) = key, in one line."""
+    """The error of one line for a step that cannot be taken; `key` is (epoch, step)."""
     epoch, step = key
     cause = "fit(..., anomaly=True) finds the first op" if first is None else f"first in {first}"
     some = ", ".join(str(place) for place in images[:8]) + (", ..." if len(images) > 8 else "")
@@ -91,10 +92,10 @@ def report(what: StepError, key: tuple[int, int], images: np.ndarray, first: str
 
 
 def first_op(model: Model, losses: Callable[[], Iterable[Tensor]]) -> str:
-    """The first op of a training step, shard by shard, that makes something not finite, and its layer.
+    """The name of the first op of a training step whose result is not finite, and of its layer.
 
-    `losses()` computes those of the shards again. Ops are looked at as they are written, since a plan is one op that
-    stands for many; should all be well then, as in training.
+    `losses()` computes the losses of the shards again, as the ops are written: a plan computes many ops as one. If all
+    results are finite this way, the plan is looked at as it ran in training.
     """
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     for as_in_training in (False, True):
@@ -116,7 +117,7 @@ def _forward(loss: Tensor, names: dict[int, str]) -> str | None:
 
 
 class _OpError(Exception):
-    """An op whose vjp makes something that is not finite."""
+    """The vjp of an op returned a gradient that is not finite."""
 
 
 def _backward(loss: Tensor, model: Model, names: dict[int, str]) -> str | None:

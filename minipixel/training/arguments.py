@@ -1,4 +1,4 @@
-"""What `fit` and `fit_embedding` are given besides images, as they need it; or one line that says what to write."""
+"""Checks of the arguments of `fit` and `fit_embedding` other than images; each raises ValueError with one line."""
 
 from collections.abc import Callable, Sequence
 from numbers import Real
@@ -18,7 +18,7 @@ Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def check_model(caller: str, model: Any, kind: type[Model] | type[EmbeddingNet]) -> None:
-    """ValueError unless it is a model of the kind that the caller trains."""
+    """Raise ValueError unless it is a model of the kind that the caller trains."""
     if isinstance(model, kind):
         return
     way_out = f"such as {caller}(model, images)"
@@ -33,7 +33,7 @@ def check_model(caller: str, model: Any, kind: type[Model] | type[EmbeddingNet])
 
 
 def check_optimizer(optimizer: Any) -> Optimizer:
-    """An optimizer, from one, or from its name, or Adam at 1e-3 from None; else ValueError."""
+    """The optimizer that is given, or the one of that name, or for None Adam at 1e-3; else ValueError."""
     if optimizer is None:
         return Adam()
     if isinstance(optimizer, Optimizer):
@@ -44,7 +44,7 @@ def check_optimizer(optimizer: Any) -> Optimizer:
     if isinstance(optimizer, str):
         wanted = f"one of {', '.join(map(repr, OPTIMIZERS))}{did_you_mean(optimizer, OPTIMIZERS)}"
     elif isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
-        wanted = f"one that is made; say {optimizer.__name__}()"
+        wanted = f"an object of it; say {optimizer.__name__}()"
     elif isinstance(optimizer, Real) or callable(optimizer):
         wanted = f"one of mp.optim; with that learning rate, say Adam({short(optimizer)})"
     else:
@@ -54,12 +54,12 @@ def check_optimizer(optimizer: Any) -> Optimizer:
 
 
 def check_callbacks(callbacks: Any) -> list[Callback]:
-    """Callbacks as a list, from a list, or from a single one, or from None; else ValueError."""
+    """A list of callbacks, from a list, from a single callback, or from None; else ValueError."""
     if callbacks is None or isinstance(callbacks, (Callback, type)) or not isinstance(callbacks, Sequence):
         callbacks = [] if callbacks is None else [callbacks]
     for callback in callbacks:
         if isinstance(callback, type) and issubclass(callback, Callback):
-            raise ValueError(f"callbacks: got {what(callback)}, wanted one that is made; say {callback.__name__}(...)")
+            raise ValueError(f"callbacks: got {what(callback)}, wanted an object of it; say {callback.__name__}(...)")
         if not isinstance(callback, Callback):
             raise ValueError(
                 f"callbacks: got {what(callback)}, wanted one of mp.callbacks; derive your own from "
@@ -79,9 +79,9 @@ def check_transform(transform: Any) -> Transform | None:
 
 
 def check_validation(model: Model, validation: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """Images to validate on, and their conditions, from images or a pair; ValueError if the model describes no such.
+    """Images to validate on, and their conditions, from images or from a pair; ValueError if the model refuses them.
 
-    A list of two is a pair if the first of them has the axes of many images, else it is two images.
+    A list of two is a pair if its first element has four axes, as many images have; otherwise it is two images.
     """
     two = isinstance(validation, list) and len(validation) == 2
     pair = isinstance(validation, tuple) or (two and as_images(validation[0]).ndim == 4)
@@ -94,7 +94,7 @@ def check_validation(model: Model, validation: Any) -> tuple[np.ndarray, np.ndar
 
 
 def check_share(validation: Any, N: int) -> float | None:
-    """`validation` as a share of N images, if it is a number; None for anything else. ValueError for no such share."""
+    """`validation` as a share of N images if it is a number, else None. Raises ValueError if not between 0 and 1."""
     if not isinstance(validation, (Real, np.generic)):
         return None
     share = float(validation)
@@ -107,13 +107,13 @@ def check_share(validation: Any, N: int) -> float | None:
 
 
 def held_out(N: int, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Which of N images to train on and which to validate on, one at least of each: places in rising order."""
+    """The places of the images to train on and of those to validate on, in rising order; at least one of each."""
     n = min(max(1, round(N * share)), N - 1)
     order = rng.permutation(N)
     return np.sort(order[n:]), np.sort(order[:n])
 
 
 def check_one_each(model: Model, condition: Any) -> None:
-    """ValueError for a single condition: `sample` takes it for all images, but to train each image has its own."""
+    """Raise ValueError for a single condition. `sample` uses one for all images, but training needs one per image."""
     if model.conditions.is_single(condition):
         raise ValueError("condition: got a single one, wanted one per image; np.stack([condition] * len(images)) say")

@@ -1,9 +1,9 @@
-"""Files from which a training is resumed: what is in them, and which to take.
+"""Checkpoints: the files from which training is resumed, and the choice of the newest intact one in a folder.
 
-A checkpoint is a model file (see minipixel.checkpoint) with more in it: `minipixel.load` reads it, too. Tensors of
-training have a slash in their names: `optimizer/MEMORY/WEIGHT`, `callbacks/CALLBACK/ARRAY`, `history/NUMBER`; plain
-numbers are in the configuration, under "training". Random streams are functions of (seed, purpose, epoch, step), so
-the seed and the position are the state of them all.
+A checkpoint is a model file (see minipixel.checkpoint) that also holds the state of training; `minipixel.load` reads
+the model from it. Tensors of training have a slash in their names: `optimizer/MEMORY/WEIGHT`,
+`callbacks/CALLBACK/ARRAY`, `history/NUMBER`. Plain numbers are in the configuration, under "training". All random
+numbers depend on (seed, purpose, epoch, step) alone, so the seed and the position are all that is stored of them.
 """
 
 import math
@@ -21,18 +21,18 @@ from minipixel.errors import FormatError
 from minipixel.ranks import Ranks
 
 NAME = re.compile(r"checkpoint-(\d+)-(\d+)\.safetensors")
-"""What checkpoints in a folder are called, by epochs done, and steps done of the next: the order of their age."""
+"""The names of checkpoints in a folder: finished epochs, and finished steps of the next epoch, which give their age."""
 
 
 UNFIT = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
-"""What is raised by numbers and arrays of another kind than those that were saved; anybody can sign a file."""
+"""The errors that wrong numbers and arrays in a file can raise; a valid digest does not mean that its content fits."""
 
 
 @dataclass
 class Position:
-    """How far training is: `epoch` epochs, and `step` batches of the next, with `seen` images, of `nats` in all.
+    """How far training is: `epoch` finished epochs, and `step` batches of the next epoch.
 
-    `norms` are those of the gradients of these steps, added up.
+    These batches had `seen` images, whose losses add up to `nats`; the norms of their gradients add up to `norms`.
     """
 
     epoch: int = 0
@@ -43,7 +43,7 @@ class Position:
     norms: float = 0.0
 
     def advance(self, images: int, loss: float, norm: float) -> None:
-        """One batch further, of that mean loss, with a gradient of that norm."""
+        """Count one more batch, with its mean loss and the norm of its gradient."""
         self.step += 1
         self.seen += images
         self.nats += images * loss
@@ -55,7 +55,7 @@ class Position:
 
 @dataclass
 class Checkpoint:
-    """What is in a file: position, the arguments of `fit` that must stay the same, and the state of all else."""
+    """The content of a checkpoint: position, the arguments of `fit` that must stay the same, and all other state."""
 
     path: Path
     model: dict[str, Any]
@@ -68,23 +68,21 @@ class Checkpoint:
 
     @property
     def seed(self) -> np.random.SeedSequence:
-        """What all of its random streams come from. Raises FormatError if that is no seed."""
+        """The seed of all random numbers of this training. Raises FormatError if the stored one is malformed."""
         try:
             return np.random.SeedSequence(**self.same["rng"])
         except UNFIT as error:
-            raise FormatError(
-                f"{self.path}: got a seed that is none ({error!r:.200}), expected whole numbers"
-            ) from error
+            raise FormatError(f"{self.path}: got a malformed seed ({error!r:.200}), expected whole numbers") from error
 
     def __str__(self) -> str:
         return f"{self.path}, {self.position} are done"
 
 
 def find(path: str | os.PathLike[str]) -> Checkpoint | None:
-    """The checkpoint in a file, or the newest intact one in a folder; None if there is no folder, or none in it.
+    """The checkpoint in a file, or the newest intact one in a folder; None if the folder is missing or has none.
 
-    Warns of each newer one that cannot be read. Raises FormatError where none of those that there are can be, or for a
-    file that is no checkpoint; FileNotFoundError if there is no such file.
+    Warns of each newer checkpoint that cannot be read. Raises FormatError if none in the folder can be read, or for a
+    file that is no checkpoint; FileNotFoundError for a missing file.
     """
     path = Path(path)
     if path.suffix == ".safetensors" and not path.is_dir():
@@ -108,7 +106,7 @@ def in_folder(folder: Path) -> list[Path]:
 
 
 def written(path: str | os.PathLike[str] | None) -> dict[Path, int]:
-    """When each checkpoint of a folder, or the one file, was written: shows whether somebody has written since."""
+    """When each checkpoint of a folder, or the one file, was written; this shows whether it was written again later."""
     if path is None:
         return {}
     files = in_folder(Path(path)) or [Path(path)]

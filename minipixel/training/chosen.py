@@ -1,4 +1,4 @@
-"""Some of many images, taken from where they lie when a batch asks for them: a memory map is never copied whole."""
+"""A choice of images from an array, which are read when a batch needs them, so that a memory map is never copied."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ PIECE = 2**24
 
 
 class Chosen:
-    """The images (N, H, W, C) at some places of an array, in that order, as an array to those who only index it."""
+    """The images (N, H, W, C) at some places of an array, in that order; it can be indexed like an array."""
 
     def __init__(self, images: np.ndarray, places: np.ndarray) -> None:
         self._images, self._places = images, places
@@ -24,7 +24,7 @@ class Chosen:
 
 
 def pieces(array: "np.ndarray | Chosen") -> Iterator[memoryview]:
-    """The bytes of an array, or of what is chosen of one, in C order, some rows at a time."""
+    """The bytes of an array, or of the chosen part of one, in C order, some rows at a time."""
     rows = max(1, PIECE // max(1, int(np.prod(array.shape[1:])) * array.dtype.itemsize))
     for first in range(0, len(array), rows):
         yield np.ascontiguousarray(array[first : first + rows]).data

@@ -1,8 +1,8 @@
-"""Training an embedding network: the loss compares images, so only the network itself is cut into shards.
+"""Training an embedding network by the triplet loss, which compares the images of a whole batch with each other.
 
-The shards of a batch are embedded first; then one loss sees all of them, and says in which direction each embedding
-should move; then every shard takes its share of that back to the weights. The same to the bit for any number of
-workers, as in fit.py. Ranks share nothing out here: each takes the same steps.
+First the batch is embedded, shard by shard. Then one loss is computed from all embeddings, with its gradient with
+respect to each of them. At last every shard takes its part of this gradient back to the weights. The result is the same
+to the bit for any number of workers, as in fit.py. Ranks share nothing out here: each of them takes all steps.
 """
 
 from typing import Any
@@ -45,12 +45,13 @@ def fit_embedding(
 ) -> History:
     """Train an embedding network on labelled images, integers (N, H, W, C) and (N,), by the triplet loss.
 
-    Each step takes at most `classes_per_batch` classes and at most `images_per_class` images of each, all at random:
-    the loss needs several of a kind side by side. The History has one entry per step, "loss". `optimizer`: one of
-    mp.optim, or its name; Adam at 1e-3 if None. `rng`: None, int, SeedSequence or Generator. `workers`: threads, one a
-    core if None.
-    Raises ValueError for arguments that cannot be meant, as a class with a single image, before anything is changed;
-    Interrupted, a KeyboardInterrupt, after Ctrl-C; NonFiniteError before a step of which a number is NaN or infinite.
+    Each of the `steps` takes at most `classes_per_batch` classes and at most `images_per_class` images of each, all
+    chosen at random: the loss needs several images of a class in one batch. `margin` is that of ops.triplet_loss. The
+    History has one entry per step, "loss". `optimizer` is one of mp.optim, or its name; None stands for Adam at 1e-3.
+    `rng` is None, an int, a SeedSequence or a Generator. `workers` is the number of threads, by default one per core.
+    Raises ValueError for arguments of another kind or range, such as a class with a single image, before anything is
+    changed; Interrupted, a KeyboardInterrupt, after Ctrl-C; NonFiniteError before a step with a loss or a gradient that
+    is NaN or infinite. Source: Schroff et al. 2015, "FaceNet", arXiv:1503.03832.
     """
     check_model("fit_embedding", net, EmbeddingNet)
     images = check_images(images, net.image_shape, net.levels)
@@ -91,7 +92,7 @@ def fit_embedding(
 
 
 def _members(labels: np.ndarray) -> list[np.ndarray]:
-    """For each class the places of its images; ValueError where a class, or the choice of classes, makes no triplet."""
+    """For each class the places of its images. Raises ValueError for a single class, and for one image of a class."""
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
         raise ValueError(f"labels: got only class {classes[0]}, wanted two or more; a triplet needs another class")
@@ -105,7 +106,7 @@ def _members(labels: np.ndarray) -> list[np.ndarray]:
 def _batch(
     members: list[np.ndarray], classes_per_batch: int, images_per_class: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Places of images, several of each of some classes, and which of these classes each belongs to."""
+    """The places of a batch's images, several of each of some classes, and the class of each, numbered from 0."""
     chosen = [rng.permutation(members[k])[:images_per_class] for k in rng.permutation(len(members))[:classes_per_batch]]
     return np.concatenate(chosen), np.repeat(np.arange(len(chosen)), [len(places) for places in chosen])
 

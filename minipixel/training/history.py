@@ -1,17 +1,17 @@
-"""What training remembers: one number per epoch for each quantity."""
+"""The class History: the numbers that training reports, one per epoch for each quantity."""
 
 import math
 from typing import Any
 
 
 class History:
-    """The numbers of each epoch: `history` maps a name to a list with one entry per epoch.
+    """The numbers of a training: `history` is a dict of lists, which have one entry per epoch.
 
-    Names: "loss" (nats per image), "bits_per_dim", "gradient_norm" (that of all weights together, before any clipping,
-    the mean over the epoch's steps), "learning_rate" (that of the epoch's last step), "seconds"; with validation data
-    "val_loss", "val_bits_per_dim"; and whatever a callback adds to the logs of an epoch. NaN stands for an epoch that
-    had none of a number that a later epoch has.
-    That of `fit_embedding` has one entry per step instead: "loss", the triplet loss of its batch.
+    Its names are "loss" (nats per image), "bits_per_dim", "gradient_norm" (the norm of the gradient of all weights
+    together, before any clipping, as a mean over the epoch's steps), "learning_rate" (that of the epoch's last step)
+    and "seconds"; with validation data also "val_loss" and "val_bits_per_dim"; and the names of all numbers that
+    callbacks add. An epoch that lacks a number which a later epoch has gets NaN for it.
+    The History of `fit_embedding` has one entry per step instead: "loss", the triplet loss of the step's batch.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class History:
         self._put(logs, self.epochs)
 
     def revise(self, logs: dict[str, float]) -> None:
-        """Put these numbers, of which some may be new, in the place of those of the last epoch."""
+        """Replace the numbers of the last epoch by these, some of which may be new."""
         self._put(logs, self.epochs - 1)
 
     def _put(self, logs: dict[str, float], epoch: int) -> None:
@@ -33,7 +33,7 @@ class History:
 
     @property
     def epochs(self) -> int:
-        """How many epochs are in it."""
+        """The number of epochs."""
         return len(self.history.get("loss", ()))
 
     def plot(self) -> Any:

@@ -1,4 +1,4 @@
-"""Ctrl-C, or SIGTERM: the first one lets the step at hand finish, a second one does not."""
+"""Ctrl-C or SIGTERM during training: after the first the current step is finished, a second one ends it at once."""
 
 import signal
 import threading
@@ -12,10 +12,11 @@ from minipixel.training.history import History
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during training: the step at hand was finished, the model is whole; `history` is what was seen so far.
+    """Training was interrupted by Ctrl-C. The current step was finished, so the model can be used as it is.
 
-    `checkpoint` is the last file that callbacks.ModelCheckpoint wrote, or None: `fit(..., resume=checkpoint)` goes on.
-    (After a second Ctrl-C nothing is finished: some weights may be one step ahead of others, which does no harm.)
+    `history` is the History so far. `checkpoint` is the last file that callbacks.ModelCheckpoint wrote, or None;
+    `fit(..., resume=checkpoint)` continues from it. (A second Ctrl-C ends the step at once: some weights may then be
+    one step ahead of others, which does no harm.)
     """
 
     def __init__(self, history: History, checkpoint: Path | None = None) -> None:
@@ -26,10 +27,10 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def finish_the_step(say_so: bool) -> Iterator[Callable[[], bool]]:
-    """Within this block a first Ctrl-C only makes the yielded function true; a second one interrupts at once.
+    """Within this block the yielded function returns True after a first Ctrl-C; a second one interrupts at once.
 
-    So does SIGTERM, by which schedulers and launchers end a process, unless somebody else listens to it. Only the main
-    thread may do this; in another, signals are not ours.
+    SIGTERM, by which schedulers and launchers end a process, counts like Ctrl-C, unless somebody else listens to it.
+    This works in the main thread alone, since Python handles signals there; in other threads nothing is changed.
     """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Numbers that callbacks add to the logs of an epoch: whether they are such as history, logs and monitors can hold."""
+"""Checks of the numbers that callbacks add to the logs of an epoch, so that History and log files can hold them."""
 
 from collections.abc import Mapping
 from numbers import Real
@@ -8,13 +8,13 @@ from minipixel.errors import visible
 from minipixel.shown import short
 
 LONGEST, MOST = 60, 255
-"""The longest name, and how many numbers an epoch may have: each is a column of the log."""
+"""The longest name of a number, and the most numbers that an epoch may have, since each is a column of the log."""
 
 
 def check_numbers(logs: dict[str, Any], reported: Mapping[str, float], who: object) -> None:
-    """ValueError unless a callback has left all that was `reported` in the logs, and what it put there are numbers.
+    """Raise ValueError if a callback removed a `reported` number from the logs, or added something else than numbers.
 
-    Those become floats. NaN is one, which no monitor takes for a best.
+    Added numbers become floats. NaN is allowed; it never counts as the best of a monitored number.
     """
     by = f"from {type(who).__name__}"
     gone = next((name for name in reported if name not in logs), None)

@@ -1,4 +1,4 @@
-"""Random numbers by key: what is drawn depends on the seed and on what it is for, not on which thread asks, or when."""
+"""Random numbers by key: they depend on the seed and on their purpose, and not on which thread draws them, or when."""
 
 from typing import Any
 
@@ -18,12 +18,12 @@ class Streams:
 
     @property
     def root(self) -> dict[str, Any]:
-        """What all streams come from, as plain values: `Streams(SeedSequence(**root))` has the same ones."""
+        """The seed of all streams as plain values: `Streams(SeedSequence(**root))` has the same streams."""
         entropy: Any = self._root.entropy
         whole = int(entropy) if isinstance(entropy, (int, np.integer)) else [int(word) for word in entropy]
         return {"entropy": whole, "spawn_key": [int(key) for key in self._root.spawn_key]}
 
     def __call__(self, *key: int) -> np.random.Generator:
-        """The generator of that key; asked again, it starts again."""
+        """The generator of a key. Each call gives a new generator that starts at the beginning."""
         root = self._root
         return np.random.default_rng(np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, *key)))

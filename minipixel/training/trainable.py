@@ -12,7 +12,7 @@ from minipixel.tensor import Tensor
 
 
 def check_trainable(model: Model, trainable: Any) -> list[Parameter] | None:
-    """The weights that names, beginnings of names, or layers stand for; None for all of them. ValueError for others."""
+    """The weights that are meant by names, beginnings of names, or layers; None means all. Else ValueError."""
     if trainable is None:
         return None
     wanted = [trainable] if isinstance(trainable, (str, Tensor, Module)) else trainable
@@ -29,7 +29,7 @@ def check_trainable(model: Model, trainable: Any) -> list[Parameter] | None:
 
 
 def _weights_of(model: Model, part: Any, named: list[tuple[str, Parameter]]) -> list[Parameter]:
-    """The weights that a name, a beginning of names, a layer, or a weight stands for; ValueError if there are none."""
+    """The weights meant by a name, a beginning of names, a layer, or a weight; ValueError if there are none."""
     if isinstance(part, str):
         weights = [weight for name, weight in named if f"{name}.".startswith(f"{part}.")]
         known = {name[:end] for name, _ in named for end in _ends(name)}
@@ -53,10 +53,11 @@ def _ends(name: str) -> Iterator[int]:
 
 @contextmanager
 def others_frozen(model: Model, trained: list[Parameter] | None) -> Iterator[None]:
-    """Within this block all weights but these are plain arrays: computed with, saved and loaded, never changed.
+    """Within this block all weights but these are frozen: they are plain arrays, which an optimizer does not change.
 
-    Afterwards each is the parameter that it was, in all of its places, with the numbers that its place holds by then.
-    None stands for all weights. Raises ValueError, with nothing changed, for a weight that cannot be frozen.
+    After the block each is a Parameter again, in all layers that share it, with the numbers that are in its place by
+    then. If `trained` is None, nothing is frozen. Raises ValueError, with nothing changed, for a weight that cannot be
+    frozen.
     """
     chosen = {id(weight) for weight in trained or ()}
     kept = {id(weight) for weight in model.parameters() if trained is None or id(weight) in chosen}

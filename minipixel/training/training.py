@@ -1,4 +1,4 @@
-"""All that a training is made of between two steps."""
+"""The class Training: the whole state of a training between two steps, which can be saved and restored."""
 
 import hashlib
 import inspect
@@ -23,7 +23,7 @@ from minipixel.training.history import History
 
 @dataclass
 class Training:
-    """A training as it is between two steps; callbacks get it by `on_pause`, the time to `save` it."""
+    """The state of a training between two steps. Callbacks get it in `on_pause`, and may `save` it there."""
 
     model: Model
     optimizer: Optimizer
@@ -40,16 +40,16 @@ class Training:
 
     @property
     def steps_an_epoch(self) -> int:
-        """How many batches there are; the last may be smaller."""
+        """How many batches an epoch has; the last one may be smaller."""
         return -(-len(self.images) // self.settings["batch_size"])
 
     @property
     def steps(self) -> int:
-        """How many steps were taken, of all epochs together."""
+        """How many steps have been taken in all epochs together."""
         return self.position.epoch * self.steps_an_epoch + self.position.step
 
     def _images_in(self, steps: int) -> int:
-        """How many images so many steps of an epoch use."""
+        """How many images the first so many steps of an epoch use."""
         return min(steps * self.settings["batch_size"], len(self.images))
 
     def logs(self) -> dict[str, float]:
@@ -60,14 +60,14 @@ class Training:
 
     @cached_property
     def same(self) -> dict[str, Any]:
-        """What must not change when training is resumed, beside the model's configuration. Reads all images."""
+        """What must be the same when training is resumed, besides the model's configuration. Reads all images."""
         data = {"images": self.images, **self.beside}
         prints = {name: _fingerprint(array) for name, array in data.items() if array is not None}
         frozen = self.model.frozen_names()
         return self.settings | prints | ({"frozen": frozen} if frozen else {})
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write all of it, whole or not at all, to be resumed from. Raises OSError (no permission, disk full ...)."""
+        """Write a checkpoint, whole or not at all; returns its path. Raises OSError (no permission, disk full ...)."""
         optimizer, tensors = _apart(self.optimizer.state_dict(), "optimizer/")
         callbacks = {}
         for key, callback in _named(self.callbacks):
@@ -92,7 +92,7 @@ class Training:
         return self.saved
 
     def check(self, saved: Checkpoint, epochs: int) -> None:
-        """ValueError unless a checkpoint is one of this very training, so far as that can be known."""
+        """Raise ValueError if a checkpoint is not of this training, as far as that can be known."""
         done = saved.position
         if epochs < done.epoch + (done.step > 0):
             raise ValueError(f"epochs: got {epochs}, wanted more, since {done} in {saved.path}; raise it")
@@ -106,7 +106,7 @@ class Training:
             raise ValueError(f"resume: got a schedule that gives {got}, wanted {wanted!r:.60}, {_as_in(saved.path)}")
 
     def restore_model(self, saved: Checkpoint) -> None:
-        """Go on from a checkpoint: weights, optimizer, history and position."""
+        """Take weights, optimizer, history and position from a checkpoint."""
         try:
             self.model.load_state_dict(saved.weights)
             self.optimizer.load_state_dict(saved.optimizer, self.model)
@@ -117,13 +117,13 @@ class Training:
         self.saved = saved.path
 
     def restore_callbacks(self, saved: Checkpoint) -> None:
-        """Give callbacks back what they remembered; a warning for those that are new, or are no longer there."""
+        """Restore the state of all callbacks. Warns of callbacks that are new, and of those that are missing."""
         left = dict(saved.callbacks)
         for key, callback in _named(self.callbacks):
             state = left.pop(key, None)
             if state is None:
                 if callback.state():
-                    console.warn(f"resume: {saved.path} knows of no {key}, which starts anew", stacklevel=4)
+                    console.warn(f"resume: {saved.path} has no state of {key}, which starts anew", stacklevel=4)
                 continue
             try:
                 callback.restore(state)
@@ -131,11 +131,11 @@ class Training:
                 raise FormatError(f"{saved.path}: its state of {key} does not fit: {error!r:.300}") from error
         for key in left:
             key = visible(key)
-            console.warn(f"resume: {saved.path} knows of a {key:.60}, which is no longer among callbacks", stacklevel=4)
+            console.warn(f"resume: {saved.path} has state of {key:.60}, which is not among the callbacks", stacklevel=4)
 
 
 def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:
-    """Each callback with a name of its own: its class, and a number from the second of that class on."""
+    """Each callback with a unique name: that of its class, with a number from the second of that class on."""
     counts: dict[str, int] = {}
     named = []
     for callback in callbacks:

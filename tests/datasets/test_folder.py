@@ -154,7 +154,7 @@ def test_subfolders_that_are_splits_are_pointed_out(folder, names):
         ds = from_folder(folder)
     assert set(ds.classes) == set(names)
     suspicious = len(names) > 1 and "cats" not in names
-    assert [("taken for classes" in str(warning.message)) for warning in said] == [True] * suspicious
+    assert [("read as classes" in str(warning.message)) for warning in said] == [True] * suspicious
     assert all(warning.filename == __file__ for warning in said)
 
 

@@ -89,7 +89,7 @@ def test_memory_is_bounded():
             {},
             "among: got shape (2, 3, 3), wanted (N, H, W, C) with N >= 1; add a channel axis",
         ),
-        ((1, 3, 3, 1), (2, 3, 4, 1), {}, "among: got images of 3x4x1, wanted 3x3x1, as the images are"),
+        ((1, 3, 3, 1), (2, 3, 4, 1), {}, "among: got images of 3x4x1, wanted 3x3x1, as the images have"),
         ((1, 3, 3, 1), (2, 3, 3, 1), {"count": 3}, "count: got 3, wanted a whole number in 1..2"),
         ((1, 3, 3, 1), (2, 3, 3, 1), {"levels": 1}, "levels: got 1, wanted"),
         ((1, 3, 3, 1), (0, 3, 3, 1), {}, "among: got shape (0, 3, 3, 1), wanted"),

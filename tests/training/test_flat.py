@@ -327,7 +327,7 @@ def test_a_subclass_is_asked_weight_by_weight_unless_it_says_that_all_numbers_ar
         (lambda g: g.pop("w.2"), "gradients: got 3 without w.2, wanted those of all 4 weights that are trained; "),
         (
             lambda g: g.update({"w.22": g["w.2"]}),
-            "gradients: got one for 'w.22', wanted those of the 4 weights that are trained alone; did you mean 'w.2'?",
+            "gradients: got one for 'w.22', wanted only those of the 4 weights that are trained; did you mean 'w.2'?",
         ),
         (
             lambda g: g.update({"w.0": None}),

@@ -426,9 +426,9 @@ def test_a_broken_newest_falls_back_to_the_one_before(damage, tmp_path):
 def test_state_that_nobody_takes_and_none_to_take_are_warned_of(tmp_path):
     options = {"epochs": 1, "batch_size": BATCH, "progress": False}
     mp.fit(pixelcnn(), IMAGES, LABELS, callbacks=[EMA(), ModelCheckpoint(tmp_path)], **options)
-    with pytest.warns(UserWarning, match=r"^resume: .* knows of a EMA, which is no longer among callbacks"):
+    with pytest.warns(UserWarning, match=r"^resume: .* has state of EMA, which is not among the callbacks"):
         mp.fit(pixelcnn(), IMAGES, LABELS, resume=tmp_path, **options)
     shutil.rmtree(tmp_path)
     mp.fit(pixelcnn(), IMAGES, LABELS, callbacks=[ModelCheckpoint(tmp_path)], **options)
-    with pytest.warns(UserWarning, match=r"^resume: .* knows of no EMA, which starts anew"):
+    with pytest.warns(UserWarning, match=r"^resume: .* has no state of EMA, which starts anew"):
         mp.fit(pixelcnn(), IMAGES, LABELS, resume=tmp_path, callbacks=[EMA()], **options)

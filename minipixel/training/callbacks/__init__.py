@@ -1,4 +1,4 @@
-"""What may watch training, and what it may change."""
+"""Callbacks: objects that `fit` calls after each step and each epoch, which report, save, stop or change training."""
 
 from minipixel.training.callbacks.callback import Callback
 from minipixel.training.callbacks.csv_logger import CSVLogger

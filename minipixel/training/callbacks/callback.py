@@ -1,4 +1,4 @@
-"""The events of training, in the order in which they come."""
+"""The class Callback: one method for each event of training, in the order of the events."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,77 +14,80 @@ if TYPE_CHECKING:
 
 
 class Callback(Spelled):
-    """Something that training tells what it does. Override what you need; `logs` are the numbers to report.
+    """The base class of callbacks: `fit` calls these methods during training. Override those that you need.
 
-    Numbers of one's own that `on_epoch_end` adds to `logs` go where all others go: to the history, into the files of
-    CSVLogger and TensorBoard, to what EarlyStopping and ModelCheckpoint monitor, wherever these stand in the list.
-    Those that `on_batch_end` adds are shown by the progress bar, and are in TensorBoard's numbers of batches.
+    `logs` is a dict of the numbers that training reports. Numbers that your `on_epoch_end` adds to it are treated like
+    all others: they go to the History and into the files of CSVLogger and TensorBoard, and EarlyStopping and
+    ModelCheckpoint can monitor them, in whatever order the callbacks are listed. Numbers that your `on_batch_end` adds
+    are shown by the progress bar and written by TensorBoard.
 
-    One that sets its `stop_training` ends training after the step at hand. One that has something to remember from
-    epoch to epoch gives it to checkpoints by `state`, and takes it back by `restore`. A training that is resumed tells
-    what comes next as if it had never stopped: `on_train_begin`, `restore`, then the next step or the next epoch. So
-    in the middle of an epoch there is no second `on_epoch_begin`; and an epoch that was cut short has no
-    `on_epoch_end`, until it is resumed and comes to its end.
+    A callback that sets its `stop_training` to True ends training after the current step. A callback that has to
+    remember something from epoch to epoch returns it from `state`, which goes into checkpoints, and takes it back in
+    `restore`. When training is resumed, `on_train_begin` and `restore` are called first, then the methods for the next
+    step or epoch, as if training had never stopped. So in the middle of an epoch there is no second `on_epoch_begin`;
+    and an interrupted epoch has no `on_epoch_end` until it has been resumed and is finished.
 
-    All happens in the thread that called `fit`, in which denormal numbers count as zero meanwhile (computing.py).
+    All methods are called in the thread that called `fit`. In this thread denormal numbers count as zero while `fit`
+    runs (computing.py).
     """
 
     stop_training = False
     reads_numbers: ClassVar[bool] = False
-    """Whether it is told of a step and of an epoch after those that may add numbers to their logs."""
+    """Whether it is called after the callbacks that may add numbers to the logs of a step or an epoch."""
     writes: ClassVar[bool] = False
-    """Whether it writes, prints or draws, and so is wanted once: of several ranks only the first has it (ranks.py).
+    """Whether it writes, prints or draws, so that it is wanted once: of several ranks only the first calls it (ranks.py).
 
-    All others are told of everything on every rank, and have to come to the same there.
+    All other callbacks are called on every rank, and have to come to the same results there.
     """
 
     def claims(self) -> Sequence[Claim]:
-        """Files and folders that no other training may write while this one runs: `fit` holds them, or is refused."""
+        """Files and folders that only this training may write while it runs; `fit` raises if another one holds them."""
         return ()
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
-        """Before the first step; `images_in_all` is epochs * N, less what was seen before if training is resumed."""
+        """Called before the first step. `images_in_all` is epochs * N, less the images of before if it is resumed."""
 
     def on_epoch_begin(self, epoch: int, optimizer: Optimizer) -> None:
-        """Before the first step of each epoch, when the optimizer's settings may be changed; epochs count from 0."""
+        """Called before each epoch's first step; the optimizer's settings may be changed here. Epochs count from 0."""
 
     def on_batch_end(self, epoch: int, images: int, logs: dict[str, float]) -> None:
-        """After each step, which used `images` images; `logs` are means over the epoch so far."""
+        """Called after each step, which used `images` images; `logs` are means over the epoch so far."""
 
     def on_evaluation_begin(self) -> None:
-        """After the last step of each epoch, before its validation."""
+        """Called after the last step of each epoch, before its validation."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """After each epoch and its validation, with the weights that were validated: the time to draw or to report."""
+        """Called after each epoch and its validation, with the weights that were validated, to draw or to report."""
 
     def on_evaluation_end(self) -> None:
-        """After all of `on_epoch_end`, before training goes on: the time to read what other callbacks wrote."""
+        """Called after `on_epoch_end` of all callbacks, before training goes on; what they wrote can be read now."""
 
     def on_pause(self, training: "Training", stopping: bool) -> None:
-        """When all have heard of a step (after `on_batch_end`) or of an epoch (after `on_evaluation_end`).
+        """Called after `on_batch_end` of all callbacks, and after `on_evaluation_end` of all callbacks.
 
-        All is consistent then, so this is the time for `training.save(path)`. `stopping`: nothing follows, since the
-        last epoch is over, a callback set `stop_training`, or Ctrl-C came.
+        The state of training is consistent then, so `training.save(path)` may be called. `stopping` is True if nothing
+        follows: the last epoch is over, a callback set `stop_training`, or there was Ctrl-C.
         """
 
     def on_not_finite(self, error: NonFiniteError) -> None:
-        """A step was not taken, for its loss or gradient was not finite: `error` is raised unless one stops training.
+        """Called when a step was not taken because its loss or gradient was not finite.
 
-        That is, sets `stop_training`; training then ends as it does after its last epoch.
+        `fit` then raises `error`, unless a callback sets its `stop_training`: then training ends as after its last
+        epoch.
         """
 
     def on_train_end(self) -> None:
-        """After the last step, or after an interruption, which may have come between any two of the above."""
+        """Called after the last step, or after an interruption, which may come between any two of the other calls."""
 
     def state(self) -> dict[str, Any]:
-        """What a training that is resumed needs to know, by name: numbers, and arrays of numbers.
+        """What a checkpoint stores of this callback: a dict of numbers and arrays.
 
-        An array named `average/NAME` is what `minipixel.load` of a checkpoint takes for the model's weight NAME.
+        From a checkpoint `minipixel.load` takes an array named `average/NAME` in place of the model's weight NAME.
         """
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `state` gave, after `on_train_begin`, when training is resumed."""
+        """Called after `on_train_begin` when training is resumed, with what `state` returned."""
 
     def __repr__(self) -> str:
         return as_made(self)

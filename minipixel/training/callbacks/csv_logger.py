@@ -1,4 +1,4 @@
-"""The numbers of each epoch as a table in a file."""
+"""CSVLogger: the numbers of each epoch as a table in a file."""
 
 import csv
 import io
@@ -21,13 +21,14 @@ MAX_BYTES, MAX_ROWS, MAX_LINE, MAX_COLUMNS = 2**24, 2**17, 2**15, 256
 
 
 class CSVLogger(Callback):
-    """Writes `path` anew after each epoch, whole or not at all: a column "epoch", from 1, and one for each number.
+    """Writes the numbers of all epochs into the CSV file `path`: a column "epoch", from 1, and one for each number.
 
-    A number has as many digits as bring back the same bits; where an epoch does not report it, the cell is empty. A
-    file that is there already is overwritten; with `append` its rows stay in front (FormatError if it is no such
-    table). A folder that cannot be written to raises OSError before the first step; later, on a full disk say, there is
-    a warning, and the rows wait for the next epoch. A checkpoint holds the rows, so that a training which is resumed
-    has each of them once.
+    The file is written anew after each epoch, whole or not at all. Numbers have enough digits to give the same bits
+    when read; where an epoch does not report a number, the cell is empty. An existing file is overwritten; with
+    `append` its rows stay in front of the new ones (FormatError if it is no such table). A folder that cannot be
+    written to raises OSError before the first step. If the file cannot be written later, on a full disk say, there is a
+    warning, and the rows are written after the next epoch. A checkpoint holds the rows too, so after a resumed training
+    the file has each row once.
     """
 
     reads_numbers = True
@@ -37,11 +38,11 @@ class CSVLogger(Callback):
         self.path, self.append = Path(path), check_flag("append", append)
 
     def claims(self) -> list[Claim]:
-        """Its file."""
+        """The file that is written."""
         return [Claim(self.path, is_folder=False)]
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
-        """Read what is to be kept, and try to write."""
+        """Read the rows to append to, if any, and try to write the file."""
         keep = self.append and self.path.exists()
         self._rows = list(read_table(read_regular(self.path, MAX_BYTES), self.path)) if keep else []
         self._older = len(self._rows)  # how many rows are not of this training
@@ -49,7 +50,7 @@ class CSVLogger(Callback):
         write_atomically(self.path, self._table())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Add a row, in the place of one that this epoch has already, if training was resumed in the midst of it."""
+        """Add a row and write the file. A row that a resumed epoch has already is replaced."""
         older, ours = self._rows[: self._older], self._rows[self._older :]
         before = [row for row in ours if int(row["epoch"]) <= epoch]
         self._rows = [*older, *before, {"epoch": epoch + 1, **logs}]
@@ -62,7 +63,7 @@ class CSVLogger(Callback):
     def restore(self, state: dict[str, Any]) -> None:
         """Go on with the table as it was then, whatever the file has by now."""
         if state["table"].dtype != np.uint8:
-            raise ValueError(f"table: got {state['table'].dtype}, wanted the bytes of one")
+            raise ValueError(f"table: got {state['table'].dtype}, wanted the bytes of a table, uint8")
         self._rows, self._older = list(read_table(state["table"].tobytes(), "checkpoint")), whole(state["older"])
         self._write()
 
@@ -81,9 +82,9 @@ class CSVLogger(Callback):
 
 
 def read_table(content: bytes, source: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
-    """The rows of such a table, one by one: "epoch", digits, and cells of numbers, or empty, each as the text it is.
+    """The rows of a table by CSVLogger, one by one, as dicts of texts: "epoch" is digits, other cells numbers or empty.
 
-    Raises FormatError, naming the `source`, if it is another kind of file, or has more columns or rows than a log.
+    Raises FormatError, with the name `source`, for another kind of file, and for too many columns or rows.
     """
     try:
         if len(content) > MAX_BYTES or content.count(b"\n") > MAX_ROWS:
@@ -107,7 +108,7 @@ def read_table(content: bytes, source: str | os.PathLike[str]) -> Iterator[dict[
 
 
 def _lines(content: bytes) -> Iterator[str]:
-    """Line by line, each of a length that is none for a few numbers."""
+    """The lines of a file, one by one; ValueError for a line that is too long for a row of numbers."""
     for line in io.BytesIO(content):
         if len(line) > MAX_LINE:
             raise ValueError(f"a line of {len(line)} bytes")

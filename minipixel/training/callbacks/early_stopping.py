@@ -1,4 +1,4 @@
-"""Ending a training that no longer gets better."""
+"""EarlyStopping: ends a training that no longer gets better."""
 
 import math
 from typing import Any
@@ -13,14 +13,14 @@ from minipixel.training.checkpoints import finite, whole
 
 
 class EarlyStopping(Callback):
-    """Stops after `patience` epochs in a row without a new best; Keras' names, arguments and counting.
+    """Stops training after `patience` epochs in a row without a new best. Names, arguments and counting are Keras's.
 
-    `monitor` is any name in `History.history`, numbers of one's own included. All that training itself reports is the
-    better the smaller it is; `mode` "max" is for a number that is not. An epoch is a new best if its number is better
-    than the best so far by more than `min_delta`; NaN never is. With `restore_best_weights` the model ends with the
-    weights of its best epoch, whether it was stopped, came to its last epoch, or was interrupted; beside `EMA` these
-    are the averaged ones. Afterwards `best`, `best_epoch` and `stopped_epoch` say what happened; epochs count from 0,
-    and are None if there was none.
+    `monitor` is any name in `History.history`, also of a number that a callback adds. `mode` "min" means that smaller
+    is better, as it is for all losses; "max" means that larger is better. An epoch is a new best if its number is
+    better than the best so far by more than `min_delta`; NaN never is. With `restore_best_weights` the model ends with
+    the weights of its best epoch, whether training was stopped, was interrupted, or came to its last epoch; together
+    with `EMA` these are the averaged weights. Afterwards `best` is the best number, and `best_epoch` and
+    `stopped_epoch` are epochs, counted from 0, or None.
     """
 
     reads_numbers = True
@@ -49,7 +49,7 @@ class EarlyStopping(Callback):
         self.stopped_epoch: int | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Compare; keep the weights of a new best, else count up. ValueError if there is no number to compare."""
+        """Compare the number with the best one so far. Raises ValueError if the epoch does not report it."""
         number = monitored(self.monitor, logs)
         if better(number, self.best, self.mode, self.min_delta):
             self.best, self.best_epoch, self.wait = number, epoch, 0
@@ -60,13 +60,13 @@ class EarlyStopping(Callback):
                 self.stopped_epoch, self.stop_training = epoch, True
 
     def on_train_end(self) -> None:
-        """Give the model its best weights, if that was asked for and there are any."""
+        """Give the model its best weights, if `restore_best_weights` is set and there was a best epoch."""
         if self._weights:
             self._model.load_state_dict(self._weights)
         self._weights = {}
 
     def state(self) -> dict[str, Any]:
-        """The best so far and its weights, and how long ago that was."""
+        """The best number so far, its weights, and how many epochs have passed since."""
         best = None if self.best_epoch is None else self.best
         known = {"best": best, "best_epoch": self.best_epoch, "stopped_epoch": self.stopped_epoch}
         return {
@@ -76,7 +76,7 @@ class EarlyStopping(Callback):
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on counting; a training that was stopped stays so."""
+        """Go on counting; a training that had been stopped is stopped again."""
         self.wait, self.best = whole(state["wait"]), finite(state["best"]) if "best" in state else worst(self.mode)
         self.best_epoch = whole(state["best_epoch"]) if "best_epoch" in state else None
         self.stopped_epoch = whole(state["stopped_epoch"]) if "stopped_epoch" in state else None

@@ -1,4 +1,4 @@
-"""Averaged weights, which jitter less than those of the last step."""
+"""EMA: averaged weights, which vary less than those of the last step."""
 
 from typing import Any
 
@@ -12,15 +12,17 @@ from minipixel.training.checkpoints import whole
 
 
 class EMA(Callback):
-    """Keeps an exponential moving average of all weights; it is what is validated, and the model's after training.
+    """Averages the weights over all steps; the averages are validated, and after training they are the model's weights.
 
-    After step t = 1, 2 ...: average += (1 - d) * (weight - average), d = min(decay, (1 + t) / (10 + t)), from the
-    weights that training started with; the second term lets short trainings forget those soon (as TensorFlow's
-    ExponentialMovingAverage does when it is told the step). PixelCNN++ (arXiv:1701.05517) has decay 0.9995.
+    It is an exponential moving average that begins with the first weights. After step t = 1, 2 ... it is
+    average += (1 - d) * (weight - average) with d = min(decay, (1 + t) / (10 + t)). The second term of the minimum
+    matters in short trainings, which would otherwise keep too much of the first weights (TensorFlow's
+    ExponentialMovingAverage has it as well, if `num_updates` is passed). PixelCNN++ (arXiv:1701.05517) has the decay
+    0.9995.
 
-    Training itself goes on with its own weights. Between `on_evaluation_begin` and `on_evaluation_end` the model has
-    the averaged ones. `fit` tells this callback everything first, so those that save, draw or restore see averages.
-    A checkpoint holds both, and `minipixel.load` of it gives the averaged ones.
+    The steps of training use their own weights. From `on_evaluation_begin` to `on_evaluation_end` the model has the
+    averaged ones; `fit` calls this callback before all others, so those that save, draw or restore see averages. A
+    checkpoint holds both kinds of weights, and `minipixel.load` gives the averaged ones.
     """
 
     def __init__(self, decay: float = 0.9995) -> None:
@@ -28,7 +30,7 @@ class EMA(Callback):
         self.decay = decay
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
-        """Start the average at the weights as they are."""
+        """Start the average with the current weights."""
         self._parameters = distinct(model.named_parameters())
         weights = self._weights()
         self._layout = Layout.of(weights)
@@ -37,7 +39,7 @@ class EMA(Callback):
         self._steps = 0
 
     def on_batch_end(self, epoch: int, images: int, logs: dict[str, float]) -> None:
-        """Take in the weights of one more step."""
+        """Add the weights of one more step to the average."""
         self._steps += 1
         share = 1 - min(self.decay, (1 + self._steps) / (10 + self._steps))
         for weight, average in zip(self._layout.gather(self._weights()), self._average, strict=True):
@@ -56,17 +58,17 @@ class EMA(Callback):
         self._trained = None
 
     def on_train_end(self) -> None:
-        """Leave the model with the averaged weights, whatever it has now."""
+        """Give the model the averaged weights for good."""
         self._put(self._layout.views(self._average))
         del self._parameters, self._layout, self._average, self._trained
 
     def state(self) -> dict[str, Any]:
-        """The averaged weights, and how many steps they have taken in."""
+        """The averaged weights, and over how many steps they were averaged."""
         averages = zip(self._parameters, self._layout.views(self._average), strict=True)
         return {"steps": self._steps, **{f"average/{name}": np.array(to_cpu(array)) for name, array in averages}}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from averages taken before. Raises ValueError for those of other weights."""
+        """Go on from stored averages. Raises ValueError if their shapes are not those of the weights."""
         self._steps = whole(state["steps"])
         for name, average in zip(self._parameters, self._layout.views(self._average), strict=True):
             stored = state[f"average/{name}"]

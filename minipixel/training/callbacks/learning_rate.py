@@ -1,4 +1,4 @@
-"""A learning rate that changes from epoch to epoch."""
+"""LearningRate: a learning rate that changes from epoch to epoch."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,8 @@ from minipixel.training.callbacks.callback import Callback
 class LearningRate(Callback):
     """Sets the optimizer's learning rate before each epoch to `schedule(epoch, rate)`; epochs count from 0.
 
-    `rate` is the one that the epoch before had. For one that changes at every step give the optimizer a schedule.
+    `rate` is the learning rate of the epoch before. For a rate that changes at every step, give the optimizer a
+    schedule instead (see mp.optim). Raises ValueError if `schedule` is no function, or if the optimizer has a schedule.
     """
 
     def __init__(self, schedule: Callable[[int, float], float]) -> None:
@@ -19,7 +20,7 @@ class LearningRate(Callback):
         self.schedule = schedule
 
     def on_epoch_begin(self, epoch: int, optimizer: Optimizer) -> None:
-        """Look the rate up. Raises ValueError if the optimizer has a schedule of its own."""
+        """Set the rate. Raises ValueError if the optimizer has a schedule of its own."""
         if callable(optimizer.learning_rate):
             raise ValueError(
                 "LearningRate: got an optimizer with a schedule, wanted one with a number; keep one of them"

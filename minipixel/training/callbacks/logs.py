@@ -1,4 +1,4 @@
-"""What callbacks share that write files, and those that monitor a number."""
+"""Common parts of the callbacks that write files, and of those that monitor a number."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -9,10 +9,10 @@ from minipixel import console
 
 @contextmanager
 def training_goes_on(who: str, then: str) -> Iterator[None]:
-    """Within this block an OSError, a full disk say, becomes a warning of one line: `who` cannot write, and what then.
+    """Within this block an OSError, from a full disk say, becomes a warning: `who` cannot write, and what happens then.
 
-    For a log that cannot be written must not end the training it tells of. The default filter of warnings shows the
-    same line once, not after every epoch.
+    A log that cannot be written must not end training. Python's default filter of warnings shows the same line once,
+    and not after every epoch.
     """
     try:
         yield
@@ -26,7 +26,7 @@ MODES = {"min": 1, "max": -1}
 
 
 def monitored(monitor: str, logs: Mapping[str, float]) -> float:
-    """The number to monitor; ValueError if the epoch does not report it."""
+    """The monitored number of an epoch. Raises ValueError if the epoch does not report it."""
     if monitor not in logs:
         hint = "; val_ numbers need fit(validation=...)" if monitor.startswith("val_") else ""
         raise ValueError(f"monitor: got {monitor!r}, wanted one of {', '.join(logs)}{hint}")
@@ -34,10 +34,10 @@ def monitored(monitor: str, logs: Mapping[str, float]) -> float:
 
 
 def worst(mode: str) -> float:
-    """What every number is better than."""
+    """The number that every other number is better than: infinity, or minus infinity."""
     return MODES[mode] * math.inf
 
 
 def better(number: float, best: float, mode: str, by: float = 0.0) -> bool:
-    """Whether a number is better than the best so far, by more than that; NaN never is."""
+    """Whether a number is better than the best so far by more than `by`; NaN never is."""
     return MODES[mode] * number < MODES[mode] * best - by

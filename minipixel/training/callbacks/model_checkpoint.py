@@ -1,4 +1,4 @@
-"""Checkpoints: all of a training, again and again, into files from which it can be resumed."""
+"""ModelCheckpoint: saves the whole state of training regularly, in files from which it can be resumed."""
 
 import os
 import tempfile
@@ -22,15 +22,16 @@ OF_OTHERS = (".pt", ".pth", ".ckpt", ".h5", ".hdf5", ".keras", ".pkl", ".npz", "
 
 
 class ModelCheckpoint(Callback):
-    """Saves all of training: `fit(..., resume=path)` goes on to the same bits, `minipixel.load` reads the model.
+    """Saves the whole state of training. `fit(..., resume=path)` continues it bit for bit; `mp.load` reads the model.
 
-    `path` is a folder, for files checkpoint-EPOCH-STEP.safetensors of which the last `keep` are kept, or one file,
-    *.safetensors, that is replaced each time. `save_freq` is "epoch", or a number of steps; the last step of all, and
-    the one that Ctrl-C lets finish, are saved as well. With `save_best_only` only an epoch is saved whose `monitor`, a
-    name in `History.history`, is below that of all before, or above it if `mode` is "max".
+    `path` is a folder, which gets files checkpoint-EPOCH-STEP.safetensors, and in which the last `keep` of them remain;
+    or it is one file, *.safetensors, which is replaced each time. `save_freq` is "epoch", or a number of steps. The
+    state after the last step, and after a step during which Ctrl-C was pressed, is saved as well. With `save_best_only`
+    an epoch is saved only if its `monitor`, a name in `History.history`, is below that of all epochs before, or above
+    it if `mode` is "max".
 
-    A disk that is full, or a folder that can no longer be written, is a warning and no end of training; what cannot be
-    saved when training ends goes to the system's temporary folder.
+    A full disk, or a folder that can no longer be written, does not end training: there is a warning, and at the end of
+    training the state is saved in the system's temporary folder instead.
     """
 
     reads_numbers = True
@@ -57,15 +58,18 @@ class ModelCheckpoint(Callback):
 
     @property
     def folder(self) -> Path:
-        """Where the files go."""
+        """The folder of the files."""
         return self.path.parent if self.path.suffix == SUFFIX else self.path
 
     def claims(self) -> list[Claim]:
-        """Its folder, or its file."""
+        """The folder, or the file, that is written."""
         return [Claim(self.path, is_folder=self.path.suffix != SUFFIX)]
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
-        """Make the folder, try to write to it, and remove what a killed writer left. Raises OSError, ValueError."""
+        """Make the folder, try to write to it, and remove incomplete files of a killed process.
+
+        Raises OSError if it cannot be written, and ValueError for a model that a file cannot hold.
+        """
         model.state_dict()  # ValueError for what could not be saved: now, not after an epoch
         self.best, self._better = worst(self.mode), False
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +78,7 @@ class ModelCheckpoint(Callback):
             leavings.unlink(missing_ok=True)
 
     def on_epoch_begin(self, epoch: int, optimizer: Optimizer) -> None:
-        """Refuse to begin a training in the folder of another: FileExistsError."""
+        """Raise FileExistsError if a new training begins in a folder with the checkpoints of another one."""
         if epoch == 0 and self._files():
             raise FileExistsError(
                 f"{self.path}: holds checkpoints; give resume={str(self.path)!r} to go on, or another folder, or "
@@ -82,7 +86,7 @@ class ModelCheckpoint(Callback):
             )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """See whether this epoch is the best so far. Raises ValueError if it does not report the number to watch."""
+        """See whether this epoch is the best so far. Raises ValueError if it does not report the monitored number."""
         if not self.save_best_only:
             return
         number = monitored(self.monitor, logs)
@@ -90,7 +94,7 @@ class ModelCheckpoint(Callback):
         self.best = number if self._better else self.best
 
     def on_pause(self, training: "Training", stopping: bool) -> None:
-        """Save, if it is time to."""
+        """Save, if a save is due at this step or epoch."""
         if self.save_best_only:
             due, self._better = self._better and training.position.step == 0, False
         elif self.save_freq == "epoch":
@@ -101,11 +105,11 @@ class ModelCheckpoint(Callback):
             self._save(training, stopping)
 
     def state(self) -> dict[str, Any]:
-        """The best so far, where only the best is saved."""
+        """The best number so far, if only the best epoch is saved."""
         return {"best": self.best} if self.save_best_only else {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on comparing."""
+        """Go on with the best number of before."""
         self.best = float(state["best"])
 
     def _save(self, training: "Training", stopping: bool) -> None:
@@ -124,18 +128,18 @@ class ModelCheckpoint(Callback):
             console.warn(f"checkpoint: {path} is written, older ones remain: {error.strerror}", stacklevel=2)
 
     def _rescue(self, training: "Training", name: str) -> str:
-        """Save elsewhere, and say where."""
+        """Save in the temporary folder, and return the end of the message that says where."""
         try:
             return f"; saved as {training.save(Path(tempfile.mkdtemp(prefix='minipixel-')) / name)} instead"
         except OSError as error:
             return f", nor in the temporary folder: {error.strerror}; only the model in memory has the result: save it"
 
     def _forget(self, newest: Path) -> None:
-        """Remove all but the last few up to the newest; what lies beyond it is not of this training."""
+        """Remove all but the last few checkpoints up to the newest; later ones are not of this training."""
         files = self._files()
         for old in files[files.index(newest) + self.keep :] if newest in files else ():
             old.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
-        """The checkpoints in the folder, newest first; none if there is one file for all."""
+        """The checkpoints in the folder, newest first; an empty list if `path` is a single file."""
         return [] if self.path.suffix == SUFFIX else in_folder(self.path)

@@ -1,4 +1,4 @@
-"""The progress bar, and what stands for it in a file."""
+"""The progress bar of `fit`, and the lines that are written where no terminal shows a bar."""
 
 import time
 from typing import Any
@@ -12,9 +12,9 @@ QUIET = ("gradient_norm", "learning_rate", "seconds")
 
 
 class Progress(Callback):
-    """Loss, bits/dim, images/s and time left: a bar on a terminal, and a line now and then, in a file as well.
+    """Shows loss, bits/dim, images/s and the time left: as a bar on a terminal, and as a line now and then.
 
-    The seconds in which kernels are compiled, once on a machine, count for none of them, and are announced.
+    The first training on a machine compiles kernels. The bar says so, and leaves these seconds out of its figures.
     """
 
     reads_numbers = True
@@ -52,11 +52,11 @@ class Progress(Callback):
             self._line(epoch, logs)
 
     def on_train_end(self) -> None:
-        """Take the bar away; the lines stay."""
+        """Remove the bar; printed lines stay."""
         self._bar.close()
 
     def _leave_out_compiling(self) -> None:
-        """Move the beginning on by the seconds of compiling since the step before."""
+        """Leave the seconds of compiling since the step before out of the time."""
         before, self._compiled = self._compiled, compiling.seconds()
         self._start += self._compiled - before
         if not self._bar.disable:
@@ -77,7 +77,7 @@ class Progress(Callback):
 
 
 def _say(line: str) -> None:
-    """Above the bar, if there is one."""
+    """Print a line, above the bar if there is one."""
     from tqdm import tqdm
 
     tqdm.write(line, file=console.stderr)

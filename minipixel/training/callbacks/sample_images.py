@@ -1,4 +1,4 @@
-"""Pictures of what a model draws, while it learns."""
+"""SampleImages: pictures that a model draws while it is trained."""
 
 import os
 from pathlib import Path
@@ -17,10 +17,10 @@ COLUMNS = 10
 
 
 class Samples:
-    """n images after every `every` epochs, None for never, always from the same `rng` and `condition`.
+    """Draws n images after every `every` epochs (None: never), always from the same `rng` and `condition`.
 
-    With an int or a SeedSequence as `rng` all are drawn from the same uniforms, so pictures differ by what was learnt
-    alone. A model of classes that is given no labels draws all classes in turn.
+    If `rng` is an int or a SeedSequence, the same uniform numbers are used each time, so pictures differ only by what
+    the model has learnt. A model with classes draws all classes in turn if `condition` is None.
     """
 
     def __init__(self, every: int | None, n: int, rng: Any, condition: Any) -> None:
@@ -28,28 +28,29 @@ class Samples:
         self.n, self.rng, self.condition = check_count("n", n, 1), rng, condition
 
     def begin(self, model: Any) -> None:
-        """Raise ValueError if it is not a condition for this model."""
+        """Take the model. Raises ValueError if the condition is not of the model's kind."""
         self._model = model
         self._condition = model.conditions.in_turn(self.n) if self.condition is None else self.condition
         if self.every is not None:
             model.conditions.checked(self._condition, self.n)
 
     def due(self, epoch: int) -> bool:
-        """Whether it is time, after that epoch, counted from 0."""
+        """Whether images are drawn after that epoch, counted from 0."""
         return self.every is not None and (epoch + 1) % self.every == 0
 
     def draw(self) -> np.ndarray:
-        """uint8 (n, H, W, C)."""
+        """The images: integers (n, H, W, C)."""
         return self._model.sample(self.n, self._condition, rng=self.rng)
 
 
 class SampleImages(Callback):
-    """Draws n images after every `every` epochs into `folder`, as epoch-0001.png and so on, epochs counted from 1.
+    """Draws n images after every `every` epochs into `folder`, as epoch-0001.png and so on; epochs count from 1.
 
-    With an int or a SeedSequence as `rng` all are drawn from the same uniforms, so pictures differ by what was learnt
-    alone. `condition`: n of what the model is told; a model of classes draws all classes in turn if it is None. A
-    folder that cannot be written to raises OSError before the first step; later there is a warning, and that picture
-    is left out. Beside `EMA` the averaged weights draw. Training itself takes the same steps as without.
+    If `rng` is an int or a SeedSequence, the same uniform numbers are used each time, so pictures differ only by what
+    the model has learnt. `condition` has the conditions of the n images; a model with classes draws all classes in turn
+    if it is None. A folder that cannot be written to raises OSError before the first step; if writing fails later,
+    there is a warning, and that picture is missing. Together with `EMA` the averaged weights draw. The steps of
+    training are the same as without this callback.
     """
 
     writes = True
@@ -63,18 +64,18 @@ class SampleImages(Callback):
         return as_made(self, part=self._samples)
 
     def claims(self) -> list[Claim]:
-        """Its folder."""
+        """The folder that is written."""
         return [Claim(self.folder, is_folder=True)]
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
-        """Make the folder, and try to write."""
+        """Make the folder, and try to write to it."""
         self._samples.begin(model)
         self._levels = model.levels
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / ".writable", "").unlink()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Draw, if it is time."""
+        """Draw, if images are due after this epoch."""
         if self._samples.due(epoch):
             images, columns = self._samples.draw(), min(COLUMNS, self._samples.n)
             picture = plots.png(plots.image_grid(images, self._levels, columns=columns, title=f"epoch {epoch + 1}"))

@@ -1,4 +1,4 @@
-"""The numbers of training and what the model draws, for TensorBoard to show while it trains."""
+"""The callback TensorBoard: the numbers of training, and images that the model draws, for TensorBoard to show."""
 
 import os
 import time
@@ -18,12 +18,13 @@ from minipixel.training.checkpoints import whole
 class TensorBoard(Callback):
     """Writes event files into `folder`: each number of each epoch by its name, and "samples", a grid of n images.
 
-    `update_freq`, as in Keras: "epoch" for no more than that, "batch" or a number of steps for "batch_loss" and
-    "batch_bits_per_dim", too, means over the epoch so far. Everything stands at the number of steps taken by then.
-    `every`, `n`, `rng` and `condition` are those of SampleImages; `every=None` leaves pictures out. A folder that
-    cannot be written to raises OSError before the first step; later there is a warning, and what could not be written
-    is tried again after the next epoch. A training that is resumed tells TensorBoard to forget what came after the
-    checkpoint. Needs tensorboardX (ImportError): pip install "minipixel[tensorboard]".
+    `update_freq` is as in Keras: with "epoch" only the numbers of epochs are written; with "batch", or a number of
+    steps, "batch_loss" and "batch_bits_per_dim" are written too, as means over the epoch so far. The horizontal axis is
+    the number of steps taken. `every`, `n`, `rng` and `condition` are those of SampleImages; with `every=None` there
+    are no images. A folder that cannot be written to raises OSError before the first step; if writing fails later,
+    there is a warning, and it is tried again after the next epoch. When training is resumed, TensorBoard drops the
+    numbers that came after the checkpoint. Raises ImportError if tensorboardX is missing: pip install
+    "minipixel[tensorboard]".
     """
 
     reads_numbers = True
@@ -66,14 +67,14 @@ class TensorBoard(Callback):
         self._file.flush()
 
     def on_batch_end(self, epoch: int, images: int, logs: dict[str, float]) -> None:
-        """Count the step; write its numbers, if it is time."""
+        """Count the step, and write its numbers if they are due."""
         self._steps += 1
         if not isinstance(self.update_freq, str) and self._steps % self.update_freq == 0:
             with training_goes_on("TensorBoard", "it is tried again"):
                 self._write_scalars({f"batch_{name}": value for name, value in logs.items()})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Write the epoch's numbers, and its images, if it is time."""
+        """Write the epoch's numbers, and images if they are due."""
         from tensorboardX import summary
 
         with training_goes_on("TensorBoard", "it is tried again"):
@@ -90,11 +91,11 @@ class TensorBoard(Callback):
             self._file.close()
 
     def state(self) -> dict[str, Any]:
-        """How many steps were taken."""
+        """The number of steps taken."""
         return {"steps": self._steps}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on counting, and let TensorBoard drop what an earlier file has beyond that."""
+        """Go on counting from there, and let TensorBoard drop later numbers of an earlier file."""
         from tensorboardX.proto.event_pb2 import SessionLog
 
         self._steps = whole(state["steps"])
@@ -107,7 +108,7 @@ class TensorBoard(Callback):
             self._write(summary=summary.scalar(name, value))
 
     def _write(self, ahead: int = 0, **content: Any) -> None:
-        """One event, at the number of steps taken and so many more."""
+        """Write one event, at the number of steps taken plus `ahead`."""
         from tensorboardX.proto.event_pb2 import Event
 
         event = Event(step=self._steps + ahead, wall_time=time.time(), **content)

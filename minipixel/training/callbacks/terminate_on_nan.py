@@ -1,4 +1,4 @@
-"""Ending a training that has gone wrong."""
+"""TerminateOnNaN: ends a training whose numbers are no longer finite."""
 
 from minipixel import console
 from minipixel.errors import NonFiniteError
@@ -6,10 +6,10 @@ from minipixel.training.callbacks.callback import Callback
 
 
 class TerminateOnNaN(Callback):
-    """Ends training, with a warning of one line, at a loss or gradient that is not finite; else `fit` raises there.
+    """Ends training with a warning when a loss or a gradient is not finite; without it `fit` raises NonFiniteError.
 
-    That step is not taken, so the weights are those from before it; with EarlyStopping(restore_best_weights=True) they
-    are the best ones. The epoch counts as far as it came, without validation.
+    The step is not taken, so the model has the weights from before it, or the best ones with
+    EarlyStopping(restore_best_weights=True). The History has the unfinished epoch, without validation.
     """
 
     def on_not_finite(self, error: NonFiniteError) -> None:
