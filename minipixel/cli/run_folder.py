@@ -38,8 +38,8 @@ class RunFolder(Callback):
 
     A folder that the user names must not hold a run already (FileExistsError), unless that run is resumed. Without a
     name the first free one is taken. If `fit` raises an error before its first step, the folder is removed again. Its
-    config.toml has all settings, defaults included, and whatever else the bits of the result depend on. Of several ranks
-    the first has the folder, and tells the others its name.
+    config.toml has all settings, defaults included, and whatever else the bits of the result depend on. Of several
+    ranks the first has the folder, and tells the others its name.
     """
 
     writes = True

@@ -44,7 +44,7 @@ class Losses(NamedTuple):
 def value_and_gradients(model: "Model", batch: Batch, pool: Workers) -> tuple[Losses, Gradients]:
     """The losses of a batch, and the gradients of the weighted one: see Model.
 
-    The shards' gradients are added along a tree (see tree.py), so the bits are the same for any number of workers and of
+    The shards' gradients are added along a tree (see tree.py), so the bits are the same for any number of workers and
     ranks.
     """
     N, named = len(batch.images), list(model.named_parameters())

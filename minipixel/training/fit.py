@@ -76,31 +76,37 @@ def fit(
     resume: str | os.PathLike[str] | None = None,
     anomaly: bool = False,
 ) -> History:
-    """Train a model on integer images (N, H, W, C) by maximum likelihood; the History has one entry per epoch.
+    """Train a model on integer images (N, H, W, C) by maximum likelihood; returns a History with one entry per epoch.
 
-    `validation`: images, or (images, condition), evaluated after every epoch; or a share of the training images, 0.1
-    say, which `rng` draws, and `transform` changes once. `optimizer`: one of mp.optim, or its name; Adam at 1e-3 if
-    None. `callbacks`: a list, or a single one. `transform(images, rng)` runs on every batch: dynamic binarisation,
-    augmentation. `rng`: None, int, SeedSequence or Generator. `workers`: threads, one per core if None; the result does
-    not depend on it. `ranks`: the processes that train together, None for all that an MPI launcher has started, 1 for
-    this process alone, or a communicator of mpi4py; nor does it depend on their number. All have to call `fit` with the
-    same arguments; of callbacks, those that write work on the first alone.
+    `validation`: images, or a pair (images, condition), which are scored after every epoch; or a share of the
+    training images, such as 0.1, which `rng` picks, and which `transform` changes once. `optimizer`: an object of
+    mp.optim, or its name; None means Adam with a learning rate of 1e-3. `callbacks`: a list of callbacks, or a single
+    one. `transform(images, rng)`: a function that changes every batch, for dynamic binarisation or augmentation.
+    `rng`: None, an int, a SeedSequence or a Generator. `workers`: the number of threads; None means one per core.
 
-    `sample_weight`: numbers (N,), what each image counts in the gradient; 0 and less are allowed. History and monitors
-    count all images alike. `trainable`: names of weights, beginnings of such names, or layers. All other weights stay
-    as they are, to the bit, and so does what the optimizer remembers of them; afterwards all are trainable as before.
+    `ranks`: the processes that train together (docs/ranks.md). None means all that an MPI launcher has started, 1
+    means this process alone, and a communicator of mpi4py means its processes. All of them have to call `fit` with
+    the same arguments; callbacks that write are called on the first alone. The result is the same to the bit for any
+    number of workers and ranks.
 
-    `resume`: a checkpoint file of callbacks.ModelCheckpoint, or its folder, of which the newest intact one counts; go
-    on from there, to the same bits as if training had never stopped. From a folder with none, training starts at the
-    beginning, so that a command with ModelCheckpoint(folder) and resume=folder may be run again whenever it was killed.
-    All arguments but `epochs`, `validation`, `workers` and `callbacks` have to be the same, and `validation`, too, if
-    it is a share; rng=None takes the stored one. Of `transform` only whether there is one can be checked. Seconds are
-    those of all runs together.
+    `sample_weight`: numbers (N,), how much each image counts in the gradient; they may be 0 or negative. History and
+    monitors count all images alike. `trainable`: names of weights, beginnings of such names, or layers. All other
+    weights stay as they are, to the bit, and so does what the optimizer remembers of them. After `fit` all weights
+    are trainable as before.
 
-    Raises ValueError for arguments that cannot be meant, or are not those of the checkpoint, before anything is
-    changed; BlockingIOError where another training writes what a callback of this one would write; FormatError for a
-    broken checkpoint; Interrupted, a KeyboardInterrupt, after Ctrl-C; NonFiniteError where a loss or a gradient is NaN
-    or infinite, before that step is taken: with `anomaly` it names the op that began it.
+    `resume`: a checkpoint that callbacks.ModelCheckpoint has written, or its folder, of which the newest intact
+    checkpoint is taken. Training goes on from there, to the same bits as if it had never stopped. If the folder has
+    no checkpoint, training starts at the beginning, so that a command with ModelCheckpoint(folder) and resume=folder
+    may be run again whenever it was killed. All arguments but `epochs`, `validation`, `workers`, `ranks` and
+    `callbacks` have to be the same as before; `validation`, too, if it is a share. rng=None takes the stored seed. Of
+    `transform` it can only be checked whether there is one. The seconds in the History are those of all runs
+    together.
+
+    Raises ValueError for wrong arguments, and for arguments that differ from those of the checkpoint, before anything
+    is changed; BlockingIOError if another training writes to a file or folder of a callback; FormatError for a
+    damaged checkpoint; Interrupted, a KeyboardInterrupt, after Ctrl-C or SIGTERM; RankError for an error on another
+    rank; NonFiniteError if a loss or a gradient is NaN or infinite, before that step is taken. With `anomaly` this
+    error names the op in which it began.
     """
     check_model("fit", model, Model)
     epochs, batch_size = check_count("epochs", epochs, 1, MANY), check_count("batch_size", batch_size, 1, MANY)

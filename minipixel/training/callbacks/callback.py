@@ -35,7 +35,7 @@ class Callback(Spelled):
     reads_numbers: ClassVar[bool] = False
     """Whether it is called after the callbacks that may add numbers to the logs of a step or an epoch."""
     writes: ClassVar[bool] = False
-    """Whether it writes, prints or draws, so that it is wanted once: of several ranks only the first calls it (ranks.py).
+    """Whether it writes, prints or draws, so that it is wanted once: of several ranks only the first calls it.
 
     All other callbacks are called on every rank, and have to come to the same results there.
     """
