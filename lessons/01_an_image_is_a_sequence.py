@@ -6,13 +6,13 @@
 # - *Reads* the bundled digits; van den Oord et al. 2016, [arXiv:1601.06759](https://arxiv.org/abs/1601.06759), sections
 #   1 and 2.
 # - *Before* nothing: this is the first lesson. You should know NumPy, and what a conditional probability is.
-# - *Takes* about 4 seconds to run, and 13 minutes to read.
+# - *Takes* about 4 seconds to run, and 25 minutes to read.
 #
 # How can a computer draw a digit that nobody has ever written? It needs a rule that says how probable each possible
 # image is, and a way to draw an image according to that rule. Both seem out of reach: the number of possible images of
 # 8 x 8 pixels has 79 digits. This lesson shows the idea that makes both easy: **guess one pixel at a time**. At its end
 # you will have five simple models that do it. In [lesson 03](03_pixelcnn_in_60_lines.py) a network takes their place,
-# and draws digits.
+# which you write yourself.
 
 # %%
 from itertools import product
@@ -39,6 +39,20 @@ print(ds)
 # it: they show how well it does on images that it has never seen. (The other 143, the *validation images*, are for
 # lesson 04.)
 #
+# Before we begin, a look at where the course leads. A few trained models come with `minipixel`. Here one of them draws
+# ten digits, one pixel after the other; how it does that is what you are going to learn.
+
+# %%
+trained = mp.models.pretrained("digits-gated")
+with mp.kernels.uncompiled():  # drawing so few digits takes less time than compiling the code that draws quickly
+    drawn = trained.sample(10, rng=0, method="cached")[..., 0]
+show(
+    lesson_01.rows_of_images({"real": test[:10], "drawn": drawn}, levels=Q),
+    "01_where_it_leads",
+    "Ten real digits, and ten that a trained model has drawn. Nobody has ever written these.",
+)
+
+# %% [markdown]
 # ## One line through the image
 #
 # We put all pixels into one line: row by row, and within a row from left to right. This is **raster order**. A pixel of

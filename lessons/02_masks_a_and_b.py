@@ -6,7 +6,7 @@
 # - *Reads* `minipixel/nn/masks.py`; van den Oord et al. 2016, [arXiv:1601.06759](https://arxiv.org/abs/1601.06759),
 #   section 3.4.
 # - *Before* [lesson 01](01_an_image_is_a_sequence.py).
-# - *Takes* about 10 seconds to run, and 12 minutes to read. Its second half may wait until after lesson 03.
+# - *Takes* about 10 seconds to run, and 20 minutes to read. Its second half may wait until after lesson 03.
 #
 # A network is to predict each pixel from all pixels before it, and from nothing else. The network of this course looks
 # at an image through small windows, called kernels. A kernel looks in all directions, and so into the future. How do we

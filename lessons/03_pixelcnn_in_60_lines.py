@@ -7,7 +7,7 @@
 #   [arXiv:1601.06759](https://arxiv.org/abs/1601.06759), table 1 and section 3.3; Kingma and Ba 2015,
 #   [arXiv:1412.6980](https://arxiv.org/abs/1412.6980), algorithm 1.
 # - *Before* [lesson 01](01_an_image_is_a_sequence.py), and the first half of [lesson 02](02_masks_a_and_b.py).
-# - *Takes* about a minute to run, and 15 minutes to read; the first digits come after ten.
+# - *Takes* about a minute to run, and 25 minutes to read; the first digits come after ten.
 #
 # In lesson 01 a table said how probable each level of a pixel is. It could look at two neighbours and no further: a
 # table of the whole past would need more rows than anybody can fill. How do we put something in its place that reads

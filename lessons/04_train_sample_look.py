@@ -6,7 +6,7 @@
 # - *Reads* `minipixel/training/fit.py`, `minipixel/heads/categorical.py`; van den Oord et al. 2016,
 #   [arXiv:1601.06759](https://arxiv.org/abs/1601.06759), table 1 and section 3.3.
 # - *Before* [lesson 03](03_pixelcnn_in_60_lines.py), which builds this model by hand.
-# - *Takes* about a minute and a half to run, and 15 minutes to read.
+# - *Takes* about a minute and a half to run, and 20 minutes to read.
 #
 # A trained model is a large pile of numbers. It prints a loss, and the loss says that it is good, or bad. But what does
 # it know? Where is it sure, and where does it guess? This lesson trains models in three lines each, and then asks them.

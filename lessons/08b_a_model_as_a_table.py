@@ -5,7 +5,7 @@
 #   minipixel makes of a whole model, and see in a picture which parts of the memory it uses, and when.
 # - *Reads* `minipixel/plan/` (begin with `interpreter.py`), `minipixel/kernels/walker.py`; `docs/plan.md`.
 # - *Before* [lesson 08](08_the_same_code_faster.py).
-# - *Takes* about ten seconds to run (the first time a minute more, to compile), and 35 minutes to read.
+# - *Takes* about ten seconds to run (the first time a minute more, to compile), and 30 minutes to read.
 #
 # In lesson 08 the largest part of the waste lay between the matrix products: each op writes a whole map to memory,
 # and the next op fetches it from there. But the second op does not need the whole map of the first one before it can

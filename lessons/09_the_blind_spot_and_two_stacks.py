@@ -7,7 +7,7 @@
 #   2016, arXiv:1606.05328, section 2.
 # - *Before* [lesson 02](02_masks_a_and_b.py) for masks, [lesson 03](03_pixelcnn_in_60_lines.py) for PixelCNN, [lesson
 #   04](04_train_sample_look.py) for training.
-# - *Takes* about a minute to run on two cores, and 30 minutes to read.
+# - *Takes* about a minute to run on two cores, and 35 minutes to read.
 #
 # A mask keeps the prediction for a pixel from reading that pixel and its future. That is half of what we want. The
 # other half is that the prediction reads the *whole* past: all rows above the pixel, and the pixel's own row to the

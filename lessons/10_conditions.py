@@ -6,7 +6,7 @@
 #   arXiv:1606.05328, section 2.3.
 # - *Before* [lesson 01](01_an_image_is_a_sequence.py) for the chain rule, [lesson 03](03_pixelcnn_in_60_lines.py) for
 #   PixelCNN, [lesson 04](04_train_sample_look.py) for training.
-# - *Takes* about half a minute to run on two cores, and 30 minutes to read.
+# - *Takes* about half a minute to run on two cores, and 20 minutes to read.
 #
 # Nobody can choose what the models so far draw. Whoever wants a seven has to draw until one comes. How can we tell a
 # model what to draw? And may we compare the likelihood of a model that has been told something with the likelihood of

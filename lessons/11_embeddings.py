@@ -5,7 +5,7 @@
 # - *Reads* `minipixel/models/embedding.py`, `minipixel/ops/triplets.py`; Schroff et al. 2015, arXiv:1503.03832, section
 #   3; van den Oord et al. 2016, arXiv:1606.05328, section 3.3.
 # - *Before* [lesson 10](10_conditions.py) for conditions.
-# - *Takes* about half a minute to run on two cores, and 30 minutes to read.
+# - *Takes* about half a minute to run on two cores, and 20 minutes to read.
 #
 # A label says little. It says "a three", and not what kind of three. Could we show the model a picture instead, and ask
 # for more of that kind? A condition has to be a row of numbers. The pixels themselves will not do, since a model that

@@ -7,7 +7,7 @@
 #   section 3.4.
 # - *Before* [lesson 02](02_masks_a_and_b.py) for masks, [lesson 04](04_train_sample_look.py) for training, [lesson
 #   09](09_the_blind_spot_and_two_stacks.py) for the gate.
-# - *Takes* about a minute to run on two cores, and 35 minutes to read.
+# - *Takes* about a minute to run on two cores, and 25 minutes to read.
 #
 # A pixel of a grey image is one number. A pixel of a colour image is three numbers: red, green and blue. They depend on
 # each other. In a yellow face, for example, much red comes with much green and with little blue. How does a model

@@ -8,7 +8,7 @@
 # - *Before* [lesson 02](02_masks_a_and_b.py) for masks, [lesson 03](03_pixelcnn_in_60_lines.py) for PixelCNN, [lesson
 #   05](05_a_tape_in_a_page.py) for gradients on a tape, [lesson 06](06_trust_but_check.py) for checking them, [lesson
 #   09](09_the_blind_spot_and_two_stacks.py) for gates and for the blind spot.
-# - *Takes* about half a minute to run on two cores, and 25 minutes to read.
+# - *Takes* about half a minute to run on two cores, and 30 minutes to read.
 #
 # A convolution reads a few pixels around its own. To see further, PixelCNN needs more layers: with each 3x3 layer it
 # sees one row more. Is there a layer that sees all rows above by itself? There is, if the layer may read *its own

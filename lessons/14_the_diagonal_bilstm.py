@@ -7,7 +7,7 @@
 #   arXiv:1601.06759, sections 3.2 and 3.3, figures 2 and 3.
 # - *Before* [lesson 02](02_masks_a_and_b.py) for masks, [lesson 09](09_the_blind_spot_and_two_stacks.py) for blind
 #   spots, [lesson 13](13_an_lstm_step_then_a_whole_row.py) for the LSTM and the scan down the rows.
-# - *Takes* about half a minute on two cores; 30 minutes to read.
+# - *Takes* about half a minute on two cores; 25 minutes to read.
 #
 # The Row LSTM of lesson 13 reaches the top of any image. Yet it is blind to a region on the right, however many layers
 # there are. **Can one layer see everything that was drawn before a pixel, up to the very last pixel of the row above?**

@@ -7,7 +7,7 @@
 #   Convolutional Autoregressive Models", 2017, arXiv:1704.06001.
 # - *Before* [lesson 02](02_masks_a_and_b.py) for masks, [lesson 09](09_the_blind_spot_and_two_stacks.py) for the two
 #   stacks, [lesson 14](14_the_diagonal_bilstm.py) for the Diagonal BiLSTM.
-# - *Takes* 30 seconds on two cores, the first time somewhat more, to compile; 45 minutes to read.
+# - *Takes* 30 seconds on two cores, the first time somewhat more, to compile; 40 minutes to read.
 #
 # Training is fast, because the whole image is known: one pass of the network serves all pixels at once. Drawing is
 # slow, because each pixel must be drawn before the network can be asked about the next one. The plain way runs the

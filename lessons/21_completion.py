@@ -7,7 +7,7 @@
 #   to Nonlinear/Non-Gaussian Bayesian State Estimation", IEE Proceedings F 140(2), 1993.
 # - *Before* [lesson 04](04_train_sample_look.py) for training and drawing, [lesson
 #   09](09_the_blind_spot_and_two_stacks.py) for the Gated PixelCNN.
-# - *Takes* one minute on two cores; 35 minutes to read.
+# - *Takes* one minute on two cores; 30 minutes to read.
 #
 # Give a model the upper half of a handwritten digit, and let it draw the rest. This is called **completion**, or
 # inpainting, and a model that draws pixel by pixel seems to be made for it: it goes on where the picture ends. But

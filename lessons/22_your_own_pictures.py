@@ -7,7 +7,7 @@
 #   and others, "Input complexity and out-of-distribution detection with likelihood-based generative models", 2020,
 #   [arXiv:1909.11480](https://arxiv.org/abs/1909.11480), section 3.
 # - *Before* [lesson 04](04_train_sample_look.py) for training and drawing, [lesson 10](10_conditions.py) for classes.
-# - *Takes* about half a minute to run on two cores, and 35 minutes to read.
+# - *Takes* about half a minute to run on two cores, and 25 minutes to read.
 #
 # The digits of the earlier lessons came with the package, and somebody else had prepared them. Now take a folder of
 # pictures of your own. What has to happen to them before a model can read them? And once a model has learnt what they

@@ -6,7 +6,7 @@
 # - *Reads* `minipixel/nn/encoding.py`, [docs/codes.md](../docs/codes.md); A. van den Oord, O. Vinyals, K. Kavukcuoglu,
 #   "Neural Discrete Representation Learning", 2017, [arXiv:1711.00937](https://arxiv.org/abs/1711.00937), section 3.
 # - *Before* [lesson 04](04_train_sample_look.py) for training and drawing.
-# - *Takes* about half a minute to run on two cores, and 35 minutes to read.
+# - *Takes* about half a minute to run on two cores, and 25 minutes to read.
 #
 # A PixelCNN decides about every sub-pixel, one after the other. A photograph of 512 x 512 pixels asks it for 786,432
 # decisions, and most of them decide little: the next pixel of a wall shows the wall again. Suppose that we first

@@ -8,7 +8,7 @@
 #   pages 1 to 3.
 # - *Before* [lesson 03](03_pixelcnn_in_60_lines.py) for the training loop, and
 #   [lesson 04](04_train_sample_look.py) for drawing. No physics is needed.
-# - *Takes* about half a minute to run on two cores, and 40 minutes to read.
+# - *Takes* about half a minute to run on two cores, and 30 minutes to read.
 #
 # Until now somebody gave us pictures, and the model made them likely. Suppose that nobody has any pictures. All that
 # you have is a rule that says how good a picture is: a number for each, the lower the better. Can a PixelCNN learn to

@@ -117,6 +117,18 @@ def test_solution_runs(solution, monkeypatch):
     runpy.run_path(str(solution), run_name="__main__")
 
 
+def minutes_of_reading(text):
+    """At 180 words and ten lines of code per minute, as lessons/README.md says."""
+    words = lines = 0
+    for cell in text.split("# %%")[1:]:
+        head, _, body = cell.partition("\n")
+        if "[markdown]" in head:
+            words += len(re.sub("^# ?", "", body, flags=re.MULTILINE).split())
+        else:
+            lines += sum(bool(line.strip()) and not line.lstrip().startswith("#") for line in body.splitlines())
+    return words / 180 + lines / 10
+
+
 def test_the_course_has_a_table_of_its_lessons():
     """lessons/README.md has a row for each, with the title and the reading time that the lesson has."""
     table = (LESSONS[0].parent / "README.md").read_text(encoding="utf-8")
@@ -125,6 +137,7 @@ def test_the_course_has_a_table_of_its_lessons():
     for title, file, minutes in rows:
         text = (LESSONS[0].parent / file).read_text(encoding="utf-8")
         assert text.split("\n")[1].removeprefix("# # ").startswith(title.split(":")[0])
+        assert abs(int(minutes) - minutes_of_reading(text)) <= 5, file
         assert re.search(rf"\*Takes\*[^*]*?\b{minutes}\s+(?:#\s+)?minutes to read", text), (
             f"{file}: not {minutes} minutes"
         )
