@@ -133,6 +133,7 @@ def figure(measured):
         ax.minorticks_off()
         ax.grid(alpha=0.25)
         ax.spines[["top", "right"]].set_visible(False)
+    measured = [line for line in measured if line["workers"] == 1]
     alone = {line["row"]: line["step_ms"] for line in measured if line["ranks"] == 1}
     for line in measured:
         if line["ranks"] > 1 and line["row"] in alone:
@@ -143,7 +144,6 @@ def figure(measured):
     panels[0].plot([], [], "o", color="grey", mec="white", label="measured, ranks on one machine")
     panels[0].set_ylabel("share of the ranks' time that computes (%)")
     panels[0].legend(frameon=False, fontsize=7.5, loc="lower left")
-    picture.tight_layout()
     return picture
 
 

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from minipixel.arena import empty
 from minipixel.tree import Tree, added, nodes
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ class Ranks:
         self.rank: int = comm.rank if comm else 0
         self.size: int = comm.size if comm else 1
         self.broken = False  # an exchange was left before it was over, so that there can be no other
-        self.told = False  # all ranks know of the error that is on its way through this one
+        self.known_to_all = False  # whether all ranks know of the error that is being raised on this one
         self._launcher = os.getppid()
 
     @property
@@ -84,20 +85,21 @@ class Ranks:
         """
         if self.size == 1:
             return [payload], asks
-        self.told = False
+        self.known_to_all = False
         heads = np.empty((self.size, 3), np.int64)
-        self._wait(self.comm.Iallgather(np.array([asks, zlib.crc32(where.encode()), len(payload)]), heads), where)
+        own = np.array([asks, zlib.crc32(where.encode()), len(payload)])
+        self._wait(self.comm.Iallgather(own, heads), where, may_sleep=True)
         with self._whole():
             payloads = self._payloads(payload, heads[:, 2].tolist(), where)
         if heads[:, 0].max() == FAILED:
-            self.told = True
+            self.known_to_all = True
             if asks == FAILED:
                 return payloads, FAILED
             failed = int(heads[:, 0].argmax())
             self._raise_here(failed, json.loads(payloads[failed]))
         others = np.flatnonzero(heads[:, 1] != heads[0, 1])
         if len(others):
-            self.told = True
+            self.known_to_all = True
             raise RankError(
                 f"ranks: got rank {others[0]} at another place of the program than rank 0, wanted all at the same; "
                 f"rank {self.rank} is at {where!r}; every rank has to make the same calls with the same arguments"
@@ -122,15 +124,22 @@ class Ranks:
             raise KeyboardInterrupt
         raise RankError(f"rank {rank} of {self.size}: {said['kind']}: {said['text']}")
 
-    def _wait(self, request: Any, where: str) -> None:
-        """Wait for an exchange without taking a core away from those that still compute."""
-        began, patience = time.monotonic(), _patience()
+    def _wait(self, request: Any, where: str, may_sleep: bool = False) -> None:
+        """Wait for an exchange.
+
+        For a head a rank soon sleeps, since others may still compute, perhaps on the same core.
+        After the head all are here, and a long message moves on only while somebody asks for it.
+        """
+        began, most = time.monotonic(), patience()
         with self._whole():
             while not request.Test():
                 waited = time.monotonic() - began
-                if waited > patience + 2 * self.rank:  # so that one of them says it
+                if waited > most + 2 * self.rank:  # so that one of them says it
                     self._give_up(where, waited)
-                time.sleep(0 if waited < 1e-3 else 2e-4 if waited < 1 else 5e-3)
+                if may_sleep and waited > 1e-3:
+                    time.sleep(2e-4 if waited < 1 else 5e-3)
+                else:
+                    _let_others_run()
 
     @contextlib.contextmanager
     def _whole(self) -> Iterator[None]:
@@ -198,7 +207,7 @@ class Ranks:
             for rank, other in enumerate(said):
                 got, wanted = other[name], said[0][name]
                 if got != wanted:
-                    self.told = True
+                    self.known_to_all = True
                     raise RankError(
                         f"{name}: got {got:.200} on rank {rank}, wanted {wanted:.200}, as on rank 0; "
                         f"{WAYS_OUT.get(name, 'every rank has to make the same calls with the same arguments')}"
@@ -239,7 +248,7 @@ class Ranks:
             kinds = self.from_first(where, kinds)
         assert kinds is not None
         with self._whole():
-            results = [np.empty(shape, kind) for kind, shape in kinds]
+            results = [empty(shape, kind) for kind, shape in kinds]
             rounds = max(-(-array.nbytes // PIECE) for array in results)
             for k in range(rounds):
                 self._sum_slices(where, [_part(value, k, rounds) for value in own], _part(results, k, rounds), S)
@@ -256,7 +265,7 @@ class Ranks:
         names = [nodes(S, self.share(S, rank)) for rank in range(self.size)]
         sent = _joined([part for rank in range(self.size) for value in own for part in slices(value, rank)])
         width, count = widths[self.rank], sum(map(len, names))
-        received = np.empty((count, width), np.uint8)
+        received = empty((count, width), np.uint8)
         self._wait(
             self.comm.Ialltoallv(
                 [sent, [len(own) * each for each in widths]], [received, [len(some) * width for some in names]]
@@ -266,7 +275,7 @@ class Ranks:
         tree, like = Tree(S, added), slices(into, self.rank)
         for (level, place), content in zip((name for some in names for name in some), received, strict=True):
             tree.put(place, _split(content, like), level)
-        total = np.empty(sum(widths), np.uint8)
+        total = empty((sum(widths),), np.uint8)
         self._wait(self.comm.Iallgatherv(_joined(tree.root), [total, widths]), where)
         starts = np.cumsum([0, *widths])
         for rank in range(self.size):
@@ -302,7 +311,8 @@ def _part(arrays: list[np.ndarray], k: int, rounds: int) -> list[np.ndarray]:
 
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """The bytes of flat arrays, one after another."""
-    return np.concatenate([array.view(np.uint8) for array in arrays]) if arrays else np.empty(0, np.uint8)
+    parts = [array.view(np.uint8) for array in arrays]
+    return np.concatenate([np.empty(0, np.uint8), *parts], out=empty((sum(map(len, parts)),), np.uint8))
 
 
 def _split(content: np.ndarray, like: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -322,7 +332,13 @@ def fingerprint(value: Any) -> str:
     return f"{'x'.join(map(str, array.shape))} {array.dtype}, {zlib.crc32(array.data):08x}"
 
 
-def _patience() -> float:
+def _let_others_run() -> None:
+    """Let another process have this core, if one wants it; a sleep, however short, takes fifty times as long."""
+    if hasattr(os, "sched_yield"):
+        os.sched_yield()
+
+
+def patience() -> float:
     """For how many seconds a rank waits. Raises ValueError."""
     text = os.environ.get(PATIENCE, "1800")
     try:

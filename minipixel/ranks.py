@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from minipixel.messages import RankError, Ranks
+from minipixel.messages import RankError, Ranks, patience
 
 T = TypeVar("T")
 
@@ -71,6 +71,7 @@ def world() -> Ranks:
     count = started()
     if count == 1:
         return ALONE
+    patience()  # raises ValueError now, and not in the midst of a message
     try:
         import mpi4py
 
@@ -147,7 +148,7 @@ def one_end(ranks: Ranks) -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, SystemExit):
             ranks.exchange("the end of a block")
-        elif ranks.size > 1 and not ranks.told:
+        elif ranks.size > 1 and not ranks.known_to_all:
             ranks.fail(error)
         raise
     ranks.exchange("the end of a block")

@@ -367,7 +367,7 @@ def test_a_wrong_number_of_processes_is_refused(count, monkeypatch):
 def test_a_wrong_time_limit_is_refused(text, monkeypatch):
     monkeypatch.setenv(messages.PATIENCE, text)
     with pytest.raises(ValueError, match=r"^MINIPIXEL_RANK_TIMEOUT: got .*, wanted a number of seconds above 0"):
-        messages._patience()
+        messages.patience()
 
 
 def test_cores_are_divided_among_those_that_may_use_them():
