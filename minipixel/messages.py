@@ -15,7 +15,7 @@ import platform
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -60,6 +60,9 @@ class Ranks:
         self.broken = False  # an exchange was left before it was over, so that there can be no other
         self.known_to_all = False  # whether all ranks know of the error that is being raised on this one
         self._launcher = os.getppid()
+
+    def __repr__(self) -> str:
+        return f"Ranks(rank {self.rank} of {self.size})"
 
     @property
     def first(self) -> bool:
@@ -200,9 +203,9 @@ class Ranks:
             self.exchange(f"{where}, turn {now}")
         return result
 
-    def same(self, **texts: str) -> None:
+    def same(self, texts: Mapping[str, str]) -> None:
         """RankError, on all ranks, unless each of these texts is the same on all of them."""
-        said = [json.loads(each) for each in self.exchange("comparison", json.dumps(texts).encode())[0]]
+        said = [json.loads(each) for each in self.exchange("comparison", json.dumps(dict(texts)).encode())[0]]
         for name in texts:
             for rank, other in enumerate(said):
                 got, wanted = other[name], said[0][name]
@@ -213,10 +216,10 @@ class Ranks:
                         f"{WAYS_OUT.get(name, 'every rank has to make the same calls with the same arguments')}"
                     )
 
-    def alike(self, **arguments: Any) -> None:
+    def alike(self, arguments: Mapping[str, Any]) -> None:
         """RankError, on all ranks, unless each of these is the same on all of them: arrays, lists of them, or None."""
         if self.size > 1:
-            self.same(**{name: fingerprint(value) for name, value in arguments.items()})
+            self.same({name: fingerprint(value) for name, value in arguments.items()})
 
     def arrays(self, where: str, own: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The arrays of all ranks, one rank's after another's; shapes may differ."""

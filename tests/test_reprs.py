@@ -101,6 +101,7 @@ ROWS = {
     mp.nn.PReLU: (lambda: mp.nn.PReLU(4, init()), "4"),
     mp.nn.Top: (lambda: mp.nn.Top(RGB, 6, np.repeat(RGB, 4), init()), "layers: "),
     mp.Tensor: (lambda: mp.Tensor(np.zeros((3, 4, 5))), "float64 of shape (3, 4, 5)"),
+    mp.ranks.Ranks: (lambda: mp.ranks.Ranks(), "rank 0 of 1"),
     mp.kernels.Kernel: (lambda: mp.kernels.im2col, "im2col"),
     mp.clock.Trace: (lambda: mp.clock.Trace(model("pixelcnn")), " nodes, from "),
     mp.clock.Clock: (lambda: mp.clock.Clock.of(model("pixelcnn")), " nodes, 36 steps, causal"),

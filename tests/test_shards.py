@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minipixel.shards import Tree, Workers
+from minipixel.shards import Workers
+from minipixel.tree import Tree
 
 
 def numbers(S, seed):
@@ -63,14 +64,10 @@ def test_workers_sum(N, size, workers, seed):
     def shard(part):
         assert part in parts
         time.sleep(waits[part.start // size])
-        return values[part.start // size].copy()
-
-    def add(a, b):
-        a += b
-        return a
+        return [values[part.start // size].copy()]
 
     with Workers(workers) as pool:
-        total = pool.sum(shard, N, size, add)
+        (total,) = pool.sum(shard, N, size)
     np.testing.assert_array_equal(total, along_a_tree(values))
 
 
@@ -104,7 +101,7 @@ def test_an_error_of_a_shard_is_raised(workers):
     def shard(part):
         if part.start == 4:
             raise ZeroDivisionError("of this shard")
-        return 1
+        return [np.ones(1)]
 
     with Workers(workers) as pool, pytest.raises(ZeroDivisionError, match="of this shard"):
-        pool.sum(shard, 20, 2, lambda a, b: a + b)
+        pool.sum(shard, 20, 2)

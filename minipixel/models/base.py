@@ -390,7 +390,7 @@ class Model(Network):
     def _same_on_all_ranks(self, **arguments: Any) -> None:
         """RankError if ranks that share out a call of this model have other arguments, or other weights."""
         if now().size > 1:
-            now().alike(**arguments, parameters=list(self.state_dict().values()))
+            now().alike(arguments | {"parameters": list(self.state_dict().values())})
 
     @computing
     def _draw(

@@ -29,11 +29,11 @@ def check_alike(ranks: Ranks, training: Training, batch: Batch) -> None:
         with Workers(1, ranks=ALONE) as pool:
             return fingerprint(list(value_and_gradients(model, Batch(*some, batch.draws), pool)[1].values()))
 
-    ranks.same(versions=_versions())
+    ranks.same({"versions": _versions()})
     said = {name: json.dumps(value, sort_keys=True) for name, value in training.same.items()}
     weights = fingerprint(list(model.state_dict().values()))
-    ranks.same(model=json.dumps(model.config, sort_keys=True), **said, parameters=weights)
-    ranks.same(gradient=ranks.in_turn("compile", gradient))
+    ranks.same({"model": json.dumps(model.config, sort_keys=True), **said, "parameters": weights})
+    ranks.same({"gradient": ranks.in_turn("compile", gradient)})
     shards = -(-N // size)
     if shards < ranks.size:
         console.warn(

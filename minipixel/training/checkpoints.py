@@ -18,6 +18,7 @@ import numpy as np
 
 from minipixel import checkpoint, console
 from minipixel.errors import FormatError
+from minipixel.files import read_regular
 from minipixel.ranks import Ranks
 
 NAME = re.compile(r"checkpoint-(\d+)-(\d+)\.safetensors")
@@ -120,7 +121,7 @@ def from_first(saved: Checkpoint | None, ranks: Ranks) -> Checkpoint | None:
     path = ranks.from_first("checkpoint", None if saved is None else str(saved.path))
     if path is None:
         return None
-    content = ranks.from_first("checkpoint", Path(path).read_bytes() if ranks.first else b"")
+    content = ranks.from_first("checkpoint", read_regular(path, checkpoint.MAX_BYTES) if ranks.first else b"")
     return saved or _unpacked(Path(path), *checkpoint.decode(path, content))
 
 

@@ -263,7 +263,7 @@ def fit(
                 at = training.position = Position(at.epoch + 1)
                 stop = asked()
                 tell("on_pause", training, stop > GO_ON or at.epoch == epochs)
-                ranks.alike(parameters=[parameter.data for parameter in model.parameters()])
+                ranks.alike({"parameters": [parameter.data for parameter in model.parameters()]})
                 if stop == INTERRUPT:
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
