@@ -6,7 +6,7 @@ Run: mpiexec -n R python benchmarks/ranks.py [ROW ...] [--workers W] [--add FILE
 A step of a rank is its own shards, waiting for the slowest other rank, the sum of the gradients, and the rest: the
 optimizer, the batch, callbacks. Times are medians over ROUNDS epochs of STEPS steps; run it on idle machines.
 
-The model of the figure is for 64 shards: a rank computes its share of them; then the tree (minipixel/messages.py) sends
+The model of the figure is for 64 shards: a rank computes its share of them; then the tree (minipixel/slices.py) sends
 each rank a slice of every sum that waits on any rank, and a slice of the total to all. A message takes ALPHA seconds
 and its bytes over 90 % of the network; a core adds ADDED bytes per second.
 """
@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 
 import minipixel as mp
-from minipixel import ranks
+from minipixel import ranks, shards
 from minipixel.messages import Ranks
+from minipixel.slices import summed
 from minipixel.tree import nodes
 
 IMAGE = Path(__file__).parent.parent / "docs" / "images" / "ranks.png"
@@ -52,10 +53,16 @@ class Timed(Ranks):
         finally:
             self.waiting += time.perf_counter() - began
 
-    def _sum_slices(self, *arguments):
-        began = time.perf_counter()
-        super()._sum_slices(*arguments)
-        self.adding += time.perf_counter() - began
+    def timed(self, summed):
+        """`summed` of slices.py, with its seconds less those of waiting kept."""
+
+        def called(*arguments):
+            began, waited = time.perf_counter(), self.waiting
+            result = summed(*arguments)
+            self.adding += time.perf_counter() - began - (self.waiting - waited)
+            return result
+
+        return called
 
 
 class Clock(mp.callbacks.Callback):
@@ -81,6 +88,7 @@ def steps(name, workers):
     model = mp.models.MODELS[kind](shape, levels, rng=0, **options)
     images = np.random.default_rng(0).integers(0, levels, (batch * count, *shape))
     clock = Clock(group)
+    shards.summed = group.timed(summed)
     settings = {"epochs": rounds + 1, "batch_size": batch, "workers": workers, "progress": False}
     mp.fit(model, images, callbacks=[clock], ranks=group, **settings)
     whole, waiting, adding = (1e3 * statistics.median(column) / count for column in zip(*clock.epochs[1:], strict=True))

@@ -1,8 +1,7 @@
 """Processes that work together, by MPI: each computes some of the shards, and all of them have the result.
 
 The processes are called ranks, and all run the same program. What they share out is the shards of shards.py: a rank
-takes consecutive ones, and results come back in shard order. Sums are taken along the same tree as in a single process
-(tree.py), so they are the same to the bit for any number of ranks.
+takes consecutive ones, and results come back in shard order. Sums are in slices.py.
 
 Every exchange begins with a short head from each rank: where in the program it is, and whether something went wrong
 there. So an error on one rank is raised on all of them, and nobody waits for ever for one who is elsewhere.
@@ -20,9 +19,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minipixel.arena import empty
-from minipixel.tree import Tree, added, nodes
-
 T = TypeVar("T")
 
 GO_ON, STOP, INTERRUPT, FAILED = range(4)
@@ -33,10 +29,6 @@ PATIENCE = "MINIPIXEL_RANK_TIMEOUT"
 
 PIECE = 2**26
 """The most bytes of one array that are on their way at a time."""
-
-ALIGNED = 16
-"""Slices begin at multiples of so many numbers, a cache line or more."""
-
 
 WAYS_OUT = {
     "gradient": "these processors, or libraries, compute other bits: take machines of one kind, or set the same "
@@ -91,8 +83,8 @@ class Ranks:
         self.known_to_all = False
         heads = np.empty((self.size, 3), np.int64)
         own = np.array([asks, zlib.crc32(where.encode()), len(payload)])
-        self._wait(self.comm.Iallgather(own, heads), where, may_sleep=True)
-        with self._whole():
+        self.wait(self.comm.Iallgather(own, heads), where, may_sleep=True)
+        with self.whole():
             payloads = self._payloads(payload, heads[:, 2].tolist(), where)
         if heads[:, 0].max() == FAILED:
             self.known_to_all = True
@@ -116,7 +108,7 @@ class Ranks:
             counts = [min(PIECE, max(0, size - start)) for size in sizes]
             together = np.empty(sum(counts), np.uint8)
             mine = np.frombuffer(own, np.uint8)[start : start + PIECE]
-            self._wait(self.comm.Iallgatherv(mine, [together, counts]), where)
+            self.wait(self.comm.Iallgatherv(mine, [together, counts]), where)
             for whole, part in zip(found, np.split(together, np.cumsum(counts)[:-1]), strict=True):
                 whole[start : start + len(part)] = part.data
         return [bytes(whole) for whole in found]
@@ -127,14 +119,14 @@ class Ranks:
             raise KeyboardInterrupt
         raise RankError(f"rank {rank} of {self.size}: {said['kind']}: {said['text']}")
 
-    def _wait(self, request: Any, where: str, may_sleep: bool = False) -> None:
+    def wait(self, request: Any, where: str, may_sleep: bool = False) -> None:
         """Wait for an exchange.
 
         For a head a rank soon sleeps, since others may still compute, perhaps on the same core.
         After the head all are here, and a long message moves on only while somebody asks for it.
         """
         began, most = time.monotonic(), patience()
-        with self._whole():
+        with self.whole():
             while not request.Test():
                 waited = time.monotonic() - began
                 if waited > most + 2 * self.rank:  # so that one of them says it
@@ -145,8 +137,8 @@ class Ranks:
                     _let_others_run()
 
     @contextlib.contextmanager
-    def _whole(self) -> Iterator[None]:
-        """A part of an exchange: who leaves it by an error leaves the others in the midst of it."""
+    def whole(self) -> Iterator[None]:
+        """Around a part of an exchange: who leaves it by an error leaves the others in the midst of it."""
         try:
             yield
         except BaseException:
@@ -238,59 +230,6 @@ class Ranks:
                 start += count * dtype.itemsize
         return found
 
-    def sum(self, where: str, tree: Tree, S: int) -> list[np.ndarray]:
-        """The sums at the root of a tree of S values, lists of arrays, of which each rank has put in its `share`.
-
-        Each array is cut into a slice per rank. A rank gets its slice of every sum that waits on any rank, finishes the
-        tree with these, and sends the slice of the result to all.
-        """
-        self.exchange(where)  # whoever failed in its shards says so here
-        own = list(tree.sums.values())
-        kinds = [(array.dtype.str, array.shape) for array in own[0]] if own else None
-        if self.size > S:  # some ranks have had no shard, and do not know what is summed
-            kinds = self.from_first(where, kinds)
-        assert kinds is not None
-        with self._whole():
-            results = [empty(shape, kind) for kind, shape in kinds]
-            rounds = max(-(-array.nbytes // PIECE) for array in results)
-            for k in range(rounds):
-                self._sum_slices(where, [_part(value, k, rounds) for value in own], _part(results, k, rounds), S)
-        return results
-
-    def _sum_slices(self, where: str, own: list[list[np.ndarray]], into: list[np.ndarray], S: int) -> None:
-        """The same for flat arrays, which are written."""
-        cuts = [self._cuts(len(array)) for array in into]
-
-        def slices(arrays: list[np.ndarray], rank: int) -> list[np.ndarray]:
-            return [array[cut[rank] : cut[rank + 1]] for array, cut in zip(arrays, cuts, strict=True)]
-
-        widths = [sum(part.nbytes for part in slices(into, rank)) for rank in range(self.size)]
-        names = [nodes(S, self.share(S, rank)) for rank in range(self.size)]
-        sent = _joined([part for rank in range(self.size) for value in own for part in slices(value, rank)])
-        width, count = widths[self.rank], sum(map(len, names))
-        received = empty((count, width), np.uint8)
-        self._wait(
-            self.comm.Ialltoallv(
-                [sent, [len(own) * each for each in widths]], [received, [len(some) * width for some in names]]
-            ),
-            where,
-        )
-        tree, like = Tree(S, added), slices(into, self.rank)
-        for (level, place), content in zip((name for some in names for name in some), received, strict=True):
-            tree.put(place, _split(content, like), level)
-        total = empty((sum(widths),), np.uint8)
-        self._wait(self.comm.Iallgatherv(_joined(tree.root), [total, widths]), where)
-        starts = np.cumsum([0, *widths])
-        for rank in range(self.size):
-            parts = slices(into, rank)
-            for part, summed in zip(parts, _split(total[starts[rank] : starts[rank + 1]], parts), strict=True):
-                part[...] = summed
-
-    def _cuts(self, n: int) -> list[int]:
-        """Where the slices of n numbers begin, and the end."""
-        blocks = -(-n // ALIGNED)
-        return [min(n, blocks * rank // self.size * ALIGNED) for rank in range(self.size + 1)]
-
     # --- where they are ---------------------------------------------------------------------------------------------
 
     def _on_this_machine(self, where: str) -> list[int]:
@@ -304,25 +243,6 @@ class Ranks:
         here = self._on_this_machine("cores")
         share = sum(1 / sum(core in said[rank] for rank in here) for core in usable)
         return max(1, int(share + 1e-9))
-
-
-def _part(arrays: list[np.ndarray], k: int, rounds: int) -> list[np.ndarray]:
-    """Part k of so many of each array, flat."""
-    flat = [array.reshape(-1) for array in arrays]
-    return [array[len(array) * k // rounds : len(array) * (k + 1) // rounds] for array in flat]
-
-
-def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """The bytes of flat arrays, one after another."""
-    parts = [array.view(np.uint8) for array in arrays]
-    return np.concatenate([np.empty(0, np.uint8), *parts], out=empty((sum(map(len, parts)),), np.uint8))
-
-
-def _split(content: np.ndarray, like: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The arrays in such bytes."""
-    ends = np.cumsum([0, *(array.nbytes for array in like)])
-    parts = zip(like, ends, ends[1:], strict=False)
-    return [content[start:end].view(array.dtype) for array, start, end in parts]
 
 
 def fingerprint(value: Any) -> str:

@@ -20,6 +20,7 @@ from minipixel.arena import Blocks, arena, join_arena
 from minipixel.computing import Block, computing
 from minipixel.ranks import ALONE, Ranks, now, sharing
 from minipixel.shown import short
+from minipixel.slices import summed
 from minipixel.tree import Tree, added
 
 T = TypeVar("T")
@@ -82,7 +83,7 @@ class Workers:
 
         for _ in self.each(leaf, self._own(N, size)):
             pass
-        return tree.root if self.ranks.size == 1 else self.ranks.sum("shards", tree, S)
+        return tree.root if self.ranks.size == 1 else summed(self.ranks, "shards", tree, S)
 
     def own(self, N: int, size: int) -> int:
         """How many of N images are in this rank's share of the shards."""

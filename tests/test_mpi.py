@@ -213,8 +213,15 @@ def test_a_killed_rank_ends_all_and_another_number_resumes_to_the_same_bits(tmp_
     assert (many / "samples.png").read_bytes() == (one / "samples.png").read_bytes()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("whom", ["mpiexec", "a rank"])
+@pytest.mark.parametrize(
+    ("number", "whom"),
+    [
+        (signal.SIGINT, "mpiexec"),
+        (signal.SIGTERM, "a rank"),
+        pytest.param(signal.SIGTERM, "mpiexec", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, "a rank", marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_saves_and_ends_with_130(number, whom, tmp_path):
     job = start(2, "-m", "minipixel", *TRAIN, "--save-freq", "1", "--epochs", "5000", "--out", tmp_path / "run")
     wait_for(lambda: list(tmp_path.glob("run/checkpoints/checkpoint-*")))

@@ -17,7 +17,7 @@ from ranks_in_threads import on_ranks
 from test_shards import along_a_tree, numbers
 
 import minipixel as mp
-from minipixel import messages, ranks
+from minipixel import messages, ranks, slices
 from minipixel.messages import FAILED, GO_ON, STOP, RankError, Ranks
 from minipixel.shards import Workers
 from minipixel.tree import Tree, added, nodes
@@ -61,11 +61,11 @@ def test_a_sum_over_ranks_is_the_sum_along_the_tree(S, R, workers, piece, seed):
         with Workers(workers, ranks=ranks.resolved(comm)) as pool:
             return pool.sum(shard, S, 1)
 
-    before, messages.PIECE = messages.PIECE, piece * 8
+    before, slices.PIECE = slices.PIECE, piece * 8
     try:
         found = on_ranks(R, rank)
     finally:
-        messages.PIECE = before
+        slices.PIECE = before
     for total in found:
         np.testing.assert_array_equal(total[0], along_a_tree(narrow), strict=True)
         np.testing.assert_array_equal(total[1], along_a_tree(wide), strict=True)
