@@ -120,7 +120,7 @@ def resolved(ranks: Any) -> Ranks:
         return getattr(_local, "ranks", None) or world()
     if isinstance(ranks, Ranks):
         return ranks
-    if ranks is ALONE or (type(ranks) is int and ranks == 1):
+    if type(ranks) is int and ranks == 1:
         return ALONE
     if hasattr(ranks, "Iallgatherv"):
         return Ranks(ranks) if ranks.size > 1 else ALONE
