@@ -5,9 +5,9 @@ import types
 
 import numpy as np
 import pytest
-from device import device, to_device_array
 
 from minipixel.backend import array_module, to_cpu, to_device
+from minipixel.stand_in import device, to_device_array
 
 
 def test_host_data():

@@ -8,7 +8,8 @@ import sys
 
 import numpy as np
 import pytest
-from device import NAMES, DeviceArray, device, to_device_array, to_host
+
+from minipixel.stand_in import NAMES, DeviceArray, device, to_device_array, to_host
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from device import DeviceArray, to_device_array
 from op_table import TABLE, Row
 
 from minipixel import Tensor, gradcheck, op, ops
+from minipixel.stand_in import DeviceArray, to_device_array
 from minipixel.tensor import gradients
 
 rows = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)

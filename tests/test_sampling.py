@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from device import to_device_array
 from draw_table import all_ways, cases, drawn
 from model_table import KINDS, Case, shaken
 
@@ -12,6 +11,7 @@ from minipixel.heads import Bernoulli
 from minipixel.kernels import numba_enabled
 from minipixel.sampling import SAMPLERS, Cached, Naive, machine, program_of
 from minipixel.sampling import program as programs
+from minipixel.stand_in import to_device_array
 
 
 def check_all_draw_the_same(case, told, ways, batches):

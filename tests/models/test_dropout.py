@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from device import to_device_array
 from model_table import CASES
 
 import minipixel as mp
+from minipixel.stand_in import to_device_array
 from minipixel.tensor import Tensor, gradients
 
 SHAPE = (6, 5, 1)

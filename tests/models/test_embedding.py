@@ -6,11 +6,11 @@ import signal
 
 import numpy as np
 import pytest
-from device import DeviceArray, device
 
 import minipixel as mp
 from minipixel import checkpoint
 from minipixel.optim import Adam
+from minipixel.stand_in import DeviceArray, device
 from minipixel.tensor import gradients
 
 DS = mp.datasets.load("digits")

@@ -4,11 +4,11 @@ import functools
 
 import numpy as np
 import pytest
-from device import DeviceArray, to_device_array
 from model_table import CASES, CHANNELS, IMAGES, SMALL, VARIANTS, WIDE, diagonal, every_case, on_the_diagonal, shaken
 
 import minipixel as mp
 from minipixel.heads import HEADS
+from minipixel.stand_in import DeviceArray, to_device_array
 from minipixel.tensor import gradients
 
 

@@ -5,11 +5,11 @@ import re
 
 import numpy as np
 import pytest
-from device import DeviceArray, to_device_array
 from model_table import SMALL, VARIANTS
 
 import minipixel as mp
 from minipixel import ops
+from minipixel.stand_in import DeviceArray, to_device_array
 from minipixel.training import Callback
 
 RNG = np.random.default_rng(0)

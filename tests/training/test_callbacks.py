@@ -5,10 +5,10 @@ import signal
 
 import numpy as np
 import pytest
-from device import DeviceArray, to_device_array
 from model_table import CASES
 
 import minipixel as mp
+from minipixel.stand_in import DeviceArray, to_device_array
 from minipixel.training import Interrupted
 from minipixel.training.callbacks import EMA, Callback, LearningRate
 

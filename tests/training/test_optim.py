@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from device import DeviceArray, to_device_array
 
 import minipixel as mp
 from minipixel.optim import OPTIMIZERS
+from minipixel.stand_in import DeviceArray, to_device_array
 
 START = np.array([1.0, -2.0, 3.0])
 GRADIENTS = np.random.default_rng(0).standard_normal((12, 3)) * [1, 1e-3, 1e3]

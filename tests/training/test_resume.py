@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from device import DeviceArray, to_device_array
 
 import minipixel as mp
 from minipixel.optim import OPTIMIZERS
+from minipixel.stand_in import DeviceArray, to_device_array
 from minipixel.training import EMA, Callback, Interrupted, ModelCheckpoint
 from minipixel.training.checkpoints import find, in_folder
 from minipixel.training.training import Training

@@ -85,6 +85,7 @@ class Function:
         self.name, self.function, self.parameters = name, function, parameters
 
     def __call__(self, *args, **kwargs):
+        """Run it, and keep the result on the device."""
         if self.parameters is not None:
             self._check(args, kwargs)
         transfer = self.name in TRANSFERS
@@ -117,12 +118,15 @@ class Function:
                 raise TypeError(f"cupy.{self.name}: Unsupported type {type(value)}")
 
     def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False):
+        """A ufunc's reduce."""
         return self._method("reduce", REDUCERS)(array, axis=axis, dtype=dtype, out=out, keepdims=keepdims)
 
     def accumulate(self, array, axis=0, dtype=None, out=None):
+        """A ufunc's accumulate."""
         return self._method("accumulate", REDUCERS)(array, axis=axis, dtype=dtype, out=out)
 
     def at(self, a, indices, b):
+        """A ufunc's at."""
         _index(indices)  # refuses what is no index
         self._method("at", SCATTERERS)(a, indices, b)
 
@@ -169,7 +173,7 @@ class DeviceArray:
     """Plays `cupy.ndarray`: NumPy underneath, but nothing gets to the host unasked."""
 
     __slots__ = ("_host",)
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
     __array_priority__ = 100
     __array_ufunc__ = None  # np.tanh(x), and so host_array + x, are TypeErrors
 
@@ -196,6 +200,7 @@ class DeviceArray:
         return Function("ndarray." + name, value, NAMES["ndarray." + name]) if callable(value) else _wrap(value)
 
     def get(self):
+        """A copy on the host: an explicit transfer."""
         return self._host.copy()
 
     def __getitem__(self, key):
@@ -262,4 +267,4 @@ device = Module(np)
 special = types.SimpleNamespace(
     **{name: Function(name, getattr(scipy.special, name), ["x"]) for name in ("erfcx", "log_ndtr")}
 )
-sys.modules.setdefault("cupyx.scipy.special", special)
+sys.modules.setdefault("cupyx.scipy.special", special)  # type: ignore[arg-type]
