@@ -7,7 +7,7 @@
 #define OF_BLOCK(i, n) for (int i = threadIdx.x; i < (n); i += blockDim.x)
 #define KERNEL extern "C" __global__ void
 #ifndef SHARED
-#define SHARED(type, name) extern __shared__ type name[];
+#define SHARED(type, name) extern __shared__ type name[]
 #endif
 
 __device__ inline REAL sigmoid(REAL x) {  // no exponent is positive, so nothing overflows

@@ -19,7 +19,7 @@ KERNEL column_sums(const REAL* g, const REAL* x, REAL* partial, int rows, int K,
 
 // y[k] += the sum of column k of partial (P, K): one block for each column.
 KERNEL add_column(const REAL* partial, REAL* y, int P, int K) {
-    SHARED(REAL, room)
+    SHARED(REAL, room);
     for (int k = blockIdx.x; k < K; k += gridDim.x) {
         REAL sum = 0;
         OF_BLOCK(p, P) sum += partial[p * K + k];
