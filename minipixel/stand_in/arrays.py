@@ -1,9 +1,9 @@
 """A strict stand-in for CuPy, so that GPU mistakes show on a machine without a GPU.
 
-`DeviceArray` plays `cupy.ndarray`, and `device`, in library.py, the module `cupy`. NumPy does the work, but host and device may not
-mix, and only the names and keywords in `cupy14_names.txt` exist. It is stricter than CuPy on purpose: `np.tanh(x)`, a
-host array beside a device array and a list as an index are refused. In two ways it is not CuPy: a `DeviceArray`
-answers `__array_namespace__` (CuPy 14 does not), and `device` has no random, fft, r_, mgrid and the like.
+`DeviceArray` plays `cupy.ndarray`, and `device`, in library.py, the module `cupy`. NumPy does the work, but host and
+device may not mix, and only the names and keywords in `cupy14_names.txt` exist. It is stricter than CuPy on purpose:
+`np.tanh(x)`, a host array beside a device array and a list as an index are refused. In two ways it is not CuPy: a
+`DeviceArray` answers `__array_namespace__` (CuPy 14 does not), and `device` has no random, fft, r_, mgrid and the like.
 """
 
 import operator
