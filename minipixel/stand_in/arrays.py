@@ -329,5 +329,5 @@ for _name in ARITHMETIC:  # CuPy has no __imatmul__: there x @= y makes a new ar
     setattr(DeviceArray, f"__i{_name}__", _two_sided(getattr(operator, f"__i{_name}__"), in_place=True))
 for _function in (operator.neg, operator.pos, abs, operator.invert):
     setattr(DeviceArray, f"__{_function.__name__}__", _one_sided(_function))
-for _function in (bool, int, float, complex):  # explicit transfers
-    setattr(DeviceArray, f"__{_function.__name__}__", _number(_function))
+for _kind in (bool, int, float, complex):  # explicit transfers
+    setattr(DeviceArray, f"__{_kind.__name__}__", _number(_kind))

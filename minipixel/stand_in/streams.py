@@ -46,7 +46,7 @@ class Place:
         if memory is None:
             return None
         whole = memory if memory.flags.c_contiguous else memory.T
-        return np.ndarray(self.shape, self.dtype, whole, self.offset, self.strides)  # type: ignore[arg-type]
+        return np.ndarray(self.shape, self.dtype, whole, self.offset, self.strides)
 
 
 class Node:
