@@ -1,10 +1,22 @@
 """The array library is that of the data: NumPy on the host, CuPy on a GPU. There is nothing to switch."""
 
+import contextlib
 import importlib
-from types import ModuleType
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+from minipixel.errors import DeviceError
+
+DEVICES = ("cpu", "cuda")
+"""Where arrays can be: in the memory of the host, as NumPy's, or in that of a GPU, as CuPy's."""
+
+EXTRAS = "pip install 'minipixel[cuda12]' or 'minipixel[cuda13]'"
+
+DRIVER_ERRORS = ("cudaErrorInsufficientDriver", "cudaErrorSystemDriverMismatch", "cudaErrorUnsupportedPtxVersion")
+
+_player: Any = None  # the library that stands for CuPy, in every thread; None for CuPy itself
 
 
 def array_module(*arrays: Any) -> Any:
@@ -22,6 +34,11 @@ def array_module(*arrays: Any) -> Any:
     return np
 
 
+def device_of(array: Any) -> str:
+    """Where an array is: "cpu" or "cuda". Raises TypeError for anything that is no array."""
+    return "cpu" if array_module(array) is np else "cuda"
+
+
 def special(xp: Any) -> Any:
     """The special functions for the arrays of a library, `scipy.special` or CuPy's, imported when first asked for."""
     return importlib.import_module("scipy.special" if xp is np else "cupyx.scipy.special")
@@ -33,13 +50,88 @@ def to_cpu(array: Any) -> np.ndarray:
 
 
 def to_device(array: Any) -> Any:
-    """The same values as a CuPy array on the current GPU. Raises ImportError where CuPy is not installed."""
-    return _cupy().asarray(array)
+    """The same values as a CuPy array on the current GPU.
+
+    Raises ImportError where CuPy is not installed, and DeviceError where it finds no GPU that it can use.
+    """
+    with explained():
+        return _cupy().asarray(array)
 
 
-def _cupy() -> ModuleType:
+@contextlib.contextmanager
+def played_by(library: Any) -> Iterator[Any]:
+    """Within this block, in every thread, `library` stands for CuPy wherever CuPy would be imported.
+
+    With `minipixel.stand_in` a program for a GPU runs on a machine without one.
+    """
+    global _player
+    before, _player = _player, library
+    try:
+        yield library
+    finally:
+        _player = before
+
+
+@contextlib.contextmanager
+def explained(images: int | None = None) -> Iterator[None]:
+    """What CuPy says of a missing GPU or driver, or of too little memory, becomes one line with a way out.
+
+    Raises DeviceError, or MemoryError that names how many `images` were computed together. CuPy's own errors are known
+    by the names of their classes, so that it need not be imported.
+    """
+    try:
+        yield
+    except Exception as error:
+        kinds = {kind.__name__ for kind in type(error).__mro__}
+        if "OutOfMemoryError" in kinds or ("CUDARuntimeError" in kinds and "MemoryAllocation" in str(error)):
+            raise MemoryError(_too_little_memory(images)) from error
+        if "CUDARuntimeError" in kinds:
+            raise DeviceError(_of_the_driver(str(error))) from error
+        raise
+
+
+def _too_little_memory(images: int | None) -> str:
+    if images is None:
+        return "GPU: out of memory; try a smaller model, or free arrays of other programs, which nvidia-smi shows"
+    fewer = f"a batch of {images // 2} (batch_size={images // 2})" if images > 1 else "a smaller model"
+    return f"GPU: out of memory with a batch of {images} images; try {fewer}, or dtype='float32' if it is float64"
+
+
+def _of_the_driver(said: str) -> str:
+    """A line for an error of the CUDA runtime; `said` begins with CUDA's name for it."""
+    name, _, what = said.partition(":")
+    if name in DRIVER_ERRORS and not _driver():
+        name = "cudaErrorNoDevice"  # the runtime says the same of a driver that is missing as of one that is too old
+    if name == "cudaErrorNoDevice":
+        return (
+            "GPU: got none, wanted an NVIDIA GPU with its driver; `nvidia-smi` lists those that programs see (in a "
+            "container: docker run --gpus all); to('cpu') and --device cpu compute without one"
+        )
+    if name in DRIVER_ERRORS:
+        return (
+            f"GPU: got a driver for CUDA {_version(_driver())}, which is too old for this CuPy, wanted a newer driver, "
+            "or the CuPy of an older CUDA: pip install 'minipixel[cuda12]'"
+        )
+    return f"GPU: {name or 'an error'}:{what}; a new process may help, since CUDA does not recover from some errors"
+
+
+def _driver() -> int:
+    """The version of CUDA that the driver is made for, such as 12040 for 12.4; 0 where there is no driver."""
+    try:
+        return int(_cupy().cuda.runtime.driverGetVersion())
+    except Exception:
+        return 0
+
+
+def _version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _cupy() -> Any:
+    if _player is not None:
+        return _player
     try:
         import cupy
     except ImportError as error:
-        raise ImportError("to_device: CuPy is not installed; pip install 'minipixel[cuda12]' or [cuda13]") from error
+        raise ImportError(f"GPU: CuPy is not installed; {EXTRAS}, whichever CUDA `nvidia-smi` shows") from error
     return cupy

@@ -29,6 +29,10 @@ class TraceError(ValueError):
     """The clock cannot find out what a model reads; the message names the op, or the number taken out of the graph."""
 
 
+class DeviceError(RuntimeError):
+    """A GPU cannot be used: there is none, its driver is too old, or arrays of host and GPU meet in one op."""
+
+
 class NonFiniteError(FloatingPointError):
     """A loss, a gradient or a weight became NaN or infinite in training.
 

@@ -37,7 +37,7 @@ def test_no_array_at_all():
 
 def test_without_cupy(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
-    with pytest.raises(ImportError, match=r"^to_device: CuPy is not installed; pip install 'minipixel\[cuda12\]'"):
+    with pytest.raises(ImportError, match=r"^GPU: CuPy is not installed; pip install 'minipixel\[cuda12\]'"):
         to_device(np.zeros(2))
 
 
