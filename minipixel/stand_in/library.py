@@ -1,11 +1,9 @@
-"""The modules that the stand-in plays: `cupy` itself, `cupy.linalg`, and what is used of `cupyx.scipy.special`."""
+"""The modules that the stand-in plays: `cupy` itself, `cupy.linalg` and `cupy.cuda`."""
 
 import inspect
-import sys
 import types
 
 import numpy as np
-import scipy.special
 
 from minipixel.stand_in import streams
 from minipixel.stand_in.arrays import NAMES, DeviceArray, Function, to_host
@@ -76,10 +74,5 @@ cuda = types.SimpleNamespace(
     is_available=lambda: True,
     runtime=runtime,
 )
+# Its name leads to the modules that play those beside cupy: minipixel.stand_in.cublas and minipixel.stand_in.special.
 device = Module(np, __name__="minipixel.stand_in", RawModule=RawModule, cuda=cuda)
-
-# Plays `cupyx.scipy.special`, which array_module cannot lead to: those of its functions that minipixel uses.
-special = types.SimpleNamespace(
-    **{name: Function(name, getattr(scipy.special, name), ["x"]) for name in ("erfcx", "log_ndtr")}
-)
-sys.modules.setdefault("cupyx.scipy.special", special)  # type: ignore[arg-type]
