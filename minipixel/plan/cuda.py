@@ -16,6 +16,7 @@ from minipixel.plan.launches import Launches, Places
 from minipixel.plan.packed import Ready
 from minipixel.plan.table import Table
 from minipixel.tensor import Tensor
+
 MOST_PROGRAMS = 4
 """For how many numbers of images the memory of a table is kept."""
 
