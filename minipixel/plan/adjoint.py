@@ -130,7 +130,7 @@ class Backward:
                 emit("MATMUL", rows, g, self.gradient[source], W=-1 - turned, FLAG=int(not sets))
             else:
                 self.code.needs_room(rows, source.K, g.K, taps)
-                emit("TAPS_X", rows, self.gradient[source], g, W=-1 - turned, RUNS=runs)
+                emit("TAPS_X", rows, self.gradient[source], g, W=-1 - turned, RUNS=runs, T=taps)
 
     def _map(self, value: Value, g: Buffer, source: Value, table: Any) -> None:
         if not source.learns:
@@ -218,9 +218,10 @@ class Backward:
         self.code.together = True
         emit = self.code.emit
         emit("CELLS_X", rows, gates, c, gates_g, g, X=c_g, RUNS=above, **sums)
+        T = len(own.weight[1])
         if self.leaves.is_trained(own.weight[0]):
-            emit("TAPS_W", rows, self.places.at[value], gates_g, W=at, RUNS=runs, T=len(own.weight[1]))
-        emit("TAPS_X", rows, g, gates_g, W=-1 - self.leaves.put_turned(own.weight, at), RUNS=runs)
+            emit("TAPS_W", rows, self.places.at[value], gates_g, W=at, RUNS=runs, T=T)
+        emit("TAPS_X", rows, g, gates_g, W=-1 - self.leaves.put_turned(own.weight, at), RUNS=runs, T=T)
         self.code.together = False
         if self.code.whole:
             self.code.end_group(True)

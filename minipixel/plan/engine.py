@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import console, kernels
+from minipixel.backend import array_module, to_cpu
 from minipixel.clock.trace import Trace
 from minipixel.computing import computing
 from minipixel.draws import Draws
@@ -59,9 +60,10 @@ class _Known:
     def table(self, model: Any, together: int, back: bool, dropping: bool) -> Table:
         """One of its tables. Raises UnplannedError and TraceError."""
         trace = self.trace(model, dropping)
-        key = together, back, id(trace), modes.whole
+        whole = modes.whole or model.xp is not np
+        key = together, back, id(trace), whole
         if key not in self.tables:
-            table = Table(trace, together, back, modes.whole)
+            table = Table(trace, together, back, whole)
             if self.parts.own:
                 _assert_as_written(model, trace, table, dropping)
             self.tables[key] = table
@@ -99,9 +101,9 @@ def _assert_as_written(model: Any, trace: Trace, table: Table, dropping: bool) -
     told = None if conditions is None else model.condition_map(conditions.random(2, rng))
     draws = Draws((0, 0)) if dropping else None
     with no_grad(), np.errstate(all="ignore"):
-        planned = Ready(trace, table, model.dtype).on_tape(x, told, draws).data
+        planned = to_cpu(_ready(trace, table, model).on_tape(x, told, draws).data)
         with kernels.as_written():
-            written = model.maps(x, told, Draws((0, 0)) if dropping else None).data
+            written = to_cpu(model.maps(x, told, Draws((0, 0)) if dropping else None).data)
     precision = 1e-3 if written.dtype == np.float32 else 1e-6
     largest = np.abs(written[np.isfinite(written)]).max(initial=0)
     if not np.allclose(planned, written, precision, precision * largest, equal_nan=True):
@@ -127,8 +129,8 @@ def _without_channels(trace: Trace) -> Trace:
 def ready(model: Any, N: int, *, back: bool, rng: Any = None) -> Ready | None:
     """The planned model for passes of about N images, or None if it runs as it is written.
 
-    It runs as it is written without Numba, on a GPU, while a first batch sets scales, while ops are observed, and if it
-    does something that a plan cannot do; the latter gives one warning.
+    It runs as it is written without Numba (unless it is on a GPU), while a first batch sets scales, while ops are
+    observed, and if it does something that a plan cannot do; the latter gives one warning.
     """
     if not suits(model) or (rng is not None and not isinstance(rng, Draws)):
         return None
@@ -137,7 +139,16 @@ def ready(model: Any, N: int, *, back: bool, rng: Any = None) -> Ready | None:
     except (UnplannedError, TraceError) as refusal:
         _say(model, refusal)
         return None
-    return Ready(trace, table, model.dtype)
+    return _ready(trace, table, model)
+
+
+def _ready(trace: Trace, table: Table, model: Any) -> Ready:
+    """The model ready for passes where its weights are."""
+    if model.xp is np:
+        return Ready(trace, table, model.dtype)
+    from minipixel.plan.cuda import DeviceReady
+
+    return DeviceReady(trace, table, model.dtype)
 
 
 def suits(model: Any) -> bool:
@@ -146,11 +157,11 @@ def suits(model: Any) -> bool:
         observer() is not None
         or fitting()
         or kernels.runs_as_written()
-        or not (kernels.numba_enabled() or modes.interpreted)
+        or not (kernels.numba_enabled() or modes.interpreted or model.xp is not np)
     ):
         return False
     weights = [parameter.data for parameter in model.parameters()]
-    return all(type(array) is np.ndarray and array.dtype == model.dtype for array in weights)
+    return all(array_module(array) is model.xp and array.dtype == model.dtype for array in weights)
 
 
 def _say(model: Any, refusal: Exception) -> None:

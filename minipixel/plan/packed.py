@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from minipixel.backend import array_module
 from minipixel.clock.trace import Trace
 from minipixel.draws import Draws
 from minipixel.nn.module import Parameter
@@ -20,7 +21,11 @@ class Ready:
         self.trace, self.table = trace, table
         with no_grad():  # what ops make of weights, such as normalised kernels, need not wait for the way back
             leaves, self.constants = self._evaluated()
-        self.weights = table.packer.pack(leaves, np.dtype(dtype))
+        self._take(leaves, dtype)
+
+    def _take(self, leaves: list[Any], dtype: str) -> None:
+        """Make the weights ready for passes."""
+        self.weights = self.table.packer.pack(leaves, np.dtype(dtype))
 
     def _evaluated(self) -> tuple[list[Any], list[Any]]:
         """The leaves, and the inputs that are neither images nor conditions, computed from the present weights."""
@@ -28,7 +33,7 @@ class Ready:
         again = self.table.packer.tensors(constants)
         return again[: -len(constants) or None], again[len(again) - len(constants) :]
 
-    def run(self, x: np.ndarray, condition: Any, rng: Any) -> Pass:
+    def run(self, x: Any, condition: Any, rng: Any) -> Any:
         """Run a forward pass, which computes the same as the model's `forward`; its output is (H * W, N, P)."""
         constants, N = iter(self.constants), x.shape[2]
         inputs = []
@@ -37,22 +42,24 @@ class Ready:
                 inputs.append(x)
             else:
                 inputs.append(condition if node.tensor is self.trace.condition else next(constants))
-        draw = (rng.key, rng.first) if isinstance(rng, Draws) else (np.zeros(2, np.uint32), 0)
+        return self._pass(inputs, N, (rng.key, rng.first) if isinstance(rng, Draws) else (np.zeros(2, np.uint32), 0))
+
+    def _pass(self, inputs: list[Any], N: int, draw: tuple[np.ndarray, int]) -> Any:
         return Pass(self.table, self.weights, inputs, N, draw)
 
-    def on_tape(self, x: np.ndarray, condition: Any = None, rng: Any = None) -> Tensor:
+    def on_tape(self, x: Any, condition: Any = None, rng: Any = None) -> Tensor:
         """The same as one op of a graph, whose inputs are the leaves: (h, w, N, P)."""
         run = self.run(x, condition, rng)
         y = run.output.reshape(*self.trace.size, x.shape[2], -1).copy()
         if not recording() or not self.table.packer.trains:
             return Tensor(y, op="plan")
-        leaves = self.tensors
+        leaves, xp = self.tensors, array_module(y)
         shut = self._shut(leaves)
 
         def vjp(g: Any) -> list[Any]:
-            parts = self.table.packer.unpack(leaves, run.back(np.ascontiguousarray(g, y.dtype)))
+            parts = self.parts(run.back(xp.ascontiguousarray(g, y.dtype)))
             found = [part for part, x in zip(parts, leaves, strict=True) if isinstance(x, Tensor)]
-            return [*found, *[np.zeros_like(x.data) for x in shut]]
+            return [*found, *[xp.zeros_like(x.data) for x in shut]]
 
         return Tensor(y, (*[x for x in leaves if isinstance(x, Tensor)], *shut), vjp, "plan")
 
@@ -72,6 +79,10 @@ class Ready:
     def _is_given(self, node: Any) -> bool:
         return node is self.trace.image or node.tensor is self.trace.condition
 
-    def gradients(self, flat: np.ndarray, parameters: list[Any]) -> list[Any]:
-        """The gradients of parameters from results of `Pass.back`, which may be added up; None where there are none."""
-        return self.table.packer.home(self.tensors, flat, parameters)
+    def parts(self, flat: Any) -> list[Any]:
+        """The gradients of `tensors` from results of `Pass.back`, which may be added up; None for a constant."""
+        return self.table.packer.unpack(self.tensors, flat)
+
+    def gradients(self, flat: Any, parameters: list[Any]) -> list[Any]:
+        """The gradients of parameters from such results; None where there are none."""
+        return self.table.packer.home(self.tensors, self.parts(flat), parameters)

@@ -166,11 +166,11 @@ class Packer:
             at += size
         return found
 
-    def home(self, tensors: list[Any], packed_g: np.ndarray, parameters: list[Any]) -> list[Any]:
-        """The gradients of parameters, from those of the leaves computed from them; None where there are none."""
+    def home(self, tensors: list[Any], parts: list[Any], parameters: list[Any]) -> list[Any]:
+        """The gradients of parameters, from `parts`, those of the leaves computed from them; None where none are."""
         place = {id(parameter): i for i, parameter in enumerate(parameters)}
         found: list[Any] = [None] * len(parameters)
-        for tensor, g in zip(tensors, self.unpack(tensors, packed_g), strict=True):
+        for tensor, g in zip(tensors, parts, strict=True):
             if g is None:
                 continue
             direct = id(tensor) in place
@@ -194,6 +194,13 @@ class _Part:
         self.places = None if opened is None else opened + at
         self.numbers = None if opened is None else index[opened].astype(np.int64) - 1
         self.unique = self.numbers is None or len(np.unique(self.numbers)) == len(self.numbers)
+
+    def all_places(self) -> tuple[np.ndarray, np.ndarray]:
+        """All places that have a number of the leaf, and which numbers these are, counted from 0."""
+        if self.places is None:
+            return self.at + np.arange(self.length), self.first + np.arange(self.length)
+        assert self.numbers is not None
+        return self.places, self.numbers
 
     def is_all_of(self, tensor: Any) -> bool:
         """Whether it is the whole leaf, in its own order."""

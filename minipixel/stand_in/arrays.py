@@ -1,20 +1,16 @@
 """A strict stand-in for CuPy, so that GPU mistakes show on a machine without a GPU.
 
-`DeviceArray` plays `cupy.ndarray` and `device` the module `cupy`. NumPy does the work, but host and device may not
+`DeviceArray` plays `cupy.ndarray`, and `device`, in library.py, the module `cupy`. NumPy does the work, but host and device may not
 mix, and only the names and keywords in `cupy14_names.txt` exist. It is stricter than CuPy on purpose: `np.tanh(x)`, a
 host array beside a device array and a list as an index are refused. In two ways it is not CuPy: a `DeviceArray`
 answers `__array_namespace__` (CuPy 14 does not), and `device` has no random, fft, r_, mgrid and the like.
 """
 
-import inspect
 import operator
 import re
-import sys
-import types
 from pathlib import Path
 
 import numpy as np
-import scipy.special
 
 SCALARS = (bool, int, float, complex, np.generic)
 DTYPES = "?bBhHiIlLqQefdFD"  # what a CuPy array can hold: no objects, no strings, no long doubles
@@ -189,6 +185,8 @@ class DeviceArray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
 
     def __array_namespace__(self, api_version=None):
+        from minipixel.stand_in.library import device
+
         return device
 
     def __getattr__(self, name):
@@ -237,34 +235,3 @@ for _name in ARITHMETIC:  # CuPy has no __imatmul__: there x @= y makes a new ar
     setattr(DeviceArray, f"__i{_name}__", _two_sided(getattr(operator, f"__i{_name}__"), in_place=True))
 for _function in (operator.neg, operator.pos, abs, operator.invert, bool, int, float, complex):
     setattr(DeviceArray, f"__{_function.__name__}__", _one_sided(_function))  # the last four are explicit transfers
-
-
-class Module:
-    """Plays the module `cupy`, or one below it, whose names have a prefix in the list."""
-
-    def __init__(self, host, prefix=""):
-        self._host, self._prefix = host, prefix
-
-    def __getattr__(self, name):
-        full = self._prefix + name
-        if name.startswith("_") or full not in NAMES:
-            raise AttributeError(f"cupy 14 has no {full!r}")
-        if full == "linalg":
-            return Module(np.linalg, "linalg.")
-        if full in ("ndarray", "asnumpy"):
-            return DeviceArray if full == "ndarray" else to_host
-        value = getattr(self._host, name, None)
-        if isinstance(value, (type, float)) or name in ("newaxis", "s_", "index_exp"):  # types, pi, inf
-            return value
-        if not callable(value) or inspect.ismodule(value):
-            raise AttributeError(f"the stand-in for CuPy has no {full!r}")
-        return Function(full, value, NAMES[full])
-
-
-device = Module(np)
-
-# Plays `cupyx.scipy.special`, which array_module cannot lead to: those of its functions that minipixel uses.
-special = types.SimpleNamespace(
-    **{name: Function(name, getattr(scipy.special, name), ["x"]) for name in ("erfcx", "log_ndtr")}
-)
-sys.modules.setdefault("cupyx.scipy.special", special)  # type: ignore[arg-type]

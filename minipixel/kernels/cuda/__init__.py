@@ -1,0 +1,77 @@
+"""Kernels in CUDA C for the opcodes of a plan, and the library calls that go with them: products, streams, graphs.
+
+They are compiled when first used, by the compiler that CuPy brings (NVRTC). Everything here takes the device library
+`xp` as an argument, which is CuPy or what plays it (see minipixel/stand_in).
+"""
+
+import functools
+import importlib
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+FILES = ("common.h", "maps.cu", "draws.cu", "reads.cu", "sums.cu", "cells.cu", "weights.cu")
+THREADS = 256
+"""How many threads a block has: a power of 2, as sums.cu needs it."""
+MOST_BLOCKS = 2**16
+MOST_NUMBERS = 2**30
+"""Kernels count the numbers of a map in 32 bits, and the last step of a loop must not pass their end."""
+
+Launch = Callable[[], Any]
+"""One launch, or one call of a library, with all that it needs."""
+
+
+@functools.cache
+def source() -> str:
+    """The source of all kernels, as one text."""
+    folder = files(__name__)
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in FILES)
+
+
+@functools.cache
+def _module(xp: Any, dtype: str) -> Any:
+    real = {"float32": "float", "float64": "double"}[dtype]
+    return xp.RawModule(code=source(), options=(f"-DREAL={real}", "--std=c++17"))
+
+
+class Kernels:
+    """The kernels for one device library and one dtype; each method makes a launch that can be repeated."""
+
+    def __init__(self, xp: Any, dtype: str) -> None:
+        self.xp, self.dtype = xp, dtype
+        self._gemm = importlib.import_module(f"{xp.__name__}.cublas").gemm
+
+    def each(self, name: str, n: int, *arguments: Any) -> Launch:
+        """A kernel that computes n numbers, each by itself. Raises ValueError for too many of them."""
+        if n > MOST_NUMBERS:
+            raise ValueError(
+                f"cuda: got a map of {n:,} numbers, wanted {MOST_NUMBERS:,} at the most; take a smaller batch_size"
+            )
+        return self.blocks(name, min(MOST_BLOCKS, -(-n // THREADS)), *arguments)
+
+    def blocks(self, name: str, blocks: int, *arguments: Any, shared: int = 0) -> Launch:
+        """A kernel of so many blocks, each with room for `shared` numbers of its own."""
+        function = _module(self.xp, self.dtype).get_function(name)
+        given = tuple(np.int32(x) if isinstance(x, (int, np.integer)) and type(x) is not np.uint32 else x for x in arguments)
+        room = shared * np.dtype(self.dtype).itemsize
+        return functools.partial(function, (max(1, blocks),), (THREADS,), given, shared_mem=room)
+
+    def product(self, a: Any, b: Any, out: Any, *, turned: str = "NN", adds: bool = False) -> Launch:
+        """out = a @ b, or added to out; "T" stands for a matrix that is transposed first."""
+        return functools.partial(self._gemm, *turned, a, b, out=out, alpha=1.0, beta=float(adds))
+
+
+def captured(xp: Any, launches: Sequence[Launch]) -> Launch:
+    """All launches as one graph, which is launched as a whole: the host has one call to make, in place of hundreds.
+
+    Each of them must have run before, so that it is compiled and libraries have what they need.
+    """
+    stream = xp.cuda.Stream(non_blocking=True)
+    with stream:
+        stream.begin_capture()
+        for launch in launches:
+            launch()
+        graph = stream.end_capture()
+    return graph.launch

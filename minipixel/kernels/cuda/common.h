@@ -1,0 +1,15 @@
+// What all kernels share. REAL is float or double; maps are (slots, N, K), their numbers counted in one row from 0.
+//
+// Every loop goes by the size of the grid and of the block, whatever they are. So a kernel is right for any number of
+// threads, a single one too, and can be compiled as plain C++ and compared with its definition on a machine without a
+// GPU. No kernel uses atomics: each number is written by one thread, and sums are added up in one order.
+#define EACH(i, n) for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += gridDim.x * blockDim.x)
+#define OF_BLOCK(i, n) for (int i = threadIdx.x; i < (n); i += blockDim.x)
+#define KERNEL extern "C" __global__ void
+#ifndef SHARED
+#define SHARED(type, name) extern __shared__ type name[]
+#endif
+
+__device__ inline REAL sigmoid(REAL x) {  // no exponent is positive, so nothing overflows
+    return exp(x < 0 ? x : (REAL)0) / (1 + exp(x < 0 ? x : -x));
+}
