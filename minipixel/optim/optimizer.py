@@ -51,7 +51,7 @@ class Optimizer(Spelled):
     memories: tuple[str, ...]
     elementwise: ClassVar[bool] = False
     change_on_device: Any = None
-    """None, or a method (weight, g, **memories) that adds what `change` returns to flat arrays on a GPU, by one launch."""
+    """None, or a method (weight, g, **memories) that adds what `change` returns to flat arrays on a GPU."""
     weight_decay: float = 0.0
     """Before each step every weight that `decays` is multiplied by 1 - rate * weight_decay."""
 
