@@ -2,12 +2,15 @@
 
 import contextlib
 import importlib
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from minipixel.errors import DeviceError
+from minipixel.shown import short
+from minipixel.spelling import did_you_mean
 
 DEVICES = ("cpu", "cuda")
 """Where arrays can be: in the memory of the host, as NumPy's, or in that of a GPU, as CuPy's."""
@@ -39,6 +42,18 @@ def device_of(array: Any) -> str:
     return "cpu" if array_module(array) is np else "cuda"
 
 
+def check_device(device: Any) -> str:
+    """The name of a device, if it is one of DEVICES; else ValueError."""
+    if isinstance(device, str) and device in DEVICES:
+        return device
+    hint = did_you_mean(device, DEVICES)
+    if isinstance(device, str) and device.startswith("cuda:"):
+        hint = f"; CUDA_VISIBLE_DEVICES={device[5:]} in the environment chooses among several GPUs"
+    elif isinstance(device, str) and device.lower() in ("gpu", "cupy", "nvidia"):
+        hint = "; did you mean 'cuda'?"
+    raise ValueError(f"device: got {short(device)}, wanted 'cpu' or 'cuda'{hint}")
+
+
 def special(xp: Any) -> Any:
     """The special functions for the arrays of a library, `scipy.special` or CuPy's, imported when first asked for."""
     known = {"numpy": "scipy.special", "cupy": "cupyx.scipy.special"}
@@ -57,6 +72,59 @@ def to_device(array: Any) -> Any:
     """
     with explained():
         return _cupy().asarray(array)
+
+
+def beside(array: Any, other: Any) -> Any:
+    """The same values where `other` is: on the host or on the GPU; copied only if they are elsewhere."""
+    if device_of(other) == "cpu":
+        return to_cpu(array)
+    with explained():
+        return array_module(other).asarray(array)
+
+
+def check_together(function: Callable[..., Any], inputs: Sequence[Any]) -> None:
+    """Raise DeviceError if some inputs of an op are arrays on the host and others arrays on a GPU; numbers are at home.
+
+    The message has the name of the op and those of the inputs.
+    """
+    places = {i: device_of(array) for i, array in enumerate(inputs) if getattr(array, "ndim", 0)}
+    if len(set(places.values())) > 1:
+        names = dict(enumerate(inspect.signature(function).parameters))
+        here, there = (
+            ", ".join(names.get(i, f"input {i}") for i, place in places.items() if place == device)
+            for device in DEVICES
+        )
+        raise DeviceError(
+            f"{function.__name__}: got {here} on the host and {there} on the GPU, wanted all on one device; "
+            "model.to('cuda') or model.to('cpu') moves a model; array_module(x).asarray(array) moves an array to x"
+        )
+
+
+def gpu() -> str:
+    """The current GPU and its driver in words: "NVIDIA H100 of 80 GiB, driver for CUDA 12.9".
+
+    Raises ImportError without CuPy, and DeviceError where there is no GPU or its driver is too old.
+    """
+    cuda = getattr(_cupy(), "cuda", None)
+    if not hasattr(cuda, "runtime"):
+        return "none: a stand-in plays CuPy"
+    with explained():
+        found = cuda.runtime.getDeviceProperties(cuda.runtime.getDevice())
+        name, size = found["name"].decode(), found["totalGlobalMem"] / 2**30
+        return f"{name} of {size:.0f} GiB, driver for CUDA {_version(_driver())}"
+
+
+def gpu_of(place: int, gpus: int) -> int:
+    """The number of the GPU for the process at that place among those on a machine with so many GPUs: all in turn."""
+    return place % gpus
+
+
+def use_gpu_of(place: int) -> None:
+    """Make the GPU of the process at that place the current one of this thread; the first keeps the current one."""
+    if place:
+        with explained():
+            cuda = _cupy().cuda
+            cuda.Device(gpu_of(place, cuda.runtime.getDeviceCount())).use()
 
 
 @contextlib.contextmanager

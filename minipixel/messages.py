@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from minipixel.backend import to_cpu
+
 T = TypeVar("T")
 
 GO_ON, STOP, INTERRUPT, FAILED = range(4)
@@ -237,6 +239,10 @@ class Ranks:
         names = self.exchange(f"{where}, machines", platform.node().encode())[0]
         return [rank for rank, name in enumerate(names) if name == names[self.rank]]
 
+    def place(self) -> int:
+        """The place of this rank among those on its machine, from 0."""
+        return self._on_this_machine("place").index(self.rank)
+
     def cores(self, usable: Sequence[int]) -> int:
         """How many of the usable cores are this rank's: those that others on its machine may use, too, are divided."""
         said = [set(json.loads(each)) for each in self.exchange("cores", json.dumps(list(usable)).encode())[0]]
@@ -251,7 +257,7 @@ def fingerprint(value: Any) -> str:
         return f"{len(value)} arrays, {zlib.crc32(' '.join(map(fingerprint, value)).encode()):08x}"
     if value is None:
         return "none"
-    array = np.ascontiguousarray(value)
+    array = np.ascontiguousarray(to_cpu(value))
     return f"{'x'.join(map(str, array.shape))} {array.dtype}, {zlib.crc32(array.data):08x}"
 
 

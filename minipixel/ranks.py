@@ -41,6 +41,7 @@ ALONE = Ranks()
 """A single process, which shares nothing out."""
 
 _cores = 0  # how many cores the world has left to this process, once that is known
+_place = 0  # the place of this process among those of the world on its machine, once that is known
 _local = threading.local()  # worker threads are alone: their shard is their own work
 
 
@@ -87,8 +88,8 @@ def world() -> Ranks:
             "another MPI than the one that mpi4py loads: use the mpiexec beside this Python"
         )
     ranks = Ranks(MPI.COMM_WORLD.Dup())  # so that nobody else's messages are mixed with ours
-    global _cores
-    _cores = ranks.cores(_usable())
+    global _cores, _place
+    _cores, _place = ranks.cores(_usable()), ranks.place()
     return ranks
 
 
@@ -100,6 +101,12 @@ def cores() -> int:
     here = next((int(os.environ[name]) for name in LOCAL_NAMES if os.environ.get(name, "").isdecimal()), 1)
     unbound = len(usable) == os.cpu_count()  # else the launcher may have divided them already
     return max(1, len(usable) // here) if unbound else len(usable)
+
+
+def place() -> int:
+    """The place of this process among those that were started together on its machine, from 0; 0 without a launcher."""
+    world()
+    return _place
 
 
 def _usable() -> list[int]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from minipixel import ranks as processes
 from minipixel.arena import Blocks, arena, join_arena
+from minipixel.backend import beside, to_cpu
 from minipixel.computing import Block, computing
 from minipixel.ranks import ALONE, Ranks, now, sharing
 from minipixel.shown import short
@@ -31,11 +32,19 @@ _local = threading.local()
 class Workers:
     """Threads that work on shards, which other ranks may share; use it in a `with` block."""
 
-    def __init__(self, count: int | None = None, *, block: Block = computing, ranks: Ranks | None = None) -> None:
+    def __init__(
+        self,
+        count: int | None = None,
+        *,
+        block: Block = computing,
+        ranks: Ranks | None = None,
+        device: str = "cpu",
+    ) -> None:
         """`count`: how many threads; None means as many as those that this is asked within, or else one per core.
 
         `block` is what a thread works in: `computing`, or less for functions that are not this library's. `ranks` share
-        the shards out; None means those that this is asked within.
+        the shards out; None means those that this is asked within. On the `device` "cuda" the calling thread computes
+        all shards, one after the other, whatever the `count`: it is a thread that has a current GPU.
         """
         if count is not None and (not isinstance(count, int) or count < 1):
             raise ValueError(
@@ -43,6 +52,7 @@ class Workers:
             )
         self.ranks = now() if ranks is None else ranks
         self.count = count or getattr(_local, "count", None) or processes.cores()
+        self.here = device == "cuda"
         self._block = block
 
     def __enter__(self) -> "Workers":
@@ -61,6 +71,8 @@ class Workers:
 
     def each(self, function: Callable[[slice], T], parts: Sequence[slice]) -> Iterator[T]:
         """`function(shard)` for these shards, in their order, on this rank."""
+        if self.here:
+            return (_alone(function, part) for part in parts)
         if len(parts) < 2:  # a thread for a single shard would only take its time to start
             return iter([_alone(function, part) for part in parts])
         return self._pool.map(self._block(function), parts)
@@ -74,16 +86,30 @@ class Workers:
         return results if self.ranks.size == 1 else iter(self.ranks.arrays("shards", list(results)))
 
     def sum(self, function: Callable[[slice], list[Any]], N: int, size: int) -> list[Any]:
-        """The sum of `function(shard)`, a list of arrays, over the same shards, along their `Tree`."""
+        """The sum of `function(shard)`, a list of arrays, over shards of that size, along their `Tree`.
+
+        On a GPU a shard is smaller where there are more ranks than shards, so that each of them has one; and what ranks
+        send to each other goes through the memory of the host, since mpi4py does not say whether MPI reads a GPU's.
+        """
+        size = self.shard(N, size)
         S = max(1, len(self.parts(N, size)))
-        tree = Tree(S, added)
+        tree, like = Tree(S, added), list[Any]()
 
         def leaf(part: slice) -> None:
-            tree.put(part.start // size, function(part))
+            found = function(part)
+            like[:] = found
+            tree.put(part.start // size, found if self.ranks.size == 1 else [to_cpu(array) for array in found])
 
         for _ in self.each(leaf, self._own(N, size)):
             pass
-        return tree.root if self.ranks.size == 1 else summed(self.ranks, "shards", tree, S)
+        if self.ranks.size == 1:
+            return tree.root
+        total = summed(self.ranks, "shards", tree, S)
+        return [beside(array, own) for array, own in zip(total, like or total, strict=True)]
+
+    def shard(self, N: int, size: int) -> int:
+        """How many of N images a shard has in `sum`: so many, but on a GPU no more than a rank's share of them."""
+        return min(size, max(1, -(-N // self.ranks.size))) if self.here else size
 
     def own(self, N: int, size: int) -> int:
         """How many of N images are in this rank's share of the shards."""

@@ -19,10 +19,13 @@ import numpy as np
 
 from minipixel import kernels
 from minipixel.arena import added
-from minipixel.backend import array_module
+from minipixel.backend import array_module, beside, check_together
 from minipixel.computing import computing
 from minipixel.kernels.shapes import check
 from minipixel.single_number import SingleNumber
+
+AT_HOME = {np.ndarray, int, float, np.float32, np.float64, type(None)}
+"""The usual types of an op's inputs on the host; of other ones it is checked that they are on one device."""
 
 _local = threading.local()
 
@@ -117,6 +120,8 @@ def op(
             return watching.op(lifted, inputs, static)
         dtype = _dtype(inputs)
         arrays = [_rounded(x.data if isinstance(x, Tensor) else x, dtype) for x in inputs]  # constants, too
+        if not {type(array) for array in arrays} <= AT_HOME:
+            check_together(function, arrays)
         if shapes is not None:
             check(function.__name__, shapes, arrays)
         body = kernels.compiled(function.__name__, arrays) if compiled else None
@@ -241,7 +246,8 @@ def _seed(output: Tensor, seed: Any) -> Any:
             "sum it first, or give seed= an array of that shape"
         )
     xp = array_module(output.data)
-    seed = xp.asarray(1.0 if seed is None else seed.data if isinstance(seed, Tensor) else seed)
+    seed = 1.0 if seed is None else seed.data if isinstance(seed, Tensor) else seed
+    seed = beside(seed, output.data) if hasattr(seed, "dtype") else xp.asarray(seed)
     if seed.ndim == 0:
         return xp.full(output.shape, seed, output.dtype)
     if seed.shape != output.shape:

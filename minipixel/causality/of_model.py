@@ -9,6 +9,7 @@ from minipixel.causality.arguments import Inputs, check_order
 from minipixel.causality.subjects import Options, Subject, adapter
 from minipixel.computing import computing
 from minipixel.models import Model
+from minipixel.models.host_copy import on_host
 from minipixel.shards import rows
 from minipixel.tensor import Tensor, gradients, no_grad
 
@@ -78,4 +79,4 @@ def of_model(thing: Any, image_shape: Any, options: Options) -> Subject | None:
         raise ValueError(f"{given[0]}: got one for a {type(thing).__name__}, wanted None; a minipixel model knows it")
     if image_shape is not None and tuple(image_shape) != thing.image_shape:
         raise ValueError(f"image_shape: got {tuple(image_shape)}, wanted {thing.image_shape}, that of the model")
-    return OfModel(thing, options.order)
+    return OfModel(on_host(thing), options.order)

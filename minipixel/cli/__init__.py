@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from minipixel import _started, ranks
 from minipixel.cli.notes import say, warnings_as_notes
 from minipixel.console import Guarded
+from minipixel.errors import DeviceError
 
 SHARED_OUT = ("train", "sample", "complete", "evaluate")
 """What several ranks do together (ranks.py); of any other command the first of them does all."""
@@ -87,7 +88,7 @@ def _text(error: Exception) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, MemoryError):
         return str(error) or "not enough memory"
-    if isinstance(error, (OSError, ValueError, ImportError, ranks.RankError)):
+    if isinstance(error, (OSError, ValueError, ImportError, DeviceError, ranks.RankError)):
         return str(error)
     kind = f"{type(error).__name__}: {error}"
     return f"{kind}; this should not happen, please report it with what MINIPIXEL_TRACEBACK=1 shows"

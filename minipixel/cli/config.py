@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from minipixel.backend import DEVICES
 from minipixel.cli import architecture
 from minipixel.cli.rates import SCHEDULES
 from minipixel.datasets.preparation import CROPS
@@ -63,13 +64,25 @@ OPTIONS: dict[str, type | tuple[str, ...]] = {
     "embedding_width": int,
     "conditional": bool,
     "seed": int,
+    "device": DEVICES,
     "workers": int,
     "save_freq": int,
     "sample_every": int,
     "tensorboard": bool,
 }
 
-MADE_WITH = ("minipixel", "python", "numpy", "scipy", "numba", "kernels", "machine", "data_sha256", "from_sha256")
+MADE_WITH = (
+    "minipixel",
+    "python",
+    "numpy",
+    "scipy",
+    "numba",
+    "kernels",
+    "machine",
+    "device",
+    "data_sha256",
+    "from_sha256",
+)
 """What a run depends on besides its settings: the table [made_with] at the end of its config.toml."""
 
 WORDS = {

@@ -38,6 +38,7 @@ def demo(arguments: argparse.Namespace) -> int:
             "save_freq": None,
             "sample_every": 5,
             "tensorboard": False,
+            "device": "cpu",
             "made_with": {},
             "test": True,
             "default_out": "minipixel-demo",

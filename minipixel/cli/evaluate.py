@@ -21,7 +21,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Print the mean negative log-likelihood of a split or of the user's pictures; write that of each, on request."""
     out = None if arguments.csv is None else output_file(arguments.csv, (".csv",), "--csv")
     numbers = arguments.probabilities and output_file(arguments.probabilities, (".npy",), "--probabilities")
-    model = read_model(arguments.file, arguments.own_classes)
+    model = read_model(arguments.file, arguments.own_classes).to(arguments.device)
     given = pictures_for(arguments, model, arguments.images)
     nats = -model.log_prob(given.images, given.labels)
     odd = nats - complexity(given.images, model.levels) if arguments.score else None

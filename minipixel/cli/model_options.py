@@ -3,7 +3,7 @@
 from typing import Any
 
 from minipixel.cli import evaluate, export, sample, use
-from minipixel.cli.options import MODEL_FILE, OUT, SPLITS, add_class, add_data, add_drawing
+from minipixel.cli.options import MODEL_FILE, OUT, SPLITS, add_class, add_data, add_device, add_drawing
 
 
 def add_sample(commands: Any) -> None:
@@ -105,6 +105,7 @@ def add_evaluate(commands: Any) -> None:
         metavar="NPY",
         help="also write the probability of every level of every sub-pixel: float64 (N, H, W, C, Q)",
     )
+    add_device(scored)
     add_class(scored)
     scored.set_defaults(command=evaluate.evaluate)
 

@@ -2,6 +2,7 @@
 
 import argparse
 
+from minipixel.backend import DEVICES
 from minipixel.cli import boxed, config
 from minipixel.datasets import DATASETS
 from minipixel.sampling import SAMPLERS
@@ -18,6 +19,8 @@ EPOCHS = "passes over the training images (default: %(default)s)"
 
 WORKERS = "number of threads (default: one per core); the result does not depend on it"
 
+DEVICE = "where to compute: cpu, or cuda for an NVIDIA GPU, which takes CuPy (default: %(default)s)"
+
 SEED = "the seed of all random numbers (default: %(default)s)"
 
 LEARNED = "how many numbers are learned for each level with --inputs embedding (default: 16)"
@@ -33,6 +36,11 @@ def add_class(parser: argparse.ArgumentParser) -> None:
         metavar="MODULE:NAME",
         help="a model class of your own that the file may need: mine:Squared for the class Squared in mine.py",
     )
+
+
+def add_device(parser: argparse._ActionsContainer) -> None:
+    """Add the option that says where a model computes."""
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help=DEVICE)
 
 
 def add_drawing(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +60,7 @@ def add_drawing(parser: argparse.ArgumentParser) -> None:
         "once, wavefront does so for slanted lines of pixels; auto takes the fastest that works (default)",
     )
     parser.add_argument("--seed", type=int, default=0, help=SEED)
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help=f"{DEVICE}; there naive alone draws")
 
 
 def add_data(parser: argparse._ActionsContainer, *, of_a_model: bool = False) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import minipixel
+from minipixel.backend import gpu
 from minipixel.cli import config
 from minipixel.datasets import Dataset
 from minipixel.errors import FormatError, visible
@@ -123,8 +124,8 @@ class RunFolder(Callback):
         write_atomically(self.path / "config.toml", self._config)
 
 
-def made_with(ds: Dataset) -> dict[str, str]:
-    """All that the bits of a training depend on besides its settings: the data, versions, and the kind of machine."""
+def made_with(ds: Dataset, device: str) -> dict[str, str]:
+    """All that the bits of a training depend on besides its settings: the data, versions, kinds of machine and GPU."""
     images = hashlib.sha256()
     for split in (ds.train, ds.validation, ds.test):
         for part in (split.images, split.labels):
@@ -133,6 +134,7 @@ def made_with(ds: Dataset) -> dict[str, str]:
         **{"minipixel": minipixel.__version__, "python": platform.python_version()},
         **{name: installed(name) for name in ("numpy", "scipy", "numba")},
         **{"kernels": "numba" if numba_enabled() else "plain", "machine": f"{platform.system()} {platform.machine()}"},
+        "device": device if device == "cpu" else gpu(),
         "data_sha256": images.hexdigest(),
     }
 

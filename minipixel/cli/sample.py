@@ -52,7 +52,8 @@ def sample(arguments: argparse.Namespace) -> int:
     out, animation, copies = _files(arguments)
     if arguments.data is not None and not copies:
         raise ValueError(f"--data: got {arguments.data} without --nearest, wanted both or none; it is for --nearest")
-    model, n = read_model(arguments.file, arguments.own_classes), check_count("-n", arguments.n, 1, MANY)
+    model = read_model(arguments.file, arguments.own_classes).to(arguments.device)
+    n = check_count("-n", arguments.n, 1, MANY)
     label = label_of(model, arguments.label)
     condition = model.conditions.in_turn(n) if label is None else np.full(n, label)
     columns = min(n, ABREAST if arguments.grid is None else check_count("--grid", arguments.grid, 1))

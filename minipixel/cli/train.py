@@ -93,10 +93,11 @@ def run(settings: argparse.Namespace, first: Callable[[Path], None] | None = Non
     source, resumed = getattr(settings, "from"), settings.resume is not None
     if source is not None and not (resumed and any(in_folder(Path(settings.resume) / "checkpoints"))):
         take_weights(model, source)
+    model.to(settings.device)
     with RunFolder(settings.out, settings.default_out, settings.resume) as folder:
         if first is not None:
             first(folder.path)
-        versions = made_with(ds)
+        versions = made_with(ds, model.device)
         if source is not None and not resumed:
             versions["from_sha256"] = digest(source)
         elif "from_sha256" in settings.made_with:  # the file may be another one by now; it is no longer needed

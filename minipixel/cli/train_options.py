@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minipixel.cli import architecture, train
-from minipixel.cli.options import EPOCHS, LEARNED, SEED, WORKERS, add_data
+from minipixel.cli.options import EPOCHS, LEARNED, SEED, WORKERS, add_data, add_device
 from minipixel.cli.rates import SCHEDULES
 from minipixel.datasets.preparation import CROPS
 from minipixel.heads import HEADS
@@ -132,6 +132,7 @@ def add_train(commands: Any, settings: Mapping[str, Any]) -> None:
     new.add_argument("--embedding-width", type=int, default=16, help=LEARNED)
     new.add_argument("--conditional", action="store_true", help="condition the model on the class of each image")
     new.add_argument("--seed", type=int, default=0, help=SEED)
+    add_device(new)
     new.add_argument("--workers", type=int, help=WORKERS)
     new.add_argument(
         "--save-freq",

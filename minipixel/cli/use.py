@@ -13,6 +13,7 @@ import numpy as np
 
 import minipixel
 from minipixel import datasets, plots
+from minipixel.backend import gpu
 from minipixel.cli.boxed import data_of, path_of
 from minipixel.cli.data import describe, prepare
 from minipixel.cli.output import write
@@ -21,6 +22,7 @@ from minipixel.cli.pictures import label_of, read_pictures, same_again
 from minipixel.cli.run_folder import describe as describe_run
 from minipixel.cli.run_folder import installed
 from minipixel.datasets import Dataset
+from minipixel.errors import DeviceError
 from minipixel.kernels import numba_enabled
 from minipixel.models import Model, load
 from minipixel.models.checks import check_count
@@ -40,7 +42,8 @@ DRAWN = (".png", ".npy", "/")
 
 def complete(arguments: argparse.Namespace) -> int:
     """Keep the upper rows of pictures, or all but a hole, draw the rest several times, and write the result."""
-    out, model = output_file(arguments.out, DRAWN), read_model(arguments.file, arguments.own_classes)
+    out = output_file(arguments.out, DRAWN)
+    model = read_model(arguments.file, arguments.own_classes).to(arguments.device)
     images, labels, *_ = pictures_for(arguments, model, arguments.pictures)
     n = (len(images) if arguments.pictures else min(10, len(images))) if arguments.n is None else arguments.n
     n, times = check_count("-n", n, 1, len(images)), check_count("--times", arguments.times, 1)
@@ -86,9 +89,18 @@ def info(arguments: argparse.Namespace) -> int:
         print(f"  {name:13}{installed(name)}")
     print(f"kernels       {'Numba' if numba_enabled() else 'plain NumPy (Numba is missing, or MINIPIXEL_NUMBA=0)'}")
     print(f"threads       {Workers().count}")
+    print(f"gpu           {_gpu()}")
     print(f"data          {os.environ.get('MINIPIXEL_DATA', 'a cache folder (MINIPIXEL_DATA is not set)')}")
     print(f"data sets     {', '.join(datasets.DATASETS)}")
     return 0
+
+
+def _gpu() -> str:
+    """The GPU in words, or why there is none."""
+    try:
+        return gpu()
+    except (ImportError, DeviceError) as error:
+        return f"no {error}"
 
 
 def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy"), option: str = "--out") -> Path:

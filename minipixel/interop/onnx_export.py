@@ -11,6 +11,7 @@ from minipixel.files import write_atomically
 from minipixel.interop.onnx_graph import IR_VERSION, OPSET, Graph
 from minipixel.interop.onnx_rows import ROWS
 from minipixel.models import Model
+from minipixel.models.host_copy import on_host
 from minipixel.ops.local import Look, Whole
 from minipixel.sampling.program import evaluator
 from minipixel.shown import short
@@ -38,6 +39,7 @@ def to_onnx(model: Model, path: str | os.PathLike[str]) -> None:
         import onnx
     except ImportError as error:
         raise ImportError('to_onnx: onnx is missing; pip install "minipixel[onnx]"') from error
+    model = on_host(model)
     model.check_finite()
     proto = _proto(model)
     if (size := proto.ByteSize()) > LARGEST:

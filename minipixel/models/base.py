@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import ops, plan
-from minipixel.backend import to_cpu
+from minipixel.backend import explained, to_cpu
 from minipixel.computing import computing
 from minipixel.draws import Draws
 from minipixel.heads import level_dtype, make_head
@@ -21,6 +21,7 @@ from minipixel.models.checks import (
 )
 from minipixel.models.conditions import Conditions
 from minipixel.models.gathering import drawn, gathered
+from minipixel.models.host_copy import on_host
 from minipixel.models.network import Network
 from minipixel.models.probabilities import accuracy, probabilities
 from minipixel.models.step import Batch, as_defined, planned_log_prob, value_and_gradients
@@ -192,7 +193,7 @@ class Model(Network):
         The gradients are a dict of arrays by the dotted names of `state_dict`, in the same order, without frozen
         weights; pass them to `optimizer.step(model, gradients)`. `weights` and `rng` are those of `loss`. `workers` is
         the number of threads, by default one per core; the result is the same to the bit for any number. No
-        parameter's `.grad` is read or written.
+        parameter's `.grad` is read or written. The gradients are where the weights are: on a GPU they are CuPy arrays.
         Raises ValueError for images, conditions or weights of another kind than the model's.
         """
         images, condition = self.checked(images, condition)
@@ -203,7 +204,7 @@ class Model(Network):
             return None if key is None else Draws(key, part.start)
 
         self._same_on_all_ranks(images=images, condition=condition, weights=weights, rng=key)
-        with Workers(workers) as pool:
+        with Workers(workers, device=self.device) as pool, explained(len(images)):
             losses, gradients = value_and_gradients(self, Batch(images, condition, weights, draws), pool)
         return losses.weighted, gradients
 
@@ -227,7 +228,7 @@ class Model(Network):
                 advance(part.stop - part.start)
                 return to_cpu(log_prob.data).transpose(2, 0, 1, 3)
 
-        return gathered(shard, len(images), self.wide_shard_size).astype(np.float64, copy=False)
+        return gathered(shard, len(images), self.wide_shard_size, self.device).astype(np.float64, copy=False)
 
     @spelled
     def log_prob(self, images: Any, condition: Any = None) -> np.ndarray:
@@ -270,15 +271,15 @@ class Model(Network):
 
     @spelled
     @computing
-    def predict(self, images: Any, condition: Any = None) -> Any:
+    def predict(self, images: Any, condition: Any = None) -> np.ndarray:
         """The head's parameters at every pixel: integers (N, H, W, C) -> array (H, W, N, P), without gradients.
 
         What the P numbers of a pixel mean depends on the head: see mp.heads. Raises ValueError for images or conditions
         of another kind than the model's.
         """
         images, condition = self.checked(images, condition)
-        with no_grad():
-            return self._parameters(self._pixels_first(images), condition).data
+        with no_grad(), explained(len(images)):
+            return to_cpu(self._parameters(self._pixels_first(images), condition).data)
 
     @spelled
     def initialize(self, images: Any, condition: Any = None) -> None:
@@ -323,6 +324,7 @@ class Model(Network):
         The methods draw the same images, and differ in speed. "naive" runs one whole forward pass per sub-pixel.
         "cached" computes each value of each layer once. "wavefront" does so for all pixels of a slanted line at once,
         where the model allows it; elsewhere it warns, and goes pixel by pixel. "auto" takes the fastest that works.
+        The weights of a model on a GPU come to the host, whose loops draw; "naive" alone draws on the GPU.
         All but "naive" first prove that the model is causal, and raise CausalityError if it is not; they repeat the
         proof when layers or masks have been exchanged. For some models the proof cannot be made (an op does not say
         what it reads, or a number is taken out of the graph): then "auto" warns and draws naively, and the other two
@@ -404,9 +406,10 @@ class Model(Network):
         particles: int = 1,
     ) -> np.ndarray:
         """Draw the unknown pixels of N images, shard by shard: integers (N, H, W, C) -> integers of that shape."""
-        self.check_finite()
+        model = self if method == "naive" else on_host(self)
+        model.check_finite()
         sampler: Sampler = (
-            SAMPLERS[method](self) if particles == 1 else LookingAhead(in_order(method)(self), self.order, particles)
+            SAMPLERS[method](model) if particles == 1 else LookingAhead(in_order(method)(model), self.order, particles)
         )
         chances = sampler.chances(generator(rng), start.shape)
         self._same_on_all_ranks(images=start, known=known, condition=condition, rng=chances)
@@ -414,7 +417,7 @@ class Model(Network):
         def shard(part: slice) -> np.ndarray:
             return sampler(chances[part], rows(condition, part), temperature, start[part], known[part])
 
-        return drawn(shard, len(start), sampler.shard_size)
+        return drawn(shard, len(start), sampler.shard_size, model.device)
 
     def describe(self) -> str:
         """A description in one line: class, images, dtype, head and inputs."""

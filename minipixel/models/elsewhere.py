@@ -5,7 +5,7 @@ from typing import Any
 from minipixel.spelling import did_you_mean
 
 MODES = "there are no modes: dropout is on in fit, and in loss(..., rng=), and off everywhere else"
-MOVING = "to_device() and to_cpu() move the weights"
+MOVING = "to('cuda') and to('cpu') move the weights, and device says where they are"
 
 # A name that a network lacks, and the way to what was meant.
 INSTEAD: dict[str, str] = {
@@ -17,11 +17,11 @@ INSTEAD: dict[str, str] = {
     "training": MODES,
     "compile": "mp.fit(model, images, optimizer=...) is all it takes",
     "zero_grad": "backward() replaces every .grad, so there is nothing to set to zero",
-    "to": MOVING,
     "cuda": MOVING,
     "gpu": MOVING,
     "cpu": MOVING,
-    "device": MOVING,
+    "to_device": MOVING,
+    "to_cpu": MOVING,
     "evaluate": "log_prob(images) and bits_per_dim(images) say how good it is",
     "score": "log_prob(images) and bits_per_dim(images) say how good it is",
     "score_samples": "log_prob(images) is what it gives each image",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import ops, plan
-from minipixel.backend import to_cpu
+from minipixel.backend import explained, to_cpu
 from minipixel.computing import computing
 from minipixel.models.checks import check_count, check_images, check_labels
 from minipixel.models.network import Network
@@ -127,7 +127,7 @@ class EmbeddingNet(Network):
             with no_grad():
                 return to_cpu(self.points(images[part], able).data)
 
-        with Workers() as workers:
+        with Workers(device=self.device) as workers, explained(min(len(images), self.shard_size)):
             return np.concatenate(list(workers.map(shard, len(images), self.shard_size)))
 
     @spelled

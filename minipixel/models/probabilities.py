@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minipixel.backend import to_cpu
 from minipixel.models.gathering import gathered, gathered_into
 from minipixel.progress import advance
 from minipixel.shards import Workers, rows
@@ -42,7 +41,7 @@ def probabilities(model: "Model", images: np.ndarray, condition: Any) -> np.ndar
         return of_shard
 
     model.check_finite()
-    gathered_into(found, shard, model.wide_shard_size)
+    gathered_into(found, shard, model.wide_shard_size, model.device)
     return found
 
 
@@ -59,12 +58,12 @@ def accuracy(model: "Model", images: np.ndarray, condition: Any) -> float:
         return np.array([right])
 
     model.check_finite()
-    return int(gathered(shard, len(images), model.wide_shard_size).sum()) / images.size
+    return int(gathered(shard, len(images), model.wide_shard_size, model.device).sum()) / images.size
 
 
 def _pixels(model: "Model", images: np.ndarray, condition: Any) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """The pixels of n images, p at a time: their places in n * H * W, the head's parameters (p, P), levels (p, C)."""
-    parameters = np.moveaxis(to_cpu(model.predict(images, condition)), 2, 0)  # (H, W, n, P) -> (n, H, W, P)
+    parameters = np.moveaxis(model.predict(images, condition), 2, 0)  # (H, W, n, P) -> (n, H, W, P)
     parameters, pixels = parameters.reshape(-1, parameters.shape[3]), images.reshape(-1, images.shape[3])
     for some in Workers.parts(len(pixels), max(1, AT_ONCE // (model.levels * model.mixtures))):
         yield some, parameters[some], pixels[some]

@@ -2,11 +2,12 @@
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from minipixel.backend import array_module, to_cpu, to_device
+from minipixel.backend import array_module, check_device, device_of, to_cpu, to_device, use_gpu_of
+from minipixel.ranks import place
 from minipixel.shown import short
 from minipixel.spelling import Spelled, spelled
 from minipixel.tensor import Tensor, observer
@@ -150,15 +151,31 @@ class Module(Spelled, metaclass=ModuleClass):
             own[name][1](array)
         return NotLoaded(missing, unknown, other)
 
-    def to_device(self) -> None:
-        """Move every weight to the current GPU; the model then computes there. Raises ImportError without CuPy."""
-        for _, array, put in list(_weights(self, "")):
-            put(to_device(array))
+    @property
+    def device(self) -> str:
+        """Where the weights are, and so where it computes: "cpu", or "cuda" for a GPU."""
+        return next((device_of(array) for _, array in self.named_arrays()), "cpu")
 
-    def to_cpu(self) -> None:
-        """Move every weight back to the host."""
-        for _, array, put in list(_weights(self, "")):
-            put(to_cpu(array))
+    @spelled
+    def to(self, device: str) -> Self:
+        """Move every weight, and its gradient, to "cuda", the current GPU, or to "cpu", the host; returns the module.
+
+        It then computes there. What it is given may stay on the host: images and conditions are moved a batch at a time
+        (see docs/gpu.md). Of several processes that MPI started on one machine, each takes another GPU, if there are so
+        many. Raises ValueError for another word, ImportError where CuPy is missing, DeviceError where there is no GPU
+        or its driver is too old, and MemoryError where it is too small; the weights are then where they were.
+        """
+        move = to_cpu if check_device(device) == "cpu" else to_device
+        if device == "cuda":
+            use_gpu_of(place())
+        weights, trained = list(_weights(self, "")), self.parameters()
+        arrays = {id(array): array for _, array, _ in weights} | {id(p.grad): p.grad for p in trained}
+        moved = {key: None if array is None else move(array) for key, array in arrays.items()}  # all, before one is put
+        for parameter in trained:
+            parameter.grad = moved[id(parameter.grad)]
+        for _, array, put in weights:
+            put(moved[id(array)])
+        return self
 
     def __repr__(self) -> str:
         weights = f"{sum(parameter.data.size for parameter in self.parameters()):,} weights"
@@ -215,4 +232,5 @@ def _as_weight(name: str, array: Any, own: Any) -> Any:
     dtype = getattr(array, "dtype", None) or np.asarray(array).dtype
     if getattr(dtype, "kind", "f") not in "biuf":
         raise ValueError(f"state: got {name} of dtype {dtype}, wanted real numbers, as weights are")
+    array = to_cpu(array) if device_of(own) == "cpu" else array
     return array_module(own).array(array, dtype=own.dtype, order="C")

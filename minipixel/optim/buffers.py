@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from minipixel.backend import array_module
+from minipixel.backend import array_module, beside
 from minipixel.nn.flat import Layout
 
 State = dict[str, dict[str, Any]]
@@ -13,11 +13,12 @@ State = dict[str, dict[str, Any]]
 class Buffers:
     """The arrays of a `State` as buffers of a layout (see nn/flat.py); the arrays in the state are views of these.
 
-    The buffers stay from step to step, until there are other weights, or the user puts an array into the state.
+    The buffers stay from step to step, until there are other weights, weights on another device, or the user puts an
+    array into the state.
     """
 
     def __init__(self) -> None:
-        self._laid_out: tuple[list[str], Layout] | None = None
+        self._laid_out: tuple[list[str], Layout, list[type]] | None = None
         self._buffers: list[dict[str, Any]] = []
         self._views: list[Any] = []
 
@@ -28,13 +29,13 @@ class Buffers:
 
         Raises ValueError, with nothing changed, for a memory of another shape than its weight.
         """
-        names = list(weights)
+        names, where = list(weights), [type(weight) for weight in weights.values()]
         arrays = [state.get(name, {}).get(kind) for kind in kinds for name in names]
         same = len(arrays) == len(self._views) and all(a is b for a, b in zip(arrays, self._views, strict=True))
-        if same and self._laid_out == (names, layout):
+        if same and self._laid_out == (names, layout, where):
             return self._buffers
         gathered = [layout.gather([_memory(state, name, kind, weights[name]) for name in names]) for kind in kinds]
-        self._laid_out, self._views = (names, layout), [view for own in gathered for view in layout.views(own)]
+        self._laid_out, self._views = (names, layout, where), [view for own in gathered for view in layout.views(own)]
         self._buffers = [
             {kind: own[i] for kind, own in zip(kinds, gathered, strict=True)}
             for i in range(1 if layout.together else len(names))
@@ -60,4 +61,4 @@ def _memory(state: State, name: str, kind: str, weight: Any) -> Any:
         raise ValueError(
             f"state: got {kind} of shape {array.shape} for {name}, wanted {weight.shape}, as the weight has"
         )
-    return array
+    return beside(array, weight)

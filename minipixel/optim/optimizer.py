@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minipixel.arena import copied_for_now
-from minipixel.backend import array_module, to_cpu
+from minipixel.backend import array_module, beside, device_of, to_cpu
 from minipixel.computing import computing
+from minipixel.errors import DeviceError
 from minipixel.nn.flat import Layout, distinct
 from minipixel.optim.buffers import Buffers
 from minipixel.shown import as_made, short
@@ -94,12 +95,14 @@ class Optimizer(Spelled):
             _check_names(gradients, [name for name, _ in named])
             given = [gradients[name] for name in parameters]
             hint = "model.value_and_gradients(images) gives them all"
-        for name, g, weight in zip(parameters, given, weights, strict=True):
+        for at, (name, g, weight) in enumerate(zip(parameters, given, weights, strict=True)):
             if g is None:
                 raise ValueError(f"step: got no gradient for {name}, wanted one; {hint}")
             if getattr(g, "shape", None) != weight.shape:
                 got = f"a gradient of shape {g.shape}" if hasattr(g, "shape") else short(g)
                 raise ValueError(f"step: got {got} for {name}, wanted an array of shape {weight.shape}")
+            if device_of(g) != device_of(weight):
+                given[at] = _on_its_device(name, g, weight)
         layout = Layout.of(weights, together=self.elementwise)
         buffers = layout.read(given)
         self.rate = self._scheduled_rate()
@@ -230,6 +233,16 @@ class Optimizer(Spelled):
         squares = [(g.astype("float64") ** 2).sum() for g in gradients]  # in float32 a square may overflow
         norm = math.sqrt(float(sum(squares)))
         return 1.0 if norm <= self.clip_norm else self.clip_norm / norm
+
+
+def _on_its_device(name: str, g: Any, weight: Any) -> Any:
+    """A gradient on the host moved to the GPU, where its weight is; DeviceError for the reverse, which is a mistake."""
+    if device_of(g) == "cuda":
+        raise DeviceError(
+            f"step: got a gradient on the GPU for {name}, which is on the host, wanted both on one device; "
+            "model.to('cuda') moves the weights"
+        )
+    return beside(g, weight)
 
 
 def _check_names(gradients: Any, names: list[str]) -> None:

@@ -20,6 +20,9 @@ from minipixel.tensor import Tensor
 MOST_PROGRAMS = 4
 """For how many numbers of images the memory of a table is kept."""
 
+CONSTANT = (np.ndarray, np.generic, float, int)
+"""A leaf of one of these kinds is no weight, and is copied to the device once."""
+
 _known: weakref.WeakKeyDictionary[Table, "OnDevice"] = weakref.WeakKeyDictionary()
 
 
@@ -64,9 +67,9 @@ class OnDevice:
     def __init__(self, table: Table, xp: Any, dtype: str) -> None:
         self.kernels, self.places, packer = Kernels(xp, dtype), Places(table, xp), table.packer
         self.table = table
-        self.given = [i for i, leaf in enumerate(packer.leaves) if not isinstance(leaf, np.ndarray)]
+        self.given = [i for i, leaf in enumerate(packer.leaves) if not isinstance(leaf, CONSTANT)]
         self.sizes = [int(np.prod(packer.leaves[i].shape)) for i in self.given]
-        constants = [i for i, leaf in enumerate(packer.leaves) if isinstance(leaf, np.ndarray)]
+        constants = [i for i, leaf in enumerate(packer.leaves) if isinstance(leaf, CONSTANT)]
         arrays = [np.asarray(packer.leaves[i], dtype).ravel() for i in constants]
         self.constants = [xp.asarray(array) for array in arrays]
         ends = np.cumsum([0, *self.sizes, *(array.size for array in arrays)])
@@ -156,7 +159,7 @@ class DeviceReady(Ready):
     """A model with the present numbers of its weights, for one of its tables, on the device where they are."""
 
     def _take(self, leaves: list[Any], dtype: str) -> None:
-        given = [getattr(leaf, "data", leaf) for leaf in leaves if not isinstance(leaf, np.ndarray)]
+        given = [getattr(leaf, "data", leaf) for leaf in leaves if not isinstance(leaf, CONSTANT)]
         self.xp = array_module(*given)
         self.on = on_device(self.table, self.xp, dtype)
         arrays = [self.xp.asarray(array).ravel() for array in given]

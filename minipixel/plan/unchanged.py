@@ -72,7 +72,7 @@ class Parts:
             if name.startswith("_kinds"):
                 continue
             self.plain.append(name)
-            if name in weights and type(part) is np.ndarray:
+            if name in weights and hasattr(part, "dtype"):
                 self.plain += (id(part), part.shape, part.dtype)
             else:
                 self._take(part)
@@ -88,4 +88,6 @@ def _of_the_library(kind: type) -> bool:
 
 
 def _equal(a: Any, b: Any) -> bool:
-    return a is b or bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
+    if a is b or not type(a) is type(b) is np.ndarray:  # a comparison on a GPU would wait for it
+        return a is b
+    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.backend import to_cpu
 from minipixel.progress import advance
 from minipixel.sampling.canvas import Canvas
 from minipixel.sampling.sampler import Sampler
@@ -29,7 +28,7 @@ class Naive(Sampler):
             pixels = np.array([r * model.image_shape[1] + c])
             if canvas.asks(pixels):
                 images = canvas.images()
-                parameters = to_cpu(model.predict(images, condition)[r, c])
+                parameters = model.predict(images, condition)[r, c]
                 if len(parameters) < len(images):  # of one image, where the model reads none
                     parameters = np.repeat(parameters, len(images), axis=0)
                 canvas.draw(model.head, temperature, parameters[None], pixels, int(channel))

@@ -20,14 +20,15 @@ def check_alike(ranks: Ranks, training: Training, batch: Batch) -> None:
     first, where it compiles the kernels for those that share its cache.
     """
     model, N = training.model, len(batch.images)
-    size = model.shard_of_batch(N)
+    pool = Workers(1, ranks=ranks, device=model.device)
+    size = pool.shard(N, model.shard_of_batch(N))
 
     def gradient() -> str:
         first = slice(0, size)
         some = batch.images[first], rows(batch.condition, first), rows(batch.weights, first)
         model.log_prob(some[0][:1], rows(some[1], slice(1)))  # for validation: compiles other kernels
-        with Workers(1, ranks=ALONE) as pool:
-            return fingerprint(list(value_and_gradients(model, Batch(*some, batch.draws), pool)[1].values()))
+        with Workers(1, ranks=ALONE, device=model.device) as alone:
+            return fingerprint(list(value_and_gradients(model, Batch(*some, batch.draws), alone)[1].values()))
 
     ranks.same({"versions": _versions()})
     said = {name: json.dumps(value, sort_keys=True) for name, value in training.same.items()}

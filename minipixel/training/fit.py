@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import console
+from minipixel.backend import explained
 from minipixel.draws import Draws
 from minipixel.files import alone_with
 from minipixel.messages import GO_ON, INTERRUPT, STOP
@@ -83,6 +84,7 @@ def fit(
     mp.optim, or its name; None means Adam with a learning rate of 1e-3. `callbacks`: a list of callbacks, or a single
     one. `transform(images, rng)`: a function that changes every batch, for dynamic binarisation or augmentation.
     `rng`: None, an int, a SeedSequence or a Generator. `workers`: the number of threads; None means one per core.
+    A model on a GPU trains there, with a whole batch as one shard, and `workers` then changes nothing.
 
     `ranks`: the processes that train together (docs/ranks.md). None means all that an MPI launcher has started, 1
     means this process alone, and a communicator of mpi4py means its processes. All of them have to call `fit` with
@@ -122,7 +124,7 @@ def fit(
     sample_weight = check_weights("sample_weight", sample_weight, len(images), model.dtype)
     others_are_frozen = functools.partial(others_frozen, model, check_trainable(model, trainable))
 
-    workers_pool, before = Workers(workers, ranks=ranks), written(resume) if ranks.first else {}
+    workers_pool, before = Workers(workers, ranks=ranks, device=model.device), written(resume) if ranks.first else {}
     saved = from_first(None if resume is None or not ranks.first else find(resume), ranks)
     seed = ranks.from_first("seed", Streams(saved.seed if saved and rng is None else rng).root)
     streams = Streams(np.random.SeedSequence(**seed))
@@ -190,7 +192,7 @@ def fit(
             try:
                 loss, norm = _step(model, batch, optimizer, pool)
             except StepError as what:
-                parts = pool.parts(len(chosen), model.shard_of_batch(len(chosen)))
+                parts = pool.parts(len(chosen), pool.shard(len(chosen), model.shard_of_batch(len(chosen))))
                 again = functools.partial(map, lambda part, batch=batch: shard_losses(model, batch, part)[0], parts)
                 error = report(what, (at.epoch, at.step), chosen, first_op(model, again) if anomaly else None)
                 error.history = history
@@ -287,5 +289,6 @@ def _step(model: Model, batch: Batch, optimizer: Optimizer, pool: Workers) -> tu
     optimizer.belongs_to(model)
     for parameter in model.parameters():
         parameter.grad = None  # its memory is free for the gradients of this step
-    losses, gradients = value_and_gradients(model, batch, pool)
-    return losses.plain, take_step(model, optimizer, losses.plain, gradients)
+    with explained(len(batch.images)):
+        losses, gradients = value_and_gradients(model, batch, pool)
+        return losses.plain, take_step(model, optimizer, losses.plain, gradients)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minipixel import ops
+from minipixel.backend import explained
 from minipixel.models import EmbeddingNet
 from minipixel.models.checks import MANY, check_count, check_images, check_labels
 from minipixel.models.step import gradient_buffers, named_gradients
@@ -64,14 +65,15 @@ def fit_embedding(
     optimizer, streams, history = check_optimizer(optimizer), Streams(rng), History()
     batch_size = classes_per_batch * images_per_class
     watchers = [Progress(1)] if progress else []
-    with Workers(workers, ranks=ALONE) as pool, finish_the_step(progress) as interrupted:
+    with Workers(workers, ranks=ALONE, device=net.device) as pool, finish_the_step(progress) as interrupted:
         for watcher in watchers:
             watcher.on_train_begin(net, steps * batch_size)
         try:
             for step in range(steps):
                 batch, kinds = _batch(members, classes_per_batch, images_per_class, streams(TRIPLETS, step))
                 try:
-                    logs = {"loss": _step(net, images[batch], kinds, float(margin), optimizer, pool)}
+                    with explained(len(batch)):
+                        logs = {"loss": _step(net, images[batch], kinds, float(margin), optimizer, pool)}
                 except StepError as what:
                     error = report(what, (0, step), batch, None)
                     error.history = history
