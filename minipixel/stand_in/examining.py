@@ -32,7 +32,7 @@ class KernelError(RuntimeError):
 
 @contextlib.contextmanager
 def examined(what: str, threads: int = 4) -> Iterator[None]:
-    """Within it each launch of a kernel runs in a process of its own, in which a sanitizer examines "memory" or "threads".
+    """Within it each launch of a kernel runs in a process of its own, where a sanitizer examines "memory" or "threads".
 
     With "threads" it finds numbers that two threads, of one block or of two, use with no barrier between them; with
     "memory" what is read or written beside an array, overflows of whole numbers and the like. Raises KernelError then.
