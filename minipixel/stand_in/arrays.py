@@ -143,7 +143,7 @@ class Function:
             streams.compute(self.name, results, work=False)
         elif in_place or any(isinstance(self.function, np.ufunc) or _is_new(result, given) for result in results):
             streams.compute(self.name, given + results)
-        if self.name in WAITING or (self.name == "where" and len(given) == 1):
+        if self.name in WAITING or (self.name == "where" and len(args) == 1):
             streams.wait(self.name)
 
     def _check(self, args, kwargs):
