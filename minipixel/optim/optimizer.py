@@ -106,12 +106,12 @@ class Optimizer(Spelled):
         layout = Layout.of(weights, together=self.elementwise)
         buffers = layout.read(given)
         self.rate = self._scheduled_rate()
-        buffers = self._clipped(buffers)
+        clipped = self._clipped(buffers)
         self.steps += 1
         memories = self._buffers.of(self.state, self.memories, dict(zip(parameters, weights, strict=True)), layout)
         moved = [
             self._moved(weight, g, own)
-            for weight, g, own in zip(self._decayed(list(parameters), weights, layout), buffers, memories, strict=True)
+            for weight, g, own in zip(self._decayed(list(parameters), weights, layout), clipped, memories, strict=True)
         ]
         for parameter, array in zip(parameters.values(), layout.views(moved), strict=True):
             parameter.data = array

@@ -94,8 +94,7 @@ class OnDevice:
             start = np.concatenate([start, start[-1] + np.cumsum(counts)])
             source = np.concatenate([source, *more])
         self.pack = self.places.upload(start), self.places.upload(source)
-        outs = table.out_slots[:, None]
-        self.outs, self.from_outs = outs, (None if table.in_order else self.places.readers(outs))
+        self.outs = table.out_slots[:, None]
         self._free: dict[int, list[Program]] = {}
         self._uploads: list[tuple[np.ndarray, Any]] = []
 
@@ -215,7 +214,7 @@ class DevicePass:
             seed[...] = g.reshape(seed.shape)
         else:
             seed[...] = 0
-            start, readers, slots = on.from_outs
+            start, readers, slots = on.places.readers(on.outs)
             n = slots * N * seed.shape[2]
             each("unlay", n, g, start, readers, seed, slots, N, 1, seed.shape[2])()
         program.run("back")

@@ -5,16 +5,12 @@ The stand-in builds the CUDA kernels with a C++ compiler and refuses what a GPU 
 
 import shutil
 
-import numpy as np
 import pytest
-from agreement import EXACT, Result, assert_same_bits, compare, exact_limit, quietly, readable, reference, result_of
-from agreement import weighted_loss
-from drawn_models import drawn_models, families, graphs
+from agreement import Result, compare, exact_limit, quietly, readable, reference, result_of, weighted_loss
+from drawn_models import drawn_models, families
 from hypothesis import HealthCheck, given, seed, settings
 
-import minipixel as mp
 from minipixel import plan, stand_in
-from minipixel.errors import TraceError
 from minipixel.plan.cuda import DeviceReady
 from minipixel.stand_in import to_host
 
