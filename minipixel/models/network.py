@@ -136,7 +136,12 @@ class Network(Module):
 
     @property
     def wide_shard_size(self) -> int:
-        """The `shard_size` where no gradients are computed: of tiny images it is larger."""
+        """The `shard_size` where no gradients are computed: of tiny images it is larger, and on a GPU smaller.
+
+        A map of 2**25 numbers has work enough for all of a GPU, and larger ones would only take its memory.
+        """
+        if self.xp is not np:
+            return min(self.shard_size, self.most_images(2**25))
         return max(self.shard_size, min(2**14 // self._numbers_a_map, self.most_images(MOST_NUMBERS)))
 
     @property

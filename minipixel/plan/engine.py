@@ -148,7 +148,7 @@ def _ready(trace: Trace, table: Table, model: Any) -> Ready:
         return Ready(trace, table, model.dtype)
     from minipixel.plan.cuda import DeviceReady
 
-    return DeviceReady(trace, table, model.dtype)
+    return DeviceReady(trace, table, model.dtype, model.xp)
 
 
 def suits(model: Any) -> bool:
