@@ -173,7 +173,7 @@ def test_on_a_device(case):
     model.load_state_dict(model.state_dict())
     mp.optim.Adam().step(_with_gradients(model, found))
     assert all(isinstance(parameter.data, DeviceArray) for parameter in model.parameters())
-    model.to_cpu()
+    model.to("cpu")
     assert all(type(parameter.data) is np.ndarray for parameter in model.parameters())
 
 
