@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import os
 import sys
 import threading
 import types
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from model_table import CONDITIONS, KINDS, SMALL, Case, diagonal
+from model_table import CONDITIONS, SMALL, Case, diagonal
 from on_device import is_there, moved
 from ranks_in_threads import on_ranks
 
@@ -177,6 +176,28 @@ def test_the_host_draws_with_the_present_weights_and_layers():
     there.stem.bias = there.stem.bias.data  # frozen
     model.stem.bias = model.stem.bias.data
     np.testing.assert_array_equal(there.sample(3, LABELS[:3], rng=1), model.sample(3, LABELS[:3], rng=1))
+
+
+def test_a_model_that_cannot_be_copied_says_what_to_do():
+    there = moved(small())
+    there.lock = threading.Lock()
+    with pytest.raises(
+        DeviceError, match=r"^PixelCNN: got a model on the GPU that cannot be copied .* method='naive'$"
+    ):
+        there.sample(1, LABELS[:1])
+    assert there.sample(1, LABELS[:1], method="naive").shape == (1, 3, 4, 1)
+
+
+def test_one_weight_left_behind_is_named_by_the_op_that_meets_it():
+    there = moved(small())
+    there.stem.bias.data = np.zeros(there.stem.bias.shape)
+    with pytest.raises(DeviceError, match=r"^conv2d: got bias on the host and x, weight on the GPU"):
+        there.log_prob(IMAGES, LABELS)
+    moved(there).log_prob(IMAGES, LABELS)
+
+
+def test_gradients_are_checked_there():
+    assert mp.gradcheck_model(moved(small()), IMAGES[:2], LABELS[:2]) < 1e-7
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -406,7 +427,7 @@ def test_host_gradients_go_to_the_weights_and_not_the_reverse():
 
 @pytest.mark.parametrize("word", ["gpu", "CUDA", "mps", "cuda:1", "", 0, None, "cp"])
 def test_another_word_for_a_device_is_refused(word):
-    with pytest.raises(ValueError, match="^device: got .*, wanted 'cpu' or 'cuda'"):
+    with pytest.raises(ValueError, match=r"^device: got .*, wanted 'cpu' or 'cuda'"):
         small().to(word)
 
 
@@ -572,7 +593,7 @@ def test_a_gpu_that_is_not_there_is_one_line(command, here, capsys):
             assert main([*command.split(), "--device", "cuda"]) == 2
         error = capsys.readouterr().err
         assert error.startswith(f"minipixel: error: {said}") and error.count("\n") == 1
-    assert not os.listdir(here)
+    assert not [*here.iterdir()]
 
 
 def test_without_cupy_one_line_says_what_to_install(here, capsys, monkeypatch):
