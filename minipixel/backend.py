@@ -58,7 +58,8 @@ def check_device(device: Any) -> str:
 
 def special(xp: Any) -> Any:
     """The special functions for the arrays of a library, `scipy.special` or CuPy's, imported when first asked for."""
-    return importlib.import_module("scipy.special" if xp is np else "cupyx.scipy.special")
+    known = {"numpy": "scipy.special", "cupy": "cupyx.scipy.special"}
+    return importlib.import_module(known.get(xp.__name__, f"{xp.__name__}.special"))
 
 
 def to_cpu(array: Any) -> np.ndarray:

@@ -206,7 +206,7 @@ class Model(Network):
         self._same_on_all_ranks(images=images, condition=condition, weights=weights, rng=key)
         with Workers(workers, device=self.device) as pool, explained(len(images)):
             losses, gradients = value_and_gradients(self, Batch(images, condition, weights, draws), pool)
-        return losses.weighted, gradients
+        return float(losses.weighted), gradients
 
     @spelled
     def log_prob_map(self, images: Any, condition: Any = None) -> np.ndarray:

@@ -34,11 +34,11 @@ class Batch:
 class Losses(NamedTuple):
     """The loss of a batch in nats per image: `weighted`, of which the gradients are, and `plain`, without the weights.
 
-    Without weights the two are equal.
+    Without weights the two are equal. On a GPU they are arrays of one number, which nobody has waited for.
     """
 
-    weighted: float
-    plain: float
+    weighted: Any
+    plain: Any
 
 
 def value_and_gradients(model: "Model", batch: Batch, pool: Workers) -> tuple[Losses, Gradients]:
@@ -60,12 +60,13 @@ def value_and_gradients(model: "Model", batch: Batch, pool: Workers) -> tuple[Lo
             return _planned(model, able, batch, part)
         share = (part.stop - part.start) / N
         loss, plain = shard_losses(model, batch, part)
-        return [np.array([float(loss.data), plain]) * share, *gradient_buffers(loss, parameters, layout, share)]
+        of_shard = model.xp.stack([loss.data, plain]).astype("float64") * share
+        return [of_shard, *gradient_buffers(loss, parameters, layout, share)]
 
     losses, *buffers = pool.sum(shard, N, size)
     if able is not None:
         buffers = layout.gather(_or_zeros(able.gradients(buffers[0], parameters), parameters))
-    return Losses(*map(float, losses)), named_gradients(named, layout, buffers)
+    return Losses(*losses), named_gradients(named, layout, buffers)
 
 
 def as_defined(model: "Model") -> bool:
@@ -90,22 +91,23 @@ def _planned(model: "Model", able: plan.Ready, batch: Batch, part: slice) -> lis
     """A shard's share of the losses, and of the gradients of packed weights; only the head's graph is on the tape."""
     images, condition = batch.images[part], rows(batch.condition, part)
     run, parameters, log_prob = planned_log_prob(model, able, images, condition, batch.draws(part))
-    alike = np.ones(len(images), log_prob.dtype) / -len(batch.images)
-    each = alike if batch.weights is None else batch.weights[part].astype(log_prob.dtype) / -len(batch.images)
-    of_image = log_prob.data.sum(axis=(0, 1, 3), dtype=np.float64)
-    (g,) = gradients(log_prob, [parameters], np.broadcast_to(each[:, None], log_prob.shape))
-    return [np.array([of_image @ each, of_image @ alike]), run.back(g)]
+    xp = model.xp
+    alike = xp.ones(len(images), log_prob.dtype) / -len(batch.images)
+    each = alike if batch.weights is None else xp.asarray(batch.weights[part], log_prob.dtype) / -len(batch.images)
+    of_image = log_prob.data.sum(axis=(0, 1, 3), dtype="float64")
+    (g,) = gradients(log_prob, [parameters], xp.broadcast_to(each[:, None], log_prob.shape))
+    return [xp.stack([of_image @ each, of_image @ alike]), run.back(g)]
 
 
-def shard_losses(model: "Model", batch: Batch, part: slice) -> tuple[Tensor, float]:
+def shard_losses(model: "Model", batch: Batch, part: slice) -> tuple[Tensor, Any]:
     """The mean loss of a shard of a batch, weighted and plain, with the shard's own dropout; repeated calls agree."""
     given = batch.images[part], rows(batch.condition, part)
     if batch.weights is None:
         loss = model.loss(*given, rng=batch.draws(part))
-        return loss, float(loss.data)
+        return loss, loss.data
     each = model.loss(*given, rng=batch.draws(part), reduction="none")
-    weights = array_module(each.data).asarray(batch.weights[part])
-    return ops.total(each * weights) / each.shape[0], float(each.data.mean())
+    weights = model.xp.asarray(batch.weights[part])
+    return ops.total(each * weights) / each.shape[0], each.data.mean()
 
 
 def gradient_buffers(output: Tensor, parameters: Sequence[Tensor], layout: Layout, seed: Any) -> list[Any]:

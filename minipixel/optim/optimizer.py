@@ -106,12 +106,12 @@ class Optimizer(Spelled):
         layout = Layout.of(weights, together=self.elementwise)
         buffers = layout.read(given)
         self.rate = self._scheduled_rate()
-        scale = self._clipping(buffers)
+        clipped = self._clipped(buffers)
         self.steps += 1
         memories = self._buffers.of(self.state, self.memories, dict(zip(parameters, weights, strict=True)), layout)
         moved = [
-            self._moved(weight, g if scale == 1 else g * scale, own)
-            for weight, g, own in zip(self._decayed(list(parameters), weights, layout), buffers, memories, strict=True)
+            self._moved(weight, g, own)
+            for weight, g, own in zip(self._decayed(list(parameters), weights, layout), clipped, memories, strict=True)
         ]
         for parameter, array in zip(parameters.values(), layout.views(moved), strict=True):
             parameter.data = array
@@ -226,13 +226,17 @@ class Optimizer(Spelled):
             raise ValueError(f"learning_rate: got {short(rate)} for step {self.steps}, wanted a number of at least 0")
         return float(rate)
 
-    def _clipping(self, gradients: Sequence[Any]) -> float:
-        """The factor for buffers of gradients: 1, or less if their norm is above `clip_norm`."""
+    def _clipped(self, gradients: Sequence[Any]) -> Sequence[Any]:
+        """Buffers of gradients, scaled down if their norm is above `clip_norm`."""
         if self.clip_norm is None:
-            return 1.0
-        squares = [(g.astype("float64") ** 2).sum() for g in gradients]  # in float32 a square may overflow
-        norm = math.sqrt(float(sum(squares)))
-        return 1.0 if norm <= self.clip_norm else self.clip_norm / norm
+            return gradients
+        norm = sum((g.astype("float64") ** 2).sum() for g in gradients) ** 0.5  # in float32 a square may overflow
+        xp = array_module(norm)
+        if xp is np and norm <= self.clip_norm:
+            return gradients
+        # on a GPU nobody looks at the norm here, since the host would have to wait for it
+        scale = xp.minimum(1.0, self.clip_norm / xp.maximum(norm, np.finfo(np.float64).tiny))
+        return [g * scale.astype(g.dtype) for g in gradients]
 
 
 def _on_its_device(name: str, g: Any, weight: Any) -> Any:

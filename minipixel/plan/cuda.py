@@ -16,8 +16,12 @@ from minipixel.plan.launches import Launches, Places
 from minipixel.plan.packed import Ready
 from minipixel.plan.table import Table
 from minipixel.tensor import Tensor
+
 MOST_PROGRAMS = 4
 """For how many numbers of images the memory of a table is kept."""
+
+CONSTANT = (np.ndarray, np.generic, float, int)
+"""A leaf of one of these kinds is no weight, and is copied to the device once."""
 
 _known: weakref.WeakKeyDictionary[Table, "OnDevice"] = weakref.WeakKeyDictionary()
 
@@ -63,9 +67,9 @@ class OnDevice:
     def __init__(self, table: Table, xp: Any, dtype: str) -> None:
         self.kernels, self.places, packer = Kernels(xp, dtype), Places(table, xp), table.packer
         self.table = table
-        self.given = [i for i, leaf in enumerate(packer.leaves) if not isinstance(leaf, np.ndarray)]
+        self.given = [i for i, leaf in enumerate(packer.leaves) if not isinstance(leaf, CONSTANT)]
         self.sizes = [int(np.prod(packer.leaves[i].shape)) for i in self.given]
-        constants = [i for i, leaf in enumerate(packer.leaves) if isinstance(leaf, np.ndarray)]
+        constants = [i for i, leaf in enumerate(packer.leaves) if isinstance(leaf, CONSTANT)]
         arrays = [np.asarray(packer.leaves[i], dtype).ravel() for i in constants]
         self.constants = [xp.asarray(array) for array in arrays]
         ends = np.cumsum([0, *self.sizes, *(array.size for array in arrays)])
@@ -90,8 +94,7 @@ class OnDevice:
             start = np.concatenate([start, start[-1] + np.cumsum(counts)])
             source = np.concatenate([source, *more])
         self.pack = self.places.upload(start), self.places.upload(source)
-        outs = table.out_slots[:, None]
-        self.outs, self.from_outs = outs, (None if table.in_order else self.places.readers(outs))
+        self.outs = table.out_slots[:, None]
         self._free: dict[int, list[Program]] = {}
         self._uploads: list[tuple[np.ndarray, Any]] = []
 
@@ -155,7 +158,7 @@ class DeviceReady(Ready):
     """A model with the present numbers of its weights, for one of its tables, on the device where they are."""
 
     def _take(self, leaves: list[Any], dtype: str) -> None:
-        given = [getattr(leaf, "data", leaf) for leaf in leaves if not isinstance(leaf, np.ndarray)]
+        given = [getattr(leaf, "data", leaf) for leaf in leaves if not isinstance(leaf, CONSTANT)]
         self.xp = array_module(*given)
         self.on = on_device(self.table, self.xp, dtype)
         arrays = [self.xp.asarray(array).ravel() for array in given]
@@ -211,7 +214,7 @@ class DevicePass:
             seed[...] = g.reshape(seed.shape)
         else:
             seed[...] = 0
-            start, readers, slots = on.from_outs
+            start, readers, slots = on.places.readers(on.outs)
             n = slots * N * seed.shape[2]
             each("unlay", n, g, start, readers, seed, slots, N, 1, seed.shape[2])()
         program.run("back")

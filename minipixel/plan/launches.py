@@ -5,7 +5,7 @@ sum over the readers of each pixel, in one order. A scan is one kernel, in which
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -97,7 +97,9 @@ class Places:
 class Launches:
     """The launches of a table's passes for N images, on given memory: `work`, `weights`, `grads` and `draw`."""
 
-    def __init__(self, places: Places, kernels: Kernels, N: int, work: Any, weights: Any, grads: Any, draw: Any) -> None:
+    def __init__(
+        self, places: Places, kernels: Kernels, N: int, work: Any, weights: Any, grads: Any, draw: Any
+    ) -> None:
         self.places, self.table, self.kernels, self.N = places, places.table, kernels, N
         self.work, self.weights, self.grads, self.draw = work, weights, grads, draw
         packer = self.table.packer
@@ -161,7 +163,7 @@ class Launches:
 
     def _as_long(self, start: Any, slots: int, P: int) -> Any:
         xp = self.kernels.xp
-        return xp.concatenate([start, xp.repeat(start[-1:], P - slots)]) if P > slots else start
+        return xp.concatenate([start, xp.repeat(start[-1:], P - slots)]) if slots < P else start
 
 
 class _One:
@@ -386,5 +388,3 @@ class _One:
         yield self.kernels.blocks("column_sums", blocks, g, x, partial, self.rows, K, lanes, blocks, of)
         at = self.weight(K, of=self.of.grads)
         yield self.kernels.blocks("add_column", K, partial, at, lanes * blocks, K, shared=256)
-
-

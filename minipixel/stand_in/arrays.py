@@ -1,16 +1,19 @@
 """A strict stand-in for CuPy, so that GPU mistakes show on a machine without a GPU.
 
-`DeviceArray` plays `cupy.ndarray`, and `device`, in library.py, the module `cupy`. NumPy does the work, but host and device may not
-mix, and only the names and keywords in `cupy14_names.txt` exist. It is stricter than CuPy on purpose: `np.tanh(x)`, a
-host array beside a device array and a list as an index are refused. In two ways it is not CuPy: a `DeviceArray`
-answers `__array_namespace__` (CuPy 14 does not), and `device` has no random, fft, r_, mgrid and the like.
+`DeviceArray` plays `cupy.ndarray`, and `device`, in library.py, the module `cupy`. NumPy does the work, but host and
+device may not mix, and only the names and keywords in `cupy14_names.txt` exist. It is stricter than CuPy on purpose:
+`np.tanh(x)`, a host array beside a device array and a list as an index are refused. In two ways it is not CuPy: a
+`DeviceArray` answers `__array_namespace__` (CuPy 14 does not), and `device` has no random, fft, r_, mgrid and the like.
 """
 
+import contextlib
 import operator
 import re
 from pathlib import Path
 
 import numpy as np
+
+from minipixel.stand_in import streams
 
 SCALARS = (bool, int, float, complex, np.generic)
 DTYPES = "?bBhHiIlLqQefdFD"  # what a CuPy array can hold: no objects, no strings, no long doubles
@@ -18,6 +21,20 @@ TRANSFERS = {"array", "asarray", "asanyarray"}  # the explicit ways to the devic
 ANSWERS = {"allclose", "array_equal", "array_equiv", "count_nonzero"}  # Python numbers in NumPy, 0-d arrays in CuPy
 REDUCERS = {"add", "multiply"}  # the only ufuncs with .reduce and .accumulate
 SCATTERERS = {"add", "bitwise_and", "bitwise_or", "bitwise_xor", "maximum", "minimum", "subtract"}  # those with .at
+EMPTY = {"empty", "empty_like"}  # they make room and launch nothing
+WAITING = {
+    "argwhere",
+    "bincount",
+    "compress",
+    "extract",
+    "flatnonzero",
+    "ndarray.compress",
+    "ndarray.nonzero",
+    "nonzero",
+}
+WAITING |= {"unique", "unique_all", "unique_counts", "unique_inverse", "unique_values"}
+# CuPy asks the device how large the results of those are, and waits for the answer.
+ON_REQUEST = {"ndarray.item", "ndarray.tolist", "ndarray.tobytes", "ndarray.dump", "ndarray.dumps", "ndarray.tofile"}
 HOST_MEMORY = {"data", "device", "flat"}  # what NumPy answers here is no use on a device
 
 # CuPy's names for parameters that must be arrays already, not lists or numbers ...
@@ -42,7 +59,9 @@ NAMES = _read_names()
 
 def to_device_array(a):
     """Copy host numbers to the device: a copy, as a real transfer is, so that no memory is shared by accident."""
-    return DeviceArray(np.array(a))
+    copied = DeviceArray(np.array(a))
+    streams.copy_to_device("asarray", copied._host)
+    return copied
 
 
 def to_host(x):
@@ -74,6 +93,20 @@ def _holds_array(value):
     return isinstance(value, DeviceArray) or (isinstance(value, (list, tuple)) and any(map(_holds_array, value)))
 
 
+def _arrays_in(values):
+    """The host's side of all device arrays in the values, at any depth."""
+    for value in values:
+        if isinstance(value, DeviceArray):
+            yield value._host
+        elif isinstance(value, (list, tuple)):
+            yield from _arrays_in(value)
+
+
+def _is_new(result, given):
+    """Whether an array has memory of its own, and is no view of what was given."""
+    return not any(streams.owner(result) is streams.owner(array) for array in given)
+
+
 class Function:
     """A NumPy function or method that takes what CuPy's takes, and gives what CuPy's gives."""
 
@@ -85,16 +118,33 @@ class Function:
         if self.parameters is not None:
             self._check(args, kwargs)
         transfer = self.name in TRANSFERS
+        given = [*_arrays_in(args), *_arrays_in(kwargs.values())]
+        if isinstance(of := getattr(self.function, "__self__", None), np.ndarray):
+            given.append(of)
+        if isinstance(self.function, np.ufunc) or kwargs.get("out") is not None:
+            streams.outside_capture(self.name)  # before it writes
+        if self.name in ON_REQUEST:
+            streams.copy_to_host(self.name, given[-1])
         result = self.function(
             *[_unwrap(value, transfer) for value in args],
             **{key: _unwrap(value, transfer) for key, value in kwargs.items()},
         )
-        out = kwargs.get("out")
-        if isinstance(out, DeviceArray) and result is out._host:
-            return out
-        if transfer and not _holds_array(args):
+        if transfer and not given:
             return to_device_array(result)  # NumPy's asarray shares the memory of a host array
-        return _wrap(np.asarray(result) if self.name in ANSWERS else result)
+        out = kwargs.get("out")
+        filled = out is not None and result is not None
+        result = out if filled else _wrap(np.asarray(result) if self.name in ANSWERS else result)
+        self._note(given, [*_arrays_in([result])], result is None or filled)
+        return result
+
+    def _note(self, given, results, in_place):
+        """Tell what it cost: nothing for a view, one launch for new numbers, a wait where the host must know a size."""
+        if self.name in EMPTY:
+            streams.compute(self.name, results, work=False)
+        elif in_place or any(isinstance(self.function, np.ufunc) or _is_new(result, given) for result in results):
+            streams.compute(self.name, given + results)
+        if self.name in WAITING or (self.name == "where" and len(given) == 1):
+            streams.wait(self.name)
 
     def _check(self, args, kwargs):
         names = self.parameters
@@ -148,6 +198,7 @@ def _two_sided(function, swapped=False, in_place=False):
         other = _operand(other)
         if other is None:
             return NotImplemented
+        streams.compute(function.__name__, [self._host, *([other] if isinstance(other, np.ndarray) else [])])
         result = function(other, self._host) if swapped else function(self._host, other)
         return self if in_place else _wrap(result)
 
@@ -197,20 +248,47 @@ class DeviceArray:
         value = getattr(self._host, name)
         return Function("ndarray." + name, value, NAMES["ndarray." + name]) if callable(value) else _wrap(value)
 
-    def get(self):
-        """A copy on the host: an explicit transfer."""
-        return self._host.copy()
+    def get(self, stream=None, order="C", out=None):
+        """A copy on the host, or in `out`, an array there: an explicit transfer, for which the host waits."""
+        with stream or contextlib.nullcontext():
+            streams.copy_to_host("ndarray.get", self._host)
+        if out is None:
+            return self._host.copy(order)
+        if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (self.shape, self.dtype):
+            raise TypeError(f"ndarray.get: out must be a host array of shape {self.shape} and {self.dtype}")
+        out[...] = self._host
+        return out
+
+    def set(self, arr, stream=None):
+        """Copy a host array of the same shape and type into this one."""
+        if not isinstance(arr, np.ndarray) or (arr.shape, arr.dtype) != (self.shape, self.dtype):
+            raise TypeError(f"ndarray.set: wanted a host array of shape {self.shape} and {self.dtype}")
+        if not self._host.flags.forc:
+            raise RuntimeError("ndarray.set: Cannot set to non-contiguous array")
+        with stream or contextlib.nullcontext():
+            streams.copy_to_device("ndarray.set", self._host)
+        self._host[...] = arr
 
     def __getitem__(self, key):
         key = key if isinstance(key, tuple) else (key,)
         if not any(item is Ellipsis for item in key):
             key = (*key, ...)  # so that x[0] is a view of no dimensions, as it is in CuPy, not a number
-        return DeviceArray(self._host[_index(key)])
+        found = self._host[_index(key)]
+        if _is_new(found, [self._host]):
+            masks = [item for item in key if isinstance(item, DeviceArray) and item.dtype == bool]
+            streams.compute("ndarray[...]", [self._host, found, *_arrays_in(key)])
+            if masks:
+                streams.wait("ndarray[mask]")
+        return DeviceArray(found)
 
     def __setitem__(self, key, value):
         if not isinstance(value, (DeviceArray, *SCALARS)):
             raise TypeError(f"Unsupported type {type(value)}: assign device arrays or numbers")
-        self._host[_index(key)] = _unwrap(value)
+        places, keys = _index(key), [*_arrays_in([key])]
+        streams.compute("ndarray[...] =", [self._host, *keys, *_arrays_in([value])])
+        self._host[places] = _unwrap(value)
+        if isinstance(value, DeviceArray) and any(array.dtype == bool for array in keys):
+            streams.wait("ndarray[mask] =")  # CuPy first finds the places; it does not for a number
 
     def __len__(self):
         return len(self._host)
@@ -218,12 +296,28 @@ class DeviceArray:
     def __iter__(self):
         return (self[i] for i in range(len(self)))
 
+    def __deepcopy__(self, memo):
+        return self.copy()
+
     def __repr__(self):
+        streams.copy_to_host("repr", self._host)
         return f"Device{self._host!r}"
 
 
 def _one_sided(function):
-    return lambda self: _wrap(function(self._host))
+    def apply(self):
+        streams.compute(function.__name__, [self._host])
+        return _wrap(function(self._host))
+
+    return apply
+
+
+def _number(function):
+    def apply(self):
+        streams.copy_to_host(function.__name__, self._host)
+        return function(self._host)
+
+    return apply
 
 
 ARITHMETIC = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift"]
@@ -233,5 +327,7 @@ for _name in ARITHMETIC + ["matmul"]:
     setattr(DeviceArray, f"__r{_name}__", _two_sided(getattr(operator, f"__{_name}__"), swapped=True))
 for _name in ARITHMETIC:  # CuPy has no __imatmul__: there x @= y makes a new array
     setattr(DeviceArray, f"__i{_name}__", _two_sided(getattr(operator, f"__i{_name}__"), in_place=True))
-for _function in (operator.neg, operator.pos, abs, operator.invert, bool, int, float, complex):
-    setattr(DeviceArray, f"__{_function.__name__}__", _one_sided(_function))  # the last four are explicit transfers
+for _function in (operator.neg, operator.pos, abs, operator.invert):
+    setattr(DeviceArray, f"__{_function.__name__}__", _one_sided(_function))
+for _kind in (bool, int, float, complex):  # explicit transfers
+    setattr(DeviceArray, f"__{_kind.__name__}__", _number(_kind))

@@ -82,7 +82,7 @@ def standard(options: tuple[str, ...]) -> str:
     return ([option for option in options if option.startswith("--std=")] or ["--std=c++17"])[-1]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def described(code: str, options: tuple[str, ...]) -> dict[str, tuple[Parameter, ...]]:
     """The kernels of a source, by name, with their parameters."""
     source = _folder_of(code, options) / "source.cu"
@@ -92,9 +92,9 @@ def described(code: str, options: tuple[str, ...]) -> dict[str, tuple[Parameter,
     return kernels
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def library(code: str, options: tuple[str, ...], threaded: bool = False) -> ctypes.CDLL:
-    """The source as a library of the host, built once a process. Raises RuntimeError with the compiler's first error."""
+    """The source as a library of the host, built once a process. Raises RuntimeError if the compiler refuses it."""
     folder = _folder_of(code, options)
     path = folder / f"kernels{'_threaded' if threaded else ''}.so"
     _run(
@@ -141,7 +141,7 @@ def _folder_of(code: str, options: tuple[str, ...]) -> Path:
     return folder
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _folder() -> Path:
     """A private folder for what is built, removed when Python ends."""
     folder = tempfile.mkdtemp(prefix="minipixel-stand-in-")

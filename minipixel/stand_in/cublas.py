@@ -1,13 +1,15 @@
 """Plays `cupy.cublas`, of which minipixel uses one function: the product of two matrices."""
 
+import threading
 from typing import Any
 
 import numpy as np
 
-from minipixel.stand_in import counting
-from minipixel.stand_in.arrays import DeviceArray, to_device_array
+from minipixel.stand_in import streams
+from minipixel.stand_in.arrays import DeviceArray
 
 LETTERS = ("N", "T")
+_handle = threading.local()  # CuPy makes one for each thread when it is first needed
 
 
 def gemm(transa: str, transb: str, a: Any, b: Any, out: Any = None, alpha: float = 1.0, beta: float = 0.0) -> Any:
@@ -34,13 +36,14 @@ def gemm(transa: str, transb: str, a: Any, b: Any, out: Any = None, alpha: float
     for name, number in (("alpha", alpha), ("beta", beta)):
         if not isinstance(number, (int, float, np.floating)):
             raise TypeError(f"cublas.gemm: {name} must be a number on the host, not {type(number)}")
-    left = a._host if transa == "N" else a._host.T
-    right = b._host if transb == "N" else b._host.T
-    if left.shape[1] != right.shape[0]:
-        raise ValueError(f"cublas.gemm: shapes {left.shape} and {right.shape} have no product")
-    shape = (left.shape[0], right.shape[1])
+    left = a.shape if transa == "N" else a.shape[::-1]
+    right = b.shape if transb == "N" else b.shape[::-1]
+    if left[1] != right[0]:
+        raise ValueError(f"cublas.gemm: shapes {left} and {right} have no product")
+    shape = (left[0], right[1])
     if out is None:
-        out, beta = to_device_array(np.empty(shape, a.dtype)), 0.0
+        streams.compute("cublas.gemm without out", [], work=False)
+        out, beta = DeviceArray(np.empty(shape, a.dtype)), 0.0
     elif out.shape != shape or not out._host.flags.c_contiguous:
         raise ValueError(
             f"cublas.gemm: out has shape {out.shape} and strides {out.strides}, wanted {shape}, contiguous"
@@ -48,8 +51,15 @@ def gemm(transa: str, transb: str, a: Any, b: Any, out: Any = None, alpha: float
     for name, matrix in (("a", a), ("b", b)):
         if np.may_share_memory(matrix._host, out._host):
             raise ValueError(f"cublas.gemm: {name} and out share memory")
-    counting.launch()
-    _multiply(left, right, out._host, alpha, beta)
+    if not hasattr(_handle, "there"):
+        streams.outside_capture("the first cublas.gemm of a thread; multiply once before the capture")
+        _handle.there = True
+
+    def run(left, right, out):
+        left, right = (left if transa == "N" else left.T), (right if transb == "N" else right.T)
+        _multiply(left, right, out, alpha, beta)
+
+    streams.launch("cublas.gemm", [a._host, b._host, out._host], run)
     return out
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.stand_in import counting
+from minipixel.stand_in import streams
 from minipixel.stand_in.arrays import DeviceArray
 from minipixel.stand_in.compiler import Parameter, described, library
 
@@ -57,6 +57,7 @@ class RawModule:
 
     def get_function(self, name: str) -> "Kernel":
         """The kernel of this name."""
+        streams.outside_capture("get_function")
         kernels = described(self.code, self.options)
         if name not in kernels:
             raise ValueError(f"RawModule: the source has no kernel {name!r}; it has {', '.join(kernels)}")
@@ -101,8 +102,15 @@ class Kernel:
         if not isinstance(args, tuple) or len(args) != len(self.parameters):
             raise TypeError(f"{self.name}: got {_count(args)}, wanted a tuple of {len(self.parameters)}")
         values = [self._checked(*pair) for pair in zip(self.parameters, args, strict=True)]
-        counting.launch()
-        self._run(blocks, values, shared_mem)
+        numbers = {i: value for i, value in enumerate(values) if not self.parameters[i].pointer}
+        arrays = [value for i, value in enumerate(values) if i not in numbers]
+        places = range(len(values))
+
+        def run(*arrays):  # a graph holds on to it, so it must not hold on to memory
+            rest = iter(arrays)
+            self._run(blocks, [numbers[i] if i in numbers else next(rest) for i in places], shared_mem)
+
+        streams.launch(self.name, arrays, run)
 
     def _extent(self, what: str, extent: tuple[int, ...], most: tuple[int, ...]) -> tuple[int, ...]:
         if not isinstance(extent, tuple) or not 1 <= len(extent) <= 3:

@@ -1,12 +1,11 @@
-"""The modules that the stand-in plays: `cupy` itself, `cupy.linalg`, and what is used of `cupyx.scipy.special`."""
+"""The modules that the stand-in plays: `cupy` itself, `cupy.linalg` and `cupy.cuda`."""
 
 import inspect
-import sys
 import types
 
 import numpy as np
-import scipy.special
 
+from minipixel.stand_in import streams
 from minipixel.stand_in.arrays import NAMES, DeviceArray, Function, to_host
 from minipixel.stand_in.launching import RawModule
 
@@ -34,10 +33,46 @@ class Module:
         return Function(full, value, NAMES[full])
 
 
-device = Module(np, __name__="minipixel.stand_in", RawModule=RawModule)
+class Device:
+    """Plays `cupy.cuda.Device`: there is one, of number 0."""
 
-# Plays `cupyx.scipy.special`, which array_module cannot lead to: those of its functions that minipixel uses.
-special = types.SimpleNamespace(
-    **{name: Function(name, getattr(scipy.special, name), ["x"]) for name in ("erfcx", "log_ndtr")}
+    def __init__(self, device=None):
+        if device not in (None, 0):
+            raise streams.CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
+        self.id = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def use(self):
+        """Make it the current device."""
+        return self
+
+    def synchronize(self):
+        """Let the host wait until all streams have done their work."""
+        streams.synchronize_device()
+
+
+runtime = types.SimpleNamespace(
+    CUDARuntimeError=streams.CUDARuntimeError,
+    getDeviceCount=lambda: 1,
+    getDevice=lambda: 0,
+    setDevice=lambda number: Device(number) and None,
+    deviceSynchronize=streams.synchronize_device,
+    getDeviceProperties=lambda number: {"name": b"the stand-in for CuPy", "major": 8, "minor": 0},
 )
-sys.modules.setdefault("cupyx.scipy.special", special)  # type: ignore[arg-type]
+cuda = types.SimpleNamespace(
+    Device=Device,
+    Event=streams.Event,
+    Graph=streams.Graph,
+    Stream=streams.Stream,
+    get_current_stream=streams.get_current_stream,
+    get_elapsed_time=streams.get_elapsed_time,
+    is_available=lambda: True,
+    runtime=runtime,
+)
+# Its name leads to the modules that play those beside cupy: minipixel.stand_in.cublas and minipixel.stand_in.special.
+device = Module(np, __name__="minipixel.stand_in", RawModule=RawModule, cuda=cuda)

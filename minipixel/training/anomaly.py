@@ -26,17 +26,16 @@ class StepError(Exception):
     """A step cannot be taken; the message says in words what is not finite."""
 
 
-def check_step(loss: float, gradients: Gradients, clipped: bool) -> float:
+def check_step(loss: float, squares: Sequence[float], gradients: Gradients, clipped: bool) -> float:
     """The norm of all gradients of a step. Raises StepError unless loss, gradients and their squares are finite.
 
-    The squares matter because optimisers use them: an infinite one would stop its weight for good. Gradients that will
-    be `clipped` may be larger.
+    The `squares` are sums of them. They matter because optimisers use them: an infinite one would stop its weight for
+    good. Gradients that will be `clipped` may be larger.
     """
     if not np.isfinite(loss):
         raise StepError(f"loss: got {loss}")
-    arrays = gradients.values() if gradients.flat is None else (gradients.flat,)
-    squares = [float(array_module(g).vdot(g, g)) for g in arrays]
-    if clipped and not all(map(math.isfinite, squares)) and all(map(_finite, arrays)):
+    arrays = _together(gradients)
+    if clipped and not all(map(math.isfinite, squares)) and all(bool(_finite(array)) for array in arrays):
         squares = [float((g.astype("float64") ** 2).sum()) for g in arrays]
     if not all(map(math.isfinite, squares)):
         raise StepError(f"gradient: got NaN, infinity or squares beyond its dtype, of a loss of {loss:.6g},")
@@ -44,38 +43,54 @@ def check_step(loss: float, gradients: Gradients, clipped: bool) -> float:
 
 
 @contextmanager
-def kept_finite(parameters: Sequence[Tensor], optimizer: Optimizer) -> Iterator[None]:
-    """Raise StepError if weights are not finite after this block.
-
-    After any error weights and optimizer are as they were before the block.
-    """
+def undone_on_error(parameters: Sequence[Tensor], optimizer: Optimizer) -> Iterator[None]:
+    """After an error in this block, weights and optimizer are as they were before it."""
     before = [parameter.data for parameter in parameters]
     try:
         with optimizer.undone_on_error():
             yield
-            after = [parameter.data for parameter in parameters]
-            if not all(map(_finite, Layout.of(after).read(after))):
-                raise StepError("weights: got NaN or infinity by a step of the optimizer,")
     except BaseException:
         for parameter, data in zip(parameters, before, strict=True):
             parameter.data = data
         raise
 
 
-def take_step(model: Any, optimizer: Optimizer, loss: float, gradients: Gradients) -> float:
-    """Let an optimizer change the weights by these gradients, and return the norm of the gradients.
+def take_step(model: Any, optimizer: Optimizer, loss: Any, gradients: Gradients) -> tuple[float, float]:
+    """Let an optimizer change the weights by these gradients; returns the loss and the norm of the gradients.
 
     The gradients are put into the `.grad` of each weight, where the optimizer reads them, because a user's optimizer
     may have a `step` that takes nothing but a model.
-    Raises StepError if loss, gradients or new weights are not finite; weights and optimizer are then as before.
+    Raises StepError if loss, gradients or new weights are not finite; weights and optimizer are then as before. On a
+    GPU these numbers are read once, after the step, since it would stand idle while the host waits for them.
     """
-    norm = check_step(loss, gradients, optimizer.clip_norm is not None)
+    squares, clipped = [array_module(g).vdot(g, g) for g in _together(gradients)], optimizer.clip_norm is not None
+    on_host = all(array_module(square) is np for square in squares)
+    if on_host:
+        norm = check_step(float(loss), list(map(float, squares)), gradients, clipped)
     parameters = distinct(model.named_parameters())
     for name, parameter in parameters.items():
         parameter.grad = gradients[name]
-    with kept_finite(list(parameters.values()), optimizer):
+    with undone_on_error(list(parameters.values()), optimizer):
         optimizer.step(model)
-    return norm
+        after = [parameter.data for parameter in parameters.values()]
+        finite = [_finite(array) for array in Layout.of(after).read(after)]
+        if not on_host:
+            loss, *numbers = _read([loss, *squares, *finite])
+            squares, finite = numbers[: len(squares)], numbers[len(squares) :]
+            norm = check_step(loss, squares, gradients, clipped)
+        if not all(finite):
+            raise StepError("weights: got NaN or infinity by a step of the optimizer,")
+    return float(loss), norm
+
+
+def _read(numbers: Sequence[Any]) -> list[float]:
+    """Numbers from a GPU, all by one copy."""
+    xp = array_module(*numbers)
+    return xp.stack([xp.asarray(number).astype("float64") for number in numbers]).get().tolist()
+
+
+def _together(gradients: Gradients) -> Sequence[Any]:
+    return list(gradients.values()) if gradients.flat is None else [gradients.flat]
 
 
 def report(what: StepError, key: tuple[int, int], images: np.ndarray, first: str | None) -> NonFiniteError:
@@ -164,5 +179,6 @@ def _layer(node: Tensor, names: dict[int, str]) -> str:
     return ""
 
 
-def _finite(array: Any) -> bool:
-    return bool(array_module(array).isfinite(array).all())
+def _finite(array: Any) -> Any:
+    """Whether all numbers of an array are finite: a bool, or an array of one on a GPU, which nobody has waited for."""
+    return array_module(array).isfinite(array).all()

@@ -291,4 +291,4 @@ def _step(model: Model, batch: Batch, optimizer: Optimizer, pool: Workers) -> tu
         parameter.grad = None  # its memory is free for the gradients of this step
     with explained(len(batch.images)):
         losses, gradients = value_and_gradients(model, batch, pool)
-        return losses.plain, take_step(model, optimizer, losses.plain, gradients)
+        return take_step(model, optimizer, losses.plain, gradients)

@@ -132,5 +132,4 @@ def _step(
         return gradient_buffers(points, parameters, layout, moves[where])
 
     buffers = pool.sum(back, len(shards), 1)
-    take_step(net, optimizer, float(loss.data), named_gradients(named, layout, buffers))
-    return float(loss.data)
+    return take_step(net, optimizer, loss.data, named_gradients(named, layout, buffers))[0]

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from stand_in.sources import ROWS, SCALE
 
 from minipixel.stand_in import counted, device, threads_in_a_block, to_device_array
-from stand_in.sources import ROWS, SCALE
 
 REALS = {"float": np.float32, "double": np.float64}
 

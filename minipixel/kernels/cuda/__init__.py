@@ -54,7 +54,9 @@ class Kernels:
     def blocks(self, name: str, blocks: int, *arguments: Any, shared: int = 0) -> Launch:
         """A kernel of so many blocks, each with room for `shared` numbers of its own."""
         function = _module(self.xp, self.dtype).get_function(name)
-        given = tuple(np.int32(x) if isinstance(x, (int, np.integer)) and type(x) is not np.uint32 else x for x in arguments)
+        given = tuple(
+            np.int32(x) if isinstance(x, (int, np.integer)) and type(x) is not np.uint32 else x for x in arguments
+        )
         room = shared * np.dtype(self.dtype).itemsize
         return functools.partial(function, (max(1, blocks),), (THREADS,), given, shared_mem=room)
 
