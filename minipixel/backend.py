@@ -105,9 +105,7 @@ def gpu() -> str:
 
     Raises ImportError without CuPy, and DeviceError where there is no GPU or its driver is too old.
     """
-    cuda = getattr(_cupy(), "cuda", None)
-    if not hasattr(cuda, "runtime"):
-        return "none: a stand-in plays CuPy"
+    cuda = _cupy().cuda
     with explained():
         found = cuda.runtime.getDeviceProperties(cuda.runtime.getDevice())
         name, size = found["name"].decode(), found["totalGlobalMem"] / 2**30
