@@ -20,7 +20,8 @@ def test_the_page_runs(tmp_path, monkeypatch):
     def few(name):
         ds = load(name)
         parts = {part: getattr(ds, part) for part in ("train", "validation", "test")}
-        return replace(ds, **{part: replace(s, images=s.images[:20], labels=s.labels[:20]) for part, s in parts.items()})
+        few = {part: replace(s, images=s.images[:20], labels=s.labels[:20]) for part, s in parts.items()}
+        return replace(ds, **few)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(mp.datasets, "load", few)
