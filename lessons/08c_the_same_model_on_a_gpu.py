@@ -94,8 +94,7 @@ print(f"loss on the host {loss_here:.6f}, on the device {loss_there:.6f}")
 # A function that runs on a GPU is called a **kernel**. (It has nothing to do with the kernel of a convolution.) To
 # ask for it is a **launch**. The host puts the launch into a queue and goes on; the GPU takes one after the other out
 # of the queue. If the host is fast enough, the queue is never empty and the GPU never idle. But a launch takes the
-# host about 5 microseconds. In this time a large GPU could do some twenty-five million
-# multiply-adds.
+# host about 5 microseconds. In this time a large GPU could do some twenty-five million multiply-adds.
 #
 # The memory of a GPU is its own. So data have to be **copied** to it and back. And to copy a result back is to
 # **wait**: the host cannot have a number before the whole queue up to it has been worked off. Meanwhile it launches
@@ -147,7 +146,8 @@ for name, make in MODELS.items():
     print(f"{name:16}{op_by_op[name]:7,} launches; at 5 microseconds each {milliseconds_of_host:6.1f} ms")
 
 # %% [markdown]
-# With maps of 28x28 the Diagonal BiLSTM keeps the host busy for a fifth of a second, just to say what is to be done. It does not matter how fast the GPU is, or whether it has 2 images to work on or 200.
+# With maps of 28x28 the Diagonal BiLSTM keeps the host busy for a fifth of a second, just to say what is to be done. It
+# does not matter how fast the GPU is, or whether it has 2 images to work on or 200.
 #
 # ## A step, map by map
 #
@@ -401,8 +401,8 @@ print(source_of("column_sums"))
 # Why two kernels? In a shorter way each thread would add its number to the result. Two threads may do that at the same
 # time: both read the old sum, both write a new one, and one of the two numbers is lost. GPUs have **atomic**
 # additions for this purpose, which wait for one another. But they add in the order in which the threads come, and that
-# is another one in each run. A sum in another order has other last bits (lesson 08). So minipixel uses no atomics, and
-# two runs of a training are equal to the bit.
+# is another one in each run. A sum in another order has other last bits (lesson 08). So the kernels of minipixel use no
+# atomics, so that two runs of a training can be equal to the bit.
 
 # %%
 g = rng.standard_normal((2000, 6)).astype("float32")
