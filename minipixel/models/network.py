@@ -80,10 +80,11 @@ class Network(Module):
         if self.xp.stack(finite).all():  # all weights are asked at once, since each answer of a GPU is waited for
             return
         for name, parameter in self.named_parameters():
-            odd = parameter.data[~self.xp.isfinite(parameter.data)]
+            xp = array_module(parameter.data)
+            odd = parameter.data[~xp.isfinite(parameter.data)]
             if odd.size:
                 raise ValueError(
-                    f"{name}: got weights that are {'NaN' if self.xp.isnan(odd).any() else 'infinite'}, {odd.size} of "
+                    f"{name}: got weights that are {'NaN' if xp.isnan(odd).any() else 'infinite'}, {odd.size} of "
                     f"{parameter.data.size}, wanted finite ones; load the model as it was before, or train it anew"
                 )
 
