@@ -109,6 +109,8 @@ def gpu() -> str:
     Raises ImportError without CuPy, and DeviceError where there is no GPU or its driver is too old.
     """
     cuda = _cupy().cuda
+    if not hasattr(cuda.runtime, "getDeviceProperties"):
+        return "none: a stand-in plays CuPy"
     with explained():
         found = cuda.runtime.getDeviceProperties(cuda.runtime.getDevice())
         name, size = found["name"].decode(), found["totalGlobalMem"] / 2**30

@@ -76,9 +76,10 @@ class Network(Module):
 
     def check_finite(self) -> None:
         """Raise ValueError if weights are NaN or infinite, with the name of the first: such a model is of no use."""
-        finite = [self.xp.isfinite(parameter.data).all() for parameter in self.parameters()]
-        if self.xp.stack(finite).all():  # all weights are asked at once, since each answer of a GPU is waited for
-            return
+        weights, xp = [parameter.data for parameter in self.parameters()], self.xp
+        together = all(array_module(weight) is xp for weight in weights)
+        if together and xp.stack([xp.isfinite(weight).all() for weight in weights]).all():
+            return  # all weights are asked at once, since each answer of a GPU is waited for
         for name, parameter in self.named_parameters():
             xp = array_module(parameter.data)
             odd = parameter.data[~xp.isfinite(parameter.data)]
