@@ -1,7 +1,10 @@
 """What a user does with a model on a GPU, op by op on the strict stand-in: the numbers are those of the host."""
 
+import contextlib
+import contextvars
 import copy
 import functools
+import shutil
 import sys
 import threading
 import types
@@ -20,16 +23,20 @@ from minipixel.cli import main
 from minipixel.errors import DeviceError
 from minipixel.models.host_copy import on_host
 from minipixel.optim import OPTIMIZERS
-from minipixel.stand_in import DeviceArray, device, to_device_array
+from minipixel.stand_in import DeviceArray, device, installed, to_device_array
 from minipixel.training import EMA, EarlyStopping, ModelCheckpoint
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.integers(0, 4, (12, 3, 4, 1)).astype(np.uint8), RNG.integers(0, 3, 12)
 
 
-@pytest.fixture(autouse=True)
-def op_by_op():
-    with kernels.as_written():
+KERNELS = [pytest.mark.skipif(not shutil.which("g++"), reason="there is no C++ compiler to build the kernels")]
+
+
+@pytest.fixture(autouse=True, params=["as written", pytest.param("planned", marks=[pytest.mark.slow, *KERNELS])])
+def way(request):
+    """Planned, it runs by its CUDA kernels: quickly tried in test_every_model, and in tests/plan/test_on_device.py."""
+    with kernels.as_written() if request.param == "as written" else contextlib.nullcontext():
         yield
 
 
@@ -130,6 +137,12 @@ def test_every_model(case):
     there = moved(copy.deepcopy(model))
     agree(model, there, case.every_image()[:5], None)
     assert mp.check_causality(there, images=1).ok
+    if shutil.which("g++"):  # the same once more by a plan: in a context that does not run models as written
+        images, planned = case.every_image()[:5], contextvars.Context().run
+        wanted, found = model.value_and_gradients(images, rng=1), planned(there.value_and_gradients, images, rng=1)
+        assert found[0] == pytest.approx(wanted[0], rel=1e-11)
+        close(found[1], wanted[1])
+        np.testing.assert_allclose(planned(there.log_prob, images), model.log_prob(images), rtol=1e-11)
 
 
 @pytest.mark.parametrize(("name", "told"), [(name, told) for name in SMALL for told in CONDITIONS if told])
@@ -448,7 +461,7 @@ def fake(error=None, driver=0, use=None, **runtime):
     def properties(number):
         if error is not None:
             raise error
-        return {"name": b"NVIDIA H100", "totalGlobalMem": 80 * 2**30}
+        return {"name": b"NVIDIA H100"}
 
     calls = {"driverGetVersion": lambda: driver, "getDevice": lambda: 0, "getDeviceProperties": properties}
     cuda = types.SimpleNamespace(
@@ -506,9 +519,9 @@ def test_out_of_memory_names_the_batch_and_what_to_try(monkeypatch):
 
 def test_the_gpu_in_words(monkeypatch):
     with played_by(fake(driver=12090)):
-        assert gpu() == "NVIDIA H100 of 80 GiB, driver for CUDA 12.9"
-    with played_by(device):
-        assert gpu() == "none: a stand-in plays CuPy"
+        assert gpu() == "NVIDIA H100, driver for CUDA 12.9"
+    with installed():
+        assert gpu() == "the stand-in for CuPy"
 
 
 def test_who_plays_is_known_in_every_thread_and_put_back():
@@ -544,7 +557,7 @@ TRAIN = ["train", "--data", "digits", "--model", "pixelcnn", "--hidden", "2", "-
 
 
 def on_the_command_line(*words):
-    with played_by(device):
+    with installed():
         return main([str(word) for word in words])
 
 
@@ -559,10 +572,10 @@ def run(tmp_path_factory):
 
 def test_train_and_resume_on_the_other_device(run, here, capsys):
     assert 'device = "cuda"' in (run / "config.toml").read_text()
-    assert 'device = "none: a stand-in plays CuPy"' in (run / "config.toml").read_text()
+    assert 'device = "the stand-in for CuPy"' in (run / "config.toml").read_text()
     assert main(["train", "--resume", str(run), "--epochs", "2", "--device", "cpu"]) == 0
     said = capsys.readouterr()
-    assert "device: was none: a stand-in plays CuPy then, is cpu now; the bits may differ" in said.err
+    assert "device: was the stand-in for CuPy then, is cpu now; the bits may differ" in said.err
     assert main([*TRAIN, "--epochs", "2", "--out", "whole"]) == 0
     (_, whole), (_, found) = (mp.checkpoint.read(Path(f) / "model.safetensors") for f in ("whole", run))
     close(found, whole, 1e-3, 1e-4)
@@ -606,4 +619,4 @@ def test_without_cupy_one_line_says_what_to_install(here, capsys, monkeypatch):
     assert "\ngpu           no GPU: CuPy is not installed; " in capsys.readouterr().out
     with played_by(fake(driver=12090)):
         assert main(["info"]) == 0
-    assert "\ngpu           NVIDIA H100 of 80 GiB, driver for CUDA 12.9\n" in capsys.readouterr().out
+    assert "\ngpu           NVIDIA H100, driver for CUDA 12.9\n" in capsys.readouterr().out

@@ -219,7 +219,9 @@ class Model(Network):
         self.check_finite()
         self._same_on_all_ranks(images=images, condition=condition)
 
-        able = plan.ready(self, min(len(images), self.wide_shard_size), back=False) if as_defined(self) else None
+        together = min(len(images), self.wide_shard_size)
+        with explained(together):
+            able = plan.ready(self, together, back=False) if as_defined(self) else None
 
         def shard(part: slice) -> np.ndarray:
             given = images[part], rows(condition, part)

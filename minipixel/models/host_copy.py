@@ -42,8 +42,8 @@ def _copied(model: N) -> N:
         other = copy.deepcopy(model, {**weights, **gradients})
     except Exception as error:
         raise DeviceError(
-            f"{type(model).__name__}: got a model on the GPU that cannot be copied to the host ({error!s:.200}), wanted "
-            "one that copy.deepcopy takes; move it there with model.to('cpu'), or draw with method='naive'"
+            f"{type(model).__name__}: got a model on the GPU that cannot be copied to the host ({error!s:.200}), "
+            "wanted one that copy.deepcopy takes; move it there with model.to('cpu'), or draw with method='naive'"
         ) from error
     for parameter in other.parameters():
         parameter.grad = None

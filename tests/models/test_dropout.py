@@ -5,7 +5,6 @@ import pytest
 from model_table import CASES
 
 import minipixel as mp
-from minipixel.stand_in import to_device_array
 from minipixel.tensor import Tensor, gradients
 
 SHAPE = (6, 5, 1)
@@ -114,14 +113,6 @@ def test_fit_trains_with_dropout():
     ).history
     assert history["val_loss"] == pytest.approx([loss(model)] * 2, rel=1e-9)
     assert abs(history["loss"][0] - loss(model)) > 1e-3 and abs(history["loss"][0] - history["loss"][1]) > 1e-3
-
-
-def test_the_same_on_a_device():
-    model = small()
-    wanted = loss(model, rng=5)
-    for parameter in model.parameters():
-        parameter.data = to_device_array(parameter.data)
-    assert loss(model, rng=5) == pytest.approx(wanted, rel=1e-12)
 
 
 def test_a_mask_of_another_shape_is_refused():

@@ -8,8 +8,6 @@ from model_table import CASES, CHANNELS, IMAGES, SMALL, VARIANTS, WIDE, diagonal
 
 import minipixel as mp
 from minipixel.heads import HEADS
-from minipixel.stand_in import DeviceArray, to_device_array
-from minipixel.tensor import gradients
 
 
 def total_probability(case, model):
@@ -153,34 +151,6 @@ def test_save_and_load_to_the_bit(case, tmp_path):
             np.testing.assert_array_equal(state[name], weight)
             assert state[name].dtype == weight.dtype == model.dtype
         np.testing.assert_array_equal(again.sample(3, rng=0), model.sample(3, rng=0))
-
-
-@diagonal
-def test_on_a_device(case):
-    """Loss, gradients and samples on the strict stand-in for a GPU equal those on the host."""
-    model, images = case.model(), case.every_image()[:6]
-    wanted = gradients(model.loss(images), model.parameters())
-    wanted_log_prob, wanted_samples = model.log_prob(images), model.sample(3, rng=0)
-    for parameter in model.parameters():
-        parameter.data = to_device_array(parameter.data)
-    found = gradients(model.loss(images), model.parameters())
-    assert all(isinstance(g, DeviceArray) for g in found)
-    for a, b in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(a.get(), b, rtol=1e-11, atol=1e-13)
-    np.testing.assert_allclose(model.log_prob(images), wanted_log_prob, rtol=1e-12)
-    np.testing.assert_array_equal(model.sample(3, rng=0), wanted_samples)
-    mp.assert_causal(model, images=1)
-    model.load_state_dict(model.state_dict())
-    mp.optim.Adam().step(_with_gradients(model, found))
-    assert all(isinstance(parameter.data, DeviceArray) for parameter in model.parameters())
-    model.to("cpu")
-    assert all(type(parameter.data) is np.ndarray for parameter in model.parameters())
-
-
-def _with_gradients(model, found):
-    for parameter, gradient in zip(model.parameters(), found, strict=True):
-        parameter.grad = gradient
-    return model
 
 
 @diagonal

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from on_device import moved
 
 import minipixel as mp
 from minipixel.optim import OPTIMIZERS
-from minipixel.stand_in import DeviceArray, to_device_array
+from minipixel.stand_in import DeviceArray
 from minipixel.training import EMA, Callback, Interrupted, ModelCheckpoint
 from minipixel.training.checkpoints import find, in_folder
 from minipixel.training.training import Training
@@ -315,10 +316,7 @@ def test_resumed_on_a_device(tmp_path):
     options = {"epochs": 2, "transform": None}
 
     def on_device():
-        model = pixelcnn()
-        for parameter in model.parameters():
-            parameter.data = to_device_array(parameter.data)
-        return model
+        return moved(pixelcnn())
 
     whole = train(None, on_device(), **options)
     train(tmp_path, on_device(), **options | {"epochs": 1})
