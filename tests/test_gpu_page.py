@@ -7,7 +7,8 @@ from pages import assert_as_printed
 
 import minipixel as mp
 from minipixel import kernels
-from minipixel.stand_in import installed
+from minipixel.backend import played_by
+from minipixel.stand_in import device
 
 PAGE = Path(__file__).parents[1] / "docs" / "gpu.md"
 
@@ -19,14 +20,12 @@ def test_the_page_runs(tmp_path, monkeypatch):
     def few(name):
         ds = load(name)
         parts = {part: getattr(ds, part) for part in ("train", "validation", "test")}
-        few = {
-            part: replace(split, images=split.images[:20], labels=split.labels[:20]) for part, split in parts.items()
-        }
+        few = {part: replace(s, images=s.images[:20], labels=s.labels[:20]) for part, s in parts.items()}
         return replace(ds, **few)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(mp.datasets, "load", few)
     monkeypatch.setattr(mp, "fit", lambda *arguments, **options: fit(*arguments, **options | {"epochs": 1}))
-    with installed(), kernels.as_written():
+    with played_by(device), kernels.as_written():
         assert_as_printed(PAGE, "tests/test_gpu_page.py", blocks=4)
     assert mp.load("model.safetensors").device == "cpu"

@@ -1,7 +1,6 @@
 """What a user does with a model on a GPU, op by op on the strict stand-in: the numbers are those of the host."""
 
 import contextlib
-import contextvars
 import copy
 import functools
 import shutil
@@ -35,7 +34,7 @@ KERNELS = [pytest.mark.skipif(not shutil.which("g++"), reason="there is no C++ c
 
 @pytest.fixture(autouse=True, params=["as written", pytest.param("planned", marks=[pytest.mark.slow, *KERNELS])])
 def way(request):
-    """Planned, it runs by its CUDA kernels: quickly tried in test_every_model, and in tests/plan/test_on_device.py."""
+    """Planned, it runs by its CUDA kernels, as quick tests have it in tests/models/ and in tests/plan/test_on_device.py."""
     with kernels.as_written() if request.param == "as written" else contextlib.nullcontext():
         yield
 
@@ -137,12 +136,6 @@ def test_every_model(case):
     there = moved(copy.deepcopy(model))
     agree(model, there, case.every_image()[:5], None)
     assert mp.check_causality(there, images=1).ok
-    if shutil.which("g++"):  # the same once more by a plan: in a context that does not run models as written
-        images, planned = case.every_image()[:5], contextvars.Context().run
-        wanted, found = model.value_and_gradients(images, rng=1), planned(there.value_and_gradients, images, rng=1)
-        assert found[0] == pytest.approx(wanted[0], rel=1e-11)
-        close(found[1], wanted[1])
-        np.testing.assert_allclose(planned(there.log_prob, images), model.log_prob(images), rtol=1e-11)
 
 
 @pytest.mark.parametrize(("name", "told"), [(name, told) for name in SMALL for told in CONDITIONS if told])

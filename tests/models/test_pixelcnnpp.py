@@ -5,7 +5,6 @@ import contextlib
 import numpy as np
 import pytest
 from model_table import Case
-from on_device import moved
 from quick import every
 
 import minipixel as mp
@@ -315,10 +314,10 @@ def test_dropout_is_off_and_averages_are_on_in_evaluation_and_sampling():
     np.testing.assert_allclose(log_prob, model.log_prob(drawn), rtol=1e-12)
 
 
-def test_initialize_on_a_device():
+def test_initialize_on_a_device(played_gpu):
     images = np.random.default_rng(0).integers(0, 4, (6, 3, 5, 3))
     host, device = (build((3, 5, 3), head="categorical", num_classes=2) for _ in range(2))
-    moved(device)
+    device.to("cuda")
     host.initialize(images, np.arange(6) % 2)
     device.initialize(images, np.arange(6) % 2)
     for name, parameter in device.named_parameters():

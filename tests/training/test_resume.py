@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from on_device import moved
 
 import minipixel as mp
 from minipixel.optim import OPTIMIZERS
@@ -312,11 +311,13 @@ def test_a_checkpoint_is_a_model(tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_resumed_on_a_device(tmp_path):
+def test_resumed_on_a_device(tmp_path, played_gpu):
     options = {"epochs": 2, "transform": None}
 
     def on_device():
-        return moved(pixelcnn())
+        model = pixelcnn()
+        model.to("cuda")
+        return model
 
     whole = train(None, on_device(), **options)
     train(tmp_path, on_device(), **options | {"epochs": 1})
