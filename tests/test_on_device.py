@@ -34,7 +34,7 @@ KERNELS = [pytest.mark.skipif(not shutil.which("g++"), reason="there is no C++ c
 
 @pytest.fixture(autouse=True, params=["as written", pytest.param("planned", marks=[pytest.mark.slow, *KERNELS])])
 def way(request):
-    """Planned, it runs by its CUDA kernels, as quick tests have it in tests/models/ and in tests/plan/test_on_device.py."""
+    """Planned, it runs by CUDA kernels, as quick tests have it in tests/models/ and tests/plan/test_on_device.py."""
     with kernels.as_written() if request.param == "as written" else contextlib.nullcontext():
         yield
 
@@ -194,12 +194,38 @@ def test_a_model_that_cannot_be_copied_says_what_to_do():
     assert there.sample(1, LABELS[:1], method="naive").shape == (1, 3, 4, 1)
 
 
-def test_one_weight_left_behind_is_named_by_the_op_that_meets_it():
+def test_one_weight_left_behind_is_named():
+    """By itself, where weights are looked at before a pass, and else by the op that meets it."""
     there = moved(small())
     there.stem.bias.data = np.zeros(there.stem.bias.shape)
-    with pytest.raises(DeviceError, match=r"^conv2d: got bias on the host and x, weight on the GPU"):
+    with pytest.raises(DeviceError, match=r"^stem.bias: got a weight on the device 'cpu' in a model on 'cuda', wanted"):
         there.log_prob(IMAGES, LABELS)
+    with (
+        kernels.as_written(),
+        pytest.raises(DeviceError, match=r"^conv2d: got bias on the host and x, weight on the GPU"),
+    ):
+        there.loss(IMAGES, LABELS)
     moved(there).log_prob(IMAGES, LABELS)
+
+
+def test_a_model_whose_weights_are_all_frozen_goes_on():
+    """It has no parameters, and is somewhere all the same."""
+    model, wanted = small(), small().log_prob(IMAGES, LABELS)
+    freeze(model)
+    np.testing.assert_allclose(model.log_prob(IMAGES, LABELS), wanted, rtol=1e-12)
+    assert not model.parameters() and moved(model).device == "cuda" and is_there(model)
+    np.testing.assert_allclose(model.log_prob(IMAGES, LABELS), wanted, rtol=1e-12)
+    assert model.sample(2, LABELS[:2], rng=0).shape == (2, 3, 4, 1)
+
+
+def freeze(value):
+    """Put plain arrays in the place of all parameters, in layers and lists of layers."""
+    for name, part in list(vars(value).items()):
+        if isinstance(part, mp.nn.Parameter):
+            setattr(value, name, part.data)
+        for layer in part if isinstance(part, list) else [part]:
+            if isinstance(layer, mp.nn.Module):
+                freeze(layer)
 
 
 def test_gradients_are_checked_there():
@@ -514,7 +540,7 @@ def test_the_gpu_in_words(monkeypatch):
     with played_by(fake(driver=12090)):
         assert gpu() == "NVIDIA H100, driver for CUDA 12.9"
     with installed():
-        assert gpu() == "the stand-in for CuPy"
+        assert gpu() == "no GPU but its stand-in, driver for CUDA 12.8"
 
 
 def test_who_plays_is_known_in_every_thread_and_put_back():
@@ -564,11 +590,12 @@ def run(tmp_path_factory):
 
 
 def test_train_and_resume_on_the_other_device(run, here, capsys):
+    run = shutil.copytree(run, here / "run")
     assert 'device = "cuda"' in (run / "config.toml").read_text()
-    assert 'device = "the stand-in for CuPy"' in (run / "config.toml").read_text()
+    assert 'device = "no GPU but its stand-in, driver for CUDA 12.8"' in (run / "config.toml").read_text()
     assert main(["train", "--resume", str(run), "--epochs", "2", "--device", "cpu"]) == 0
     said = capsys.readouterr()
-    assert "device: was the stand-in for CuPy then, is cpu now; the bits may differ" in said.err
+    assert "device: was no GPU but its stand-in, driver for CUDA 12.8 then, is cpu now; the bits may differ" in said.err
     assert main([*TRAIN, "--epochs", "2", "--out", "whole"]) == 0
     (_, whole), (_, found) = (mp.checkpoint.read(Path(f) / "model.safetensors") for f in ("whole", run))
     close(found, whole, 1e-3, 1e-4)

@@ -440,7 +440,8 @@ class Model(Network):
         """The head's parameters, by the model's plan where it has one: integers (H, W, N, C) -> (H, W, N, P)."""
         x, told = self.as_numbers(levels), self.condition_map(condition)
         able = plan.ready(self, x.shape[2], back=recording(), rng=rng)
-        return self.maps(x, told, rng) if able is None else able.on_tape(x, told, rng)
+        found = self.maps(x, told, rng) if able is None else able.on_tape(x, told, rng)
+        return found if isinstance(found, Tensor) else Tensor(found)  # an array where all weights are frozen
 
     def _log_prob(self, images: np.ndarray, condition: Any, rng: Any = None) -> Tensor:
         """log p of each sub-pixel: integers (N, H, W, C) -> (H, W, N, C)."""
