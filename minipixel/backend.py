@@ -104,15 +104,14 @@ def check_together(function: Callable[..., Any], inputs: Sequence[Any]) -> None:
 
 
 def gpu() -> str:
-    """The current GPU and its driver in words: "NVIDIA H100 of 80 GiB, driver for CUDA 12.9".
+    """The current GPU and its driver in words: "NVIDIA H100, driver for CUDA 12.9".
 
     Raises ImportError without CuPy, and DeviceError where there is no GPU or its driver is too old.
     """
-    cuda = _cupy().cuda
+    runtime = _cupy().cuda.runtime
     with explained():
-        found = cuda.runtime.getDeviceProperties(cuda.runtime.getDevice())
-        name, size = found["name"].decode(), found["totalGlobalMem"] / 2**30
-        return f"{name} of {size:.0f} GiB, driver for CUDA {_version(_driver())}"
+        name = runtime.getDeviceProperties(runtime.getDevice())["name"].decode()
+        return f"{name}, driver for CUDA {_version(_driver())}" if _driver() else name
 
 
 def gpu_of(place: int, gpus: int) -> int:
