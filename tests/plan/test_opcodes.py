@@ -1,4 +1,4 @@
-"""Every opcode alone: the walker and a GPU's kernels against the interpreter, all against the ops, and adjoints against each other.
+"""Every opcode alone: the walker and a GPU's kernels against the interpreter, all against the ops; adjoints, too.
 
 Tables and their memory are made by hand (hand_tables.py); nothing here traces a model.
 """
