@@ -49,25 +49,25 @@ class Names(ast.NodeVisitor):
     def __init__(self):
         self.found, self._known = {}, {}
 
-    def visit_FunctionDef(self, node):  # noqa: N802 - as ast spells it
+    def visit_FunctionDef(self, node):
         outer, self._known = self._known, dict(self._known)
         self.generic_visit(node)
         self._known = outer
 
-    def visit_Assign(self, node):  # noqa: N802
+    def visit_Assign(self, node):
         self.generic_visit(node)
         name = self._name(node.value)
         for target in node.targets if name is not None else ():
             if isinstance(target, ast.Name):
                 self._known[target.id] = name
 
-    def visit_Attribute(self, node):  # noqa: N802
+    def visit_Attribute(self, node):
         name = self._name(node)
         if name and not name.startswith("__"):
             self.found.setdefault(name, set())
         self.generic_visit(node)
 
-    def visit_Call(self, node):  # noqa: N802
+    def visit_Call(self, node):
         for name in filter(None, (self._name(node.func), self._name(node))):
             self.found.setdefault(name, set())
         if name := self._name(node.func):

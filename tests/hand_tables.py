@@ -189,7 +189,7 @@ def assert_close(got, wanted, limit, text):
 
 
 def agrees(hand, got, limit, text):
-    """What was computed (see Hand.seen), and the interpreter on the same numbers in float64; whether anything changed."""
+    """What a Hand has seen, and the interpreter on the same numbers in float64; whether anything changed."""
     wanted = hand.seen(*hand.run(interpreter.walk, "float64"))
     for part, array in wanted.items():
         assert_close(got[part], array, limit, f"{part} of {text}")

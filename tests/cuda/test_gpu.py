@@ -23,7 +23,10 @@ from minipixel.stand_in.compiler import compiler
 LIMITS = {"float64": 1e-10, "float32": 1e-4}
 both = pytest.mark.parametrize("dtype", LIMITS)
 MODELS = [case for case in CASES if on_the_diagonal(case)]
-TRAINED = [Case(name, (2, 2, 1), 3, "categorical") for name in SMALL] + [Case("pixelcnn", (2, 2, 1), 3, "categorical", "dropout")]
+TRAINED = [
+    Case(name, (2, 2, 1), 3, "categorical", variant)
+    for name, variant in [*KINDS[: len(SMALL)], ("pixelcnn", "dropout")]
+]
 
 
 @pytest.fixture
@@ -46,12 +49,10 @@ def gpu(request):
 
 def on_a_gpu(name, rows, few):
     """All rows for the card, and a few of them for the stand-in."""
-    ids = [getattr(row, "id", str(row)) for row in rows]
-    card = [pytest.param("card", row, marks=pytest.mark.gpu, id=f"card-{i}") for row, i in zip(rows, ids, strict=True)]
-    pairs = list(zip(rows, ids, strict=True))[:: -(-len(rows) // few)]
-    return pytest.mark.parametrize(
-        ("gpu", name), [*card, *(pytest.param("stand-in", row, id=f"stand-in-{i}") for row, i in pairs)], indirect=["gpu"]
-    )
+    named = [(row, getattr(row, "id", str(row))) for row in rows]
+    card = [pytest.param("card", row, marks=pytest.mark.gpu, id=f"card-{i}") for row, i in named]
+    host = [pytest.param("stand-in", row, id=f"stand-in-{i}") for row, i in named[:: -(-len(rows) // few)]]
+    return pytest.mark.parametrize(("gpu", name), [*card, *host], indirect=["gpu"])
 
 
 def near(got, wanted, limit, text=""):
@@ -156,7 +157,9 @@ def test_out_of_memory_is_one_line(gpu, batch, monkeypatch):
     model.value_and_gradients(images[:2])
     with full(gpu, monkeypatch), pytest.raises(MemoryError) as error:
         model.value_and_gradients(images)
-    assert str(error.value).startswith(f"GPU: out of memory with a batch of {batch} images; try a batch of {batch // 2}")
+    assert str(error.value).startswith(
+        f"GPU: out of memory with a batch of {batch} images; try a batch of {batch // 2}"
+    )
     assert "\n" not in str(error.value)
     if gpu is not stand_in.device:
         model.value_and_gradients(images)

@@ -1,6 +1,7 @@
-"""Every name of CuPy that the package uses exists, by the stand-in's list and, where it is installed, in CuPy itself."""
+"""Every name of CuPy that the package uses is in the stand-in's list and, where it is installed, in CuPy itself."""
 
 import ast
+import importlib
 import importlib.util
 import re
 from pathlib import Path
