@@ -471,6 +471,17 @@ class OutOfMemoryError(MemoryError):
     pass
 
 
+class DynamicLibNotFoundError(RuntimeError):
+    pass
+
+
+def without(library):
+    """What CuPy raises when it imports a module for a library of CUDA that is not there."""
+    error = ImportError(f'Failure finding "lib{library}.so.12": No such file: lib{library}.so.12\n')
+    error.__cause__ = DynamicLibNotFoundError(str(error))
+    return error
+
+
 def fake(error=None, driver=0, use=None, **runtime):
     """A CuPy whose every transfer raises an error, with a driver for that version of CUDA."""
 
@@ -503,6 +514,8 @@ SAID = {
         "minipixel[cuda12]",
     ),
     "another": (fake(CUDARuntimeError("cudaErrorECCUncorrectable: ECC")), "GPU: cudaErrorECCUncorrectable: ECC", ""),
+    "no cuBLAS": (fake(without("cublasLt")), "GPU: CuPy found no libcublasLt", "minipixel[cuda12]"),
+    "no NVRTC": (fake(without("nvrtc").__cause__), "GPU: CuPy found no libnvrtc", "minipixel[cuda12]"),
     "full": (fake(OutOfMemoryError("Out of memory allocating 1 bytes")), "GPU: out of memory", "smaller model"),
     "full, said by CUDA": (fake(CUDARuntimeError("cudaErrorMemoryAllocation: out of memory")), "GPU: out of mem", ""),
 }
