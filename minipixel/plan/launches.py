@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.kernels import opcodes as op
-from minipixel.kernels.cuda import Kernels, Launch
+from minipixel.kernels.cuda import THREADS, Kernels, Launch
 from minipixel.plan.table import Table
 
 NAMES = {number: name for name, number in op.OPCODES.items()}
@@ -387,4 +387,4 @@ class _One:
         partial = self.of._scratch[len(self.of._scratch) - size :]
         yield self.kernels.blocks("column_sums", blocks, g, x, partial, self.rows, K, lanes, blocks, of)
         at = self.weight(K, of=self.of.grads)
-        yield self.kernels.blocks("add_column", K, partial, at, lanes * blocks, K, shared=256)
+        yield self.kernels.blocks("add_column", K, partial, at, lanes * blocks, K, shared=THREADS)

@@ -14,7 +14,7 @@ import numpy as np
 
 FILES = ("common.h", "maps.cu", "draws.cu", "reads.cu", "sums.cu", "cells.cu", "weights.cu", "steps.cu")
 THREADS = 256
-"""How many threads a block has: a power of 2, as sums.cu needs it."""
+"""How many threads a block has."""
 MOST_BLOCKS = 2**16
 MOST_NUMBERS = 2**30
 """Kernels count the numbers of a map in 32 bits, and the last step of a loop must not pass their end."""

@@ -24,9 +24,10 @@ KERNEL add_column(const REAL* partial, REAL* y, int P, int K) {
         REAL sum = 0;
         OF_BLOCK(p, P) sum += partial[p * K + k];
         room[threadIdx.x] = sum;
-        for (int half = blockDim.x / 2; half > 0; half /= 2) {
+        for (int n = blockDim.x, half; n > 1; n = half) {  // n sums are left; those of the upper half join the others
+            half = (n + 1) / 2;
             __syncthreads();
-            if (threadIdx.x < half) room[threadIdx.x] += room[threadIdx.x + half];
+            if (threadIdx.x + half < n) room[threadIdx.x] += room[threadIdx.x + half];
         }
         if (threadIdx.x == 0) y[k] += room[0];
         __syncthreads();
