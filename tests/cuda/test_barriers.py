@@ -18,10 +18,9 @@ except RuntimeError as error:
     pytest.skip(str(error), allow_module_level=True)
 
 BARRIER = "__syncthreads();"
-FUNCTION = re.compile(r"^(?:KERNEL|__device__ inline \w+) (\w+)\(", re.MULTILINE)
-SOURCE = "\n".join(
-    (cuda.files(cuda.__name__) / name).read_text() for name in ("common.h", "cells.cu", "sums.cu", "weights.cu")
-)
+FUNCTION = re.compile(r"^(?:[A-Z_]+|__device__ inline \w+) (\w+)\(", re.MULTILINE)
+FILES = "common.h", "cells.cu", "sums.cu", "weights.cu"
+SOURCE = "\n".join((cuda.files(cuda.__name__) / name).read_text(encoding="utf-8") for name in FILES)
 STEPS, WIDTH, N, K, T = 3, 4, 2, 5, 2
 THREADS = 3  # divides neither K nor WIDTH, or a thread might read what it wrote itself, and need no barrier
 P = STEPS * WIDTH
@@ -92,14 +91,11 @@ def without_barriers():
         wrong = SOURCE[: place.start()] + SOURCE[place.end() :]
         inside = FUNCTION.findall(SOURCE[: place.start()])[-1]
         kernels = [name for name in CASES if name == inside or f"{inside}(" in bodies[name]]
-        yield (
-            re.sub(rf"\b({'|'.join(names)})\(", rf"\1_without_{number}(", wrong),
-            [f"{k}_without_{number}" for k in kernels],
-        )
+        copy = re.sub(rf"\b({'|'.join(names)})\(", rf"\1_without_{number}(", wrong)
+        yield copy, [f"{name}_without_{number}" for name in kernels]
 
 
 COPIES = list(without_barriers())
-WRONG = [name for _, names in COPIES for name in names]
 ALL = "\n".join((SOURCE, *(copy for copy, _ in COPIES)))  # one source, since it takes a compiler seconds
 
 
@@ -136,10 +132,20 @@ def test_the_sanitizers_find_nothing(name, what):
         launch(name)
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_without_any_one_barrier_there_is_a_race(name):
-    with examined("threads", THREADS), pytest.raises(KernelError, match="data race"):
-        launch(name)
+@pytest.mark.parametrize("number", range(len(COPIES)))
+def test_without_any_one_barrier_there_is_a_race(number):
+    """In one at least of the kernels that have it."""
+    _, wrong = COPIES[number]
+    assert any(map(has_race, wrong)), wrong
+
+
+def has_race(name):
+    with examined("threads", THREADS):
+        try:
+            launch(name)
+        except KernelError as error:
+            return "data race" in str(error)
+    return False
 
 
 @pytest.mark.slow

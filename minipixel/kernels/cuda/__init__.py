@@ -15,6 +15,8 @@ import numpy as np
 FILES = ("common.h", "maps.cu", "draws.cu", "reads.cu", "sums.cu", "cells.cu", "weights.cu", "steps.cu")
 THREADS = 256
 """How many threads a block has."""
+MOST_THREADS = 512
+"""How many threads a block of a scan has, since only so many blocks run as there are images."""
 MOST_BLOCKS = 2**16
 MOST_NUMBERS = 2**30
 """Kernels count the numbers of a map in 32 bits, and the last step of a loop must not pass their end."""
@@ -51,14 +53,14 @@ class Kernels:
             )
         return self.blocks(name, min(MOST_BLOCKS, -(-n // THREADS)), *arguments)
 
-    def blocks(self, name: str, blocks: int, *arguments: Any, shared: int = 0) -> Launch:
+    def blocks(self, name: str, blocks: int, *arguments: Any, shared: int = 0, threads: int = THREADS) -> Launch:
         """A kernel of so many blocks, each with room for `shared` numbers of its own."""
         function = _module(self.xp, self.dtype).get_function(name)
         given = tuple(
             np.int32(x) if isinstance(x, (int, np.integer)) and type(x) is not np.uint32 else x for x in arguments
         )
         room = shared * np.dtype(self.dtype).itemsize
-        return functools.partial(function, (max(1, blocks),), (THREADS,), given, shared_mem=room)
+        return functools.partial(function, (max(1, blocks),), (threads,), given, shared_mem=room)
 
     def real(self, *numbers: float) -> tuple[Any, ...]:
         """Numbers in the dtype of the kernels."""

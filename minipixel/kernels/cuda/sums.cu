@@ -23,8 +23,8 @@ KERNEL add_column(const REAL* partial, REAL* y, int P, int K) {
     for (int k = blockIdx.x; k < K; k += gridDim.x) {
         REAL sum = 0;
         OF_BLOCK(p, P) sum += partial[p * K + k];
-        const REAL all = sum_of_block(sum, room);
-        if (threadIdx.x == 0) y[k] += all;
+        const REAL total = sum_of_block(sum, room);
+        if (threadIdx.x == 0) y[k] += total;
     }
 }
 
