@@ -1,6 +1,7 @@
-"""The kernels of a GPU that stand for no opcode: what happens to weights before a pass and after it."""
+"""The kernels of a GPU that stand for no opcode: what happens to weights before a pass and after it; and products."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -82,3 +83,21 @@ def test_the_average_of_weights(dtype):
     there, kernels = to_device_array(mean), Kernels(device, dtype)
     kernels.each("average", 300, there, to_device_array(w), 300, *kernels.real(0.25))()
     near(there, mean + np.dtype(dtype).type(0.25) * (w - mean), DTYPES[dtype])
+
+
+def test_products_round_to_tf32_only_when_asked(monkeypatch):
+    """A fake of cuBLAS writes down the order of calls; float64 has no such products."""
+    calls = []
+    cublas = SimpleNamespace(setMathMode=lambda handle, mode: calls.append((handle, mode)))
+    xp = SimpleNamespace(cuda=SimpleNamespace(device=SimpleNamespace(get_cublas_handle=lambda: 7), cublas=cublas))
+    monkeypatch.setattr(Kernels, "__init__", lambda self, xp, dtype: vars(self).update(xp=xp, dtype=dtype))
+    monkeypatch.setattr(Kernels, "_gemm", lambda *a, **b: calls.append("gemm"), raising=False)
+    for dtype, value, wanted in (
+        ("float32", "0", ["gemm"]),
+        ("float32", "1", [(7, 3), "gemm", (7, 0)]),
+        ("float64", "1", ["gemm"]),
+    ):
+        monkeypatch.setenv("MINIPIXEL_TF32", value)
+        calls.clear()
+        Kernels(xp, dtype).product(None, None, None)()
+        assert calls == wanted

@@ -6,6 +6,7 @@ They are compiled when first used, by the compiler that CuPy brings (NVRTC). Eve
 
 import functools
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any
@@ -20,6 +21,9 @@ MOST_THREADS = 512
 MOST_BLOCKS = 2**16
 MOST_NUMBERS = 2**30
 """Kernels count the numbers of a map in 32 bits, and the last step of a loop must not pass their end."""
+
+DEFAULT_MATH, TF32_MATH = 0, 3
+"""cublasMath_t: CUBLAS_DEFAULT_MATH and CUBLAS_TF32_TENSOR_OP_MATH, for which CuPy has no names."""
 
 Launch = Callable[[], Any]
 """One launch, or one call of a library, with all that it needs."""
@@ -68,7 +72,25 @@ class Kernels:
 
     def product(self, a: Any, b: Any, out: Any, *, turned: str = "NN", adds: bool = False) -> Launch:
         """out = a @ b, or added to out; "T" stands for a matrix that is transposed first."""
-        return functools.partial(self._gemm, *turned, a, b, out=out, alpha=1.0, beta=float(adds))
+        product = functools.partial(self._gemm, *turned, a, b, out=out, alpha=1.0, beta=float(adds))
+        return functools.partial(_rounded, self.xp, product) if self.dtype == "float32" and tf32() else product
+
+
+def tf32() -> bool:
+    """Whether products of float32 may round their factors to TF32, which has 10 bits of fraction in place of 23.
+
+    Tensor cores then compute them, several times as fast. The environment says so, by MINIPIXEL_TF32=1.
+    """
+    return os.environ.get("MINIPIXEL_TF32", "0") not in ("", "0")
+
+
+def _rounded(xp: Any, product: Launch) -> None:
+    handle, cublas = xp.cuda.device.get_cublas_handle(), xp.cuda.cublas
+    cublas.setMathMode(handle, TF32_MATH)
+    try:
+        product()
+    finally:
+        cublas.setMathMode(handle, DEFAULT_MATH)
 
 
 def captured(xp: Any, launches: Sequence[Launch]) -> Launch:
