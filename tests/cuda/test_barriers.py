@@ -4,11 +4,11 @@ import re
 
 import numpy as np
 import pytest
-from hand_on_device import walk
+from hand_on_device import HandTable, walk
 from hand_tables import BUILD, Hand, Rows
 
 from minipixel.kernels import cuda, opcodes
-from minipixel.plan.launches import Places
+from minipixel.plan.device_places import Places
 from minipixel.stand_in import KernelError, device, examined, threads_in_a_block
 from minipixel.stand_in.compiler import compiler
 
@@ -51,7 +51,7 @@ def scan():
 
 def scan_x():
     table, above, column, starts = scan_places()
-    start, readers, slots = Places(None, device).readers(table)
+    start, readers, slots = Places(HandTable(), device).readers(table)
     gates, c, turned = numbers(P, N, 4 * K), numbers(P + WIDTH, N, K), numbers(T, 4 * K, K)
     maps = numbers(P, N, 4 * K), numbers(P + WIDTH, N, K), numbers(WIDTH, N, K), numbers(P, N, K)
     given = turned, start, readers, above, column, starts, STEPS, T, N, K, P, slots

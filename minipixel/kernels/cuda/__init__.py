@@ -101,7 +101,9 @@ def captured(xp: Any, launches: Sequence[Launch]) -> Launch:
     stream = xp.cuda.Stream(non_blocking=True)
     with stream:
         stream.begin_capture()
-        for launch in launches:
-            launch()
-        graph = stream.end_capture()
+        try:
+            for launch in launches:
+                launch()
+        finally:  # a stream must not be left in this state
+            graph = stream.end_capture()
     return graph.launch
