@@ -15,6 +15,8 @@ from minipixel.spelling import did_you_mean
 DEVICES = ("cpu", "cuda")
 """Where arrays can be: in the memory of the host, as NumPy's, or in that of a GPU, as CuPy's."""
 
+OF_DEVICES = ("__cuda_array_interface__", "__array_namespace__")
+
 EXTRAS = "pip install 'minipixel[cuda12]' or 'minipixel[cuda13]'"
 
 DRIVER_ERRORS = ("cudaErrorInsufficientDriver", "cudaErrorSystemDriverMismatch", "cudaErrorUnsupportedPtxVersion")
@@ -62,7 +64,8 @@ def special(xp: Any) -> Any:
 
 def to_cpu(array: Any) -> np.ndarray:
     """The same values as a NumPy array; a host array is returned as it is, a device array is copied over."""
-    return array.get() if hasattr(array, "get") else np.asarray(array)
+    on_device = hasattr(array, "get") and any(hasattr(array, name) for name in OF_DEVICES)  # pandas has another `get`
+    return array.get() if on_device else np.asarray(array)
 
 
 def to_device(array: Any) -> Any:
@@ -105,9 +108,7 @@ def gpu() -> str:
 
     Raises ImportError without CuPy, and DeviceError where there is no GPU or its driver is too old.
     """
-    cuda = getattr(_cupy(), "cuda", None)
-    if not hasattr(cuda, "runtime"):
-        return "none: a stand-in plays CuPy"
+    cuda = _cupy().cuda
     with explained():
         found = cuda.runtime.getDeviceProperties(cuda.runtime.getDevice())
         name, size = found["name"].decode(), found["totalGlobalMem"] / 2**30

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from minipixel.backend import beside
 from minipixel.randomness import generator as random_generator
 from minipixel.shown import short
 from minipixel.spelling import spelled
@@ -111,7 +112,7 @@ def gradcheck_model(
 
     try:
         for number in range(directions):
-            nudges = [generator.standard_normal(parameter.shape) for parameter in parameters]
+            nudges = [beside(generator.standard_normal(data.shape), data) for data in kept]
             if method == "complex":
                 wanted = float(loss_at(1e-30j, nudges).imag / 1e-30)
             else:

@@ -11,6 +11,16 @@ for library in ("OPENBLAS_NUM", "MKL_NUM", "BLIS_NUM", "OMP_NUM", "VECLIB_MAXIMU
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script: what tests start would ignore it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+@pytest.fixture
+def played_gpu():
+    """The stand-in plays CuPy, so that model.to("cuda") takes a model to it."""
+    from minipixel.stand_in import installed  # not before BLAS has been told
+
+    with installed():
+        yield
+
+
 MOST_PROCESSES = 8
 """Each one imports and collects everything: more of them would pay for that and gain little."""
 

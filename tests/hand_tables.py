@@ -29,12 +29,17 @@ class Rows:
 
 
 class Hand:
-    """An instruction that goes through some rows, for N images; `rng` draws whatever is left open."""
+    """An instruction that goes through some rows, for N images; `rng` draws whatever is left open.
 
-    def __init__(self, name, rows, N, rng):
-        self.rows, self.N, self.rng = rows, N, rng
+    With `whole` it is as in a table for a device: whole maps, and scans in their order that have all cells.
+    """
+
+    def __init__(self, name, rows, N, rng, whole=False):
+        self.rows, self.N, self.rng, self.whole = rows, N, rng, whole
         self.line = {"OP": OPCODES[name], "LEAD": int(rng.integers(3)), "STARTS": 2}
         self.lead, self.back = self.line["LEAD"] + int(rng.integers(2)), bool(rng.integers(2))
+        if whole:
+            self.line["LEAD"], self.lead, self.back = 0, 0, name.endswith("_X")
         self.zones, self.parts, self.size = {}, [np.full(GUARD * N, np.nan)], GUARD
         self.weights = [np.full(GUARD, np.nan)]
         self.weight_zone, self.period = slice(0, 0), 0
@@ -49,7 +54,7 @@ class Hand:
     def operand(self, letter, K, values="normal", *, ring=None, rows=None, extra=0):
         """Room for a map of K channels, or for a ring of its rows; returns the ring."""
         rows = self.rows if rows is None else rows
-        ring = self.pick(0, 1, 2, 3) if ring is None else ring
+        ring = 0 if self.whole else self.pick(0, 1, 2, 3) if ring is None else ring
         pixels = rows.width * ring if ring else rows.slots + extra
         self.line[letter] = self.zone(letter, pixels * K, values), ring, rows.width, K
         return ring
@@ -334,6 +339,7 @@ def cells(hand, K, name):
         shift = hand.pick(0, 1, 3)
         for piece in np.array_split(np.arange(rows.lengths[r]), hand.pick(1, 2)):
             begins = r == 0 or hand.pick(False, False, True)  # follows the start state, which stands behind all slots
+            begins |= hand.whole and rows.lengths[r - 1] < len(piece)
             first, seen = (rows.slots, rows.width) if begins else (rows.start[r - 1], rows.lengths[r - 1])
             count = min(len(piece), seen)
             if count:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from interop_names import names_of
 from model_table import shaken
+from on_device import is_there, moved
 
 import minipixel as mp
 from minipixel.interop import Theirs, from_torch, to_torch
@@ -78,6 +79,11 @@ def test_a_twin_and_back(training, name, C, options):
         mask = twin.state_dict().get(re.sub("weight$", "mask", key)) if key.endswith("weight") else None
         wanted = value if mask is None else value * mask
         assert state[key].dtype == value.dtype and torch.equal(state[key], wanted), key
+
+    there = moved(ours(name, C, options, rng=2))
+    assert from_torch(there, twin, names) == unused and is_there(there)
+    again = to_torch(there, twin, names)
+    assert all(torch.equal(again[key], value) for key, value in state.items())
     twin.load_state_dict(state)
     weights, again = model.state_dict(), ours(name, C, options, rng=2)
     from_torch(again, twin.state_dict(), names)

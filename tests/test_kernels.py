@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from minipixel import kernels
 from minipixel.kernels import KERNELS, col2im, im2col, skew, unskew
+from minipixel.stand_in import DeviceArray, counted, to_device_array
 
 sizes = st.integers(1, 6)
 strides = st.integers(1, 4)
@@ -77,6 +78,27 @@ def test_switching_numba_off(name, monkeypatch):
     assert KERNELS[name].override is None
     monkeypatch.delenv("MINIPIXEL_NUMBA")
     assert (KERNELS[name].override is None) == (not kernels.numba_enabled())
+
+
+ON_A_DEVICE = {  # arguments after a map (3, 4, 2, 6), and the most launches
+    "im2col": (([(-1, 0), (0, -1), (0, 0)], 2), 4),
+    "col2im": (([(0, -1), (0, 0)], 3, 2, (6, 7)), 3),
+    "skew": ((), 4),
+    "unskew": ((), 4),
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_references_run_on_a_device(name):
+    """On the strict stand-in: the same to the bit, with few launches, and nothing to wait for."""
+    (arguments, launches), x = ON_A_DEVICE[name], random_map((3, 4, 2, 6))
+    there = to_device_array(x)
+    with counted() as counts:
+        found = KERNELS[name](there, *arguments)
+    assert isinstance(found, DeviceArray)
+    np.testing.assert_array_equal(found.get(), KERNELS[name].reference(x, *arguments))
+    assert counts.launches <= launches
+    assert (counts.waits, counts.to_host.copies, counts.to_device.copies) == (0, 0, 0)
 
 
 def test_the_size_of_a_whole_map_is_known():

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from op_table import TABLE, Row
+from stand_in import launches
 
 from minipixel import Tensor, gradcheck, op, ops
-from minipixel.stand_in import DeviceArray, to_device_array
+from minipixel.stand_in import DeviceArray, counted, to_device_array
 from minipixel.tensor import gradients
 
 rows = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
@@ -50,8 +51,16 @@ def test_float32_agrees_with_float64(row):
 
 @rows
 def test_runs_on_a_device(row):
-    """The strict stand-in for CuPy: no NumPy array slips in, no name that CuPy lacks, and the numbers are the same."""
-    value, found = run(row, [to_device_array(x) for x in row.inputs()])
+    """The strict stand-in for CuPy: no NumPy array slips in, no name that CuPy lacks, and the numbers are the same.
+
+    The host waits for nothing and reads nothing; what it sends are images, masks and the like.
+    """
+    inputs = [to_device_array(x) for x in row.inputs()]
+    with counted() as counts:
+        value, found = run(row, inputs)
+    assert (counts.waits, counts.to_host.copies) == (0, 0)
+    assert counts.launches <= launches.OPS[row.op.__name__]
+    assert counts.to_device.copies <= 1 + launches.UPLOADS_OF_OPS.get(row.op.__name__, 1)  # 1 for the seed
     wanted_value, wanted = run(row, row.inputs())
     assert all(isinstance(x, DeviceArray) for x in [value, *found])
     for a, b in zip([value, *found], [wanted_value, *wanted], strict=True):

@@ -11,7 +11,7 @@ from minipixel.heads import Bernoulli
 from minipixel.kernels import numba_enabled
 from minipixel.sampling import SAMPLERS, Cached, Naive, machine, program_of
 from minipixel.sampling import program as programs
-from minipixel.stand_in import to_device_array
+from minipixel.stand_in import counted
 
 
 def check_all_draw_the_same(case, told, ways, batches):
@@ -49,17 +49,25 @@ def test_what_is_known_stays_and_log_prob_is_that_of_the_result(case, told, monk
 
 
 @cases(40)
-def test_on_a_device(case, told):
-    """On the strict stand-in for a GPU: each method draws there what it draws here, and completes what it is given."""
+def test_on_a_device(case, told, played_gpu):
+    """On the strict stand-in for a GPU: each method draws what it draws here, and completes what it is given.
+
+    The host draws, so that it reads each weight once, and nothing else goes either way. By the naive way, which is the
+    definition, the device computes.
+    """
     host, model, rng = case.conditional(told), case.conditional(told), np.random.default_rng(0)
     images, known = rng.integers(0, case.levels, (3, *case.shape)).astype(np.uint8), rng.random(case.shape[:2]) < 0.4
     condition = model.conditions.random(3, rng)
-    for parameter in model.parameters():
-        parameter.data = to_device_array(parameter.data)
+    model.to("cuda")
     assert isinstance(SAMPLERS["auto"](model), Cached)
     wave = ["wavefront"] * (program_of(model, True)[1] is not None)
-    for method in ("auto", "cached", *wave):
-        np.testing.assert_array_equal(drawn(model, method, 3), drawn(host, "naive", 3))
+    for method in ("auto", "cached", "naive", *wave):
+        with counted() as counts:
+            found = drawn(model, method, 3)
+        np.testing.assert_array_equal(found, drawn(host, "naive", 3))
+        if method != "naive":
+            assert (counts.launches, counts.to_device.copies) == (0, 0)
+            assert counts.waits == counts.to_host.copies <= len(list(model.named_arrays()))
     completed = model.complete(images, known, condition, rng=1)
     np.testing.assert_array_equal(completed, host.complete(images, known, condition, rng=1))
 

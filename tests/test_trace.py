@@ -214,7 +214,7 @@ def test_a_program_is_kept_while_the_model_stays(name, variant):
     kept = program_of(model, True)
     shaken(model, seed=3)
     model.load_state_dict(shaken(copy.deepcopy(model)).state_dict())
-    model.to_cpu()
+    model.to("cpu")
     assert program_of(model, True)[0] is kept[0]
     assert Trace(copy.deepcopy(model)).holds(model) is False  # other parameters
     assert kept[0].trace.holds(model)

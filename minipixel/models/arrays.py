@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.backend import to_cpu
+from minipixel.backend import OF_DEVICES, to_cpu
 from minipixel.tensor import Tensor
 
 MODES = ("1", "L", "LA", "RGB", "RGBA")
 """The modes of PIL pictures whose numbers are grey levels or red, green, blue; those of palettes and CMYK are not."""
-
-OF_DEVICES = ("__cuda_array_interface__", "__array_namespace__")
 
 
 def as_array(name: str, value: Any) -> np.ndarray:
@@ -36,7 +34,7 @@ def as_array(name: str, value: Any) -> np.ndarray:
     elif value is None or isinstance(value, (str, bytes, dict, set)) or not _array_like(value):
         raise ValueError(f"{name}: got {what(value)}, wanted an array{_way_out(name, value)}")
     try:
-        array = to_cpu(value) if _on_device(value) else np.asarray(value)
+        array = to_cpu(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{name}: got {what(value)} that NumPy cannot hold, wanted an array; {_line(error)}") from None
     if array.dtype == object:
@@ -64,11 +62,6 @@ def _stacked(name: str, arrays: list[np.ndarray]) -> np.ndarray:
     if other is not None:
         raise ValueError(f"{name}: got a list of shapes {arrays[0].shape} and {other.shape}, wanted all of one shape")
     return np.stack(arrays)
-
-
-def _on_device(value: Any) -> bool:
-    """Whether it is a CuPy array. Its `get` alone does not tell, since objects of pandas have another `get`."""
-    return hasattr(value, "get") and any(hasattr(value, name) for name in OF_DEVICES)
 
 
 def _array_like(value: Any) -> bool:

@@ -6,6 +6,7 @@ import weakref
 from typing import Any, TypeVar
 
 from minipixel.backend import to_cpu
+from minipixel.errors import DeviceError
 from minipixel.models.network import Network
 from minipixel.plan.unchanged import Parts
 
@@ -37,7 +38,13 @@ def _copied(model: N) -> N:
     """A deep copy with host arrays in the place of all weights; gradients stay behind."""
     weights = {id(array): to_cpu(array) for _, array in model.named_arrays()}
     gradients = {id(parameter.grad): ... for parameter in model.parameters() if parameter.grad is not None}
-    other = copy.deepcopy(model, {**weights, **gradients})
+    try:
+        other = copy.deepcopy(model, {**weights, **gradients})
+    except Exception as error:
+        raise DeviceError(
+            f"{type(model).__name__}: got a model on the GPU that cannot be copied to the host ({error!s:.200}), "
+            "wanted one that copy.deepcopy takes; move it there with model.to('cpu'), or draw with method='naive'"
+        ) from error
     for parameter in other.parameters():
         parameter.grad = None
     return other

@@ -76,11 +76,15 @@ class Network(Module):
 
     def check_finite(self) -> None:
         """Raise ValueError if weights are NaN or infinite, with the name of the first: such a model is of no use."""
+        finite = [self.xp.isfinite(parameter.data).all() for parameter in self.parameters()]
+        if self.xp.stack(finite).all():  # all weights are asked at once, since each answer of a GPU is waited for
+            return
         for name, parameter in self.named_parameters():
-            odd = parameter.data[~self.xp.isfinite(parameter.data)]
+            xp = array_module(parameter.data)
+            odd = parameter.data[~xp.isfinite(parameter.data)]
             if odd.size:
                 raise ValueError(
-                    f"{name}: got weights that are {'NaN' if self.xp.isnan(odd).any() else 'infinite'}, {odd.size} of "
+                    f"{name}: got weights that are {'NaN' if xp.isnan(odd).any() else 'infinite'}, {odd.size} of "
                     f"{parameter.data.size}, wanted finite ones; load the model as it was before, or train it anew"
                 )
 
@@ -133,7 +137,12 @@ class Network(Module):
 
     @property
     def wide_shard_size(self) -> int:
-        """The `shard_size` where no gradients are computed: of tiny images it is larger."""
+        """The `shard_size` where no gradients are computed: of tiny images it is larger, and on a GPU smaller.
+
+        A map of 2**25 numbers has work enough for all of a GPU, and larger ones would only take its memory.
+        """
+        if self.xp is not np:
+            return min(self.shard_size, self.most_images(2**25))
         return max(self.shard_size, min(2**14 // self._numbers_a_map, self.most_images(MOST_NUMBERS)))
 
     @property

@@ -140,7 +140,7 @@ class Module(Spelled, metaclass=ModuleClass):
                 f"missing: {', '.join(missing[:3]) or 'none'}; unknown: {', '.join(map(str, unknown[:3])) or 'none'}; "
                 "strict=False takes what fits"
             )
-        shapes = {name: tuple(np.shape(state[name])) for name in own if name in state}
+        shapes = {name: _shape(state[name]) for name in own if name in state}
         other = {name: (shape, own[name][0].shape) for name, shape in shapes.items() if shape != own[name][0].shape}
         if strict and other:
             name, (got, wanted) = next(iter(other.items()))
@@ -168,12 +168,12 @@ class Module(Spelled, metaclass=ModuleClass):
         move = to_cpu if check_device(device) == "cpu" else to_device
         if device == "cuda":
             use_gpu_of(place())
-        weights, trained = list(_weights(self, "")), self.parameters()
-        arrays = {id(array): array for _, array, _ in weights} | {id(p.grad): p.grad for p in trained}
-        moved = {key: None if array is None else move(array) for key, array in arrays.items()}  # all, before one is put
-        for parameter in trained:
-            parameter.grad = moved[id(parameter.grad)]
-        for _, array, put in weights:
+        places = [(array, put) for _, array, put in _weights(self, "")]
+        graded = [parameter for parameter in self.parameters() if parameter.grad is not None]
+        places += [(parameter.grad, functools.partial(setattr, parameter, "grad")) for parameter in graded]
+        arrays = {id(array): array for array, _ in places}  # each once, where several layers share one
+        moved = {key: move(array) for key, array in arrays.items()}  # all, before one is put
+        for array, put in places:
             put(moved[id(array)])
         return self
 
@@ -227,10 +227,14 @@ def _check_frozen(name: str, value: Any, shape: tuple[int, ...], dtype: str) -> 
         )
 
 
+def _shape(array: Any) -> tuple[int, ...]:
+    """The shape of an array of any library, or of a list."""
+    return tuple(array.shape if hasattr(array, "shape") else np.shape(array))
+
+
 def _as_weight(name: str, array: Any, own: Any) -> Any:
     """Numbers as an array with the dtype and the device of the weight that they replace; else ValueError."""
     dtype = getattr(array, "dtype", None) or np.asarray(array).dtype
     if getattr(dtype, "kind", "f") not in "biuf":
         raise ValueError(f"state: got {name} of dtype {dtype}, wanted real numbers, as weights are")
-    array = to_cpu(array) if device_of(own) == "cpu" else array
-    return array_module(own).array(array, dtype=own.dtype, order="C")
+    return array_module(own).array(to_cpu(array), dtype=own.dtype, order="C")

@@ -50,6 +50,8 @@ class Optimizer(Spelled):
 
     memories: tuple[str, ...]
     elementwise: ClassVar[bool] = False
+    change_on_device: Any = None
+    """None, or a method (weight, g, **memories) that adds what `change` returns to flat arrays on a GPU."""
     weight_decay: float = 0.0
     """Before each step every weight that `decays` is multiplied by 1 - rate * weight_decay."""
 
@@ -57,6 +59,8 @@ class Optimizer(Spelled):
         super().__init_subclass__(**options)
         if "change" in vars(cls) and "elementwise" not in vars(cls):  # what was said of another `change`
             cls.elementwise = False
+        if "change" in vars(cls) and "change_on_device" not in vars(cls):
+            cls.change_on_device = None
 
     def __init__(self, learning_rate: LearningRate, clip_norm: float | None = None) -> None:
         if isinstance(learning_rate, (list, tuple)) or hasattr(learning_rate, "parameters"):
@@ -131,7 +135,11 @@ class Optimizer(Spelled):
 
     def _moved(self, weight: Any, g: Any, own: dict[str, Any]) -> Any:
         """A buffer of weights after this step; the buffer itself is changed."""
-        if not self.elementwise or weight.ndim != 1 or array_module(weight) is not np:
+        flat = self.elementwise and weight.ndim == 1
+        if flat and self.change_on_device is not None and array_module(weight) is not np:
+            self.change_on_device(weight, g, **own)
+            return weight
+        if not flat or array_module(weight) is not np:
             return weight + self.change(g, **own)
         for start in range(0, weight.size, PIECE):
             piece = slice(start, start + PIECE)

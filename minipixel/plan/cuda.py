@@ -9,19 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.backend import array_module
+from minipixel.clock.trace import Trace
 from minipixel.kernels.cuda import Kernels, captured
+from minipixel.plan.device_weights import DeviceWeights
 from minipixel.plan.executor import modes
 from minipixel.plan.launches import Launches, Places
 from minipixel.plan.packed import Ready
 from minipixel.plan.table import Table
-from minipixel.tensor import Tensor
 
 MOST_PROGRAMS = 4
 """For how many numbers of images the memory of a table is kept."""
-
-CONSTANT = (np.ndarray, np.generic, float, int)
-"""A leaf of one of these kinds is no weight, and is copied to the device once."""
 
 _known: weakref.WeakKeyDictionary[Table, "OnDevice"] = weakref.WeakKeyDictionary()
 
@@ -58,42 +55,11 @@ class Program:
 
 
 class OnDevice:
-    """What a table needs on a device, whatever the number of images: places, and where each weight stands.
-
-    The numbers of all leaves stand one after another, those of constants last. `pack` tells for each place of the table
-    which of them it takes, `unpack` for each of them which places its gradient stands in.
-    """
+    """What a table needs on a device, whatever the number of images, and the programs that no pass is using."""
 
     def __init__(self, table: Table, xp: Any, dtype: str) -> None:
-        self.kernels, self.places, packer = Kernels(xp, dtype), Places(table, xp), table.packer
-        self.table = table
-        self.given = [i for i, leaf in enumerate(packer.leaves) if not isinstance(leaf, CONSTANT)]
-        self.sizes = [int(np.prod(packer.leaves[i].shape)) for i in self.given]
-        constants = [i for i, leaf in enumerate(packer.leaves) if isinstance(leaf, CONSTANT)]
-        arrays = [np.asarray(packer.leaves[i], dtype).ravel() for i in constants]
-        self.constants = [xp.asarray(array) for array in arrays]
-        ends = np.cumsum([0, *self.sizes, *(array.size for array in arrays)])
-        first = dict(zip([*self.given, *constants], map(int, ends), strict=False))
-        places, numbers, back = [], [], []
-        for leaf, parts in enumerate(packer.parts):
-            for part in parts:
-                at, of = part.all_places()
-                places.append(at)
-                numbers.append(of + first[leaf])
-                back.append((at < part.at + part.period) if part.period else np.ones(len(at), bool))
-        at, of, once = (np.concatenate([np.empty(0, int), *arrays]).astype(int) for arrays in (places, numbers, back))
-        once = once.astype(bool)
-        self.of_weights, self.of_leaves = int(sum(self.sizes)), int(ends[-1])
-        back_to = once & (of < self.of_weights)
-        self.unpack = self._lists(of[back_to], at[back_to], self.of_weights)
-        start, source = _lists(at, of, packer.size)
-        for _, there, (T, K_in, K_out) in packer.turned:
-            turned = there + np.arange(T * K_in * K_out).reshape(T, K_in, K_out).swapaxes(1, 2).ravel()
-            counts = np.diff(start)[turned]
-            more = [source[start[i] : start[i + 1]] for i in turned]
-            start = np.concatenate([start, start[-1] + np.cumsum(counts)])
-            source = np.concatenate([source, *more])
-        self.pack = self.places.upload(start), self.places.upload(source)
+        self.table, self.kernels, self.places = table, Kernels(xp, dtype), Places(table, xp)
+        self.weights = DeviceWeights(table, self.kernels, self.places.upload)
         self.outs = table.out_slots[:, None]
         self._free: dict[int, list[Program]] = {}
         self._uploads: list[tuple[np.ndarray, Any]] = []
@@ -107,24 +73,6 @@ class OnDevice:
                 return there
         self._uploads.append((array, self.kernels.xp.asarray(array)))
         return self._uploads[-1][1]
-
-    def parts(self, tensors: list[Any], flat: Any) -> list[Any]:
-        """The gradient of each leaf and of each trained input, views of `flat`; None for a constant."""
-        packer, xp = self.table.packer, self.kernels.xp
-        sizes = dict(zip(self.given, self.sizes, strict=True))
-        found, at = [], 0
-        for i, tensor in enumerate(tensors):
-            size = sizes.get(i, 0) if i < len(packer.leaves) else packer.input_sizes[i - len(packer.leaves)]
-            if packer.trained[i]:
-                found.append(flat[at : at + size].reshape(tensor.shape))
-            else:
-                found.append(xp.zeros_like(tensor.data) if isinstance(tensor, Tensor) else None)
-            at += size
-        return found
-
-    def _lists(self, of: np.ndarray, what: np.ndarray, n: int) -> tuple[Any, Any]:
-        start, ordered = _lists(of, what, n)
-        return self.places.upload(start), self.places.upload(ordered)
 
     def lease(self, N: int) -> Program:
         """A program that no other pass is using."""
@@ -140,12 +88,6 @@ class OnDevice:
             self._free[program.N].append(program)
 
 
-def _lists(of: np.ndarray, what: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """What belongs to each of n: it stands from start[i] to start[i + 1]."""
-    order = np.argsort(of, kind="stable")
-    return np.searchsorted(of[order], np.arange(n + 1)), what[order]
-
-
 def on_device(table: Table, xp: Any, dtype: str) -> OnDevice:
     """What a table needs on a device, made once."""
     known = _known.get(table)
@@ -155,21 +97,31 @@ def on_device(table: Table, xp: Any, dtype: str) -> OnDevice:
 
 
 class DeviceReady(Ready):
-    """A model with the present numbers of its weights, for one of its tables, on the device where they are."""
+    """A model with the present numbers of its weights, for one of its tables, on the device where they are.
+
+    In place of the leaves it has the sources of their numbers: see device_weights.py.
+    """
+
+    def __init__(self, trace: Trace, table: Table, dtype: str, xp: Any) -> None:
+        self.on = on_device(table, xp, dtype)
+        super().__init__(trace, table, dtype)
+
+    def _leaves(self) -> list[Any]:
+        return self.on.weights.sources
 
     def _take(self, leaves: list[Any], dtype: str) -> None:
-        given = [getattr(leaf, "data", leaf) for leaf in leaves if not isinstance(leaf, CONSTANT)]
-        self.xp = array_module(*given)
-        self.on = on_device(self.table, self.xp, dtype)
-        arrays = [self.xp.asarray(array).ravel() for array in given]
-        self.weights = self.xp.concatenate([*arrays, *self.on.constants])
+        self.weights = self.on.weights.numbers(leaves)
 
     def _pass(self, inputs: list[Any], N: int, draw: tuple[np.ndarray, int]) -> "DevicePass":
         return DevicePass(self.on, self.weights, inputs, N, draw)
 
     def parts(self, flat: Any) -> list[Any]:
-        """The gradients of `tensors` from results of `DevicePass.back`; None for a constant."""
-        return self.on.parts(self.tensors, flat)
+        """The gradients of `tensors` from results of `DevicePass.back`; None for a frozen weight."""
+        at, inputs = self.on.weights.of_sources, []
+        for tensor in self.tensors[len(self.on.weights.sources) :]:
+            inputs.append(flat[at : at + tensor.data.size].reshape(tensor.shape))
+            at += tensor.data.size
+        return [*self.on.weights.parts(flat), *inputs]
 
 
 class DevicePass:
@@ -185,7 +137,8 @@ class DevicePass:
         table, program, each = on.table, self.program, on.kernels.each
         if modes.poisoned:
             program.work.fill(np.nan)
-        each("gather", program.weights.size, numbers, *on.pack, program.weights, program.weights.size)()
+        self.numbers = numbers
+        on.weights.pack(numbers, program.weights)
         each("set_draw", 1, program.draw, *map(np.uint32, (*draw[0], draw[1])))()
         self.inputs = [getattr(array, "data", array) for array in inputs]
         for (_, buffer, _), array in zip(table.inputs, self.inputs, strict=True):
@@ -203,7 +156,7 @@ class DevicePass:
         return there
 
     def back(self, g: Any) -> Any:
-        """The gradients of the numbers of all leaves and, after them, of trained inputs, from that of the output.
+        """The gradients of all sources of weights and, after them, of trained inputs, from that of the output.
 
         This can be called once.
         """
@@ -218,8 +171,7 @@ class DevicePass:
             n = slots * N * seed.shape[2]
             each("unlay", n, g, start, readers, seed, slots, N, 1, seed.shape[2])()
         program.run("back")
-        found = on.kernels.xp.empty(on.of_weights, g.dtype)
-        each("gather", found.size, program.grads, *on.unpack, found, found.size)()
+        found = on.weights.gradients(self.numbers, program.grads)
         parts = [found]
         for (_, _, buffer), array in zip(table.inputs, self.inputs, strict=True):
             if buffer is not None:

@@ -81,6 +81,8 @@ def table_of(model: Any, N: int, *, back: bool = True, dropping: bool = False) -
 @computing
 def _trace_and_table(model: Any, N: int, back: bool, dropping: bool) -> tuple[Trace, Table]:
     together = 2 ** max(0, (STEP // (N * max(1, int(getattr(model, "features", 64))))).bit_length() - 1)
+    if model.xp is not np:
+        together = 2**30  # a GPU takes a whole map at a time, of any number of images
     with _lock:
         known = _known.get(model)
         if known is None or not known.holds(model):
@@ -148,7 +150,7 @@ def _ready(trace: Trace, table: Table, model: Any) -> Ready:
         return Ready(trace, table, model.dtype)
     from minipixel.plan.cuda import DeviceReady
 
-    return DeviceReady(trace, table, model.dtype)
+    return DeviceReady(trace, table, model.dtype, model.xp)
 
 
 def suits(model: Any) -> bool:

@@ -11,6 +11,7 @@ from minipixel.draws import Draws
 from minipixel.nn.module import Parameter
 from minipixel.plan.executor import Pass
 from minipixel.plan.table import Table
+from minipixel.plan.weights import computed
 from minipixel.tensor import Tensor, inputs_first, no_grad, recording
 
 
@@ -29,9 +30,12 @@ class Ready:
 
     def _evaluated(self) -> tuple[list[Any], list[Any]]:
         """The leaves, and the inputs that are neither images nor conditions, computed from the present weights."""
-        constants = [node.tensor for node, _, _ in self.table.inputs if not self._is_given(node)]
-        again = self.table.packer.tensors(constants)
-        return again[: -len(constants) or None], again[len(again) - len(constants) :]
+        leaves = self._leaves()
+        again = computed([*leaves, *[node.tensor for node, _, _ in self.table.inputs if not self._is_given(node)]])
+        return again[: len(leaves)], again[len(leaves) :]
+
+    def _leaves(self) -> list[Any]:
+        return self.table.packer.leaves
 
     def run(self, x: Any, condition: Any, rng: Any) -> Any:
         """Run a forward pass, which computes the same as the model's `forward`; its output is (H * W, N, P)."""

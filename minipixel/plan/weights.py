@@ -99,6 +99,21 @@ class Leaves:
         return place
 
 
+def computed(leaves: list[Any]) -> list[Any]:
+    """The present leaves, computed again by their ops, with history if that is recorded."""
+    again: dict[int, Any] = {}
+
+    def evaluate(x: Any) -> Any:
+        if not isinstance(x, Tensor) or x.call is None:
+            return x
+        if id(x) not in again:
+            op, static = x.call
+            again[id(x)] = op(*[evaluate(y) for y in x.inputs], **static)
+        return again[id(x)]
+
+    return [evaluate(leaf) for leaf in leaves]
+
+
 class Packer:
     """Gathers the numbers of a table's leaves for the walker, and scatters gradients back.
 
@@ -116,20 +131,6 @@ class Packer:
         self.parts: list[list[_Part]] = [[] for _ in leaves.tensors]
         for at, leaf, index, period in leaves.entries:
             self.parts[leaf].append(_Part(at, index, period))
-
-    def tensors(self, more: list[Any]) -> list[Any]:
-        """The present leaves, and more Tensors, computed again by their ops, with history if that is recorded."""
-        again: dict[int, Any] = {}
-
-        def evaluate(x: Any) -> Any:
-            if not isinstance(x, Tensor) or x.call is None:
-                return x
-            if id(x) not in again:
-                op, static = x.call
-                again[id(x)] = op(*[evaluate(y) for y in x.inputs], **static)
-            return again[id(x)]
-
-        return [evaluate(tensor) for tensor in [*self.leaves, *more]]
 
     def pack(self, tensors: list[Any], dtype: Any) -> np.ndarray:
         """All weights in their places: (all,), with each weight whose gradient is read turned behind them."""

@@ -7,6 +7,7 @@ from minipixel import backend
 from minipixel.stand_in import special
 from minipixel.stand_in.arrays import NAMES, DeviceArray, to_device_array, to_host
 from minipixel.stand_in.counting import Counts, counted
+from minipixel.stand_in.examining import KernelError, examined
 from minipixel.stand_in.launching import threads_in_a_block
 from minipixel.stand_in.library import device
 
@@ -14,8 +15,10 @@ __all__ = [
     "NAMES",
     "Counts",
     "DeviceArray",
+    "KernelError",
     "counted",
     "device",
+    "examined",
     "installed",
     "special",
     "threads_in_a_block",

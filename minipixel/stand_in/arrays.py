@@ -135,6 +135,8 @@ class Function:
         filled = out is not None and result is not None
         result = out if filled else _wrap(np.asarray(result) if self.name in ANSWERS else result)
         self._note(given, [*_arrays_in([result])], result is None or filled)
+        if self.name == "where" and len(args) == 1:
+            streams.wait(self.name)
         return result
 
     def _note(self, given, results, in_place):
@@ -143,7 +145,7 @@ class Function:
             streams.compute(self.name, results, work=False)
         elif in_place or any(isinstance(self.function, np.ufunc) or _is_new(result, given) for result in results):
             streams.compute(self.name, given + results)
-        if self.name in WAITING or (self.name == "where" and len(given) == 1):
+        if self.name in WAITING:
             streams.wait(self.name)
 
     def _check(self, args, kwargs):
@@ -191,6 +193,10 @@ def _operand(value):
     if not known and (outranks or getattr(value, "__array_ufunc__", value) is None):
         return None
     raise TypeError(f"Unsupported type {type(value)}")
+
+
+def _same_numbers(a, b):
+    return (a.shape, a.strides, a.ctypes.data) == (b.shape, b.strides, b.ctypes.data)
 
 
 def _two_sided(function, swapped=False, in_place=False):
@@ -285,6 +291,8 @@ class DeviceArray:
         if not isinstance(value, (DeviceArray, *SCALARS)):
             raise TypeError(f"Unsupported type {type(value)}: assign device arrays or numbers")
         places, keys = _index(key), [*_arrays_in([key])]
+        if not keys and isinstance(value, DeviceArray) and _same_numbers(self._host[places], value._host):
+            return  # the second half of x[0] += y, which CuPy leaves out as well
         streams.compute("ndarray[...] =", [self._host, *keys, *_arrays_in([value])])
         self._host[places] = _unwrap(value)
         if isinstance(value, DeviceArray) and any(array.dtype == bool for array in keys):

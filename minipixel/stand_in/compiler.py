@@ -103,6 +103,16 @@ def library(code: str, options: tuple[str, ...], threaded: bool = False) -> ctyp
     return ctypes.CDLL(str(path))
 
 
+@functools.cache
+def program(code: str, options: tuple[str, ...], sanitizer: str) -> Path:
+    """The source as a program that runs one launch, with a sanitizer of the C++ compiler; see program.h."""
+    folder = _folder_of(code, options)
+    path = folder / f"program_{sanitizer}"
+    flags = ["-g", "-O1", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", "-DSTAND_IN_PROGRAM"]
+    _run([*build_options(options, True), *flags, "-o", str(path), str(_launcher(folder, code, options))])
+    return path
+
+
 def build_options(options: tuple[str, ...], threaded: bool) -> list[str]:
     """What the C++ compiler is told in every build."""
     threads = ["-DSTAND_IN_THREADED", "--std=c++20", "-pthread"] if threaded else [standard(options)]
@@ -111,14 +121,21 @@ def build_options(options: tuple[str, ...], threaded: bool) -> list[str]:
 
 def _launcher(folder: Path, code: str, options: tuple[str, ...]) -> Path:
     """A file with the source and, for each kernel, a function that runs it for all blocks of a grid."""
-    text = f'#include "{folder / "source.cu"}"\n'
-    for name, parameters in described(code, options).items():
+    text, kernels = f'#include "{folder / "source.cu"}"\n', described(code, options)
+    for name, parameters in kernels.items():
         types = (f"{'const ' * one.constant}{one.spelt}{' *' * one.pointer}" for one in parameters)
         values = ", ".join(f"*({kind}*)values[{place}]" for place, kind in enumerate(types))
         text += f"""
 extern "C" int stand_in_{name}(const unsigned* grid, unsigned threads, size_t shared, void** values) {{
-    return stand_in::over_blocks(grid, threads, shared, [&] {{ {name}({values}); }});
+    return stand_in::over_blocks(grid, threads, shared, [=] {{ {name}({values}); }});
 }}
+"""
+    launchers = ", ".join(f"{{{number}, stand_in_{name}}}" for number, name in enumerate(kernels))
+    text += f"""
+#ifdef STAND_IN_PROGRAM
+#include "{SHIM.with_name("program.h")}"
+int main(int, char** arguments) {{ return stand_in::run_file(arguments[1], {{{launchers}}}); }}
+#endif
 """
     path = folder / "launcher.cpp"
     path.write_text(text, encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minipixel.stand_in import streams
+from minipixel.stand_in import examining, streams
 from minipixel.stand_in.arrays import DeviceArray
 from minipixel.stand_in.compiler import Parameter, described, library
 
@@ -141,6 +141,11 @@ class Kernel:
         return value._host
 
     def _run(self, blocks: tuple[int, ...], values: list[np.ndarray], shared_mem: int) -> None:
+        if examining.current:
+            module = self.module
+            given = blocks, shared_mem, self.parameters, values
+            self._check_room(examining.run(module.code, module.options, self.name, *given), shared_mem)
+            return
         run = library(self.module.code, self.module.options, _threads > 1)[f"stand_in_{self.name}"]
         pointers = [ctypes.c_void_p(value.ctypes.data) for value in values]
         places = (ctypes.c_void_p * max(len(values), 1))(
@@ -151,6 +156,9 @@ class Kernel:
         )
         with _one_at_a_time:
             intact = run((ctypes.c_uint * 3)(*blocks), ctypes.c_uint(_threads), ctypes.c_size_t(shared_mem), places)
+        self._check_room(intact, shared_mem)
+
+    def _check_room(self, intact: bool, shared_mem: int) -> None:
         if not intact:
             raise RuntimeError(f"{self.name}: the kernel wrote outside its {shared_mem} bytes of shared memory")
 

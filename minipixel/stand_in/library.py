@@ -56,13 +56,16 @@ class Device:
         streams.synchronize_device()
 
 
+PROPERTIES = {"name": b"no GPU but its stand-in", "major": 8, "minor": 0, "totalGlobalMem": 16 * 2**30}
 runtime = types.SimpleNamespace(
     CUDARuntimeError=streams.CUDARuntimeError,
     getDeviceCount=lambda: 1,
     getDevice=lambda: 0,
     setDevice=lambda number: Device(number) and None,
     deviceSynchronize=streams.synchronize_device,
-    getDeviceProperties=lambda number: {"name": b"the stand-in for CuPy", "major": 8, "minor": 0},
+    getDeviceProperties=lambda number: PROPERTIES,
+    driverGetVersion=lambda: 12080,
+    runtimeGetVersion=lambda: 12080,
 )
 cuda = types.SimpleNamespace(
     Device=Device,

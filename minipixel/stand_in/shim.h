@@ -1,8 +1,8 @@
 // What CUDA C has and C++ lacks, so that a C++ compiler can build the kernels of this project for the host.
 //
-// The compiler puts this file in front of a CUDA source. The blocks of a grid run one after another. A block has one
-// thread, or, with STAND_IN_THREADED, several real ones with a real barrier. Both are right only for kernels whose
-// loops have strides of blockDim (and gridDim), which is the rule for kernels here.
+// The compiler puts this file in front of a CUDA source. A block of the grid has one thread, and one block follows the
+// other; or, with STAND_IN_THREADED, it has several real threads with a real barrier, and several blocks run at once.
+// Both are right only for kernels whose loops have strides of blockDim (and gridDim), which is the rule for kernels here.
 #pragma once
 
 #include <math.h>
@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include <cstring>
+#include <memory>
 #include <vector>
 #ifdef STAND_IN_THREADED
 #include <barrier>
@@ -31,16 +32,18 @@ struct dim3 {
 
 #ifdef STAND_IN_THREADED
 static thread_local dim3 threadIdx, blockIdx;
-static std::barrier<>* stand_in_barrier;
+static thread_local std::barrier<>* stand_in_barrier;
+#define STAND_IN_OWN thread_local
 static inline void __syncthreads() { stand_in_barrier->arrive_and_wait(); }
 #else
+#define STAND_IN_OWN
 static dim3 threadIdx, blockIdx;
 static inline void __syncthreads() {}
 #endif
 static dim3 blockDim, gridDim;
 
 // Shared memory whose size the launch tells. A source writes SHARED(float, room); and nvrtc reads an extern array.
-static char* stand_in_room;
+static STAND_IN_OWN char* stand_in_room;
 #define SHARED(T, name) T* name = reinterpret_cast<T*>(stand_in_room)
 
 // Shared memory of a fixed size lies in a section of its own, so that it can be spoilt before each block.
@@ -103,16 +106,11 @@ namespace stand_in {
 const size_t GUARD = 256;           // bytes before and behind the shared memory that no kernel may touch
 const unsigned char POISON = 0xFF;  // NaN as a floating point number, -1 as an integer
 
-// Shared memory of one launch between its guards.
+// The dynamic shared memory of one block between its guards, spoilt at first.
 struct Room {
     std::vector<unsigned char> bytes;
-    explicit Room(size_t size) : bytes(size + 2 * GUARD) { stand_in_room = reinterpret_cast<char*>(bytes.data()) + GUARD; }
-    void spoil() {
-        memset(bytes.data(), POISON, bytes.size());
-#ifdef __ELF__
-        if (__start_stand_in_shared) memset(__start_stand_in_shared, POISON, __stop_stand_in_shared - __start_stand_in_shared);
-#endif
-    }
+    explicit Room(size_t size) : bytes(size + 2 * GUARD, POISON) {}
+    char* begin() { return reinterpret_cast<char*>(bytes.data()) + GUARD; }
     bool intact() const {
         for (size_t i = 0; i < GUARD; i++)
             if (bytes[i] != POISON || bytes[bytes.size() - 1 - i] != POISON) return false;
@@ -120,41 +118,60 @@ struct Room {
     }
 };
 
+// Spoil shared memory of a fixed size. False if the source has none.
+static inline bool spoil_fixed() {
+#ifdef __ELF__
+    if (__start_stand_in_shared) memset(__start_stand_in_shared, POISON, __stop_stand_in_shared - __start_stand_in_shared);
+    return __start_stand_in_shared != nullptr;
+#else
+    return true;  // perhaps
+#endif
+}
+
+static inline dim3 block_at(const unsigned* grid, size_t number) {
+    return {unsigned(number % grid[0]), unsigned(number / grid[0] % grid[1]), unsigned(number / grid[0] / grid[1])};
+}
+
 // Run a kernel for each block of a grid. False if it wrote outside its shared memory.
 template <class Kernel>
 bool over_blocks(const unsigned* grid, unsigned threads, size_t shared, Kernel kernel) {
-    Room room(shared);
     gridDim = {grid[0], grid[1], grid[2]};
     blockDim = {threads, 1, 1};
+    const size_t blocks = size_t(grid[0]) * grid[1] * grid[2];
     bool intact = true;
 #ifdef STAND_IN_THREADED
-    std::barrier<> barrier(threads);
-    stand_in_barrier = &barrier;
-    auto thread = [&](unsigned number) {
-        threadIdx = {number, 0, 0};
-        for (unsigned z = 0; z < grid[2]; z++)
-            for (unsigned y = 0; y < grid[1]; y++)
-                for (unsigned x = 0; x < grid[0]; x++) {
-                    if (number == 0) room.spoil();
-                    barrier.arrive_and_wait();
-                    blockIdx = {x, y, z};
+    const size_t together = spoil_fixed() ? 1 : 8;  // all blocks share what has a fixed size
+    for (size_t first = 0; first < blocks; first += together) {
+        const size_t last = first + together < blocks ? first + together : blocks;
+        std::vector<Room> rooms(last - first, Room(shared));
+        std::vector<std::unique_ptr<std::barrier<>>> barriers;
+        std::vector<std::thread> all;
+        spoil_fixed();
+        for (size_t block = first; block < last; block++) {
+            barriers.push_back(std::make_unique<std::barrier<>>(threads));
+            for (unsigned number = 0; number < threads; number++)
+                all.emplace_back([=, barrier = barriers.back().get(), room = rooms[block - first].begin()] {
+                    threadIdx = {number, 0, 0};
+                    blockIdx = block_at(grid, block);
+                    stand_in_barrier = barrier;
+                    stand_in_room = room;
                     kernel();
-                    barrier.arrive_and_wait();
-                    if (number == 0) intact = intact && room.intact();
-                }
-    };
-    std::vector<std::thread> all;
-    for (unsigned number = 0; number < threads; number++) all.emplace_back(thread, number);
-    for (auto& one : all) one.join();
+                    barrier->arrive_and_drop();  // others need not wait for a thread that has ended
+                });
+        }
+        for (auto& one : all) one.join();
+        for (auto& room : rooms) intact = intact && room.intact();
+    }
 #else
-    for (unsigned z = 0; z < grid[2]; z++)
-        for (unsigned y = 0; y < grid[1]; y++)
-            for (unsigned x = 0; x < grid[0]; x++) {
-                room.spoil();
-                blockIdx = {x, y, z};
-                kernel();
-                intact = intact && room.intact();
-            }
+    Room room(shared);
+    stand_in_room = room.begin();
+    for (size_t block = 0; block < blocks; block++) {
+        memset(room.begin(), POISON, shared);
+        spoil_fixed();
+        blockIdx = block_at(grid, block);
+        kernel();
+    }
+    intact = room.intact();
 #endif
     return intact;
 }

@@ -5,7 +5,6 @@ import pytest
 from model_table import CASES
 
 import minipixel as mp
-from minipixel.stand_in import to_device_array
 from minipixel.tensor import Tensor, gradients
 
 SHAPE = (6, 5, 1)
@@ -116,11 +115,10 @@ def test_fit_trains_with_dropout():
     assert abs(history["loss"][0] - loss(model)) > 1e-3 and abs(history["loss"][0] - history["loss"][1]) > 1e-3
 
 
-def test_the_same_on_a_device():
+def test_the_same_on_a_device(played_gpu):
     model = small()
     wanted = loss(model, rng=5)
-    for parameter in model.parameters():
-        parameter.data = to_device_array(parameter.data)
+    model.to("cuda")
     assert loss(model, rng=5) == pytest.approx(wanted, rel=1e-12)
 
 

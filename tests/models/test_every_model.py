@@ -1,14 +1,17 @@
 """What every model must hold, on images so small that all of them can be written down."""
 
+import contextlib
 import functools
 
 import numpy as np
 import pytest
 from model_table import CASES, CHANNELS, IMAGES, SMALL, VARIANTS, WIDE, diagonal, every_case, on_the_diagonal, shaken
+from stand_in import launches
 
 import minipixel as mp
+from minipixel import kernels
 from minipixel.heads import HEADS
-from minipixel.stand_in import DeviceArray, to_device_array
+from minipixel.stand_in import DeviceArray, counted
 from minipixel.tensor import gradients
 
 
@@ -156,25 +159,49 @@ def test_save_and_load_to_the_bit(case, tmp_path):
 
 
 @diagonal
-def test_on_a_device(case):
-    """Loss, gradients and samples on the strict stand-in for a GPU equal those on the host."""
+def test_on_a_device(case, played_gpu):
+    """Loss, gradients and samples on the strict stand-in for a GPU equal those on the host.
+
+    A pass forward and back reads nothing on the host and waits for nothing, as it is written and by its plan. Images
+    and the plan's random numbers go over; what a layer looks up, such as its taps, goes over once, or each time where
+    the model runs as it is written.
+    """
     model, images = case.model(), case.every_image()[:6]
     wanted = gradients(model.loss(images), model.parameters())
     wanted_log_prob, wanted_samples = model.log_prob(images), model.sample(3, rng=0)
-    for parameter in model.parameters():
-        parameter.data = to_device_array(parameter.data)
-    found = gradients(model.loss(images), model.parameters())
-    assert all(isinstance(g, DeviceArray) for g in found)
-    for a, b in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(a.get(), b, rtol=1e-11, atol=1e-13)
-    np.testing.assert_allclose(model.log_prob(images), wanted_log_prob, rtol=1e-12)
+    model.to("cuda")
+    for way in ("as written", "planned", "by graphs"):
+        with counted() as counts, kernels.as_written() if way == "as written" else contextlib.nullcontext():
+            found = gradients(model.loss(images), model.parameters())
+        assert all(isinstance(g, DeviceArray) for g in found)
+        for a, b in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(a.get(), b, rtol=1e-11, atol=1e-13)
+        if way != "planned":  # the first time, places go over and kernels are launched one by one
+            assert_few(counts, case, model, way)
+    model.log_prob(images)
+    with counted() as counts:
+        np.testing.assert_allclose(model.log_prob(images), wanted_log_prob, rtol=1e-12)
+    assert counts.waits == counts.to_host.copies == 2  # whether weights are finite, and the answer
     np.testing.assert_array_equal(model.sample(3, rng=0), wanted_samples)
     mp.assert_causal(model, images=1)
     model.load_state_dict(model.state_dict())
     mp.optim.Adam().step(_with_gradients(model, found))
     assert all(isinstance(parameter.data, DeviceArray) for parameter in model.parameters())
-    model.to_cpu()
+    model.to("cpu")
     assert all(type(parameter.data) is np.ndarray for parameter in model.parameters())
+
+
+def assert_few(counts, case, model, way):
+    """No more launches than were counted before, no waits, and no copies but those that the pass needs."""
+    kind = case.variant or case.name
+    assert (counts.waits, counts.to_host.copies) == (0, 0)
+    if way == "as written":
+        assert counts.launches <= launches.AS_WRITTEN[kind]
+        return
+    normalised = launches.A_NORMALISED_WEIGHT * len(model.parameters()) * (kind in ("pixelcnnpp", "three-levels"))
+    assert counts.launches <= launches.BESIDE_GRAPHS[case.head] + normalised
+    assert 0 < counts.graph_nodes <= launches.IN_GRAPHS[kind]
+    assert counts.to_device.copies <= 2  # the images, and the share of each in the loss
 
 
 def _with_gradients(model, found):

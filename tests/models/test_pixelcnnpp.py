@@ -10,7 +10,7 @@ from quick import every
 import minipixel as mp
 from minipixel import kernels, nn, ops
 from minipixel.causality import dependencies
-from minipixel.stand_in import DeviceArray, to_device_array
+from minipixel.stand_in import DeviceArray
 from minipixel.tensor import Tensor, gradients
 
 SIZES = [(7, 9), (5, 5), (1, 6)]
@@ -314,11 +314,10 @@ def test_dropout_is_off_and_averages_are_on_in_evaluation_and_sampling():
     np.testing.assert_allclose(log_prob, model.log_prob(drawn), rtol=1e-12)
 
 
-def test_initialize_on_a_device():
+def test_initialize_on_a_device(played_gpu):
     images = np.random.default_rng(0).integers(0, 4, (6, 3, 5, 3))
     host, device = (build((3, 5, 3), head="categorical", num_classes=2) for _ in range(2))
-    for parameter in device.parameters():
-        parameter.data = to_device_array(parameter.data)
+    device.to("cuda")
     host.initialize(images, np.arange(6) % 2)
     device.initialize(images, np.arange(6) % 2)
     for name, parameter in device.named_parameters():

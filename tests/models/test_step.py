@@ -150,10 +150,9 @@ def test_tied_weights_have_one_gradient_under_two_names():
     assert gradients.flat.size == sum(p.data.size for p in {id(p): p for p in model.parameters()}.values())
 
 
-def test_on_a_device():
+def test_on_a_device(played_gpu):
     model, wanted = make(dtype="float64"), make(dtype="float64").value_and_gradients(IMAGES, LABELS, weights=WEIGHTS)
-    for parameter in model.parameters():
-        parameter.data = to_device_array(parameter.data)
+    model.to("cuda")
     value, gradients = model.value_and_gradients(IMAGES, LABELS, weights=WEIGHTS)
     assert value == pytest.approx(wanted[0], rel=1e-12) and isinstance(gradients.flat, DeviceArray)
     np.testing.assert_allclose(gradients.flat.get(), wanted[1].flat, rtol=1e-9, atol=1e-12)

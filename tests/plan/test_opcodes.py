@@ -1,33 +1,39 @@
-"""Every opcode alone: the walker against the interpreter, both against the ops, and adjoints against each other.
+"""Every opcode alone: the walker and a GPU's kernels against the interpreter, all against the ops; adjoints, too.
 
 Tables and their memory are made by hand (hand_tables.py); nothing here traces a model.
 """
 
 import functools
 import itertools
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hand_on_device import walk as walk_on_device
 from hand_tables import BUILD, Hand, Rows, drawn
 
-from minipixel import kernels, ops
+from minipixel import kernels, ops, stand_in
 from minipixel.draws import sixteen_bits, threshold_of
-from minipixel.kernels import opcodes
+from minipixel.kernels import cuda, opcodes
 from minipixel.plan import interpreter
 from minipixel.plan.value import READS_X, gate_order
+from minipixel.stand_in.compiler import COMPILERS
 
 needs_numba = pytest.mark.skipif(not kernels.numba_enabled(), reason="Numba is missing, or switched off")
+needs_a_compiler = pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="there is no C++ compiler")
 LIMITS = {"float64": 1e-12, "float32": 1e-5}
 SHAPES = [(5,), (4, 4, 4), (1, 2, 3, 2, 1), (1,), (2, 6, 1)]
 WIDTHS = [1, 3, 16, 17, 40]
-WALKERS = ["interpreter", pytest.param("walker", marks=needs_numba)]
+WALKERS = ["interpreter", pytest.param("walker", marks=needs_numba), pytest.param("cuda", marks=needs_a_compiler)]
 
 
 @functools.cache
 def walker(name):
     if name == "interpreter":
         return interpreter.walk
+    if name == "cuda":
+        return functools.partial(walk_on_device, xp=stand_in.device)
     from minipixel.kernels.walker import walk
 
     return walk
@@ -42,7 +48,11 @@ def assert_close(got, wanted, limit, text):
 
 def compare(hand, dtype, text):
     """The walker in that dtype, and the interpreter on the same numbers in float64; whether anything changed."""
-    got = hand.seen(*hand.run(walker("walker"), dtype))
+    return agrees(hand, hand.seen(*hand.run(walker("walker"), dtype)), dtype, text)
+
+
+def agrees(hand, got, dtype, text):
+    """What was computed in that dtype, and the interpreter in float64; whether anything changed."""
     wanted = hand.seen(*hand.run(interpreter.walk, "float64"))
     for part, array in wanted.items():
         assert_close(got[part], array, LIMITS[dtype], f"{part} of {text}")
@@ -66,6 +76,27 @@ def test_the_walker_computes_what_the_interpreter_says(name, dtype):
         BUILD[name](hand, K)
         changed.append(compare(hand, dtype, f"{name}, rows {shape}, K = {K}, N = {N}"))
     assert np.mean(changed) > 0.7, "too few of the tables do anything"
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("dtype", LIMITS)
+def test_the_kernels_of_a_gpu_compute_what_the_interpreter_says(dtype):
+    """Each opcode, and in these tables each kernel is launched that stands for one."""
+    names = set()
+
+    def walk(*table):
+        names.update(walker("cuda")(*table))
+
+    for name, number in opcodes.OPCODES.items():
+        changed = []
+        for (shape, K), N in itertools.product(zip(SHAPES, WIDTHS, strict=True), (1, 3)):
+            hand = Hand(name, Rows(shape), N, np.random.default_rng((number, K, N)), whole=True)
+            BUILD[name](hand, K)
+            got = hand.seen(*hand.run(walk, dtype))
+            changed.append(agrees(hand, got, dtype, f"{name}, rows {shape}, K = {K}, N = {N}"))
+        assert np.mean(changed) > 0.6, name
+    kernels_there = stand_in.compiler.described(cuda.source(), ("-DREAL=float", "--std=c++17"))
+    assert kernels_there.keys() - names == {"gather", "set_draw"}  # those of plan/cuda.py
 
 
 @needs_numba
@@ -235,9 +266,10 @@ def test_products_and_their_ways_back(K, L, walk):
     near(inner(weight.ravel(), after(alone("MATMUL_W", A=x, B=y, weight=weight), walk)[1]), there)
 
 
-def adjoint_pair(name, seed, **numbers):
+def adjoint_pair(name, seed, walk, **numbers):
     """An instruction with runs, and random numbers for what it reads and for the gradient of what it writes."""
-    hand = Hand(name, Rows(SHAPES[seed % len(SHAPES)]), 1 + seed % 3, np.random.default_rng(seed))
+    rows, whole = Rows(SHAPES[seed % len(SHAPES)]), walk == "cuda"
+    hand = Hand(name, rows, 1 + seed % 3, np.random.default_rng(seed), whole)
     BUILD[name](hand, WIDTHS[seed % 4])
     hand.line |= numbers
     sizes = (hand.zones[letter].stop - hand.zones[letter].start for letter in "AB")
@@ -253,7 +285,7 @@ def zone(hand, letter, walk):
 @pytest.mark.parametrize("seed", range(20))
 def test_taps_and_their_ways_back(name, seed, walk):
     """The same three for what taps see, by the same runs."""
-    hand, x, y = adjoint_pair(name, seed)
+    hand, x, y = adjoint_pair(name, seed, walk)
     weight = hand.weights[1]
     there = inner(zone(hand.turned_into(name, A=x, B=0 * y), "B", walk), y)
     across = turned(weight.reshape(hand.line["T"], hand.line["A"][3], -1))
@@ -265,7 +297,7 @@ def test_taps_and_their_ways_back(name, seed, walk):
 @pytest.mark.parametrize("walk", WALKERS)
 @pytest.mark.parametrize("seed", range(20))
 def test_moves_and_their_ways_back(seed, walk):
-    hand, x, y = adjoint_pair("MOVE", seed, FLAG=1)
+    hand, x, y = adjoint_pair("MOVE", seed, walk, FLAG=1)
     there = inner(zone(hand.turned_into("MOVE", A=x, B=0 * y), "B", walk), y)
     near(inner(x, zone(hand.turned_into("MOVE_X", A=0 * x, B=y), "A", walk)), there)
 

@@ -31,3 +31,19 @@ extern "C" __global__ void sum_of_rows(const REAL* x, REAL* sums, int rows, int 
     }
 }
 """
+
+MISTAKES = """
+#define KERNEL(name) extern "C" __global__ void name(int* x, int n)
+#define LOOP(i, n) for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x)
+
+KERNEL(between_blocks) { LOOP(i, n) x[i / 4] += 1; }
+KERNEL(write_behind) { LOOP(i, n) x[i + 1] = i; }
+KERNEL(read_before) {
+    int before = 0;
+    LOOP(i, n) before += x[i - 1];
+    if (before) x[0] = before;
+}
+KERNEL(overflow) { LOOP(i, n) x[i] = 2147483647 - 4 + i; }
+
+extern "C" __global__ void move(const int* x, int* y, int n) { LOOP(i, n) y[i] = x[i]; }
+"""

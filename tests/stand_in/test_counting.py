@@ -8,6 +8,11 @@ import pytest
 
 from minipixel.stand_in import counted, device, special, to_device_array
 
+
+def in_place(x):
+    x[:, 0] += 1
+
+
 PLACES = to_device_array(np.array([1, 0]))
 VIEWS = {
     "reshape": lambda x: x.reshape(3, 2),
@@ -34,6 +39,7 @@ LAUNCHES = {
     "operator": lambda x: x + 1,
     "other side": lambda x: 1 - x,
     "in place": lambda x: x.__iadd__(x),
+    "a part in place": lambda x: in_place(x),
     "comparison": lambda x: x > 2,
     "minus": lambda x: -x,
     "product": lambda x: x @ x.T,
@@ -59,6 +65,7 @@ LAUNCHES = {
     "einsum": lambda x: device.einsum("ij,kj->ik", x, x),
     "array_equal": lambda x: device.array_equal(x, x),
 }
+
 TO_HOST = {
     "get": (lambda x: x.get(), 24),
     "get into": (lambda x: x.get(out=np.empty((2, 3), np.float32)), 24),

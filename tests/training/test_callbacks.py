@@ -8,7 +8,7 @@ import pytest
 from model_table import CASES
 
 import minipixel as mp
-from minipixel.stand_in import DeviceArray, to_device_array
+from minipixel.stand_in import DeviceArray
 from minipixel.training import Interrupted
 from minipixel.training.callbacks import EMA, Callback, LearningRate
 
@@ -120,10 +120,9 @@ def test_averaged_weights_are_a_causal_model():
     mp.assert_causal(model)
 
 
-def test_ema_on_a_device():
+def test_ema_on_a_device(played_gpu):
     host, device = small(dtype="float64"), small(dtype="float64")
-    for parameter in device.parameters():
-        parameter.data = to_device_array(parameter.data)
+    device.to("cuda")
     for model in (host, device):
         train(model, EMA(0.9), epochs=1)
     assert all(isinstance(parameter.data, DeviceArray) for parameter in device.parameters())

@@ -13,7 +13,7 @@ import pytest
 
 import minipixel as mp
 from minipixel.optim import OPTIMIZERS
-from minipixel.stand_in import DeviceArray, to_device_array
+from minipixel.stand_in import DeviceArray
 from minipixel.training import EMA, Callback, Interrupted, ModelCheckpoint
 from minipixel.training.checkpoints import find, in_folder
 from minipixel.training.training import Training
@@ -311,13 +311,12 @@ def test_a_checkpoint_is_a_model(tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_resumed_on_a_device(tmp_path):
+def test_resumed_on_a_device(tmp_path, played_gpu):
     options = {"epochs": 2, "transform": None}
 
     def on_device():
         model = pixelcnn()
-        for parameter in model.parameters():
-            parameter.data = to_device_array(parameter.data)
+        model.to("cuda")
         return model
 
     whole = train(None, on_device(), **options)

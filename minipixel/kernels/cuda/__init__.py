@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-FILES = ("common.h", "maps.cu", "draws.cu", "reads.cu", "sums.cu", "cells.cu", "weights.cu")
+FILES = ("common.h", "maps.cu", "draws.cu", "reads.cu", "sums.cu", "cells.cu", "weights.cu", "steps.cu")
 THREADS = 256
 """How many threads a block has: a power of 2, as sums.cu needs it."""
 MOST_BLOCKS = 2**16
@@ -59,6 +59,10 @@ class Kernels:
         )
         room = shared * np.dtype(self.dtype).itemsize
         return functools.partial(function, (max(1, blocks),), (THREADS,), given, shared_mem=room)
+
+    def real(self, *numbers: float) -> tuple[Any, ...]:
+        """Numbers in the dtype of the kernels."""
+        return tuple(map(np.dtype(self.dtype).type, numbers))
 
     def product(self, a: Any, b: Any, out: Any, *, turned: str = "NN", adds: bool = False) -> Launch:
         """out = a @ b, or added to out; "T" stands for a matrix that is transposed first."""

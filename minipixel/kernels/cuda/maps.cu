@@ -31,7 +31,7 @@ OF_ONE_MAP(prelu, x > 0 ? x : w[i % K] * x)
 OF_ONE_MAP(scale, x * w[i % K])
 
 #define GELU_LINEAR ((REAL)1.5957691216057308)
-#define GELU_CUBIC ((REAL)0.07135481282052145)
+#define GELU_CUBIC ((REAL)0.07135481627260025)
 
 __device__ inline REAL near_zero(REAL x) {
     return x > 20 ? (REAL)20 : x < -20 ? (REAL)-20 : x;

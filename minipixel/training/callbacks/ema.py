@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.backend import array_module, to_cpu
+from minipixel.kernels.cuda import Kernels
 from minipixel.nn.flat import Layout, distinct
 from minipixel.optim.optimizer import check_fraction
 from minipixel.training.callbacks.callback import Callback
@@ -43,7 +44,11 @@ class EMA(Callback):
         self._steps += 1
         share = 1 - min(self.decay, (1 + self._steps) / (10 + self._steps))
         for weight, average in zip(self._layout.gather(self._weights()), self._average, strict=True):
-            average += share * (weight - average)
+            if array_module(average) is np:
+                average += share * (weight - average)
+            else:
+                kernels = Kernels(array_module(average), str(average.dtype))
+                kernels.each("average", average.size, average, weight, average.size, *kernels.real(share))()
 
     def on_evaluation_begin(self) -> None:
         """Give the model the averaged weights."""
