@@ -1,6 +1,6 @@
 """The models that benchmarks/gpu.py runs on a GPU, the most important first: those of CIFAR's size, then the CPU's."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -53,19 +53,25 @@ ROWS = {
 }
 SAMPLED = ("pixelcnn-h16", "gated", "row-lstm", "diagonal-bilstm", "pixelcnnpp")
 
-_SMALL = {"hidden": 6, "blocks": 2, "layers": 2, "filters": 4, "resnets": 1, "hierarchies": 2}
+_NARROW = {"hidden": 6, "filters": 4}
+_SMALL = _NARROW | {"blocks": 2, "layers": 2, "resnets": 1, "hierarchies": 2}
 
 
 def small(row):
     """The same kind of model for tiny images, to try the script on a machine without a GPU."""
     options = {name: _SMALL[name] for name in row.options}
-    return Row(row.kind, options, (8, 8, row.shape[2]), row.levels, 4, row.alone)
+    return replace(row, options=options, shape=(8, 8, row.shape[2]), batch=4)
+
+
+def narrow(row):
+    """The same model with few channels: its plan has the same instructions."""
+    return replace(row, options=row.options | {name: few for name, few in _NARROW.items() if name in row.options})
 
 
 def binary(row):
     """The same model for black and white images: those that are drawn, as in benchmarks/sampling.py."""
     alone = row.alone if row.kind != "pixelcnnpp" else {}
-    return Row(row.kind, row.options, row.shape, 2, row.batch, alone | {"head": "bernoulli"})
+    return replace(row, levels=2, alone=alone | {"head": "bernoulli"})
 
 
 # the whole family, tiny: computed on both devices

@@ -4,11 +4,13 @@ A process that ends early, or that a GPU's error has spoilt, costs one line; see
 """
 
 import contextlib
+import functools
 import importlib.metadata
 import json
 import platform
 import sys
 import time
+import traceback
 
 import gpu_models
 import numpy as np
@@ -17,6 +19,7 @@ from gpu_sides import Ours, Theirs, counted, rounds_to_tf32, timed, use_tf32, wa
 import minipixel as mp
 from minipixel import backend, stand_in
 from minipixel.backend import to_cpu
+from minipixel.errors import DeviceError
 
 CLOSE = {"float64": 1e-10, "float32": 1e-4}
 ROUND = 30  # milliseconds that the steps of a round are meant to take together
@@ -30,10 +33,11 @@ class Settings:
 
     def __init__(self, on_stand_in, rounds):
         self.small, self.rounds, self.lacking = on_stand_in, rounds, {}
+        self.times = 1 if on_stand_in else 5  # that what is timed by the clock on the wall is repeated
         self.torch_device = "cpu" if on_stand_in else "cuda"
         try:
             self.gpu = backend.gpu()
-        except (ImportError, mp.DeviceError) as error:
+        except (ImportError, DeviceError) as error:
             self.lacking["ours"] = f"ours: left out, {error}"
         try:
             import torch
@@ -45,6 +49,8 @@ class Settings:
                     f"PyTorch: left out, since {torch.__version__} sees no GPU; install its build for CUDA"
                 )
             torch.backends.cudnn.benchmark = True
+            if on_stand_in:
+                torch.set_num_threads(1)  # tiny models, and other tests on the same cores
 
     def row(self, name):
         """A row, or a small one like it."""
@@ -129,18 +135,15 @@ def steps(names, settings, tf32=False):
         found["wall ms"] = {who: [clock for _, clock in times] for who, times in rounds.items()}
         yield name, found
         if not tf32:
-            seconds = {who: wall(side.likelihoods) for who, side in sides.items()}
-            found["images a second"] = {who: len(row.images()) / s for who, s in seconds.items()}
-            yield name, found
-            found["a step"] = {who: counted(side) for who, side in sides.items()}
-            yield name, found
+            seconds = {who: wall(side.likelihoods, settings.times) for who, side in sides.items()}
+            yield name, {"images a second": {who: row.batch / s for who, s in seconds.items()}}
+            yield name, {"a step": {who: counted(side) for who, side in sides.items()}}
         sides.clear()
 
 
 def _warm(side):
     """Take steps until all is compiled, captured and chosen; how many of them make a round."""
-    for _ in range(3):
-        timed(side, 1)
+    timed(side, 3)
     return int(np.clip(ROUND / max(timed(side, 1)[0], 1e-3), 1, 10))
 
 
@@ -149,9 +152,8 @@ def _faster_layout(row, settings):
     found = {}
     for layout in LAYOUTS:
         side = Theirs(row.model(), row.images(), layout, settings.torch_device)
-        for _ in range(3):
-            timed(side, 1)
-        found[layout] = np.median([timed(side, 1)[0] for _ in range(3)])
+        timed(side, 3)
+        found[layout] = timed(side, 3)[0]
         del side
     layout = min(found, key=found.get)
     return Theirs(row.model(), row.images(), layout, settings.torch_device), layout
@@ -170,6 +172,21 @@ def compiled(names, settings):
         yield name, {"ms": [device for device, _ in rounds], "seconds to compile": seconds}
 
 
+def counts(names, settings):
+    """Launches, waits and copies of a step, exact, on the stand-in: of a model as deep, and one image as large.
+
+    Neither depends on how many channels or images there are. A C++ compiler builds the kernels.
+    """
+    with contextlib.nullcontext() if settings.small else stand_in.installed():
+        for name in names:
+            yield "begin", name
+            row = settings.row(name) if settings.small else gpu_models.narrow(gpu_models.ROWS[name])
+            side = Ours(row.model(), row.images(1))
+            for _ in range(2):
+                side.step()
+            yield name, counted(side)
+
+
 def sampling(names, settings):
     """Seconds to draw 1, 16 and 256 images: the host's machine, and the naive loops of both, foretold from some pixels.
 
@@ -177,7 +194,7 @@ def sampling(names, settings):
     """
     for name in names:
         yield "begin", name
-        row, found = gpu_models.binary(settings.row(name)), {}
+        row, times = gpu_models.binary(settings.row(name)), settings.times
         model = None if "ours" in settings.lacking else row.model("cuda")
         twin = None
         if "PyTorch" not in settings.lacking:
@@ -187,40 +204,46 @@ def sampling(names, settings):
         for n in BATCHES[:2] if settings.small else BATCHES:
             seconds = {}
             if model is not None:
-                seconds |= {"naive": _naive(model, n)}
-                seconds["host"] = wall(lambda n=n: model.sample(n, rng=0), 3 if n < BATCHES[-1] else 1)
+                seconds["naive"] = _naive(model, n, times)
+                seconds["host"] = wall(functools.partial(model.sample, n, rng=0), times if n < 256 else 1)
             if twin is not None:
-                seconds["PyTorch naive"] = _naive_twin(twin, row, n, settings.torch_device)
-            found[str(n)] = seconds
-            yield name, found
+                seconds["PyTorch naive"] = _naive_twin(twin, row, n, settings)
+            yield name, {str(n): seconds}
 
 
-def _naive(model, n):
+def warm(names, settings):
+    """Draw an image on the host, so that Numba has compiled its loops and stored them when they are timed."""
+    for name in names:
+        gpu_models.binary(settings.row(name)).model().sample(1, rng=0)
+        yield name, {}
+
+
+def _naive(model, n, times):
     """Seconds of the naive loop on the GPU, from those of some pixels."""
     H, W, C = model.image_shape
     known = np.ones(H * W, bool)
     known[np.linspace(0, H * W - 1, SAMPLE_PLACES).astype(int)] = False
     blank, known = np.zeros((n, H, W, C), np.uint8), known.reshape(H, W)
-    return wall(lambda: model.complete(blank, known, rng=0, method="naive"), 3) * H * W / SAMPLE_PLACES
+    return wall(lambda: model.complete(blank, known, rng=0, method="naive"), times) * H * W / SAMPLE_PLACES
 
 
-def _naive_twin(twin, row, n, device):
+def _naive_twin(twin, row, n, settings):
     """The same of the twin."""
     import torch
     import torch_twins
     from torch.nn.utils import parametrize
 
     H, W, _ = row.shape
-    images = torch.zeros(n, 1, H, W, device=device)
+    images = torch.zeros(n, 1, H, W, device=settings.torch_device)
 
     def some():
         for place in np.linspace(0, H * W - 1, SAMPLE_PLACES).astype(int):
             torch_twins.naive_step(twin, images, *divmod(int(place), W))
-        if device != "cpu":
+        if settings.torch_device != "cpu":
             torch.cuda.synchronize()
 
     with torch.inference_mode(), parametrize.cached():
-        return wall(some, 3) * H * W / SAMPLE_PLACES
+        return wall(some, settings.times) * H * W / SAMPLE_PLACES
 
 
 def tf32(names, settings):
@@ -228,16 +251,27 @@ def tf32(names, settings):
     return steps(names, settings, tf32=True)
 
 
-PHASES = {phase.__name__: phase for phase in (machine, check, steps, tf32, sampling, compiled)}
+PHASES = {phase.__name__: phase for phase in (machine, check, steps, tf32, counts, warm, sampling, compiled)}
 
 
 def main():
     """Do a phase for some models: PHASE ROUNDS stand-in|card NAME ..."""
     phase, rounds, where, *names = sys.argv[1:]
     out, sys.stdout = sys.stdout, sys.stderr  # nothing but findings goes out
+
+    def say(*finding):
+        print(json.dumps(finding), file=out, flush=True)
+
+    at = phase
     with stand_in.installed() if where == "stand-in" else contextlib.nullcontext():
-        for name, found in PHASES[phase](names, Settings(where == "stand-in", int(rounds))):
-            print(json.dumps([name, found]), file=out, flush=True)
+        try:
+            for name, found in PHASES[phase](names, Settings(where == "stand-in", int(rounds))):
+                at = found if name == "begin" else at
+                say(name, found)
+        except Exception as error:  # also in another library: the next model has a process without it
+            traceback.print_exc()
+            say(at, {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]})
+            sys.exit(1)
 
 
 if __name__ == "__main__":

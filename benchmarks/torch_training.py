@@ -44,7 +44,9 @@ def effective_weights(model):
 
 def at(model, path):
     """The layer with that path of names and numbers, such as blocks.0.look."""
-    return functools.reduce(lambda x, name: x[int(name)] if name.isdigit() else getattr(x, name), path.split("."), model)
+    return functools.reduce(
+        lambda x, name: x[int(name)] if name.isdigit() else getattr(x, name), path.split("."), model
+    )
 
 
 def give(twin, model):
