@@ -19,9 +19,9 @@ class Named(Kernels):
         super().__init__(xp, dtype)
         self.names = set()
 
-    def blocks(self, name, blocks, *arguments, shared=0):
+    def blocks(self, name, blocks, *arguments, **options):
         self.names.add(name)
-        return super().blocks(name, blocks, *arguments, shared=shared)
+        return super().blocks(name, blocks, *arguments, **options)
 
 
 def walk(table, groups, starts, runs, at, rooms, work, weights, grads, N, draw, *, xp):

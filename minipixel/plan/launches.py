@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minipixel.kernels import opcodes as op
-from minipixel.kernels.cuda import Kernels, Launch
+from minipixel.kernels.cuda import MOST_THREADS, THREADS, Kernels, Launch
 from minipixel.plan.table import Table
 
 NAMES = {number: name for name, number in op.OPCODES.items()}
@@ -140,6 +140,7 @@ class Launches:
         return self.kernels.blocks(
             *("scan", self.N, one.whole("A"), one.whole("B"), states, weight, self.places.uploaded(seen), above),
             *(one.starts, steps, seen.shape[1], self.N, K),
+            threads=MOST_THREADS,
         )
 
     def _cells_x(self, lines: dict[str, np.ndarray], steps: int) -> Iterator[Launch]:
@@ -155,6 +156,7 @@ class Launches:
             *("scan_x", N, one.whole("A"), one.whole("B"), one.whole("C"), one.whole("D"), columns, to_start),
             *(self.weights[back[op.W] :], start, readers, above, column, one.starts, steps, seen.shape[1], N, K, P),
             slots,
+            threads=MOST_THREADS,
         )
         if line[op.FLAG]:
             yield from one.sums(to_start, to_start, K, 0)
@@ -387,4 +389,4 @@ class _One:
         partial = self.of._scratch[len(self.of._scratch) - size :]
         yield self.kernels.blocks("column_sums", blocks, g, x, partial, self.rows, K, lanes, blocks, of)
         at = self.weight(K, of=self.of.grads)
-        yield self.kernels.blocks("add_column", K, partial, at, lanes * blocks, K, shared=256)
+        yield self.kernels.blocks("add_column", K, partial, at, lanes * blocks, K, shared=THREADS)
