@@ -133,7 +133,8 @@ def names_of(phase, models):
     """The models of a phase, of those asked for."""
     import gpu_models
 
-    everything = {"check": gpu_models.CHECKED, "sampling": gpu_models.SAMPLED}.get(phase, gpu_models.ROWS)
+    everything = {"check": gpu_models.CHECKED, "sampling": gpu_models.SAMPLED, "compiled": gpu_models.COMPILED}
+    everything = everything.get(phase, gpu_models.ROWS)
     return [name for name in everything if not models or name in models or phase == "check"]
 
 

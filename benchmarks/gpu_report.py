@@ -77,7 +77,7 @@ def line(phase, name, what):
     elif phase == "sampling":
         said = "; ".join(f"{n}: {_times(seconds)} s" for n, seconds in what.items())
     elif phase == "counts":
-        said = f"{what['launches']} launches, {what['kernels']} kernels, {what['waits']} waits, {what['copies']} copies"
+        said = ", ".join(f"{kind} {what[kind]}" for kind in ("launches", "kernels", "waits", "copies"))
     elif phase == "compiled":
         said = f"{digits(np.median(what['ms']))} ms, after {what['seconds to compile']:.0f} s of compiling"
     elif "ms" in what:

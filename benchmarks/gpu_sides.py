@@ -1,12 +1,14 @@
 """Training steps on a GPU, ours and PyTorch's: both are marked, counted and weighed through the same few methods."""
 
 import contextlib
+import gc
+import importlib
 import time
 
 import numpy as np
 
 import minipixel as mp
-from minipixel import stand_in
+from minipixel import backend, stand_in
 from minipixel.draws import Draws
 from minipixel.models.step import Batch
 from minipixel.shards import Workers
@@ -19,6 +21,7 @@ class Ours:
     """What `fit` does with a batch of the host: forward, backward, Adam, and the check that all is finite."""
 
     def __init__(self, model, images):
+        self.taken = _in_use(backend.array_module(backend.to_device(np.zeros(1))))
         self.model, self.images = model.to("cuda"), images
         self.xp, self.optimizer, self.steps = model.xp, mp.optim.Adam(), 0
         self.pool = Workers(1, device="cuda")
@@ -48,19 +51,22 @@ class Ours:
         self.xp.cuda.Device().synchronize()
 
     def memory(self):
-        """MiB that CuPy has taken from the device since `give_back`; None on the stand-in."""
+        """MiB that CuPy has taken from the device since this was made; None on the stand-in."""
         pool = _pool(self.xp)
-        return None if pool is None else pool.total_bytes() / 2**20
-
-    @staticmethod
-    def give_back(xp):
-        """Give free memory back to the device."""
-        if pool := _pool(xp):
-            pool.free_all_blocks()
+        return None if pool is None else (pool.total_bytes() - self.taken) / 2**20
 
 
 def _pool(xp):
     return xp.get_default_memory_pool() if xp.__name__ == "cupy" else None
+
+
+def _in_use(xp):
+    """The bytes that CuPy holds once it has given back what is free; 0 on the stand-in."""
+    gc.collect()
+    if (pool := _pool(xp)) is None:
+        return 0
+    pool.free_all_blocks()
+    return pool.total_bytes()
 
 
 class Theirs:
@@ -178,8 +184,6 @@ def use_tf32(xp):
 
 def rounds_to_tf32(xp):
     """Whether products of float32 lose the digits that TF32 has not."""
-    import importlib
-
     odd = xp.full((256, 256), np.float32(1 + 2**-20), "float32")  # TF32 has ten bits after the point
     out = xp.empty((256, 256), "float32")
     importlib.import_module(f"{xp.__name__}.cublas").gemm("N", "N", odd, xp.ones_like(odd), out=out)

@@ -5,9 +5,11 @@ A process that ends early, or that a GPU's error has spoilt, costs one line; see
 
 import contextlib
 import functools
+import gc
 import importlib.metadata
 import json
 import platform
+import subprocess
 import sys
 import time
 import traceback
@@ -74,7 +76,10 @@ def machine(names, settings):
         import cupy
 
         found["versions"] |= {"CUDA of CuPy": cupy.cuda.runtime.runtimeGetVersion()}
-        found["driver"] = cupy.cuda.runtime.driverGetVersion()
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+            told = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=20).stdout
+            found["versions"] |= {"driver": told.splitlines()[0]}
     yield "machine", found
 
 
@@ -123,7 +128,6 @@ def steps(names, settings, tf32=False):
         if "PyTorch" not in settings.lacking:
             sides["PyTorch"], found["layout"] = _faster_layout(row, settings)
         if xp is not None:
-            Ours.give_back(xp)
             sides["ours"] = Ours(row.model(), row.images())
         many = {who: _warm(side) for who, side in sides.items()}
         found |= {"steps of a round": many, "MiB": {who: side.memory() for who, side in sides.items()}}
@@ -138,7 +142,8 @@ def steps(names, settings, tf32=False):
             seconds = {who: wall(side.likelihoods, settings.times) for who, side in sides.items()}
             yield name, {"images a second": {who: row.batch / s for who, s in seconds.items()}}
             yield name, {"a step": {who: counted(side) for who, side in sides.items()}}
-        sides.clear()
+        sides, side = {}, None  # their memory is free for the next row
+        gc.collect()
 
 
 def _warm(side):
