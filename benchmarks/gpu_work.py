@@ -4,7 +4,6 @@ A process that ends early, or that a GPU's error has spoilt, costs one line; see
 """
 
 import contextlib
-import functools
 import gc
 import importlib.metadata
 import json
@@ -16,6 +15,7 @@ import traceback
 
 import gpu_models
 import numpy as np
+from gpu_sampling import sampling, warm
 from gpu_sides import Ours, Theirs, counted, rounds_to_tf32, timed, use_tf32, wall
 
 import minipixel as mp
@@ -25,8 +25,6 @@ from minipixel.errors import DeviceError
 
 CLOSE = {"float64": 1e-10, "float32": 1e-4}
 ROUND = 30  # milliseconds that the steps of a round are meant to take together
-SAMPLE_PLACES = 8
-BATCHES = (1, 16, 256)
 LAYOUTS = ("contiguous_format", "channels_last")
 
 
@@ -190,65 +188,6 @@ def counts(names, settings):
             for _ in range(2):
                 side.step()
             yield name, counted(side)
-
-
-def sampling(names, settings):
-    """Seconds to draw 1, 16 and 256 images: the host's machine, and the naive loops of both, foretold from some pixels.
-
-    A naive sampler makes a forward pass of the whole images for each pixel, always the same.
-    """
-    for name in names:
-        yield "begin", name
-        row, times = gpu_models.binary(settings.row(name)), settings.times
-        model = None if "ours" in settings.lacking else row.model("cuda")
-        twin = None
-        if "PyTorch" not in settings.lacking:
-            import torch_training
-
-            twin = torch_training.twin_of(row.model()).eval().to(settings.torch_device)
-        for n in BATCHES[:2] if settings.small else BATCHES:
-            seconds = {}
-            if model is not None:
-                seconds["naive"] = _naive(model, n, times)
-                seconds["host"] = wall(functools.partial(model.sample, n, rng=0), times if n < 256 else 1)
-            if twin is not None:
-                seconds["PyTorch naive"] = _naive_twin(twin, row, n, settings)
-            yield name, {str(n): seconds}
-
-
-def warm(names, settings):
-    """Draw an image on the host, so that Numba has compiled its loops and stored them when they are timed."""
-    for name in names:
-        gpu_models.binary(settings.row(name)).model().sample(1, rng=0)
-        yield name, {}
-
-
-def _naive(model, n, times):
-    """Seconds of the naive loop on the GPU, from those of some pixels."""
-    H, W, C = model.image_shape
-    known = np.ones(H * W, bool)
-    known[np.linspace(0, H * W - 1, SAMPLE_PLACES).astype(int)] = False
-    blank, known = np.zeros((n, H, W, C), np.uint8), known.reshape(H, W)
-    return wall(lambda: model.complete(blank, known, rng=0, method="naive"), times) * H * W / SAMPLE_PLACES
-
-
-def _naive_twin(twin, row, n, settings):
-    """The same of the twin."""
-    import torch
-    import torch_twins
-    from torch.nn.utils import parametrize
-
-    H, W, _ = row.shape
-    images = torch.zeros(n, 1, H, W, device=settings.torch_device)
-
-    def some():
-        for place in np.linspace(0, H * W - 1, SAMPLE_PLACES).astype(int):
-            torch_twins.naive_step(twin, images, *divmod(int(place), W))
-        if settings.torch_device != "cpu":
-            torch.cuda.synchronize()
-
-    with torch.inference_mode(), parametrize.cached():
-        return wall(some, settings.times) * H * W / SAMPLE_PLACES
 
 
 def tf32(names, settings):
