@@ -110,11 +110,12 @@ def test_plans_of_models(gpu, case, dtype):
 
 @on_a_gpu("case", TRAINED, 2)
 def test_training(gpu, case):
-    """fit, then log p and samples, beside the host; and again, to the same bits."""
+    """fit with averaged weights, then log p and samples, beside the host; and again, to the same bits."""
     images, trained = case.every_image(), []
     for device in ("cpu", "cuda", "cuda"):
         model = case.model().to(device)
-        history = mp.fit(model, images, epochs=2, batch_size=18, rng=1, progress=False)
+        options = {"callbacks": [mp.callbacks.EMA(0.9)], "rng": 1, "progress": False}
+        history = mp.fit(model, images, epochs=2, batch_size=18, **options)
         trained.append((history.history["loss"], model.state_dict(), model.log_prob(images), model.sample(20, rng=0)))
     (losses, weights, log_prob, samples), there, again = trained
     np.testing.assert_allclose(there[0], losses, rtol=1e-8)
