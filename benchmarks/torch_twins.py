@@ -4,7 +4,8 @@ against minipixel in benchmarks/sampling.py.
 They are written as PyTorch users write them. A masked convolution multiplies its kernel by a mask and convolves with
 all of it; an LSTM is a Python loop over rows or diagonals; sampling runs the whole network for every pixel. Images are
 (N, 1, H, W), one logit per pixel comes out. Arguments are named as in our constructors; tests/test_twins.py gives each
-twin our weights and expects our logits.
+twin our weights and expects our logits. For images of C colours, and P numbers per pixel, the kernels of 1x1 layers are
+multiplied by masks as well, since a colour may not read those after it: torch_training.py puts our masks there.
 """
 
 import functools
@@ -18,7 +19,7 @@ from torch_pixelcnnpp import PixelCNNpp, shift_down
 @torch.inference_mode()
 def naive_sample(model, n, H, W):
     """Draw n binary images, (n, 1, H, W): a forward pass per pixel, in raster order."""
-    images = torch.zeros(n, 1, H, W)
+    images = torch.zeros(n, 1, H, W, device=next(model.parameters()).device)
     for r in range(H):
         for c in range(W):
             naive_step(model, images, r, c)
@@ -47,12 +48,17 @@ class MaskedConv2d(nn.Conv2d):
         return functional.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
 
 
+def pointwise(K_in, K_out, C):
+    """A 1x1 layer; of several colours, one with a mask."""
+    return nn.Conv2d(K_in, K_out, 1) if C == 1 else MaskedConv2d(K_in, K_out, raster_mask(1, 1, "B"))
+
+
 class Block(nn.Module):
-    def __init__(self, h):
+    def __init__(self, h, C=1):
         super().__init__()
-        self.narrow = nn.Conv2d(2 * h, h, 1)
+        self.narrow = pointwise(2 * h, h, C)
         self.look = MaskedConv2d(h, h, raster_mask(3, 3, "B"))
-        self.widen = nn.Conv2d(h, 2 * h, 1)
+        self.widen = pointwise(h, 2 * h, C)
 
     def forward(self, x):
         y = self.narrow(functional.relu(x))
@@ -61,16 +67,17 @@ class Block(nn.Module):
 
 
 class Top(nn.Sequential):
-    """Two 1x1 layers as wide as what comes in, and one to the logit."""
+    """Two 1x1 layers as wide as what comes in, and one to the logit, or to P numbers."""
 
-    def __init__(self, K):
-        super().__init__(nn.ReLU(), nn.Conv2d(K, K, 1), nn.ReLU(), nn.Conv2d(K, K, 1), nn.ReLU(), nn.Conv2d(K, 1, 1))
+    def __init__(self, K, P=1, C=1):
+        widths = (K, K), (K, K), (K, P)
+        super().__init__(*[layer for width in widths for layer in (nn.ReLU(), pointwise(*width, C))])
 
 
 class PixelCNN(nn.Sequential):
-    def __init__(self, hidden, blocks):
-        stem = MaskedConv2d(1, 2 * hidden, raster_mask(7, 7, "A"))
-        super().__init__(stem, *[Block(hidden) for _ in range(blocks)], Top(2 * hidden))
+    def __init__(self, hidden, blocks, P=1, C=1):
+        stem = MaskedConv2d(C, 2 * hidden, raster_mask(7, 7, "A"))
+        super().__init__(stem, *[Block(hidden, C) for _ in range(blocks)], Top(2 * hidden, P, C))
 
 
 def rows_mask(n, kind):
@@ -86,13 +93,13 @@ def gate(x):
 
 
 class GatedLayer(nn.Module):
-    def __init__(self, K_in, p, n, kind):
+    def __init__(self, K_in, p, n, kind, C=1):
         super().__init__()
         self.kind = kind
         self.vertical = MaskedConv2d(K_in, 2 * p, rows_mask(n, kind))
         self.link = nn.Conv2d(2 * p, 2 * p, 1)
         self.horizontal = MaskedConv2d(K_in, 2 * p, raster_mask(1, n, kind))
-        self.out = nn.Conv2d(p, p, 1)
+        self.out = pointwise(p, p, C)
 
     def forward(self, v, h):
         above = self.vertical(v)
@@ -101,11 +108,11 @@ class GatedLayer(nn.Module):
 
 
 class GatedPixelCNN(nn.Module):
-    def __init__(self, filters, layers):
+    def __init__(self, filters, layers, P=1, C=1):
         super().__init__()
-        later = [GatedLayer(filters, filters, 3, "B") for _ in range(layers - 1)]
-        self.layers = nn.ModuleList([GatedLayer(1, filters, 7, "A"), *later])
-        self.top = Top(filters)
+        later = [GatedLayer(filters, filters, 3, "B", C) for _ in range(layers - 1)]
+        self.layers = nn.ModuleList([GatedLayer(C, filters, 7, "A", C), *later])
+        self.top = Top(filters, P, C)
 
     def forward(self, x):
         v = h = x
@@ -143,7 +150,7 @@ class LSTM(nn.Module):
 
 
 class RowLayer(LSTM):
-    def __init__(self, h):
+    def __init__(self, h, C=1):
         super().__init__(MaskedConv2d(2 * h, 4 * h, raster_mask(1, 3, "B")), h, 3)
 
     def forward(self, x):
@@ -151,8 +158,8 @@ class RowLayer(LSTM):
 
 
 class DiagonalHalf(LSTM):
-    def __init__(self, h):
-        super().__init__(nn.Conv2d(2 * h, 4 * h, 1), h, 2)
+    def __init__(self, h, C=1):
+        super().__init__(pointwise(2 * h, 4 * h, C), h, 2)
 
     def forward(self, x):
         columns = skew(self.see(x)).transpose(2, 3)
@@ -172,21 +179,21 @@ def unskew(x):
 
 
 class DiagonalLayer(nn.Module):
-    def __init__(self, h):
+    def __init__(self, h, C=1):
         super().__init__()
-        self.left, self.right = DiagonalHalf(h), DiagonalHalf(h)
+        self.left, self.right = DiagonalHalf(h, C), DiagonalHalf(h, C)
 
     def forward(self, x):
         return self.left(x) + shift_down(self.right(x.flip(3)).flip(3))
 
 
 class PixelRNN(nn.Module):
-    def __init__(self, layer, hidden, layers):
+    def __init__(self, layer, hidden, layers, P=1, C=1):
         super().__init__()
-        self.stem = MaskedConv2d(1, 2 * hidden, raster_mask(7, 7, "A"))
-        self.layers = nn.ModuleList([layer(hidden) for _ in range(layers)])
-        self.widen = nn.ModuleList([nn.Conv2d(hidden, 2 * hidden, 1) for _ in range(layers)])
-        self.top = Top(2 * hidden)
+        self.stem = MaskedConv2d(C, 2 * hidden, raster_mask(7, 7, "A"))
+        self.layers = nn.ModuleList([layer(hidden, C) for _ in range(layers)])
+        self.widen = nn.ModuleList([pointwise(hidden, 2 * hidden, C) for _ in range(layers)])
+        self.top = Top(2 * hidden, P, C)
 
     def forward(self, x):
         x = self.stem(x)

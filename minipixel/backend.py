@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -104,15 +105,14 @@ def check_together(function: Callable[..., Any], inputs: Sequence[Any]) -> None:
 
 
 def gpu() -> str:
-    """The current GPU and its driver in words: "NVIDIA H100 of 80 GiB, driver for CUDA 12.9".
+    """The current GPU and its driver in words: "NVIDIA H100, driver for CUDA 12.9".
 
     Raises ImportError without CuPy, and DeviceError where there is no GPU or its driver is too old.
     """
-    cuda = _cupy().cuda
+    runtime = _cupy().cuda.runtime
     with explained():
-        found = cuda.runtime.getDeviceProperties(cuda.runtime.getDevice())
-        name, size = found["name"].decode(), found["totalGlobalMem"] / 2**30
-        return f"{name} of {size:.0f} GiB, driver for CUDA {_version(_driver())}"
+        name = runtime.getDeviceProperties(runtime.getDevice())["name"].decode()
+        return f"{name}, driver for CUDA {_version(_driver())}" if _driver() else name
 
 
 def gpu_of(place: int, gpus: int) -> int:
@@ -144,7 +144,7 @@ def played_by(library: Any) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def explained(images: int | None = None) -> Iterator[None]:
-    """What CuPy says of a missing GPU or driver, or of too little memory, becomes one line with a way out.
+    """What CuPy says of a missing GPU, driver or library, or of too little memory, becomes one line with a way out.
 
     Raises DeviceError, or MemoryError that names how many `images` were computed together. CuPy's own errors are known
     by the names of their classes, so that it need not be imported.
@@ -157,6 +157,8 @@ def explained(images: int | None = None) -> Iterator[None]:
             raise MemoryError(_too_little_memory(images)) from error
         if "CUDARuntimeError" in kinds:
             raise DeviceError(_of_the_driver(str(error))) from error
+        if "DynamicLibNotFoundError" in kinds | {type(error.__cause__).__name__}:
+            raise DeviceError(_without_libraries(str(error))) from error
         raise
 
 
@@ -165,6 +167,12 @@ def _too_little_memory(images: int | None) -> str:
         return "GPU: out of memory; try a smaller model, or free arrays of other programs, which nvidia-smi shows"
     fewer = f"a batch of {images // 2} (batch_size={images // 2})" if images > 1 else "a smaller model"
     return f"GPU: out of memory with a batch of {images} images; try {fewer}, or dtype='float32' if it is float64"
+
+
+def _without_libraries(said: str) -> str:
+    """A line for a library of CUDA that CuPy 14 does not bring, and has not found."""
+    found = re.search(r"lib\w+", said)
+    return f"GPU: CuPy found no {found[0] if found else 'library of CUDA'}; {EXTRAS} brings CUDA's libraries"
 
 
 def _of_the_driver(said: str) -> str:

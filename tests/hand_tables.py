@@ -11,6 +11,7 @@ import numpy as np
 
 from minipixel.kernels import opcodes
 from minipixel.kernels.opcodes import OPCODES
+from minipixel.plan import interpreter
 
 GUARD = 16
 """So many numbers an image of NaN between two operands."""
@@ -178,6 +179,22 @@ def drawn(rng, values, n):
     if values == "gates":
         numbers = 1 / (1 + np.exp(-numbers))
     return numbers.astype(np.float32).astype(float)
+
+
+def assert_close(got, wanted, limit, text):
+    """NaN, which nobody touched, in the same places; all others as near as the largest of them allows."""
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(wanted), err_msg=text)
+    scale = max(1.0, np.nanmax(np.abs(wanted), initial=0))
+    assert np.nanmax(np.abs(got - wanted), initial=0) <= limit * scale, text
+
+
+def agrees(hand, got, limit, text):
+    """What a Hand has seen, and the interpreter on the same numbers in float64; whether anything changed."""
+    wanted = hand.seen(*hand.run(interpreter.walk, "float64"))
+    for part, array in wanted.items():
+        assert_close(got[part], array, limit, f"{part} of {text}")
+    before = hand.seen(*hand.run(lambda *table: None, "float64"))
+    return any(not np.array_equal(wanted[part], before[part], equal_nan=True) for part in wanted)
 
 
 # --- an instruction for each opcode -----------------------------------------------------------------------------------

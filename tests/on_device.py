@@ -1,12 +1,11 @@
 """Models and arrays on the strict stand-in for a GPU."""
 
-from minipixel.backend import played_by
-from minipixel.stand_in import DeviceArray, device
+from minipixel.stand_in import DeviceArray, installed
 
 
 def moved(model):
     """The model, moved there; it stays there after the block, since its arrays say what library they are of."""
-    with played_by(device):
+    with installed():
         return model.to("cuda")
 
 

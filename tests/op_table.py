@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from minipixel import nn, ops
+from minipixel import Tensor, nn, ops
+from minipixel.backend import array_module
+from minipixel.tensor import gradients
 
 GREY, RGB, WIDE = nn.colour_groups(4, 1), nn.colour_groups(6, 3), nn.colour_groups(10, 3)
 
@@ -34,6 +36,16 @@ class Row:
         rng = np.random.default_rng(seed)
         found = [np.asarray(rng.uniform(self.low, self.high, shape), dtype) for shape in self.shapes]
         return [np.abs(np.rint(x)) if i in self.whole else x for i, x in enumerate(found)]
+
+
+def run(row, inputs, seed_scale=1.0):
+    """The value of a row's op, and the gradients of its inputs, where these are: on the host or on a device."""
+    tensors, xp = [Tensor(x) for x in inputs], array_module(inputs[0])
+    # images are data and live where the data lives; masks are static and stay on the host
+    static = {name: xp.asarray(value) if name == "images" else value for name, value in row.static.items()}
+    output = row.op(*tensors, **static)
+    seed = np.asarray(np.random.default_rng(2).standard_normal(output.shape) * seed_scale, output.dtype)
+    return output.data, gradients(output, tensors, xp.asarray(seed))
 
 
 def levels(shape, Q):

@@ -1,7 +1,9 @@
 """What a user does with a model on a GPU, op by op on the strict stand-in: the numbers are those of the host."""
 
+import contextlib
 import copy
 import functools
+import shutil
 import sys
 import threading
 import types
@@ -20,16 +22,20 @@ from minipixel.cli import main
 from minipixel.errors import DeviceError
 from minipixel.models.host_copy import on_host
 from minipixel.optim import OPTIMIZERS
-from minipixel.stand_in import DeviceArray, device, to_device_array
+from minipixel.stand_in import DeviceArray, device, installed, to_device_array
 from minipixel.training import EMA, EarlyStopping, ModelCheckpoint
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.integers(0, 4, (12, 3, 4, 1)).astype(np.uint8), RNG.integers(0, 3, 12)
 
 
-@pytest.fixture(autouse=True)
-def op_by_op():
-    with kernels.as_written():
+KERNELS = [pytest.mark.skipif(not shutil.which("g++"), reason="there is no C++ compiler to build the kernels")]
+
+
+@pytest.fixture(autouse=True, params=["as written", pytest.param("planned", marks=[pytest.mark.slow, *KERNELS])])
+def way(request):
+    """Planned, it runs by CUDA kernels, as quick tests have it in tests/models/ and tests/plan/test_on_device.py."""
+    with kernels.as_written() if request.param == "as written" else contextlib.nullcontext():
         yield
 
 
@@ -188,12 +194,38 @@ def test_a_model_that_cannot_be_copied_says_what_to_do():
     assert there.sample(1, LABELS[:1], method="naive").shape == (1, 3, 4, 1)
 
 
-def test_one_weight_left_behind_is_named_by_the_op_that_meets_it():
+def test_one_weight_left_behind_is_named():
+    """By itself, where weights are looked at before a pass, and else by the op that meets it."""
     there = moved(small())
     there.stem.bias.data = np.zeros(there.stem.bias.shape)
-    with pytest.raises(DeviceError, match=r"^conv2d: got bias on the host and x, weight on the GPU"):
+    with pytest.raises(DeviceError, match=r"^stem.bias: got a weight on the device 'cpu' in a model on 'cuda', wanted"):
         there.log_prob(IMAGES, LABELS)
+    with (
+        kernels.as_written(),
+        pytest.raises(DeviceError, match=r"^conv2d: got bias on the host and x, weight on the GPU"),
+    ):
+        there.loss(IMAGES, LABELS)
     moved(there).log_prob(IMAGES, LABELS)
+
+
+def test_a_model_whose_weights_are_all_frozen_goes_on():
+    """It has no parameters, and is somewhere all the same."""
+    model, wanted = small(), small().log_prob(IMAGES, LABELS)
+    freeze(model)
+    np.testing.assert_allclose(model.log_prob(IMAGES, LABELS), wanted, rtol=1e-12)
+    assert not model.parameters() and moved(model).device == "cuda" and is_there(model)
+    np.testing.assert_allclose(model.log_prob(IMAGES, LABELS), wanted, rtol=1e-12)
+    assert model.sample(2, LABELS[:2], rng=0).shape == (2, 3, 4, 1)
+
+
+def freeze(value):
+    """Put plain arrays in the place of all parameters, in layers and lists of layers."""
+    for name, part in list(vars(value).items()):
+        if isinstance(part, mp.nn.Parameter):
+            setattr(value, name, part.data)
+        for layer in part if isinstance(part, list) else [part]:
+            if isinstance(layer, mp.nn.Module):
+                freeze(layer)
 
 
 def test_gradients_are_checked_there():
@@ -439,6 +471,17 @@ class OutOfMemoryError(MemoryError):
     pass
 
 
+class DynamicLibNotFoundError(RuntimeError):
+    pass
+
+
+def without(library):
+    """What CuPy raises when it imports a module for a library of CUDA that is not there."""
+    error = ImportError(f'Failure finding "lib{library}.so.12": No such file: lib{library}.so.12\n')
+    error.__cause__ = DynamicLibNotFoundError(str(error))
+    return error
+
+
 def fake(error=None, driver=0, use=None, **runtime):
     """A CuPy whose every transfer raises an error, with a driver for that version of CUDA."""
 
@@ -448,7 +491,7 @@ def fake(error=None, driver=0, use=None, **runtime):
     def properties(number):
         if error is not None:
             raise error
-        return {"name": b"NVIDIA H100", "totalGlobalMem": 80 * 2**30}
+        return {"name": b"NVIDIA H100"}
 
     calls = {"driverGetVersion": lambda: driver, "getDevice": lambda: 0, "getDeviceProperties": properties}
     cuda = types.SimpleNamespace(
@@ -471,6 +514,8 @@ SAID = {
         "minipixel[cuda12]",
     ),
     "another": (fake(CUDARuntimeError("cudaErrorECCUncorrectable: ECC")), "GPU: cudaErrorECCUncorrectable: ECC", ""),
+    "no cuBLAS": (fake(without("cublasLt")), "GPU: CuPy found no libcublasLt", "minipixel[cuda12]"),
+    "no NVRTC": (fake(without("nvrtc").__cause__), "GPU: CuPy found no libnvrtc", "minipixel[cuda12]"),
     "full": (fake(OutOfMemoryError("Out of memory allocating 1 bytes")), "GPU: out of memory", "smaller model"),
     "full, said by CUDA": (fake(CUDARuntimeError("cudaErrorMemoryAllocation: out of memory")), "GPU: out of mem", ""),
 }
@@ -506,9 +551,9 @@ def test_out_of_memory_names_the_batch_and_what_to_try(monkeypatch):
 
 def test_the_gpu_in_words(monkeypatch):
     with played_by(fake(driver=12090)):
-        assert gpu() == "NVIDIA H100 of 80 GiB, driver for CUDA 12.9"
-    with played_by(device):
-        assert gpu() == "none: a stand-in plays CuPy"
+        assert gpu() == "NVIDIA H100, driver for CUDA 12.9"
+    with installed():
+        assert gpu() == "no GPU but its stand-in, driver for CUDA 12.8"
 
 
 def test_who_plays_is_known_in_every_thread_and_put_back():
@@ -544,7 +589,7 @@ TRAIN = ["train", "--data", "digits", "--model", "pixelcnn", "--hidden", "2", "-
 
 
 def on_the_command_line(*words):
-    with played_by(device):
+    with installed():
         return main([str(word) for word in words])
 
 
@@ -558,11 +603,12 @@ def run(tmp_path_factory):
 
 
 def test_train_and_resume_on_the_other_device(run, here, capsys):
+    run = shutil.copytree(run, here / "run")
     assert 'device = "cuda"' in (run / "config.toml").read_text()
-    assert 'device = "none: a stand-in plays CuPy"' in (run / "config.toml").read_text()
+    assert 'device = "no GPU but its stand-in, driver for CUDA 12.8"' in (run / "config.toml").read_text()
     assert main(["train", "--resume", str(run), "--epochs", "2", "--device", "cpu"]) == 0
     said = capsys.readouterr()
-    assert "device: was none: a stand-in plays CuPy then, is cpu now; the bits may differ" in said.err
+    assert "device: was no GPU but its stand-in, driver for CUDA 12.8 then, is cpu now; the bits may differ" in said.err
     assert main([*TRAIN, "--epochs", "2", "--out", "whole"]) == 0
     (_, whole), (_, found) = (mp.checkpoint.read(Path(f) / "model.safetensors") for f in ("whole", run))
     close(found, whole, 1e-3, 1e-4)
@@ -606,4 +652,4 @@ def test_without_cupy_one_line_says_what_to_install(here, capsys, monkeypatch):
     assert "\ngpu           no GPU: CuPy is not installed; " in capsys.readouterr().out
     with played_by(fake(driver=12090)):
         assert main(["info"]) == 0
-    assert "\ngpu           NVIDIA H100 of 80 GiB, driver for CUDA 12.9\n" in capsys.readouterr().out
+    assert "\ngpu           NVIDIA H100, driver for CUDA 12.9\n" in capsys.readouterr().out

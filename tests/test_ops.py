@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from op_table import TABLE, Row
+from op_table import TABLE, Row, run
 from stand_in import launches
 
 from minipixel import Tensor, gradcheck, op, ops
@@ -10,18 +10,6 @@ from minipixel.stand_in import DeviceArray, counted, to_device_array
 from minipixel.tensor import gradients
 
 rows = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
-
-
-def run(row, inputs, seed_scale=1.0):
-    """Value and gradients as arrays, for a seed that is the same in every library and dtype."""
-    tensors = [Tensor(x) for x in inputs]
-    on_device = isinstance(inputs[0], DeviceArray)
-    # images are data and live where the data lives; masks are static and stay on the host
-    static = {k: to_device_array(v) if on_device and k == "images" else v for k, v in row.static.items()}
-    output = row.op(*tensors, **static)
-    seed = np.asarray(np.random.default_rng(2).standard_normal(output.shape) * seed_scale, output.dtype)
-    seed = to_device_array(seed) if on_device else seed
-    return output.data, gradients(output, tensors, seed)
 
 
 def test_every_op_has_a_row():

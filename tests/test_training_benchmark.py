@@ -62,7 +62,7 @@ def _biases(model):
 
 
 def test_a_twin_that_computes_something_else_is_not_timed(bench, monkeypatch):
-    monkeypatch.setattr(bench.torch_training, "nats", lambda twin, x, levels: torch.tensor(1.0))
+    monkeypatch.setattr(bench.torch_training, "nats", lambda twin, x, levels, head: torch.tensor(1.0))
     with pytest.raises(ValueError, match="losses that are"):
         bench.contestants(bench.ours("pixelcnn-h16", 8), bench.noise("pixelcnn-h16", 4, 8), [1], 1, 4)
 

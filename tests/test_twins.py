@@ -50,6 +50,24 @@ def test_twin(twins, monkeypatch, name, by_index):
     np.testing.assert_allclose(logits, ours, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("name", ["pixelcnn", "gated", "row-lstm", "diagonal-bilstm"])
+def test_the_twin_of_colours_has_our_loss_and_gradients(twins, name):
+    """Its masks are ours, those of its 1x1 layers included: a closed weight has no gradient in either."""
+    model = models.MODELS[name]((5, 4, 3), 7, **OPTIONS[name] | OURS_ALONE.get(name, {}), dtype="float64", rng=1)
+    rng = np.random.default_rng(0)
+    for parameter in model.parameters():
+        parameter.data = parameter.data + rng.uniform(-0.1, 0.1, parameter.shape)
+    images = rng.integers(0, 7, (3, 5, 4, 3), dtype=np.uint8)
+    twin = twins.twin_of(model)
+    theirs = twins.nats(twin, twins.scaled(model, images), 7, "categorical")
+    theirs.backward()
+    loss, gradients = model.value_and_gradients(images)
+    assert loss == pytest.approx(float(theirs.detach()), rel=1e-12)
+    mine = np.sort([float((g**2).sum()) for g in gradients.values()])
+    others = np.sort([float((p.grad**2).sum()) for p in twin.parameters()])
+    np.testing.assert_allclose(mine, others, rtol=1e-8)
+
+
 def test_the_twin_of_codes_has_our_loss_and_gradients(twins):
     """The one that reads codes by nn.Embedding, and is told a class (benchmarks/torch_codes.py)."""
     import torch_codes

@@ -219,7 +219,9 @@ class Model(Network):
         self.check_finite()
         self._same_on_all_ranks(images=images, condition=condition)
 
-        able = plan.ready(self, min(len(images), self.wide_shard_size), back=False) if as_defined(self) else None
+        together = min(len(images), self.wide_shard_size)
+        with explained(together):
+            able = plan.ready(self, together, back=False) if as_defined(self) else None
 
         def shard(part: slice) -> np.ndarray:
             given = images[part], rows(condition, part)
@@ -438,7 +440,8 @@ class Model(Network):
         """The head's parameters, by the model's plan where it has one: integers (H, W, N, C) -> (H, W, N, P)."""
         x, told = self.as_numbers(levels), self.condition_map(condition)
         able = plan.ready(self, x.shape[2], back=recording(), rng=rng)
-        return self.maps(x, told, rng) if able is None else able.on_tape(x, told, rng)
+        found = self.maps(x, told, rng) if able is None else able.on_tape(x, told, rng)
+        return found if isinstance(found, Tensor) else Tensor(found)  # an array where all weights are frozen
 
     def _log_prob(self, images: np.ndarray, condition: Any, rng: Any = None) -> Tensor:
         """log p of each sub-pixel: integers (N, H, W, C) -> (H, W, N, C)."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 
 from minipixel import checkpoint, console
-from minipixel.backend import array_module
+from minipixel.backend import array_module, device_of
+from minipixel.errors import DeviceError
 from minipixel.heads import MOST_LEVELS
 from minipixel.models.checks import check_choice, check_count, check_shape, warn_of_channels_first
 from minipixel.models.elsewhere import instead
@@ -75,9 +76,18 @@ class Network(Module):
         return self.scaled(levels)
 
     def check_finite(self) -> None:
-        """Raise ValueError if weights are NaN or infinite, with the name of the first: such a model is of no use."""
+        """Raise ValueError if weights are NaN or infinite, with the name of the first: such a model is of no use.
+
+        Raises DeviceError if some weights are on a GPU and others on the host.
+        """
+        for name, parameter in self.named_parameters():
+            if device_of(parameter.data) != self.device:
+                raise DeviceError(
+                    f"{name}: got a weight on the device {device_of(parameter.data)!r} in a model on {self.device!r}, "
+                    f"wanted all on one; model.to({self.device!r}) moves all"
+                )
         finite = [self.xp.isfinite(parameter.data).all() for parameter in self.parameters()]
-        if self.xp.stack(finite).all():  # all weights are asked at once, since each answer of a GPU is waited for
+        if not finite or self.xp.stack(finite).all():  # asked at once, since each answer of a GPU is waited for
             return
         for name, parameter in self.named_parameters():
             xp = array_module(parameter.data)

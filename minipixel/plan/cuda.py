@@ -11,15 +11,18 @@ import numpy as np
 
 from minipixel.clock.trace import Trace
 from minipixel.kernels.cuda import Kernels, captured
+from minipixel.plan.device_instruction import Memory
+from minipixel.plan.device_places import Places
 from minipixel.plan.device_weights import DeviceWeights
 from minipixel.plan.executor import modes
-from minipixel.plan.launches import Launches, Places
+from minipixel.plan.launches import Launches
 from minipixel.plan.packed import Ready
 from minipixel.plan.table import Table
 
 MOST_PROGRAMS = 4
 """For how many numbers of images the memory of a table is kept."""
 
+# What a device has of a table does not refer to the table, and so is freed together with it.
 _known: weakref.WeakKeyDictionary[Table, "OnDevice"] = weakref.WeakKeyDictionary()
 
 
@@ -27,12 +30,14 @@ class Program:
     """A table made ready for N images: its memory on the device, and what is launched on it."""
 
     def __init__(self, places: Places, kernels: Kernels, N: int) -> None:
-        table, xp, dtype = places.table, kernels.xp, kernels.dtype
-        self.N, self.xp = N, xp
-        self.work = xp.empty(table.work * N, dtype)
-        self.weights, self.grads = xp.empty(table.packer.all, dtype), xp.empty(table.packer.all_gradients, dtype)
-        self.draw = xp.empty(3, "uint32")
-        launches = Launches(places, kernels, N, self.work, self.weights, self.grads, self.draw)
+        self.N, self.xp = N, kernels.xp
+        packer = places.table.packer
+        self.work, self.weights, self.grads = (
+            self.xp.empty(size, kernels.dtype) for size in (places.table.work * N, packer.all, packer.all_gradients)
+        )
+        self.draw = self.xp.empty(3, "uint32")
+        stored = {packer.size + place: at for place, at, _ in packer.turned}
+        launches = Launches(places, kernels, Memory(N, self.work, self.weights, self.grads, self.draw, stored))
         self._launches = {"forward": launches.forward, "back": launches.back}
         self._ran: set[str] = set()
         self._graphs: dict[str, Any] = {}
@@ -44,35 +49,31 @@ class Program:
 
     def run(self, way: str) -> None:
         """Launch the pass "forward" or "back": one by one the first time, as one graph later."""
-        if way in self._ran and way not in self._graphs and len(self._launches[way]) > 1:
-            self._graphs[way] = captured(self.xp, self._launches[way])
-        if way in self._graphs:
-            self._graphs[way]()
-        else:
-            for launch in self._launches[way]:
-                launch()
+        launches = self._launches[way]
+        if way in self._ran and way not in self._graphs:
+            self._graphs[way] = captured(self.xp, launches)
         self._ran.add(way)
+        for launch in [self._graphs[way]] if way in self._graphs else launches:
+            launch()
 
 
 class OnDevice:
     """What a table needs on a device, whatever the number of images, and the programs that no pass is using."""
 
     def __init__(self, table: Table, xp: Any, dtype: str) -> None:
-        self.table, self.kernels, self.places = table, Kernels(xp, dtype), Places(table, xp)
+        self.kernels, self.places = Kernels(xp, dtype), Places(table, xp)
         self.weights = DeviceWeights(table, self.kernels, self.places.upload)
         self.outs = table.out_slots[:, None]
         self._free: dict[int, list[Program]] = {}
-        self._uploads: list[tuple[np.ndarray, Any]] = []
+        self._uploads: dict[int, tuple[np.ndarray, Any]] = {}
 
-    def uploaded(self, array: Any) -> Any:
-        """An input on the device; a constant map of the host, which is the same in each pass, is copied once."""
+    def uploaded(self, number: int, array: Any) -> Any:
+        """An input of that number on the device; a constant map of the host, the same in each pass, is copied once."""
         if not isinstance(array, np.ndarray):
             return array
-        for host, there in self._uploads:
-            if host is array:
-                return there
-        self._uploads.append((array, self.kernels.xp.asarray(array)))
-        return self._uploads[-1][1]
+        if number not in self._uploads or self._uploads[number][0] is not array:
+            self._uploads[number] = array, self.kernels.xp.asarray(array)
+        return self._uploads[number][1]
 
     def lease(self, N: int) -> Program:
         """A program that no other pass is using."""
@@ -113,7 +114,7 @@ class DeviceReady(Ready):
         self.weights = self.on.weights.numbers(leaves)
 
     def _pass(self, inputs: list[Any], N: int, draw: tuple[np.ndarray, int]) -> "DevicePass":
-        return DevicePass(self.on, self.weights, inputs, N, draw)
+        return DevicePass(self.table, self.weights, inputs, N, draw, self.on)
 
     def parts(self, flat: Any) -> list[Any]:
         """The gradients of `tensors` from results of `DevicePass.back`; None for a frozen weight."""
@@ -131,18 +132,20 @@ class DevicePass:
     for others when nothing refers to the pass any more.
     """
 
-    def __init__(self, on: OnDevice, numbers: Any, inputs: list[Any], N: int, draw: tuple[np.ndarray, int]) -> None:
-        self.on, self.program = on, on.lease(N)
+    def __init__(
+        self, table: Table, numbers: Any, inputs: list[Any], N: int, draw: tuple[np.ndarray, int], on: OnDevice
+    ) -> None:
+        self.table, self.on, self.program = table, on, on.lease(N)
         self._finished = weakref.finalize(self, on.give_back, self.program)
-        table, program, each = on.table, self.program, on.kernels.each
+        program, each = self.program, on.kernels.each
         if modes.poisoned:
             program.work.fill(np.nan)
         self.numbers = numbers
         on.weights.pack(numbers, program.weights)
         each("set_draw", 1, program.draw, *map(np.uint32, (*draw[0], draw[1])))()
         self.inputs = [getattr(array, "data", array) for array in inputs]
-        for (_, buffer, _), array in zip(table.inputs, self.inputs, strict=True):
-            program.view(buffer)[...] = on.uploaded(array).reshape(-1, *array.shape[2:])
+        for number, ((_, buffer, _), array) in enumerate(zip(table.inputs, self.inputs, strict=True)):
+            program.view(buffer)[...] = on.uploaded(number, array).reshape(-1, *array.shape[2:])
         program.run("forward")
         self.output = program.view(table.output)[: table.output.rows.slots]
         if not table.in_order:
@@ -160,7 +163,7 @@ class DevicePass:
 
         This can be called once.
         """
-        on, program, table = self.on, self.program, self.on.table
+        on, program, table = self.on, self.program, self.table
         each, N = on.kernels.each, program.N
         seed = program.view(table.output_g)
         if table.in_order:

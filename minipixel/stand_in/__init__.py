@@ -34,9 +34,9 @@ def installed() -> Iterator[None]:
     >>> import minipixel as mp
     >>> from minipixel import stand_in
     >>> with stand_in.installed(), stand_in.counted() as counts:
-    ...     model = mp.models.PixelCNN((4, 4, 1), levels=2, features=4, layers=1, seed=0).to("cuda")
-    >>> counts.launches, counts.to_device.copies == len(list(model.parameters()))
-    (0, True)
+    ...     model = mp.models.PixelCNN((4, 4, 1), levels=2, hidden=6, blocks=1).to("cuda")
+    >>> model.device, counts.launches, counts.to_device.copies == len(model.parameters())
+    ('cuda', 0, True)
     """
     with backend.played_by(device):
         yield

@@ -50,10 +50,10 @@ def cubin(dtype, gpu):
 
 
 def declared():
-    """The names behind KERNEL, and the first arguments of macros that begin with KERNEL."""
+    """The names behind KERNEL or the like, and the first arguments of macros that begin with KERNEL."""
     source = cuda.source()
     macros = re.findall(r"#define (\w+)\(name,.*\\\n\s*KERNEL name\(", source)
-    plain = set(re.findall(r"^KERNEL (\w+)\(", source, re.MULTILINE)) - {"name"}
+    plain = set(re.findall(r"^[A-Z_]+ (\w+)\(", source, re.MULTILINE))
     return plain | {name for macro in macros for name in re.findall(rf"^{macro}\((\w+),", source, re.MULTILINE)}
 
 

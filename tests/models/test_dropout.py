@@ -115,13 +115,6 @@ def test_fit_trains_with_dropout():
     assert abs(history["loss"][0] - loss(model)) > 1e-3 and abs(history["loss"][0] - history["loss"][1]) > 1e-3
 
 
-def test_the_same_on_a_device(played_gpu):
-    model = small()
-    wanted = loss(model, rng=5)
-    model.to("cuda")
-    assert loss(model, rng=5) == pytest.approx(wanted, rel=1e-12)
-
-
 def test_a_mask_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"^dropout: got a keep of shape \(3,\), wanted \(2, 3\), the shape of x$"):
         mp.ops.dropout(np.ones((2, 3)), keep=np.ones(3, bool), rate=0.5)

@@ -10,7 +10,6 @@ import pytest
 import minipixel as mp
 from minipixel import checkpoint
 from minipixel.optim import Adam
-from minipixel.stand_in import DeviceArray
 from minipixel.tensor import gradients
 
 DS = mp.datasets.load("digits")
@@ -209,16 +208,6 @@ def test_damaged_files(tmp_path):
         with pytest.raises(mp.FormatError) as error:
             mp.load(path)
         assert "\n" not in str(error.value)
-
-
-def test_on_a_device(played_gpu):
-    """The strict stand-in for CuPy: the weights lie there, embeddings come back to the host, and training stays."""
-    host, there = small(dtype="float64"), small(dtype="float64")
-    there.to("cuda")
-    np.testing.assert_allclose(there.embed(IMAGES), host.embed(IMAGES), rtol=1e-12, atol=1e-12)
-    losses = [train(net, steps=2).history["loss"] for net in (host, there)]
-    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-9)
-    assert all(isinstance(parameter.data, DeviceArray) for parameter in there.parameters())
 
 
 # --- what cannot be meant -------------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 The stand-in builds the CUDA kernels with a C++ compiler, and refuses whatever a GPU would not take.
 """
 
+import gc
 import shutil
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -182,6 +184,17 @@ def test_memory_is_kept_for_a_few_batch_sizes_only():
     on = cuda._known[plan.table_of(model, 1)]
     assert len(on._free) == cuda.MOST_PROGRAMS
     assert all(len(programs) == 1 for programs in on._free.values())
+
+
+def test_memory_goes_with_the_model():
+    model = models.PixelCNN((4, 4, 1), 2, hidden=3, blocks=1, rng=0).to("cuda")
+    for _ in range(2):
+        gradients(model.loss(np.zeros((2, 4, 4, 1), int)), model.parameters())
+    ((program,),) = cuda._known[plan.table_of(model, 2)]._free.values()
+    program = weakref.ref(program)
+    del model
+    gc.collect()
+    assert program() is None
 
 
 def test_too_large_a_batch_is_told_in_one_line(monkeypatch):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hand_on_device import walk as walk_on_device
-from hand_tables import BUILD, Hand, Rows, drawn
+from hand_tables import BUILD, Hand, Rows, agrees, assert_close, drawn
 
 from minipixel import kernels, ops, stand_in
 from minipixel.draws import sixteen_bits, threshold_of
@@ -39,25 +39,9 @@ def walker(name):
     return walk
 
 
-def assert_close(got, wanted, limit, text):
-    """NaN, which nobody touched, in the same places; all others as near as the largest of them allows."""
-    np.testing.assert_array_equal(np.isnan(got), np.isnan(wanted), err_msg=text)
-    scale = max(1.0, np.nanmax(np.abs(wanted), initial=0))
-    assert np.nanmax(np.abs(got - wanted), initial=0) <= limit * scale, text
-
-
 def compare(hand, dtype, text):
     """The walker in that dtype, and the interpreter on the same numbers in float64; whether anything changed."""
-    return agrees(hand, hand.seen(*hand.run(walker("walker"), dtype)), dtype, text)
-
-
-def agrees(hand, got, dtype, text):
-    """What was computed in that dtype, and the interpreter in float64; whether anything changed."""
-    wanted = hand.seen(*hand.run(interpreter.walk, "float64"))
-    for part, array in wanted.items():
-        assert_close(got[part], array, LIMITS[dtype], f"{part} of {text}")
-    before = hand.seen(*hand.run(lambda *table: None, "float64"))
-    return any(not np.array_equal(wanted[part], before[part], equal_nan=True) for part in wanted)
+    return agrees(hand, hand.seen(*hand.run(walker("walker"), dtype)), LIMITS[dtype], text)
 
 
 def test_every_opcode_is_built():
@@ -93,10 +77,11 @@ def test_the_kernels_of_a_gpu_compute_what_the_interpreter_says(dtype):
             hand = Hand(name, Rows(shape), N, np.random.default_rng((number, K, N)), whole=True)
             BUILD[name](hand, K)
             got = hand.seen(*hand.run(walk, dtype))
-            changed.append(agrees(hand, got, dtype, f"{name}, rows {shape}, K = {K}, N = {N}"))
+            changed.append(agrees(hand, got, LIMITS[dtype], f"{name}, rows {shape}, K = {K}, N = {N}"))
         assert np.mean(changed) > 0.6, name
     kernels_there = stand_in.compiler.described(cuda.source(), ("-DREAL=float", "--std=c++17"))
-    assert kernels_there.keys() - names == {"gather", "set_draw"}  # those of plan/cuda.py
+    beside = {"gather", "set_draw", "normalise", "normalise_x", "adam", "average"}  # see tests/cuda/test_weights.py
+    assert kernels_there.keys() - names == beside
 
 
 @needs_numba

@@ -27,8 +27,5 @@ IN_GRAPHS = {  # of its plan
     **{"of-pixelcnns": 170, "of-bilstms": 204, "factor-4": 156, "3-scales": 248, "of-one-hot": 101},
     **{"of-embeddings": 127, "scales-of-one-hot": 153, "from-learned-states": 109, "both-from-learned-states": 160},
 }
-BESIDE_GRAPHS = {"bernoulli": 36, "categorical": 32, "logistic_mixture": 169, "normal_mixture": 226}
+BESIDE_GRAPHS = {"bernoulli": 38, "categorical": 34, "logistic_mixture": 171, "normal_mixture": 226}
 """Of a plan's pass with a head, which is no part of the plan."""
-
-A_NORMALISED_WEIGHT = 6
-"""Launches for each parameter of a model whose weights are normalised, beside the graphs."""

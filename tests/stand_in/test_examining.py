@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from model_table import KINDS, SMALL, Case
 from stand_in.sources import MISTAKES, ROWS
 
-from minipixel.stand_in import KernelError, device, examined, to_device_array
+from minipixel.stand_in import KernelError, device, examined, threads_in_a_block, to_device_array
+from minipixel.tensor import gradients
 
 RIGHT = "__syncthreads();"
 
@@ -63,3 +65,27 @@ def test_views_of_one_array_stay_views_of_one_array():
 def test_an_unknown_sanitizer():
     with pytest.raises(ValueError, match="wanted one of"), examined("speed"):
         pass
+
+
+def assert_plan_agrees(name, variant, around):
+    """Loss and gradients of a model by its plan, each launch one by one, equal those on the host."""
+    model = Case(name, (3, 3, 1), 2, "bernoulli", variant).model()
+    images = np.random.default_rng(0).integers(0, 2, (3, 3, 3, 1))
+    wanted = gradients(model.loss(images), model.parameters())
+    model.to("cuda")
+    with around:
+        found = gradients(model.loss(images), model.parameters())
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a.get(), b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_plans_with_real_threads(name, played_gpu):
+    assert_plan_agrees(name, "", threads_in_a_block(4))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["memory", "threads"])
+@pytest.mark.parametrize(("name", "variant"), KINDS)
+def test_nothing_is_found_in_the_kernels_of_plans(name, variant, what, played_gpu):
+    assert_plan_agrees(name, variant, examined(what, threads=4))

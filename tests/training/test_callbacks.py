@@ -8,7 +8,6 @@ import pytest
 from model_table import CASES
 
 import minipixel as mp
-from minipixel.stand_in import DeviceArray
 from minipixel.training import Interrupted
 from minipixel.training.callbacks import EMA, Callback, LearningRate
 
@@ -118,16 +117,6 @@ def test_averaged_weights_are_a_causal_model():
     mp.fit(model, images[::2], epochs=3, batch_size=8, optimizer=mp.optim.Adam(0.02), callbacks=[EMA()], progress=False)
     assert np.exp(model.log_prob(images)).sum() == pytest.approx(1, abs=1e-12)
     mp.assert_causal(model)
-
-
-def test_ema_on_a_device(played_gpu):
-    host, device = small(dtype="float64"), small(dtype="float64")
-    device.to("cuda")
-    for model in (host, device):
-        train(model, EMA(0.9), epochs=1)
-    assert all(isinstance(parameter.data, DeviceArray) for parameter in device.parameters())
-    for name, weight in device.state_dict().items():
-        np.testing.assert_allclose(weight, host.state_dict()[name], rtol=1e-6, atol=1e-9, err_msg=name)
 
 
 def test_an_ema_may_be_used_again():

@@ -6,6 +6,7 @@ They are compiled when first used, by the compiler that CuPy brings (NVRTC). Eve
 
 import functools
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any
@@ -14,10 +15,15 @@ import numpy as np
 
 FILES = ("common.h", "maps.cu", "draws.cu", "reads.cu", "sums.cu", "cells.cu", "weights.cu", "steps.cu")
 THREADS = 256
-"""How many threads a block has: a power of 2, as sums.cu needs it."""
+"""How many threads a block has."""
+MOST_THREADS = 512
+"""How many threads a block of a scan has, since only so many blocks run as there are images."""
 MOST_BLOCKS = 2**16
 MOST_NUMBERS = 2**30
 """Kernels count the numbers of a map in 32 bits, and the last step of a loop must not pass their end."""
+
+DEFAULT_MATH, TF32_MATH = 0, 3
+"""cublasMath_t: CUBLAS_DEFAULT_MATH and CUBLAS_TF32_TENSOR_OP_MATH, for which CuPy has no names."""
 
 Launch = Callable[[], Any]
 """One launch, or one call of a library, with all that it needs."""
@@ -51,14 +57,14 @@ class Kernels:
             )
         return self.blocks(name, min(MOST_BLOCKS, -(-n // THREADS)), *arguments)
 
-    def blocks(self, name: str, blocks: int, *arguments: Any, shared: int = 0) -> Launch:
+    def blocks(self, name: str, blocks: int, *arguments: Any, shared: int = 0, threads: int = THREADS) -> Launch:
         """A kernel of so many blocks, each with room for `shared` numbers of its own."""
         function = _module(self.xp, self.dtype).get_function(name)
         given = tuple(
             np.int32(x) if isinstance(x, (int, np.integer)) and type(x) is not np.uint32 else x for x in arguments
         )
         room = shared * np.dtype(self.dtype).itemsize
-        return functools.partial(function, (max(1, blocks),), (THREADS,), given, shared_mem=room)
+        return functools.partial(function, (max(1, blocks),), (threads,), given, shared_mem=room)
 
     def real(self, *numbers: float) -> tuple[Any, ...]:
         """Numbers in the dtype of the kernels."""
@@ -66,7 +72,25 @@ class Kernels:
 
     def product(self, a: Any, b: Any, out: Any, *, turned: str = "NN", adds: bool = False) -> Launch:
         """out = a @ b, or added to out; "T" stands for a matrix that is transposed first."""
-        return functools.partial(self._gemm, *turned, a, b, out=out, alpha=1.0, beta=float(adds))
+        product = functools.partial(self._gemm, *turned, a, b, out=out, alpha=1.0, beta=float(adds))
+        return functools.partial(_rounded, self.xp, product) if self.dtype == "float32" and tf32() else product
+
+
+def tf32() -> bool:
+    """Whether products of float32 may round their factors to TF32, which has 10 bits of fraction in place of 23.
+
+    Tensor cores then compute them, several times as fast. The environment says so, by MINIPIXEL_TF32=1.
+    """
+    return os.environ.get("MINIPIXEL_TF32", "0") not in ("", "0")
+
+
+def _rounded(xp: Any, product: Launch) -> None:
+    handle, cublas = xp.cuda.device.get_cublas_handle(), xp.cuda.cublas
+    cublas.setMathMode(handle, TF32_MATH)
+    try:
+        product()
+    finally:
+        cublas.setMathMode(handle, DEFAULT_MATH)
 
 
 def captured(xp: Any, launches: Sequence[Launch]) -> Launch:
@@ -77,7 +101,9 @@ def captured(xp: Any, launches: Sequence[Launch]) -> Launch:
     stream = xp.cuda.Stream(non_blocking=True)
     with stream:
         stream.begin_capture()
-        for launch in launches:
-            launch()
-        graph = stream.end_capture()
+        try:
+            for launch in launches:
+                launch()
+        finally:  # a stream must not be left in this state
+            graph = stream.end_capture()
     return graph.launch

@@ -2,6 +2,9 @@
 
 #define LANES 16
 
+// A block with more threads than other kernels have, which share the registers of a multiprocessor.
+#define OF_IMAGES extern "C" __global__ void __launch_bounds__(512)
+
 // The place of channel k of gate q (o, f, i, g) in a cell, which has LANES numbers of each gate in turn.
 __device__ inline int gate_at(int q, int k, int K) {
     const int first = k / LANES * LANES, width = K - first < LANES ? K - first : LANES;
@@ -10,8 +13,8 @@ __device__ inline int gate_at(int q, int k, int K) {
 
 // gates (P, N, 4K) hold what comes from the input, and in the end the gates; c and h (P + start states, N, K). Cell s
 // reads h at table[s * T + t] by weight w (T, K, 4K), and c at above[s]. Step r has the cells from starts[r] on.
-KERNEL scan(REAL* gates, REAL* c, REAL* h, const REAL* w, const int* table, const int* above, const int* starts,
-            int steps, int T, int N, int K) {
+OF_IMAGES scan(REAL* gates, REAL* c, REAL* h, const REAL* w, const int* table, const int* above, const int* starts,
+               int steps, int T, int N, int K) {
     for (int n = blockIdx.x; n < N; n += gridDim.x) {
         for (int r = 0; r < steps; r++) {
             const int first = starts[r], cells = starts[r + 1] - first;
@@ -59,9 +62,9 @@ __device__ inline REAL from_readers(const REAL* gates_g, const REAL* turned, con
 // The way back. h_g (P + start states, N, K) has the gradient of the states from all other readers, and gets the whole;
 // gates_g gets that of what came from the input; c_g (columns, N, K), 0 at first, is that of the cell states below, by
 // `column`; to_start (P, N, K) gets what goes to the first cell state. `turned` is the weight as (T, 4K, K).
-KERNEL scan_x(const REAL* gates, const REAL* c, REAL* gates_g, REAL* h_g, REAL* c_g, REAL* to_start, const REAL* turned,
-              const int* start, const int* readers, const int* above, const int* column, const int* starts, int steps,
-              int T, int N, int K, int P, int states) {
+OF_IMAGES scan_x(const REAL* gates, const REAL* c, REAL* gates_g, REAL* h_g, REAL* c_g, REAL* to_start,
+                 const REAL* turned, const int* start, const int* readers, const int* above, const int* column,
+                 const int* starts, int steps, int T, int N, int K, int P, int states) {
     for (int n = blockIdx.x; n < N; n += gridDim.x) {
         for (int r = steps - 1; r >= 0; r--) {
             const int first = starts[r], cells = starts[r + 1] - first;

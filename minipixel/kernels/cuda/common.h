@@ -13,3 +13,17 @@
 __device__ inline REAL sigmoid(REAL x) {  // no exponent is positive, so nothing overflows
     return exp(x < 0 ? x : (REAL)0) / (1 + exp(x < 0 ? x : -x));
 }
+
+// The sum over a block of what each of its threads has, for each of them; `room` has a place for every thread.
+__device__ inline REAL sum_of_block(REAL own, REAL* room) {
+    room[threadIdx.x] = own;
+    for (int n = blockDim.x, half; n > 1; n = half) {  // n sums are left; those of the upper half join the others
+        half = (n + 1) / 2;
+        __syncthreads();
+        if (threadIdx.x + half < n) room[threadIdx.x] += room[threadIdx.x + half];
+    }
+    __syncthreads();
+    const REAL sum = room[0];
+    __syncthreads();
+    return sum;
+}

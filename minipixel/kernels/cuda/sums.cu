@@ -23,13 +23,8 @@ KERNEL add_column(const REAL* partial, REAL* y, int P, int K) {
     for (int k = blockIdx.x; k < K; k += gridDim.x) {
         REAL sum = 0;
         OF_BLOCK(p, P) sum += partial[p * K + k];
-        room[threadIdx.x] = sum;
-        for (int half = blockDim.x / 2; half > 0; half /= 2) {
-            __syncthreads();
-            if (threadIdx.x < half) room[threadIdx.x] += room[threadIdx.x + half];
-        }
-        if (threadIdx.x == 0) y[k] += room[0];
-        __syncthreads();
+        const REAL total = sum_of_block(sum, room);
+        if (threadIdx.x == 0) y[k] += total;
     }
 }
 

@@ -17,19 +17,6 @@ KERNEL gather(const REAL* numbers, const int* start, const int* of, REAL* packed
     const REAL *v = numbers + at[0] + k, *mask = numbers + at[3] + k, gain = numbers[at[1] + k];    \
     const int masked = at[3] >= 0;
 
-// The sum over a block of what each of its threads has; every thread gets it.
-__device__ inline REAL sum_of_block(REAL own, REAL* room) {
-    room[threadIdx.x] = own;
-    for (int half = blockDim.x / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (threadIdx.x < half) room[threadIdx.x] += room[threadIdx.x + half];
-    }
-    __syncthreads();
-    const REAL sum = room[0];
-    __syncthreads();
-    return sum;
-}
-
 KERNEL normalise(REAL* numbers, const int* channels, int n, REAL tiny) {
     SHARED(REAL, room);
     for (int c = blockIdx.x; c < n; c += gridDim.x) {
