@@ -3,7 +3,8 @@
 #
 # - *You will* move a model to a GPU by one line, count what the host has to ask of the GPU in a step of training,
 #   bring tens of thousands of requests down to a few dozen, and compute on paper when a GPU pays and when it does not.
-# - *Reads* `minipixel/kernels/cuda/`, `minipixel/plan/launches.py`, `minipixel/plan/cuda.py`; `docs/gpu.md`.
+# - *Reads* `minipixel/kernels/cuda/`, `minipixel/plan/launches.py`, `minipixel/plan/cuda.py`, `minipixel/stand_in/`;
+#   `docs/gpu.md`.
 # - *Before* [lesson 08b](08b_a_model_as_a_table.py).
 # - *Takes* about half a minute to run, and 40 minutes to read. No GPU is needed.
 #
@@ -15,6 +16,7 @@
 # %%
 import inspect
 import os
+import re
 import time
 from contextlib import nullcontext
 from functools import partial
@@ -146,8 +148,8 @@ for name, make in MODELS.items():
     print(f"{name:16}{op_by_op[name]:7,} launches; at 5 microseconds each {milliseconds_of_host:6.1f} ms")
 
 # %% [markdown]
-# With maps of 28x28 the Diagonal BiLSTM keeps the host busy for a fifth of a second, just to say what is to be done. It
-# does not matter how fast the GPU is, or whether it has 2 images to work on or 200.
+# With maps of 28x28 and seven layers the Diagonal BiLSTM keeps the host busy for a fifth of a second, just to say what
+# is to be done. It does not matter how fast the GPU is, or whether it has 2 images to work on or 200.
 #
 # ## A step, map by map
 #
@@ -156,9 +158,8 @@ for name, make in MODELS.items():
 # work for one launch. So each instruction runs over its whole map, of all images. The instructions are the same; only
 # the order differs, which is that of `plan.whole_maps()`. Most instructions take one launch.
 #
-# The table helps in two more ways. A whole scan of an LSTM is a single instruction, and so a single launch. And all
-# its memory is given out before the first pass. So each pass launches the same kernels, with the same numbers, on the
-# same places.
+# The table helps in two more ways. A whole scan of an LSTM is a single launch. And all places in memory are given out
+# before the first pass. So each pass launches the same kernels, with the same numbers, on the same places.
 #
 # ## A step, as two graphs
 #
@@ -379,9 +380,7 @@ for title, (shape_of, levels, options) in SIZES.items():
 # %%
 def source_of(name):
     """The text of a kernel."""
-    text = cuda.source()
-    start = text.index(f"KERNEL {name}(")
-    return text[start : text.index("\n}", start) + 2]
+    return re.search(rf"^[A-Z_]+ {name}\(.*?^}}", cuda.source(), re.MULTILINE | re.DOTALL)[0]
 
 
 print(source_of("column_sums"))
@@ -482,11 +481,12 @@ show(
 print(source_of("scan"))
 
 # %% [markdown]
-# Read it from outside in. The loop over n shares out the images among the blocks, and the loop over r takes the steps
-# one after the other. The first `OF_BLOCK` adds to each gate what comes from the states that its taps see. Then all
-# threads wait, since the gates of a cell were computed by several threads. The second `OF_BLOCK` computes the cell and
-# its state, and all wait again before the next step reads them. The gradient of the weights is not computed in the
-# scan of the way back: once all gradients of gates are there, it is one large matrix product.
+# (`OF_IMAGES` is `KERNEL`, for blocks of 512 threads.) Read it from outside in. The loop over n shares out the images
+# among the blocks, and the loop over r takes the steps one after the other. The first `OF_BLOCK` adds to each gate what
+# comes from the states that its taps see. Then all threads wait, since the gates of a cell were computed by several of
+# them. The second `OF_BLOCK` computes the cell and its state, and all wait again before the next step reads them. The
+# gradient of the weights is not computed in the scan of the way back: once all gradients of gates are there, it is one
+# large matrix product.
 #
 # The price: a large GPU has over a hundred processors, each of which works on a few blocks. A batch of 16 images keeps
 # 16 of them busy. A scan wants large batches more than a convolution does.
