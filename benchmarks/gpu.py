@@ -62,7 +62,7 @@ class Work:
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "gpu_work.py"), phase, str(rounds), where, *names],
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True},
-            env=os.environ | {"CUPY_TF32": tf32, "PYTHONWARNINGS": "ignore"} | numba,
+            env=os.environ | {"CUPY_TF32": tf32, "MINIPIXEL_TF32": tf32, "PYTHONWARNINGS": "ignore"} | numba,
         )
         self._lines, self._errors = queue.Queue(), []
         self._of_errors = threading.Thread(target=lambda: self._errors.extend(self._process.stderr), daemon=True)

@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import importlib
 import time
 
 import numpy as np
@@ -10,11 +9,10 @@ import numpy as np
 import minipixel as mp
 from minipixel import backend, stand_in
 from minipixel.draws import Draws
+from minipixel.kernels.cuda import Kernels
 from minipixel.models.step import Batch
 from minipixel.shards import Workers
 from minipixel.training.fit import _step
-
-TF32_TENSOR_OPS = 3  # CUBLAS_TF32_TENSOR_OP_MATH
 
 
 class Ours:
@@ -170,21 +168,9 @@ def counted(side):
     return None
 
 
-def use_tf32(xp):
-    """Let CuPy's cuBLAS multiply in TF32; whether it does, told from what a product of ones and odd numbers loses.
-
-    CUPY_TF32=1 in the environment reaches `cupy.matmul` alone, and not `cupy.cublas.gemm`, whose handle is set here.
-    """
-    if xp.__name__ == "cupy":
-        from cupy_backends.cuda.libs import cublas
-
-        cublas.setMathMode(xp.cuda.device.get_cublas_handle(), TF32_TENSOR_OPS)
-    return rounds_to_tf32(xp)
-
-
 def rounds_to_tf32(xp):
-    """Whether products of float32 lose the digits that TF32 has not."""
+    """Whether our products of float32 lose the digits that TF32 has not."""
     odd = xp.full((256, 256), np.float32(1 + 2**-20), "float32")  # TF32 has ten bits after the point
     out = xp.empty((256, 256), "float32")
-    importlib.import_module(f"{xp.__name__}.cublas").gemm("N", "N", odd, xp.ones_like(odd), out=out)
+    Kernels(xp, "float32").product(odd, xp.ones_like(odd), out)()
     return bool(float(out[0, 0]) == 256.0)

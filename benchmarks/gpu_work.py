@@ -16,7 +16,7 @@ import traceback
 import gpu_models
 import numpy as np
 from gpu_sampling import sampling, warm
-from gpu_sides import Ours, Theirs, counted, rounds_to_tf32, timed, use_tf32, wall
+from gpu_sides import Ours, Theirs, counted, rounds_to_tf32, timed, wall
 
 import minipixel as mp
 from minipixel import backend, stand_in
@@ -119,7 +119,7 @@ def steps(names, settings, tf32=False):
 
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     xp = None if "ours" in settings.lacking else backend.array_module(backend.to_device(np.zeros(1)))
-    rounded = None if xp is None else use_tf32(xp) if tf32 else rounds_to_tf32(xp)
+    rounded = None if xp is None else rounds_to_tf32(xp)
     for name in names:
         yield "begin", name
         row, sides, found = settings.row(name), {}, {"rounded to TF32": rounded}

@@ -72,6 +72,8 @@ cuda = types.SimpleNamespace(
     Event=streams.Event,
     Graph=streams.Graph,
     Stream=streams.Stream,
+    cublas=types.SimpleNamespace(setMathMode=lambda handle, mode: None),  # products here are exact in any mode
+    device=types.SimpleNamespace(get_cublas_handle=lambda: 0),
     get_current_stream=streams.get_current_stream,
     get_elapsed_time=streams.get_elapsed_time,
     is_available=lambda: True,

@@ -85,12 +85,12 @@ def tf32() -> bool:
 
 
 def _rounded(xp: Any, product: Launch) -> None:
-    handle, cublas = xp.cuda.device.get_cublas_handle(), xp.cuda.cublas
-    cublas.setMathMode(handle, TF32_MATH)
+    handle = xp.cuda.device.get_cublas_handle()
+    xp.cuda.cublas.setMathMode(handle, TF32_MATH)
     try:
         product()
     finally:
-        cublas.setMathMode(handle, DEFAULT_MATH)
+        xp.cuda.cublas.setMathMode(handle, DEFAULT_MATH)
 
 
 def captured(xp: Any, launches: Sequence[Launch]) -> Launch:
