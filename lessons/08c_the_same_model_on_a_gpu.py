@@ -156,7 +156,7 @@ for name, make in MODELS.items():
 # Lesson 08b has the way out: the table of instructions that the library makes of a model. On the host it is run row
 # after row, so that rows stay in the cache. For a GPU this would be the wrong order, since a row is far too little
 # work for one launch. So each instruction runs over its whole map, of all images. The instructions are the same; only
-# the order differs, which is that of `plan.whole_maps()`. Most instructions take one launch.
+# the order differs, which is that of `plan.whole_maps()`. An instruction takes one launch, or two or three.
 #
 # The table helps in two more ways. A whole scan of an LSTM is a single launch. And all places in memory are given out
 # before the first pass. So each pass launches the same kernels, with the same numbers, on the same places.
@@ -301,7 +301,7 @@ def work_of(table):
 
 # %% [markdown]
 # We take three models: a small one for digits of 8x8 pixels, one for digits of 28x28, and a wide one for photographs.
-# To count their launches we take twins that are narrower and draw smaller pictures; they launch as much.
+# To count their launches we take twins that are narrower and draw smaller pictures; they launch about as much.
 
 # %%
 SIZES = {
