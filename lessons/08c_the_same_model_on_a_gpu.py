@@ -6,7 +6,7 @@
 # - *Reads* `minipixel/kernels/cuda/`, `minipixel/plan/launches.py`, `minipixel/plan/cuda.py`, `minipixel/stand_in/`;
 #   `docs/gpu.md`.
 # - *Before* [lesson 08b](08b_a_model_as_a_table.py).
-# - *Takes* about half a minute to run, and 40 minutes to read. No GPU is needed.
+# - *Takes* about 20 seconds to run, and 40 minutes to read. No GPU is needed.
 #
 # A GPU does thousands of multiplications at the same time. So is a model a thousand times faster there? It may well
 # be slower. A GPU does nothing by itself: the program on the host has to ask for each piece of work, and each request
