@@ -16,7 +16,7 @@ Its phases, in the order of their importance (gpu_work.py has them):
   round has several steps in a row, timed by events of the device; tables have the medians of rounds after a warm-up;
 - counts: launches, waits and copies of a step, exact, from the stand-in;
 - tf32: the steps again, with products in TF32 on both sides. In all other phases TF32 is off on both;
-- sampling: images drawn by the host's loops, and by naive loops on the GPU;
+- sampling: images drawn by the machine of the host, by that of the GPU, and by naive loops on the GPU;
 - compiled: the twin's step by torch.compile, which captures CUDA graphs, on its own.
 Each phase has a share of the time, and what another leaves. A process of its own does it, and ends when its time is
 over or a model takes too long; the findings up to there count, and the models without one are named. Where there are

@@ -160,7 +160,12 @@ def cost_table(found):
 
 def sampling_table(found):
     """Seconds to draw so many images, a row a model and number."""
-    ways = {"host": "ours, host, s", "naive": "ours, naive on the GPU, s", "PyTorch naive": "PyTorch, naive, s"}
+    ways = {
+        "host": "ours, host, s",
+        "GPU": "ours, GPU, s",
+        "naive": "ours, naive on the GPU, s",
+        "PyTorch naive": "PyTorch, naive, s",
+    }
     rows = [
         [name, n, *(_cell(seconds.get(way)) for way in ways)]
         for name, what in found.items()

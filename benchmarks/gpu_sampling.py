@@ -11,7 +11,7 @@ BATCHES = (1, 16, 256)
 
 
 def sampling(names, settings):
-    """Seconds to draw 1, 16 and 256 images: the host's machine, and the naive loops of both, foretold from some pixels.
+    """Seconds to draw 1, 16 and 256 images: the machine on host and GPU, and the naive loops, foretold from some pixels.
 
     A naive sampler makes a forward pass of the whole images for each pixel, always the same.
     """
@@ -28,7 +28,9 @@ def sampling(names, settings):
             seconds = {}
             if model is not None:
                 seconds["naive"] = _naive(model, n, times)
-                seconds["host"] = wall(functools.partial(model.sample, n, rng=0), times if n < BATCHES[-1] else 1)
+                few = times if n < BATCHES[-1] else 1
+                seconds["host"] = wall(functools.partial(model.sample, n, rng=0), few)
+                seconds["GPU"] = wall(functools.partial(model.sample, n, rng=0, method="cached"), few)
             if twin is not None:
                 seconds["PyTorch naive"] = _naive_twin(twin, row, n, settings)
             yield name, {str(n): seconds}

@@ -366,8 +366,10 @@ for title, (shape_of, levels, options) in SIZES.items():
         print("{}, {:4} images: GPU {:.3f} ms per image, host {:.3f}".format(title, N, *ms_per_image[title, N]))
 
 # %% [markdown]
-# One image is drawn faster on the host. With a thousand at a time it is the other way round. So far minipixel always
-# draws on the host, until somebody has measured on a card from which sizes on it should not.
+# One image is drawn faster on the host. With a thousand at a time it is the other way round. minipixel draws on the
+# host unless it is told otherwise, until somebody has measured on a card from which sizes on it should not. With
+# `method="cached"` it draws on the GPU, by a single kernel that walks through all pixels of an image in one block: then
+# no step is launched at all.
 #
 # ## Reading a kernel
 #

@@ -50,7 +50,7 @@ def test_steps_beside_pytorch(ran):
 def test_all_of_it(ran):
     found, printed = ran("--models", "gated", "--seconds", "600")
     assert len(found["check"]) == 6 and all(what["good"] for what in found["check"].values())
-    assert set(found["sampling"]["gated"]["16"]) == {"naive", "host", "PyTorch naive"}
+    assert set(found["sampling"]["gated"]["16"]) == {"naive", "host", "GPU", "PyTorch naive"}
     assert found["counts"]["gated"]["waits"] == 1 and found["tf32"]["gated"]["ms"]["ours"]
     assert len(found["compiled"]["gated"]["ms"]) == 3
     assert "6 of 6 models" in printed and "Left out" not in printed

@@ -107,10 +107,10 @@ def drawn_in_the_loop(name, Q, parameters, pixel, channel):
 
     if not numba_enabled():
         return make_head(name, pixel.shape[1], Q, 1).draw(parameters, pixel, channel, np.zeros(1), 0.0)
-    from minipixel.kernels import draw
+    from minipixel.kernels import draw, units
 
     M = parameters.shape[1] // 3 if "mixture" in name else 1
-    head = draw.HEADS.index(name), Q, M, 0.0
+    head = units.HEADS.index(name), Q, M, 0.0
     return draw.draw(parameters[0], pixel[0], channel, 0.5, head, np.empty(Q + M))
 
 

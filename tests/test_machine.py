@@ -12,7 +12,7 @@ numba = pytest.importorskip("numba")
 if not numba_enabled():
     pytest.skip("Numba is switched off", allow_module_level=True)
 
-from minipixel.kernels import draw  # noqa: E402
+from minipixel.kernels import draw, units  # noqa: E402
 from minipixel.kernels.blas import constants, product  # noqa: E402
 
 
@@ -32,7 +32,7 @@ def extreme_parameters(rng, shape, dtype):
 
 DRAWN = [
     (name, Q, C)
-    for name, C in [(name, C) for name in draw.HEADS for C in (1, 3, 2, 5) if name != "normal_mixture" or C == 1]
+    for name, C in [(name, C) for name in units.HEADS for C in (1, 3, 2, 5) if name != "normal_mixture" or C == 1]
     for Q in ((2,) if name == "bernoulli" else (2, 5, 256, 512 if name == "categorical" else 65536))
 ]  # normals of several channels the loop leaves to the head
 
@@ -44,7 +44,7 @@ def test_what_is_no_distribution_is_drawn_from_by_neither(name, Q, C, odd):
     """A parameter that is no finite number, each in turn: the loop says -1 where the head raises, else they agree."""
     M, rng = 3, np.random.default_rng(0)
     head = heads.make_head(name, C, Q, M)
-    code, P, refused = (draw.HEADS.index(name), Q, M, 1.0), len(head.groups), 0
+    code, P, refused = (units.HEADS.index(name), Q, M, 1.0), len(head.groups), 0
     for channel, place in itertools.product(range(C), range(P)):
         parameters, pixels = rng.standard_normal((1, P)), rng.integers(0, Q, (1, C)).astype(heads.level_dtype(Q))
         parameters[0, place] = odd
@@ -68,7 +68,7 @@ def test_draws_are_those_of_the_heads(name, Q, C, temperature, dtype):
     """
     M, n, rng = 4, 8 if Q == 65536 and temperature == 0 else 400, np.random.default_rng(Q)  # all bins take long
     head = heads.make_head(name, C, Q, M)
-    code = draw.HEADS.index(name), Q, M, temperature
+    code = units.HEADS.index(name), Q, M, temperature
     pixels = rng.integers(0, Q, (n, C)).astype(heads.level_dtype(Q))
     uniforms = rng.random(n)
     uniforms[:4] = [0, 2**-53, 0.5 - 2**-54, 1 - 2**-53]
@@ -88,7 +88,7 @@ def test_draws_are_those_of_the_heads(name, Q, C, temperature, dtype):
 
 
 def test_which_heads_the_loop_knows():
-    assert set(draw.HEADS) == set(heads.HEADS)
+    assert set(units.HEADS) == set(heads.HEADS)
 
 
 @numba.njit

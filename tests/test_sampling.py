@@ -52,8 +52,8 @@ def test_what_is_known_stays_and_log_prob_is_that_of_the_result(case, told, monk
 def test_on_a_device(case, told, played_gpu):
     """On the strict stand-in for a GPU: each method draws what it draws here, and completes what it is given.
 
-    The host draws, so that it reads each weight once, and nothing else goes either way. By the naive way, which is the
-    definition, the device computes.
+    By "auto" the host draws, so that it reads each weight once, and nothing else goes either way. By the naive way,
+    which is the definition, the device computes; by the others one kernel draws, where there is one for the head.
     """
     host, model, rng = case.conditional(told), case.conditional(told), np.random.default_rng(0)
     images, known = rng.integers(0, case.levels, (3, *case.shape)).astype(np.uint8), rng.random(case.shape[:2]) < 0.4
@@ -65,9 +65,10 @@ def test_on_a_device(case, told, played_gpu):
         with counted() as counts:
             found = drawn(model, method, 3)
         np.testing.assert_array_equal(found, drawn(host, "naive", 3))
-        if method != "naive":
+        if method == "auto":
             assert (counts.launches, counts.to_device.copies) == (0, 0)
-            assert counts.waits == counts.to_host.copies <= len(list(model.named_arrays()))
+        if method != "naive":
+            assert counts.waits == counts.to_host.copies <= 2 + len(list(model.named_arrays()))
     completed = model.complete(images, known, condition, rng=1)
     np.testing.assert_array_equal(completed, host.complete(images, known, condition, rng=1))
 

@@ -5,9 +5,8 @@ import math
 import numpy as np
 
 from minipixel.kernels.jit import inline, jit
+from minipixel.kernels.units import BERNOULLI, CATEGORICAL, LOGISTIC
 
-HEADS = ("bernoulli", "categorical", "logistic_mixture", "normal_mixture")
-BERNOULLI, CATEGORICAL, LOGISTIC, NORMAL = range(len(HEADS))
 TIE = 1e-12  # as in heads/base.py
 FLOOR = -7.0  # as LOG_SCALE_FLOOR of ops/mixture.py
 LEAST_WIDTH = 8 * 2.2250738585072014e-308  # of a bin, as in ops/mixture.py

@@ -17,65 +17,13 @@ two cores of an Intel Xeon with other work beside, medians of 5; along slanted l
 
 import numpy as np
 
+from minipixel.kernels import units as at
 from minipixel.kernels.blas import constants, product
 from minipixel.kernels.channels import layer_norm, softmax
 from minipixel.kernels.draw import draw
 from minipixel.kernels.functions import ONE, expm1, gelu, sigmoid, tanh
 from minipixel.kernels.jit import jit
 from minipixel.kernels.rows import ZERO, U, add_to, copy
-
-OPS = (
-    "linear",
-    "add",
-    "relu",
-    "prelu",
-    "elu",
-    "concat_elu",
-    "gate",
-    "linear_gate",
-    "concat",
-    "lstm_scan",
-    "tanh",
-    "sigmoid",
-    "gelu",
-    "softmax",
-    "layer_norm",
-    "one_hot",
-    "embedding",
-    "lookup",
-)
-(
-    LINEAR,
-    ADD,
-    RELU,
-    PRELU,
-    ELU,
-    CONCAT_ELU,
-    GATE,
-    LINEAR_GATE,
-    CONCAT,
-    LSTM,
-    TANH,
-    SIGMOID,
-    GELU,
-    SOFTMAX,
-    LAYER_NORM,
-    ONE_HOT,
-    EMBEDDING,
-    LOOKUP,  # a linear op of one-hot levels
-) = range(len(OPS))
-
-# The columns of a step: its moment, its unit and pixels, as in Schedule; then where its inputs and its output stand
-# side by side, in numbers per image, or -1 where they have to be gathered, or scattered.
-MOMENT, UNIT, FIRST, LAST, AT_A, AT_B, AT_Y = range(7)
-
-# The columns of a unit's row. Bases count numbers per image; others are places in `ints` and `weights`, -1 for none.
-# OF_COLOUR is how many channels a colour has, and EPSILON the place of that number, of ops that read those together.
-(OP, BASE, K_NODE, COUNT, COLUMNS, TO, WEIGHT, BIAS, CELLS, OWN, OWN_T, ABOVE, OF_COLOUR, EPSILON, READS_A) = range(15)
-READ_BASE, READ_K, READ_T, READ_INDEX, READ_PICK, READ_WIDTH = range(6)  # from READS_A on, and again for a second input
-READS_B = READS_A + 6
-LEVELS = READS_B + 6
-ROW = LEVELS + 1
 
 
 @jit
@@ -86,50 +34,62 @@ def walk(first, last, step_from, steps, table, ints, weights, work, N, rooms, ch
     """
     blas = constants(work)
     for s in range(step_from[first], step_from[last]):
-        for begin in range(steps[s, FIRST], steps[s, LAST], chunk):
-            end = min(begin + chunk, steps[s, LAST])
+        for begin in range(steps[s, at.FIRST], steps[s, at.LAST], chunk):
+            end = min(begin + chunk, steps[s, at.LAST])
             _compute(steps, s, begin, end, table, ints, weights, work, N, rooms, blas)
 
 
 @jit
 def _compute(steps, s, begin, end, table, ints, weights, work, N, rooms, blas):
     """Step s at its pixels from `begin` to `end`, the end excluded: R rows of k numbers, to place y."""
-    u, done = steps[s, UNIT], begin - steps[s, FIRST]
-    op, k, bias = table[u, OP], table[u, COUNT], table[u, BIAS]
+    u, done = steps[s, at.UNIT], begin - steps[s, at.FIRST]
+    op, k, bias = table[u, at.OP], table[u, at.COUNT], table[u, at.BIAS]
     R = (end - begin) * N
-    a, b, y = (steps[s, AT_A] + done * table[u, READS_A + READ_K]) * N, 0, (steps[s, AT_Y] + done * k) * N
-    if steps[s, AT_A] < 0:
-        a = _gather(table, u, READS_A, begin, end, ints, work, N, rooms[0])
-    if table[u, READS_B + READ_T] > 0:
-        b = (steps[s, AT_B] + done * table[u, READS_B + READ_K]) * N
-        if steps[s, AT_B] < 0:
-            b = _gather(table, u, READS_B, begin, end, ints, work, N, rooms[1])
-    if steps[s, AT_Y] < 0:
+    a, b, y = (steps[s, at.AT_A] + done * table[u, at.READS_A + at.READ_K]) * N, 0, (steps[s, at.AT_Y] + done * k) * N
+    if steps[s, at.AT_A] < 0:
+        a = _gather(table, u, at.READS_A, begin, end, ints, work, N, rooms[0])
+    if table[u, at.READS_B + at.READ_T] > 0:
+        b = (steps[s, at.AT_B] + done * table[u, at.READS_B + at.READ_K]) * N
+        if steps[s, at.AT_B] < 0:
+            b = _gather(table, u, at.READS_B, begin, end, ints, work, N, rooms[1])
+    if steps[s, at.AT_Y] < 0:
         y = rooms[2]
-    if op == LINEAR:
+    if op == at.LINEAR:
         if bias >= 0:
             for r in range(R):
                 copy(weights, bias, work, y + r * k, k)
-        product(R, table[u, READS_A + READ_WIDTH], k, work, a, weights, table[u, WEIGHT], work, y, bias >= 0, blas)
-    elif op == LSTM:
-        _lstm(table, u, begin, end, ints, weights, work, N, a, y, rooms[3], blas)
-    elif op == LOOKUP or op == EMBEDDING:
-        _look_up(
-            op, R, k, table[u, READS_A + READ_WIDTH], table[u, LEVELS], work, a, y, weights, table[u, WEIGHT], bias
+        product(
+            R, table[u, at.READS_A + at.READ_WIDTH], k, work, a, weights, table[u, at.WEIGHT], work, y, bias >= 0, blas
         )
-    elif op == CONCAT:
-        of_a, of_b = table[u, READS_A + READ_WIDTH], table[u, READS_B + READ_WIDTH]
+    elif op == at.LSTM:
+        _lstm(table, u, begin, end, ints, weights, work, N, a, y, rooms[3], blas)
+    elif op == at.LOOKUP or op == at.EMBEDDING:
+        _look_up(
+            op,
+            R,
+            k,
+            table[u, at.READS_A + at.READ_WIDTH],
+            table[u, at.LEVELS],
+            work,
+            a,
+            y,
+            weights,
+            table[u, at.WEIGHT],
+            bias,
+        )
+    elif op == at.CONCAT:
+        of_a, of_b = table[u, at.READS_A + at.READ_WIDTH], table[u, at.READS_B + at.READ_WIDTH]
         for r in range(R):
             copy(work, a + r * of_a, work, y + r * k, of_a)
             copy(work, b + r * of_b, work, y + r * k + of_a, of_b)
-    elif op == SOFTMAX:
-        softmax(work, a, work, y, R, k, k // table[u, OF_COLOUR])
-    elif op == LAYER_NORM:
-        layer_norm(work, a, work, y, R, k, k // table[u, OF_COLOUR], weights[table[u, EPSILON]])
-        _scaled(U(R), U(k), work, U(y), weights, table[u, WEIGHT], bias)
+    elif op == at.SOFTMAX:
+        softmax(work, a, work, y, R, k, k // table[u, at.OF_COLOUR])
+    elif op == at.LAYER_NORM:
+        layer_norm(work, a, work, y, R, k, k // table[u, at.OF_COLOUR], weights[table[u, at.EPSILON]])
+        _scaled(U(R), U(k), work, U(y), weights, table[u, at.WEIGHT], bias)
     else:
-        _pointwise(op, U(R), U(k), work, U(a), U(b), U(y), weights, U(max(table[u, WEIGHT], 0)))
-    if steps[s, AT_Y] < 0:
+        _pointwise(op, U(R), U(k), work, U(a), U(b), U(y), weights, U(max(table[u, at.WEIGHT], 0)))
+    if steps[s, at.AT_Y] < 0:
         _scatter(table, u, begin, end, ints, work, N, y)
 
 
@@ -141,33 +101,33 @@ def _pointwise(op, R, k, work, a, b, y, weights, w0):
     they are places, not slices: making a slice and letting go of it takes longer than a short loop.
     """
     n = R * k
-    if op == ADD:
+    if op == at.ADD:
         for i in range(n):
             work[y + i] = work[a + i] + work[b + i]
-    elif op == RELU:
+    elif op == at.RELU:
         for i in range(n):
             work[y + i] = max(work[a + i], ZERO)
-    elif op == ONE_HOT:  # codes, of which 0 stands for none, as beyond the border
+    elif op == at.ONE_HOT:  # codes, of which 0 stands for none, as beyond the border
         for i in range(n):
             work[y + i] = work[a + i] + ONE
-    elif op == TANH:
+    elif op == at.TANH:
         for i in range(n):
             work[y + i] = tanh(work[a + i])
-    elif op == SIGMOID:
+    elif op == at.SIGMOID:
         for i in range(n):
             work[y + i] = sigmoid(work[a + i])
-    elif op == GELU:
+    elif op == at.GELU:
         for i in range(n):
             work[y + i] = gelu(work[a + i])
-    elif op == ELU:
+    elif op == at.ELU:
         for i in range(n):
             work[y + i] = max(work[a + i], ZERO) + expm1(min(work[a + i], ZERO))
-    elif op == PRELU:
+    elif op == at.PRELU:
         for r in range(R):
             for j in range(k):
                 x = work[a + r * k + j]
                 work[y + r * k + j] = x if x > ZERO else weights[w0 + j] * x
-    elif op == CONCAT_ELU:
+    elif op == at.CONCAT_ELU:
         h = k >> U(1)
         for r in range(R):
             for j in range(h):
@@ -175,7 +135,7 @@ def _pointwise(op, R, k, work, a, b, y, weights, w0):
                 bent = expm1(-abs(x))  # of x and -x, for the one that is not positive
                 work[y + r * k + j] = x if x > ZERO else bent
                 work[y + r * k + h + j] = bent if x > ZERO else -x
-    elif op == GATE:
+    elif op == at.GATE:
         for r in range(R):
             t, s = a + (r + r) * k, a + (r + r) * k + k
             for j in range(k):
@@ -193,17 +153,17 @@ def _look_up(op, R, k, width, Q, work, a, y, weights, w, bias):
 
     Those of one-hot levels add up, upon a bias; those of embeddings stand side by side, a part for each code.
     """
-    part = k // width if op == EMBEDDING else 0
+    part = k // width if op == at.EMBEDDING else 0
     for r in range(R):
         here = y + r * k
-        if op == LOOKUP and bias >= 0:
+        if op == at.LOOKUP and bias >= 0:
             copy(weights, bias, work, here, k)
-        elif op == LOOKUP:
+        elif op == at.LOOKUP:
             for j in range(k):
                 work[here + j] = ZERO
         for j in range(width):
             code = int(work[a + r * width + j])
-            if op == EMBEDDING:
+            if op == at.EMBEDDING:
                 copy(weights, w + code * k + j * part, work, here + j * part, part)
             elif code > 0:
                 add_to(weights, w + (j * Q + code - 1) * k, work, here, k)
@@ -225,17 +185,17 @@ def _scaled(R, k, work, y, weights, gain, bias):
 @jit
 def _lstm(table, u, begin, end, ints, weights, work, N, z, y, room, blas):
     """A step of a scan: z, rows of 4k, gets what the own states say, and becomes new states; the kept ones too."""
-    k, K, T, columns = table[u, COUNT], table[u, K_NODE], table[u, OWN_T], table[u, COLUMNS]
-    maps, cells = table[u, BASE], table[u, CELLS]
+    k, K, T, columns = table[u, at.COUNT], table[u, at.K_NODE], table[u, at.OWN_T], table[u, at.COLUMNS]
+    maps, cells = table[u, at.BASE], table[u, at.CELLS]
     for p in range(begin, end):
         for t in range(T):
-            there = (maps + ints[table[u, OWN] + p * T + t] * K) * N
+            there = (maps + ints[table[u, at.OWN] + p * T + t] * K) * N
             for n in range(N):
                 copy(work, there + n * K, work, room + ((p - begin) * N + n) * T * K + t * K, K)
-    product((end - begin) * N, T * K, 4 * k, work, room, weights, table[u, WEIGHT], work, z, True, blas)
+    product((end - begin) * N, T * K, 4 * k, work, room, weights, table[u, at.WEIGHT], work, z, True, blas)
     for p in range(begin, end):
-        kept = (cells + ints[table[u, ABOVE] + p] * K) * N
-        put = (cells + ints[table[u, TO] + p] * K) * N
+        kept = (cells + ints[table[u, at.ABOVE] + p] * K) * N
+        put = (cells + ints[table[u, at.TO] + p] * K) * N
         for n in range(N):
             r = (p - begin) * N + n
             o, h, count = U(z + r * 4 * k), U(y + r * k), U(k)
@@ -293,8 +253,12 @@ def play(step_from, steps, table, ints, weights, work, N, rooms, chunk, draw_fro
 @jit
 def _gather(table, u, which, begin, end, ints, work, N, room):
     """An input's rows side by side in `room`: (end - begin) pixels of N images each, of READ_WIDTH numbers."""
-    base, K, T = table[u, which + READ_BASE], table[u, which + READ_K], table[u, which + READ_T]
-    index, pick, width = table[u, which + READ_INDEX], table[u, which + READ_PICK], table[u, which + READ_WIDTH]
+    base, K, T = table[u, which + at.READ_BASE], table[u, which + at.READ_K], table[u, which + at.READ_T]
+    index, pick, width = (
+        table[u, which + at.READ_INDEX],
+        table[u, which + at.READ_PICK],
+        table[u, which + at.READ_WIDTH],
+    )
     for p in range(begin, end):
         here = room + (p - begin) * N * width
         if pick < 0:
@@ -318,9 +282,9 @@ def _gather(table, u, which, begin, end, ints, work, N, room):
 @jit
 def _scatter(table, u, begin, end, ints, work, N, y):
     """Rows of a unit's channels, from y on, to where they belong in the unit's map."""
-    k, K, columns = table[u, COUNT], table[u, K_NODE], table[u, COLUMNS]
+    k, K, columns = table[u, at.COUNT], table[u, at.K_NODE], table[u, at.COLUMNS]
     for p in range(begin, end):
-        to = (table[u, BASE] + ints[table[u, TO] + p] * K) * N
+        to = (table[u, at.BASE] + ints[table[u, at.TO] + p] * K) * N
         for n in range(N):
             row = y + ((p - begin) * N + n) * k
             if columns < 0:

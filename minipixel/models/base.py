@@ -29,7 +29,7 @@ from minipixel.nn import Encoding, Gradients, check_inputs, fitting_scales
 from minipixel.progress import advance
 from minipixel.randomness import generator
 from minipixel.ranks import now
-from minipixel.sampling import MOST_PARTICLES, SAMPLERS, LookingAhead, Sampler, in_order
+from minipixel.sampling import MOST_PARTICLES, SAMPLERS, LookingAhead, MachineOnGPU, Sampler, in_order, on_gpu
 from minipixel.shards import Workers, rows
 from minipixel.spelling import spelled
 from minipixel.tensor import Tensor, no_grad, recording
@@ -326,7 +326,8 @@ class Model(Network):
         The methods draw the same images, and differ in speed. "naive" runs one whole forward pass per sub-pixel.
         "cached" computes each value of each layer once. "wavefront" does so for all pixels of a slanted line at once,
         where the model allows it; elsewhere it warns, and goes pixel by pixel. "auto" takes the fastest that works.
-        The weights of a model on a GPU come to the host, whose loops draw; "naive" alone draws on the GPU.
+        A model on a GPU draws there by "cached" and "wavefront", in one launch for up to 1024 images, and by "naive";
+        for "auto" its weights come to the host, whose loops draw a few images sooner.
         All but "naive" first prove that the model is causal, and raise CausalityError if it is not; they repeat the
         proof when layers or masks have been exchanged. For some models the proof cannot be made (an op does not say
         what it reads, or a number is taken out of the graph): then "auto" warns and draws naively, and the other two
@@ -408,18 +409,21 @@ class Model(Network):
         particles: int = 1,
     ) -> np.ndarray:
         """Draw the unknown pixels of N images, shard by shard: integers (N, H, W, C) -> integers of that shape."""
-        model = self if method == "naive" else on_host(self)
+        model, device = self if method == "naive" else on_host(self), self.device
         model.check_finite()
         sampler: Sampler = (
             SAMPLERS[method](model) if particles == 1 else LookingAhead(in_order(method)(model), self.order, particles)
         )
+        if device != "cpu" and method in ("cached", "wavefront"):  # "auto" stays on the host: see decision 24
+            sampler = on_gpu(sampler, self.xp)
+        device = device if isinstance(sampler, MachineOnGPU) else model.device
         chances = sampler.chances(generator(rng), start.shape)
         self._same_on_all_ranks(images=start, known=known, condition=condition, rng=chances)
 
         def shard(part: slice) -> np.ndarray:
             return sampler(chances[part], rows(condition, part), temperature, start[part], known[part])
 
-        return drawn(shard, len(start), sampler.shard_size, model.device)
+        return drawn(shard, len(start), sampler.shard_size, device)
 
     def describe(self) -> str:
         """A description in one line: class, images, dtype, head and inputs."""

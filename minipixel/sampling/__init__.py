@@ -11,6 +11,7 @@ from minipixel.errors import TraceError
 from minipixel.sampling import machine
 from minipixel.sampling.cached import Cached
 from minipixel.sampling.naive import Naive
+from minipixel.sampling.on_gpu import MachineOnGPU, on_gpu
 from minipixel.sampling.particles import MOST_PARTICLES, Particles
 from minipixel.sampling.program import Program, program_of
 from minipixel.sampling.sampler import Sampler
@@ -21,10 +22,12 @@ __all__ = [
     "SAMPLERS",
     "Cached",
     "LookingAhead",
+    "MachineOnGPU",
     "Naive",
     "Program",
     "Sampler",
     "in_order",
+    "on_gpu",
     "program_of",
 ]
 

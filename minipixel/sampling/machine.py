@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from minipixel.backend import array_module
 from minipixel.clock.schedule import RING, START_SLOT, Unit
 from minipixel.clock.trace import Node
 from minipixel.heads import HEADS, NormalMixture
 from minipixel.heads.base import NO_DISTRIBUTION
 from minipixel.kernels import numba_enabled
+from minipixel.kernels import units as at
 from minipixel.ops import OPS
 from minipixel.ops.channels import EPSILON
 from minipixel.ops.local import Look
@@ -50,14 +52,9 @@ def _blocks(columns: np.ndarray, Q: int) -> np.ndarray:
     return columns[::Q] // Q
 
 
-def _compiled(name: str) -> Any:
-    """A module of compiled code: imported when first wanted, since Numba takes its time."""
-    return importlib.import_module(f"minipixel.kernels.{name}")
-
-
 def _loop() -> Any:
-    """The module of the compiled loop."""
-    return _compiled("machine")
+    """The module of the compiled loop: imported when first wanted, since Numba takes its time."""
+    return importlib.import_module("minipixel.kernels.machine")
 
 
 class Tables:
@@ -85,34 +82,34 @@ class Tables:
 
     def _row(self, unit: Unit) -> np.ndarray:
         """What the loop needs to know of a unit; the places of its weights are filled in by `weights`."""
-        loop, node = _loop(), unit.node
-        row = np.full(loop.ROW, -1)
+        node = unit.node
+        row = np.full(at.ROW, -1)
         source = unit.inputs[0][0]
         kind = "lookup" if node.local.kind == "linear" and _levels(source) > 1 else node.local.kind
-        row[loop.OP], row[loop.BASE], row[loop.LEVELS] = loop.OPS.index(kind), self.base[node], _levels(source)
+        row[at.OP], row[at.BASE], row[at.LEVELS] = at.OPS.index(kind), self.base[node], _levels(source)
         narrowed = not isinstance(unit.columns, slice)
         columns = _blocks(unit.columns, _levels(node)) if narrowed else np.arange(_width(node))
-        row[loop.K_NODE], row[loop.COUNT] = _width(node), len(columns)
-        row[loop.TO] = self._place(unit.to)
+        row[at.K_NODE], row[at.COUNT] = _width(node), len(columns)
+        row[at.TO] = self._place(unit.to)
         if narrowed:
-            row[loop.COLUMNS] = self._place(columns)
+            row[at.COLUMNS] = self._place(columns)
         if node.local.kind in ("softmax", "layer_norm"):
-            row[loop.OF_COLOUR] = node.K // node.tensor.call[1].get("colours", 1)
-        widths = [row[loop.COUNT]]
-        row[loop.READS_B + loop.READ_T] = 0
-        for at, (source, slots, picked) in zip((loop.READS_A, loop.READS_B), unit.inputs, strict=False):
+            row[at.OF_COLOUR] = node.K // node.tensor.call[1].get("colours", 1)
+        widths = [row[at.COUNT]]
+        row[at.READS_B + at.READ_T] = 0
+        for first, (source, slots, picked) in zip((at.READS_A, at.READS_B), unit.inputs, strict=False):
             T, K = slots.shape[1], _width(source)
             picked = picked if isinstance(picked, slice) else _blocks(picked, _levels(source))
             pick = -1 if isinstance(picked, slice) else self._place(picked)
             widths.append(T * K if isinstance(picked, slice) else len(picked))
-            row[at : at + 6] = self.base[source], K, T, self._place(slots), pick, widths[-1]
+            row[first : first + 6] = self.base[source], K, T, self._place(slots), pick, widths[-1]
         if unit.own is not None:
-            row[loop.CELLS], row[loop.OWN], row[loop.ABOVE] = (
+            row[at.CELLS], row[at.OWN], row[at.ABOVE] = (
                 self.cells[node],
                 self._place(unit.own),
                 self._place(unit.above),
             )
-            row[loop.OWN_T] = unit.own.shape[1]
+            row[at.OWN_T] = unit.own.shape[1]
             widths.append(unit.own.shape[1] * node.K)
         self.width = max(self.width, *widths)
         return row
@@ -148,17 +145,16 @@ class Tables:
 
     def weights(self, evaluate: Any, dtype: str) -> tuple[np.ndarray, np.ndarray]:
         """All units' weights, masked and narrowed, in one flat array; and the units' rows with their places in it."""
-        loop = _loop()
         rows, parts, taken = self.units.copy(), [np.zeros(0, dtype)], 0
         for row, unit in zip(rows, self.schedule.units, strict=True):
             wholes = self.program.wholes(unit, evaluate)[: 1 if unit.own is not None else None]
-            for column, value in zip((loop.WEIGHT, loop.BIAS), wholes, strict=False):
+            for column, value in zip((at.WEIGHT, at.BIAS), wholes, strict=False):
                 if value is not None:
                     row[column] = taken
                     parts.append(np.ravel(value))
                     taken += value.size
             if unit.node.local.kind == "layer_norm":
-                row[loop.EPSILON] = taken
+                row[at.EPSILON] = taken
                 parts.append(np.array([unit.node.tensor.call[1].get("epsilon", EPSILON)]))
                 taken += 1
         return np.concatenate(parts).astype(dtype), rows
@@ -191,7 +187,7 @@ def _knows(node: Node) -> bool:
     maps = sum(isinstance(x, Look) for x in inputs)
     return (
         node.tensor.call[0] in OPS.values()
-        and kind in _loop().OPS
+        and kind in at.OPS
         and (maps, len(inputs) - maps) == INPUTS.get(kind, (1, 0))
         and (kind != "add" or all(source.K == node.K for source, _ in node.reads))
     )
@@ -213,18 +209,18 @@ class Machine(Sampler):
         chunk = max(1, ROWS // N)
         room = chunk * N * tables.width
         work = np.zeros(tables.size * N + 4 * room, model.dtype)
-        self._fill(work, N, condition)
+        self.fill(work, N, condition)
         walked = (
             *(tables.step_from, tables.steps, self.units, tables.ints, self.weights),
             *(work, N, tables.size * N + room * np.arange(4), chunk),
         )
-        if type(canvas) is Canvas and _draws(model.head):
+        if type(canvas) is Canvas and draws(model.head):
             scaled = model.as_numbers(np.arange(model.levels))
             parameters = self.program.trace.output.node
             drawn = loop.play(
                 *walked,
                 *(tables.draw_from, tables.schedule.draws),
-                (_compiled("draw").HEADS.index(model.head.name), model.levels, model.mixtures, float(temperature)),
+                (at.HEADS.index(model.head.name), model.levels, model.mixtures, float(temperature)),
                 (canvas.levels, canvas.fixed, canvas.uniforms, scaled, tables.base[self.program.trace.image]),
                 (tables.base[parameters], parameters.K),
             )
@@ -244,24 +240,24 @@ class Machine(Sampler):
                     follow(kept, canvas.moved)
                 advance(canvas.wanted / len(self.program.moments))
 
-    def _map(self, work: np.ndarray, N: int, node: Node, kept: bool = False) -> np.ndarray:
+    def _map(self, work: Any, N: int, node: Node, kept: bool = False) -> Any:
         """A node's map, or a scan's kept states, as it stands in `work`: (slots, N, K)."""
         base = (self.tables.cells if kept else self.tables.base)[node]
         slots, K = self.tables.schedule.slots[node], _width(node)
         return work[base * N : (base + slots * K) * N].reshape(slots, N, K)
 
-    def _fill(self, work: np.ndarray, N: int, condition: Any) -> None:
+    def fill(self, work: Any, N: int, condition: Any) -> None:
         """Write what is known beforehand: constants, and what scans start from."""
-        evaluate = self.program.evaluator(self.model, condition)
+        evaluate, put = self.program.evaluator(self.model, condition), array_module(work).asarray
         for node in self.tables.base:
             if node.constant:
-                self._map(work, N, node)[RING:] = evaluate(node.tensor).reshape(node.pixels, -1, node.K)
+                self._map(work, N, node)[RING:] = put(evaluate(node.tensor).reshape(node.pixels, -1, node.K))
         for node in self.tables.cells:
             for kept, start_state in zip((False, True), self.program.inputs(node)[1:], strict=True):
                 if start_state is not None:
-                    self._map(work, N, node, kept)[START_SLOT] = evaluate(start_state)
+                    self._map(work, N, node, kept)[START_SLOT] = put(evaluate(start_state))
 
 
-def _draws(head: Any) -> bool:
+def draws(head: Any) -> bool:
     """Whether the loop draws from a head itself. Not from normals of several channels, nor from a head of one's own."""
     return type(head) in HEADS.values() and not (isinstance(head, NormalMixture) and len(set(head.groups)) > 1)

@@ -36,22 +36,22 @@ class Asked:
 
 
 @functools.cache
-def asked(dtype):
+def asked(dtype, source):
     """The source and the options that a kernel's launch gives to the device library."""
     library = Asked()
-    cuda._module.__wrapped__(library, dtype)
+    cuda._module.__wrapped__(library, dtype, source)
     ((code, options),) = library.modules
     return code, options
 
 
-def cubin(dtype, gpu):
-    code, options = asked(dtype)
+def cubin(dtype, gpu, source="plan"):
+    code, options = asked(dtype, source)
     return compiled(code, (*options, *OF_CUPY, f"-arch={gpu}"))
 
 
 def declared():
     """The names behind KERNEL or the like, and the first arguments of macros that begin with KERNEL."""
-    source = cuda.source()
+    source = cuda.source("plan")
     macros = re.findall(r"#define (\w+)\(name,.*\\\n\s*KERNEL name\(", source)
     plain = set(re.findall(r"^[A-Z_]+ (\w+)\(", source, re.MULTILINE))
     return plain | {name for macro in macros for name in re.findall(rf"^{macro}\((\w+),", source, re.MULTILINE)}
@@ -64,8 +64,14 @@ def test_every_kernel_compiles_without_a_warning(dtype, gpu):
     assert found == declared() and len(found) > 40
 
 
+@pytest.mark.parametrize("gpu", GPUS)
+@pytest.mark.parametrize("dtype", REALS)
+def test_the_kernel_that_draws_compiles_without_a_warning(dtype, gpu):
+    assert kernels_in(cubin(dtype, gpu, "machine")) == {"play"}
+
+
 def test_the_stand_in_sees_the_same_kernels():
-    code, options = asked("float32")
+    code, options = asked("float32", "plan")
     try:
         stand_in.compiler.compiler()
     except RuntimeError as error:
@@ -83,7 +89,7 @@ def test_the_stand_in_sees_the_same_kernels():
     ],
 )
 def test_a_mistake_is_refused(mistake, said):
-    code, options = asked("float32")
+    code, options = asked("float32", "plan")
     options = (*options, *OF_CUPY, "-arch=sm_80")
     assert kernels_in(compiled(TWICE, options)) == {"twice"}
     with pytest.raises(CompileError, match=said):

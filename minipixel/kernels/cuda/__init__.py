@@ -13,7 +13,13 @@ from typing import Any
 
 import numpy as np
 
-FILES = ("common.h", "maps.cu", "draws.cu", "reads.cu", "sums.cu", "cells.cu", "weights.cu", "steps.cu")
+from minipixel.kernels import units
+
+FILES = {
+    "plan": ("common.h", "maps.cu", "draws.cu", "reads.cu", "sums.cu", "cells.cu", "weights.cu", "steps.cu"),
+    "machine": ("common.h", "draw.cu", "machine.cu"),
+}
+"""The files of a source; each source is compiled by itself."""
 THREADS = 256
 """How many threads a block has."""
 MOST_THREADS = 512
@@ -30,23 +36,25 @@ Launch = Callable[[], Any]
 
 
 @functools.cache
-def source() -> str:
-    """The source of all kernels, as one text."""
-    folder = files(__name__)
-    return "\n".join((folder / name).read_text(encoding="utf-8") for name in FILES)
+def source(name: str = "plan") -> str:
+    """The kernels of a plan, or those of the samplers' "machine", as one text; these need the columns of its tables."""
+    folder, columns = files(__name__), vars(units) if name == "machine" else {}
+    numbers = {column: number for column, number in columns.items() if type(number) is int and column.isupper()}
+    texts = [(folder / file).read_text(encoding="utf-8") for file in FILES[name]]
+    return "\n".join([*(f"#define {column} {number}" for column, number in numbers.items()), *texts])
 
 
 @functools.cache
-def _module(xp: Any, dtype: str) -> Any:
+def _module(xp: Any, dtype: str, name: str) -> Any:
     real = {"float32": "float", "float64": "double"}[dtype]
-    return xp.RawModule(code=source(), options=(f"-DREAL={real}", "--std=c++17"))
+    return xp.RawModule(code=source(name), options=(f"-DREAL={real}", "--std=c++17"))
 
 
 class Kernels:
-    """The kernels for one device library and one dtype; each method makes a launch that can be repeated."""
+    """The kernels of one source for one device library and one dtype; each method makes a launch to be repeated."""
 
-    def __init__(self, xp: Any, dtype: str) -> None:
-        self.xp, self.dtype = xp, dtype
+    def __init__(self, xp: Any, dtype: str, source: str = "plan") -> None:
+        self.xp, self.dtype, self.source = xp, dtype, source
         self._gemm = importlib.import_module(f"{xp.__name__}.cublas").gemm
 
     def each(self, name: str, n: int, *arguments: Any) -> Launch:
@@ -59,7 +67,7 @@ class Kernels:
 
     def blocks(self, name: str, blocks: int, *arguments: Any, shared: int = 0, threads: int = THREADS) -> Launch:
         """A kernel of so many blocks, each with room for `shared` numbers of its own."""
-        function = _module(self.xp, self.dtype).get_function(name)
+        function = _module(self.xp, self.dtype, self.source).get_function(name)
         given = tuple(
             np.int32(x) if isinstance(x, (int, np.integer)) and type(x) is not np.uint32 else x for x in arguments
         )

@@ -14,6 +14,18 @@ __device__ inline REAL sigmoid(REAL x) {  // no exponent is positive, so nothing
     return exp(x < 0 ? x : (REAL)0) / (1 + exp(x < 0 ? x : -x));
 }
 
+#define GELU_LINEAR ((REAL)1.5957691216057308)
+#define GELU_CUBIC ((REAL)0.07135481627260025)
+
+__device__ inline REAL near_zero(REAL x) {
+    return x > 20 ? (REAL)20 : x < -20 ? (REAL)-20 : x;
+}
+
+__device__ inline REAL gelu_gate(REAL x) {
+    const REAL near = near_zero(x);
+    return sigmoid(near * (GELU_LINEAR + GELU_CUBIC * near * near));
+}
+
 // The sum over a block of what each of its threads has, for each of them; `room` has a place for every thread.
 __device__ inline REAL sum_of_block(REAL own, REAL* room) {
     room[threadIdx.x] = own;

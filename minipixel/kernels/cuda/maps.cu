@@ -30,18 +30,6 @@ OF_ONE_MAP(power, pow(x, w[0]))
 OF_ONE_MAP(prelu, x > 0 ? x : w[i % K] * x)
 OF_ONE_MAP(scale, x * w[i % K])
 
-#define GELU_LINEAR ((REAL)1.5957691216057308)
-#define GELU_CUBIC ((REAL)0.07135481627260025)
-
-__device__ inline REAL near_zero(REAL x) {
-    return x > 20 ? (REAL)20 : x < -20 ? (REAL)-20 : x;
-}
-
-__device__ inline REAL gelu_gate(REAL x) {
-    const REAL near = near_zero(x);
-    return sigmoid(near * (GELU_LINEAR + GELU_CUBIC * near * near));
-}
-
 OF_ONE_MAP(gelu, x * gelu_gate(x))
 
 KERNEL multiply(const REAL* a, const REAL* b, REAL* y, int n) {
