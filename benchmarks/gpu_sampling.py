@@ -11,7 +11,7 @@ BATCHES = (1, 16, 256)
 
 
 def sampling(names, settings):
-    """Seconds to draw 1, 16 and 256 images: the machine on host and GPU, and the naive loops, foretold from some pixels.
+    """Seconds to draw 1, 16 and 256 images: the machines of host and GPU, and naive loops, foretold from some pixels.
 
     A naive sampler makes a forward pass of the whole images for each pixel, always the same.
     """
