@@ -134,7 +134,7 @@ def test_every_reader_opens_its_file_in_one_place():
     """No other call opens a file than those of files.py, but for what the package brings itself."""
     package = Path(mp.__file__).parent
     allowed = {"files.py", "kernels/cache.py", "datasets/quickdraw.py"}
-    allowed |= {"kernels/cuda/__init__.py", "stand_in/arrays.py", "stand_in/examining.py"}  # parts of the package itself
+    allowed |= {"kernels/cuda/__init__.py", "stand_in/arrays.py", "stand_in/examining.py"}  # own parts
     calls = {"open", "read_bytes", "read_text", "fromfile", "memmap", "load_file", "safe_open"}
     found = {
         str(path.relative_to(package))
