@@ -108,6 +108,7 @@ def refused_or_done(capsys, command):
 def test_nonsense_in_every_option(here, model, capsys, command, action, monkeypatch):
     """Numbers out of range, words, wrong kinds of file, folders in place of files, names that no file can have."""
     monkeypatch.setattr("minipixel.cli.warmup.warmup", lambda arguments: 0)
+    monkeypatch.setattr("minipixel.cli.demo.DRAWN", 1)  # a demo draws and trains for many of these values
     sound = [word for word in SOUND[command] if action.option_strings or word not in ("MODEL", "RUN")]
     name = action.option_strings[-1:]
     statuses = []
