@@ -27,7 +27,7 @@ def launches(ways):
             ax.text(value, place, f" {value:,}", va="center", fontsize=8)
     most = max(max(of_model.values()) for of_model in ways.values())
     ax.set(xscale="log", xlim=(10, 4 * most), yticks=range(len(models)), yticklabels=models)
-    ax.set_xlabel("launches of a step (logarithmic)")
+    ax.set_xlabel("launches for the loss and its gradients (logarithmic)")
     ax.grid(axis="x", color="#e3e6e9", linewidth=0.8)
     ax.set_axisbelow(True)
     ax.invert_yaxis()
