@@ -413,7 +413,8 @@ def test_a_log_that_finds_no_room_is_a_note(tmp_path):
     command = [sys.executable, "-c", program, "train", *SMALL[2:], "--epochs", "3", "--out", "run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    notes = [line for line in done.stderr.splitlines() if not line.startswith("epoch")]
+    usual = "epoch", "compiling"  # the kernels, where nobody has compiled them yet
+    notes = [line for line in done.stderr.splitlines() if not line.startswith(usual)]
     assert notes == [
         "minipixel: note: CSVLogger: run/log.csv: No space left on device; training goes on, "
         "the rows wait for the next epoch"
