@@ -35,7 +35,7 @@ def main(out):
     judge = mp.models.pretrained("mnist-classes")
     drawn = mp.models.pretrained("mnist").sample(DRAWN, rng=0)
     ds = mp.datasets.load("mnist")
-    test = mp.datasets.binarize(ds.test.images[:TEST], 2, rng=0)
+    test = mp.datasets.binarize(ds.test.images[:TEST], ds.levels, rng=0)
     read, sure, nats = judged(judge, test)
     right = (read == ds.test.labels[:TEST]).mean()
     print(f"of {TEST} test digits {right:.1%} read as what they are; {(sure > 0.9).mean():.1%} with p(class | x) > 0.9")
