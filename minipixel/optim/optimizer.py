@@ -238,8 +238,9 @@ class Optimizer(Spelled):
         """Buffers of gradients, scaled down if their norm is above `clip_norm`."""
         if self.clip_norm is None:
             return gradients
-        norm = sum((g.astype("float64") ** 2).sum() for g in gradients) ** 0.5  # in float32 a square may overflow
-        xp = array_module(norm)
+        squares = sum((g.astype("float64") ** 2).sum() for g in gradients)  # in float32 a square may overflow
+        xp = array_module(squares)
+        norm = xp.sqrt(squares)
         if xp is np and norm <= self.clip_norm:
             return gradients
         # on a GPU nobody looks at the norm here, since the host would have to wait for it

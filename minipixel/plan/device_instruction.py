@@ -26,7 +26,8 @@ OF_ONE_MAP = {
     **{"SCALE": "scale", "GELU": "gelu"},
 }
 IN_PLACE = {f"{name}_X" for name in ("RELU", "PRELU", "ELU", "TANH", "SIGMOID", "EXP", "LOG", "POWER", "SCALE", "GELU")}
-SUMMED = {"SUMS": 0, "RELU_X": 0, "PRELU_X": 1, "SCALE_X": 2}
+OF_WEIGHT = {"PRELU_X": 1, "SCALE_X": 2}
+"""What column_sums takes for the gradient of a slope, and of a factor."""
 TAPS = ("TAPS", "LAID", "TAPS_W", "LAID_W", "TAPS_X")
 
 
@@ -114,8 +115,8 @@ class OnGPU:
             x = self.here("A" if self.K("A") else "B")
             yield each(OF_ONE_MAP[name], n, x, self.here("B"), self.weight(), n, K)
         elif name in IN_PLACE:
-            if name in SUMMED and name != "RELU_X":
-                yield from self.sums(self.here("A"), self.here("B"), K, SUMMED[name])
+            if name in OF_WEIGHT:  # before the gradient in A is changed
+                yield from self.sums(self.here("A"), self.here("B"), K, OF_WEIGHT[name])
             yield each(name.lower(), n, self.here("A"), self.here("B"), self.weight(), n, K)
             if name == "RELU_X" and self.L:
                 yield from self.sums(self.here("A"), self.here("B"), K, 0)
