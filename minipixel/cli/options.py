@@ -60,7 +60,7 @@ def add_drawing(parser: argparse.ArgumentParser) -> None:
         "once, wavefront does so for slanted lines of pixels; auto takes the fastest that works (default)",
     )
     parser.add_argument("--seed", type=int, default=0, help=SEED)
-    parser.add_argument("--device", choices=DEVICES, default="cpu", help=f"{DEVICE}; there naive alone draws")
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help=f"{DEVICE}; --method auto draws on the host")
 
 
 def add_data(parser: argparse._ActionsContainer, *, of_a_model: bool = False) -> None:
