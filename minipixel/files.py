@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import glob
 import os
 import secrets
 import stat
@@ -57,6 +58,10 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
+UNFINISHED = ".{name}.{mark}.part"
+"""What a file is called while it is written: what `write_atomically` renames, and what a killed process leaves."""
+
+
 def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> Path:
     """Write a file so that a crash leaves either the old one or the new one, never half of one.
 
@@ -64,7 +69,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> Path
     Raises OSError (no such folder, no permission, disk full) with the old file untouched.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")  # two writers never share one
+    temporary = path.with_name(UNFINISHED.format(name=path.name, mark=secrets.token_hex(4)))  # two never share one
     try:
         with temporary.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
@@ -93,14 +98,19 @@ class Claim:
         """The hidden file whose lock holds the claim."""
         return self.path / ".lock" if self.is_folder else self.path.with_name(f".{self.path.name}.lock")
 
+    def unfinished(self) -> Iterator[Path]:
+        """The files that a killed process had begun to write here."""
+        name = "*" if self.is_folder else glob.escape(self.path.name)
+        return self.lock.parent.glob(UNFINISHED.format(name=name, mark="[0-9a-f]" * 8))
+
 
 @contextlib.contextmanager
 def alone_with(claims: Iterable[Claim]) -> Iterator[None]:
     """Within this block no other process, and no other such block in this process, can claim any of these.
 
-    Missing folders are created. A claim is held by a lock of the operating system, which ends with the process in any
-    case; the hidden file that may remain after a kill holds nothing. Where the system has no such locks, as on Windows
-    and some network drives, nothing is held.
+    Missing folders are created, and files that a killed process had begun to write are removed. A claim is held by a
+    lock of the operating system, which ends with the process in any case; the hidden file that may remain after a kill
+    holds nothing. Where the system has no such locks, as on Windows and some network drives, nothing is held.
 
     Raises BlockingIOError if another process holds one of them; OSError as the system gives it.
     """
@@ -108,6 +118,9 @@ def alone_with(claims: Iterable[Claim]) -> Iterator[None]:
         for path, claim in {claim.lock.absolute(): claim for claim in claims}.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             held.callback(_let_go, path, _locked(claim))
+            for file in claim.unfinished():
+                with contextlib.suppress(OSError):
+                    file.unlink()
         yield
 
 

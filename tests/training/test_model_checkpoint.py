@@ -14,7 +14,7 @@ import pytest
 
 import minipixel as mp
 from minipixel import checkpoint
-from minipixel.training import Callback, ModelCheckpoint
+from minipixel.training import Callback, CSVLogger, ModelCheckpoint
 from minipixel.training.checkpoints import find, in_folder
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -88,10 +88,17 @@ def test_a_training_does_not_begin_in_the_folder_of_another(tmp_path):
 
 
 def test_what_a_killed_writer_left_is_removed(tmp_path):
-    (tmp_path / ".checkpoint-00001-000000.safetensors.123.part").write_bytes(b"half")
-    (tmp_path / "notes.txt").write_text("mine")
-    train(tmp_path, epochs=1)
-    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "checkpoint-00001-000000.safetensors"}
+    """Whichever of its files it was writing, in a folder or beside a file, and nothing else."""
+    folder, log = tmp_path / "checkpoints", tmp_path / "log[1].csv"
+    folder.mkdir()
+    for begun in (folder / "checkpoint-00001-000000.safetensors", folder / "model.safetensors", log):
+        begun.with_name(f".{begun.name}.0123abcd.part").write_bytes(b"half")
+    others = [folder / ".film.mkv.part", tmp_path / ".log1.csv.0123abcd.part", folder / "notes.txt"]
+    for file in others:
+        file.write_text("mine")
+    train(None, epochs=1, callbacks=[ModelCheckpoint(folder), CSVLogger(log)])
+    left = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {*others, log, folder / "checkpoint-00001-000000.safetensors"}
 
 
 @pytest.mark.parametrize(

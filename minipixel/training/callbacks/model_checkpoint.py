@@ -66,7 +66,7 @@ class ModelCheckpoint(Callback):
         return [Claim(self.path, is_folder=self.path.suffix != SUFFIX)]
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
-        """Make the folder, try to write to it, and remove incomplete files of a killed process.
+        """Make the folder, and try to write to it.
 
         Raises OSError if it cannot be written, and ValueError for a model that a file cannot hold.
         """
@@ -74,8 +74,6 @@ class ModelCheckpoint(Callback):
         self.best, self._better = worst(self.mode), False
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / ".checkpoint-probe", b"").unlink()
-        for leavings in self.folder.glob(".checkpoint-*.part"):
-            leavings.unlink(missing_ok=True)
 
     def on_epoch_begin(self, epoch: int, optimizer: Optimizer) -> None:
         """Raise FileExistsError if a new training begins in a folder with the checkpoints of another one."""
