@@ -36,7 +36,7 @@ if not TYPE_CHECKING:  # to a type checker a name that is not there is not there
         raise AttributeError(f"module 'minipixel' has no {name!r}{hint}", name=name)
 
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "CausalityError",

@@ -196,7 +196,6 @@ REFUSED = {
     "model.train": (lambda t: t.m.train(), "there are no modes: dropout is on in fit, and in loss(..., rng=)"),
     "model.eval": (lambda t: t.m.eval(), "there are no modes"),
     "model.cuda": (lambda t: t.m.cuda(), "PixelCNN has no 'cuda'; to('cuda') and to('cpu') move the weights"),
-    "model.to_device": (lambda t: t.m.to_device(), "to('cuda') and to('cpu') move the weights"),
     "model.to(gpu)": (lambda t: t.m.to("gpu"), "device: got 'gpu', wanted 'cpu' or 'cuda'; did you mean 'cuda'?"),
     "model.to(cuda:1)": (lambda t: t.m.to("cuda:1"), "wanted 'cpu' or 'cuda'; CUDA_VISIBLE_DEVICES=1 in the environment chooses"),
     "model.to(0)": (lambda t: t.m.to(0), "device: got 0, wanted 'cpu' or 'cuda'"),

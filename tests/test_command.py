@@ -4,6 +4,8 @@ import argparse
 import dataclasses
 import functools
 import os
+import platform
+import re
 import signal
 import subprocess
 import sys
@@ -201,7 +203,8 @@ def test_any_error_is_one_line(here, model, capsys, monkeypatch, error):
 
 def test_version(capsys):
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"minipixel {mp.__version__}\n"
+    below = rf"Python {platform.python_version()}, NumPy {np.__version__}, SciPy \d[\w.]+, Numba \w[\w. ]+, \w+ \w+"
+    assert re.fullmatch(rf"minipixel {mp.__version__} \({below}\)\n", capsys.readouterr().out)
 
 
 def test_several_values_where_several_are_meant(here, capsys):

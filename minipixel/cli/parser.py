@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-import minipixel
 from minipixel.cli import architecture, boxed, compare, demo, warmup
 from minipixel.cli.check_options import add_check
+from minipixel.cli.installation import in_one_line
 from minipixel.cli.model_options import add_complete, add_evaluate, add_export, add_info, add_sample
 from minipixel.cli.options import EPOCHS, SEED, WORKERS
 from minipixel.cli.train_options import add_train
@@ -27,6 +27,15 @@ class Help(argparse.HelpFormatter):
         return super()._format_args(action, default_metavar)
 
 
+class Version(argparse.Action):
+    """The option --version: one line with all that the bits of a result may depend on."""
+
+    def __call__(self, whole: argparse.ArgumentParser, *_: Any) -> None:
+        """Print the line, and end the program."""
+        print(in_one_line())
+        whole.exit()
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that reports an error in one line, without a list of all options."""
 
@@ -41,7 +50,8 @@ class Parser(argparse.ArgumentParser):
 def parser(settings: Mapping[str, Any]) -> argparse.ArgumentParser:
     """The parser of all commands. `train` uses the given settings for options that are not on the command line."""
     whole = Parser(prog="minipixel", description=DESCRIPTION)
-    whole.add_argument("--version", action="version", version=f"minipixel {minipixel.__version__}")
+    printed = "print the version of minipixel, and the versions that its results depend on"
+    whole.add_argument("--version", action=Version, nargs=0, dest=argparse.SUPPRESS, help=printed)
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     shown = commands.add_parser(

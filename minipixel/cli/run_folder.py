@@ -7,7 +7,6 @@ import math
 import platform
 import shlex
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 import minipixel
 from minipixel.backend import gpu
 from minipixel.cli import config
+from minipixel.cli.installation import COMPUTING, installed
 from minipixel.datasets import Dataset
 from minipixel.errors import FormatError, visible
 from minipixel.files import Claim, alone_with, read_regular, write_atomically
@@ -132,19 +132,11 @@ def made_with(ds: Dataset, device: str) -> dict[str, str]:
             images.update(np.ascontiguousarray(part).data)  # of a large folder, without reading it into memory at once
     return {
         **{"minipixel": minipixel.__version__, "python": platform.python_version()},
-        **{name: installed(name) for name in ("numpy", "scipy", "numba")},
+        **{name: installed(name) for name in COMPUTING.values()},
         **{"kernels": "numba" if numba_enabled() else "plain", "machine": f"{platform.system()} {platform.machine()}"},
         "device": device if device == "cpu" else gpu(),
         "data_sha256": images.hexdigest(),
     }
-
-
-def installed(name: str) -> str:
-    """The version of a library, or words that it is not installed."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def describe(folder: Path) -> str:

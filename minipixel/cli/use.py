@@ -4,30 +4,24 @@ import argparse
 import errno
 import io
 import os
-import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-import minipixel
 from minipixel import datasets, plots
-from minipixel.backend import gpu
 from minipixel.cli.boxed import data_of, path_of
 from minipixel.cli.data import describe, prepare
+from minipixel.cli.installation import in_full
 from minipixel.cli.output import write
 from minipixel.cli.own_class import import_class
 from minipixel.cli.pictures import label_of, read_pictures, same_again
 from minipixel.cli.run_folder import describe as describe_run
-from minipixel.cli.run_folder import installed
 from minipixel.datasets import Dataset
-from minipixel.errors import DeviceError
-from minipixel.kernels import numba_enabled
 from minipixel.models import Model, load
 from minipixel.models.checks import check_count
 from minipixel.ranks import now
-from minipixel.shards import Workers
 
 KINDS = {
     ".png": "a picture",
@@ -84,23 +78,8 @@ def info(arguments: argparse.Namespace) -> int:
     if arguments.file:
         print(_load(arguments.file, arguments.own_classes).summary())
         return 0
-    print(f"minipixel {minipixel.__version__} on Python {platform.python_version()}, {platform.machine()}")
-    for name in ("numpy", "scipy", "numba", "safetensors", "matplotlib", "cupy-cuda12x", "cupy-cuda13x"):
-        print(f"  {name:13}{installed(name)}")
-    print(f"kernels       {'Numba' if numba_enabled() else 'plain NumPy (Numba is missing, or MINIPIXEL_NUMBA=0)'}")
-    print(f"threads       {Workers().count}")
-    print(f"gpu           {_gpu()}")
-    print(f"data          {os.environ.get('MINIPIXEL_DATA', 'a cache folder (MINIPIXEL_DATA is not set)')}")
-    print(f"data sets     {', '.join(datasets.DATASETS)}")
+    print(in_full())
     return 0
-
-
-def _gpu() -> str:
-    """The GPU in words, or why there is none."""
-    try:
-        return gpu()
-    except (ImportError, DeviceError) as error:
-        return f"no {error}"
 
 
 def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy"), option: str = "--out") -> Path:

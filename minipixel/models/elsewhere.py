@@ -20,8 +20,6 @@ INSTEAD: dict[str, str] = {
     "cuda": MOVING,
     "gpu": MOVING,
     "cpu": MOVING,
-    "to_device": MOVING,
-    "to_cpu": MOVING,
     "evaluate": "log_prob(images) and bits_per_dim(images) say how good it is",
     "score": "log_prob(images) and bits_per_dim(images) say how good it is",
     "score_samples": "log_prob(images) is what it gives each image",

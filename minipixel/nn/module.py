@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from minipixel.backend import array_module, check_device, device_of, to_cpu, to_device, use_gpu_of
+from minipixel.deprecation import going
 from minipixel.ranks import place
 from minipixel.shown import short
 from minipixel.spelling import Spelled, spelled
@@ -176,6 +177,16 @@ class Module(Spelled, metaclass=ModuleClass):
         for array, put in places:
             put(moved[id(array)])
         return self
+
+    def to_device(self) -> None:
+        """Deprecated: `to("cuda")` moves the weights to the GPU."""
+        going("to_device()")
+        self.to("cuda")
+
+    def to_cpu(self) -> None:
+        """Deprecated: `to("cpu")` moves the weights to the host."""
+        going("to_cpu()")
+        self.to("cpu")
 
     def __repr__(self) -> str:
         weights = f"{sum(parameter.data.size for parameter in self.parameters()):,} weights"
