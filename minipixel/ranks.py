@@ -10,10 +10,11 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from minipixel.messages import RankError, Ranks, patience
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 __all__ = ["RankError", "Ranks", "together", "world"]
@@ -161,22 +162,22 @@ def one_end(ranks: Ranks) -> Iterator[None]:
     ranks.exchange("the end of a block")
 
 
-def on_all_ranks(function: Callable[..., T]) -> Callable[..., T]:
+def on_all_ranks(function: Callable[P, T]) -> Callable[P, T]:
     """A function with an argument `ranks`, which becomes what it means: all of them leave the function together.
 
     Only what it gives to them explicitly is shared out. The first speaks for all: warnings on the others are dropped.
     """
 
     @functools.wraps(function)
-    def called(*arguments: Any, ranks: Any = None, **options: Any) -> T:
-        found = resolved(ranks)
+    def called(*arguments: P.args, **options: P.kwargs) -> T:
+        options["ranks"] = found = resolved(options.get("ranks"))
         with contextlib.ExitStack() as stack:
             stack.enter_context(one_end(found))
             stack.enter_context(sharing(ALONE))
             if not found.first:
                 stack.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("ignore")
-            return function(*arguments, ranks=found, **options)
+            return function(*arguments, **options)
 
     return called
 

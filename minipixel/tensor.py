@@ -24,7 +24,7 @@ from minipixel.computing import computing
 from minipixel.kernels.shapes import check
 from minipixel.single_number import SingleNumber
 
-AT_HOME = {np.ndarray, int, float, np.float32, np.float64, type(None)}
+AT_HOME: set[type] = {np.ndarray, int, float, np.float32, np.float64, type(None)}
 """The usual types of an op's inputs on the host; of other ones it is checked that they are on one device."""
 
 _local = threading.local()
@@ -58,11 +58,11 @@ class Tensor(SingleNumber):
     def __init__(
         self, data: Any, inputs: tuple[Any, ...] = (), vjp: Callable[..., Any] | None = None, op: str = "input"
     ) -> None:
-        self.data = data
+        self.data: Any = data
         self.grad: Any = None
-        self.inputs = inputs
-        self.vjp = vjp
-        self.op = op
+        self.inputs: tuple[Any, ...] = inputs
+        self.vjp: Callable[..., Any] | None = vjp
+        self.op: str = op
         self.call: tuple[Any, dict[str, Any]] | None = None
 
     @property

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from minipixel.files import read_regular
+from minipixel.models.base import Model
 from minipixel.models.loading import load
 from minipixel.shown import short
 from minipixel.spelling import did_you_mean, spelled
@@ -85,7 +85,7 @@ def cards() -> Mapping[str, Card]:
 
 
 @spelled
-def pretrained(name: str) -> Any:
+def pretrained(name: str) -> Model:
     """Load a trained model that comes with the library, such as mp.models.pretrained("mnist").
 
     `mp.models.cards()` lists these models. Each is a model like any other: it draws, scores and completes images, and
@@ -97,4 +97,5 @@ def pretrained(name: str) -> Any:
             f"name: got {short(name)}, wanted one of {', '.join(cards())}{did_you_mean(name, cards())}; a file of your "
             "own is read by mp.load(path)"
         )
-    return load(cards()[name].path)
+    model: Model = load(cards()[name].path)
+    return model

@@ -69,7 +69,7 @@ class NotLoaded(NamedTuple):
 class ModuleClass(type):
     """The metaclass of all layers, which counts how often any of their classes was changed (see plan/unchanged.py)."""
 
-    changes = 0
+    changes: int = 0
 
     def __setattr__(cls, name: str, value: Any) -> None:
         super().__setattr__(name, value)
