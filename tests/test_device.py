@@ -132,7 +132,7 @@ def test_python_numbers_on_request(x):
     "name", ["errstate", "block", "insert", "seterr", "einsum_path", "unstack", "isdtype", "float128"]
 )
 def test_names_that_cupy_lacks(name):
-    assert hasattr(np, name)
+    assert hasattr(np, name) or (name == "unstack" and np.lib.NumpyVersion(np.__version__) < "2.1.0")
     with pytest.raises(AttributeError, match="cupy 14 has no"):
         getattr(device, name)
 

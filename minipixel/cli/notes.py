@@ -30,5 +30,6 @@ def warnings_as_notes() -> Iterator[None]:
     with warnings.catch_warnings():
         if not sys.warnoptions:
             warnings.simplefilter("default", UserWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)  # of libraries among themselves: nothing for a user
         warnings.showwarning = show  # type: ignore[assignment]
         yield

@@ -157,10 +157,11 @@ def _numbers(name: str, image: Any, depth: int) -> Pixels:
         return grey if clear is None else _with_clear(grey, clear)
     if image.mode == "P":
         image = image.convert("RGB" if clear is None and image.palette.mode == "RGB" else "RGBA")
-    elif clear is not None and image.mode in ("1", "L", "RGB"):
-        if image.mode == "L" and depth < 8:  # Pillow stretches the pixels to 8 bits, but not this one
-            image.info["transparency"] = clear * 255 // (2**depth - 1)
-        image = image.convert("RGBA" if image.mode == "RGB" else "LA")
+    elif clear is not None and image.mode in ("1", "L"):
+        stretched = min(clear * 255 // (2**depth - 1), 255)  # Pillow stretches the pixels to 8 bits, but not this one
+        return _with_clear(_copied(image.convert("L"), 1), stretched)
+    elif clear is not None and image.mode == "RGB":
+        image = image.convert("RGBA")
     image = image.convert(_CONVERTED[image.mode]) if image.mode in _CONVERTED else image
     if image.mode not in _PLAIN:
         what = {"F": "floats", "I": "whole numbers of more than 16 bits"}.get(image.mode, f"Pillow's mode {image.mode}")
@@ -200,10 +201,11 @@ def _png_of_16_bits(png: Png) -> NDArray[np.uint16]:
     return pixels if clear is None else _with_clear(pixels, clear)
 
 
-def _with_clear(pixels: NDArray[np.uint16], clear: int | tuple[int, ...]) -> NDArray[np.uint16]:
+def _with_clear(pixels: Pixels, clear: int | tuple[int, ...]) -> Pixels:
     """The pixels with an alpha channel that is 0 where they have the colour `clear`, and the top level elsewhere."""
-    seen = (pixels != clear).any(axis=2, keepdims=True)
-    return np.concatenate([pixels, seen * np.uint16(65535)], axis=2)
+    alpha = np.zeros_like(pixels[..., :1])
+    alpha[(pixels != clear).any(axis=2)] = np.iinfo(pixels.dtype).max
+    return np.concatenate([pixels, alpha], axis=2)
 
 
 def _plainest(pixels: Pixels) -> Pixels:

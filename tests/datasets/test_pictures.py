@@ -142,7 +142,7 @@ def test_jpeg(C):
 def test_jpeg_of_cmyk():
     ink = np.zeros((16, 16, 4), np.uint8)
     ink[:8, :, 1:3], ink[8:, :, 3] = 255, 128  # magenta and yellow are red; half of black is grey
-    got = decode_picture("a", saved(Image.fromarray(ink, "CMYK"), "JPEG", quality=100, subsampling=0)).astype(int)
+    got = decode_picture("a", saved(Image.frombytes("CMYK", (16, 16), ink.tobytes()), "JPEG", quality=100, subsampling=0)).astype(int)
     assert np.abs(got[2:6] - (255, 0, 0)).max() <= 4 and np.abs(got[10:14] - 127).max() <= 4
 
 
@@ -178,7 +178,7 @@ def test_the_first_of_several_frames(kind):
 
 
 def test_a_transparent_gif():
-    image = Image.fromarray(numbers(4, 5, 1, top=3).squeeze(), "P")
+    image = Image.frombytes("P", (5, 4), numbers(4, 5, 1, top=3).tobytes())
     image.putpalette(list(range(12)))
     got = decode_picture("a", saved(image, "GIF", transparency=2))
     places = np.asarray(image)
