@@ -211,6 +211,15 @@ def test_info(capsys, trained):
     assert "8x8x1 images of 17 levels" in said and "stem" in said
 
 
+def test_the_folder_of_a_run_is_its_model(here, trained, capsys):
+    assert main(["sample", str(trained.parent), "-n", "2", "--out", "two.png"]) == 0
+    Path("empty").mkdir()
+    for command in ("sample", "evaluate", "complete"):
+        capsys.readouterr()
+        assert main([command, "empty"]) == 2
+        assert "empty: got a folder, wanted a file, or a run's folder with model.safetensors" in capsys.readouterr().err
+
+
 def test_an_embedding_network_is_no_model(here, capsys):
     mp.models.EmbeddingNet((8, 8, 1), 17, filters=2).save("net")
     assert main(["info", "net"]) == 0

@@ -24,14 +24,24 @@ def in_the_box(name: str | None) -> bool:
 
 
 def path_of(name: str) -> str:
-    """The file of the model that a command names. Raises ValueError for a word that names no model and no file here."""
+    """The file of the model that a command names: a file, the folder of a run, or the name of a model in the box.
+
+    Raises ValueError for a word that names none of them, and for a folder without a model.
+    """
     if in_the_box(name):
         return str(cards()[name].path)
+    if Path(name).is_dir():
+        file = Path(name) / "model.safetensors"
+        if not file.exists():
+            raise ValueError(
+                f"{visible(name)}: got a folder, wanted a file, or a run's folder with model.safetensors in it"
+            )
+        return str(file)
     if not is_word(name) or Path(name).exists():
         return name
     raise ValueError(
-        f"model: got {visible(name)!r:.60}, wanted a file, model.safetensors say, or a model in the box: "
-        f"{', '.join(cards())}{did_you_mean(name, cards())}"
+        f"model: got {visible(name)!r:.60}, wanted a file, model.safetensors say, the folder of a run, or a model in "
+        f"the box: {', '.join(cards())}{did_you_mean(name, cards())}"
     )
 
 

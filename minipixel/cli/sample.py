@@ -58,7 +58,7 @@ def sample(arguments: argparse.Namespace) -> int:
     condition = model.conditions.in_turn(n) if label is None else np.full(n, label)
     columns = min(n, ABREAST if arguments.grid is None else check_count("--grid", arguments.grid, 1))
     shape = (n, *model.image_shape)
-    if out.suffix == ".png":
+    if out.suffix.lower() == ".png":
         _check_size(shape, columns)
     if animation:
         fitting_scale(shape, columns)
@@ -78,7 +78,7 @@ def sample(arguments: argparse.Namespace) -> int:
     else:
         print(f"{n} images in {out}")
     if animation:
-        kind = animation.suffix[1:]
+        kind = animation.suffix[1:].lower()
         write(
             animation,
             lambda: plots.growing(images, model.levels, order=model.order, columns=columns, format=kind),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minipixel import datasets, plots
-from minipixel.cli.boxed import data_of, path_of
+from minipixel.cli.boxed import data_of, in_the_box, path_of
 from minipixel.cli.data import describe, prepare
 from minipixel.cli.installation import in_full
 from minipixel.cli.output import write
@@ -72,7 +72,7 @@ def drawing(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def info(arguments: argparse.Namespace) -> int:
     """Describe a model file or the folder of a run; without one, the installation."""
-    if arguments.file and Path(path_of(arguments.file)).is_dir():
+    if arguments.file and Path(arguments.file).is_dir() and not in_the_box(arguments.file):
         print(describe_run(Path(arguments.file)))
         return 0
     if arguments.file:
@@ -90,7 +90,7 @@ def output_file(name: str, kinds: tuple[str, ...] = (".png", ".npy"), option: st
     if "/" in kinds and name.endswith(("/", os.sep)):
         out.mkdir(parents=True, exist_ok=True)
         return out
-    if out.suffix not in kinds:
+    if out.suffix.lower() not in kinds:
         wanted = " or ".join(f"{kind} ({KINDS[kind]})" for kind in kinds)
         raise ValueError(f"{option}: got {name}, wanted a name ending in {wanted}")
     problem = None
@@ -115,7 +115,7 @@ def write_images(
     if not now().first:
         return
     if not out.is_dir():
-        if out.suffix == ".png":
+        if out.suffix.lower() == ".png":
             write_picture(out, picture())
         else:
             write_array(out, images)

@@ -86,7 +86,7 @@ def find(path: str | os.PathLike[str]) -> Checkpoint | None:
     file that is no checkpoint; FileNotFoundError for a missing file.
     """
     path = Path(path)
-    if path.suffix == ".safetensors" and not path.is_dir():
+    if path.suffix.lower() == ".safetensors" and not path.is_dir():
         return read(path)
     files = in_folder(path)
     for file in files:

@@ -142,7 +142,8 @@ def test_jpeg(C):
 def test_jpeg_of_cmyk():
     ink = np.zeros((16, 16, 4), np.uint8)
     ink[:8, :, 1:3], ink[8:, :, 3] = 255, 128  # magenta and yellow are red; half of black is grey
-    got = decode_picture("a", saved(Image.frombytes("CMYK", (16, 16), ink.tobytes()), "JPEG", quality=100, subsampling=0)).astype(int)
+    picture = Image.frombytes("CMYK", (16, 16), ink.tobytes())
+    got = decode_picture("a", saved(picture, "JPEG", quality=100, subsampling=0)).astype(int)
     assert np.abs(got[2:6] - (255, 0, 0)).max() <= 4 and np.abs(got[10:14] - 127).max() <= 4
 
 

@@ -47,7 +47,7 @@ class ModelCheckpoint(Callback):
         mode: str = "min",
     ) -> None:
         self.path, self.monitor = Path(path), monitor
-        if self.path.suffix in OF_OTHERS:
+        if self.path.suffix.lower() in OF_OTHERS:
             raise ValueError(f"path: got {str(path)!r}, wanted a folder, or one file *{SUFFIX}")
         self.save_best_only = check_flag("save_best_only", save_best_only)
         self.save_freq = save_freq if save_freq == "epoch" else check_count("save_freq", save_freq, 1, MANY)
@@ -59,11 +59,11 @@ class ModelCheckpoint(Callback):
     @property
     def folder(self) -> Path:
         """The folder of the files."""
-        return self.path.parent if self.path.suffix == SUFFIX else self.path
+        return self.path.parent if self.path.suffix.lower() == SUFFIX else self.path
 
     def claims(self) -> list[Claim]:
         """The folder, or the file, that is written."""
-        return [Claim(self.path, is_folder=self.path.suffix != SUFFIX)]
+        return [Claim(self.path, is_folder=self.path.suffix.lower() != SUFFIX)]
 
     def on_train_begin(self, model: Any, images_in_all: int) -> None:
         """Make the folder, and try to write to it.
@@ -113,7 +113,7 @@ class ModelCheckpoint(Callback):
     def _save(self, training: "Training", stopping: bool) -> None:
         at = training.position
         name = f"checkpoint-{at.epoch:05d}-{at.step:06d}{SUFFIX}"
-        path = self.path if self.path.suffix == SUFFIX else self.path / name
+        path = self.path if self.path.suffix.lower() == SUFFIX else self.path / name
         try:
             training.save(path)
         except OSError as error:
@@ -140,4 +140,4 @@ class ModelCheckpoint(Callback):
 
     def _files(self) -> list[Path]:
         """The checkpoints in the folder, newest first; an empty list if `path` is a single file."""
-        return [] if self.path.suffix == SUFFIX else in_folder(self.path)
+        return [] if self.path.suffix.lower() == SUFFIX else in_folder(self.path)
