@@ -213,7 +213,7 @@ def test_info(capsys, trained):
 
 def test_the_folder_of_a_run_is_its_model(here, trained, capsys):
     assert main(["sample", str(trained.parent), "-n", "2", "--out", "two.png"]) == 0
-    Path("empty").mkdir()
+    (here / "empty").mkdir()
     for command in ("sample", "evaluate", "complete"):
         capsys.readouterr()
         assert main([command, "empty"]) == 2

@@ -157,7 +157,7 @@ def test_data_for_nothing(here, capsys):
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (["sample", "mnits"], r"model: got 'mnits', wanted a file, model.safetensors say, the folder of a run, or a model in the box: .*"
+        (["sample", "mnits"], r"model: got 'mnits', wanted a file, .*, the folder of a run, or a model in the box: .*"
                               r"; did you mean 'mnist'\?$"),
         (["info", "unheard"], "model: got 'unheard', wanted a file"),
         (["models", "digit"], r"model: got 'digit', wanted one of .*; did you mean 'digits'\?; minipixel info"),
