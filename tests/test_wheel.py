@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
 PYTHONS = (Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}", Path("/usr/bin/python3"))
+PROGRAMS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 STRICT = """
 from typing import Any
 net: Any = None
@@ -94,7 +95,6 @@ def test_the_first_minute(run, place):
     assert "causal" in run("minipixel", "check", "digits-pixelcnn")
     train = ("--data", "digits", "--hidden", "8", "--blocks", "1", "--epochs", "1", "--out", "run")
     run("minipixel", "train", *train)
-    shutil.copytree(place / "work" / "run", place / "work" / "going-on")
     assert "1 epochs" in run("minipixel", "train", "--resume", "run", "--epochs", "2")
     assert run("minipixel", "--version").startswith("minipixel ")
     assert "not installed" in run("minipixel", "info")  # CuPy
@@ -110,11 +110,16 @@ def test_a_lesson(run, place, lesson):
     run("python", folder / f"{lesson}.py")
 
 
+def test_the_program_of_the_readme_runs(run, place):
+    """As it stands there; the second one, which checks a network of PyTorch, is run by causality/test_docs.py."""
+    (place / "work" / "program.py").write_text(PROGRAMS[0], encoding="utf-8")
+    run("python", "program.py")
+    run("minipixel", "sample", "emoji", "--label", "Smileys & Emotion", "-n", "2", "--out", "faces.png")
+
+
 def test_the_program_of_the_readme_is_typed(place, tmp_path):
     """For strict type checkers, which also see what is wrong in a wrong program."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 2
-    (tmp_path / "right.py").write_text(STRICT + "\n".join(blocks))
+    (tmp_path / "right.py").write_text(STRICT + "\n".join(PROGRAMS))
     (tmp_path / "wrong.py").write_text(WRONG)
     python, checked = str(place / "venv" / "bin" / "python"), 0
     strict = {
