@@ -5,7 +5,6 @@ said, and whose terminal knows ASCII alone.
 """
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ from minipixel.cli import main
 LACKS = """
 import os, signal, subprocess, sys, tempfile
 import matplotlib.pyplot, numba, scipy.special  # each with its own ways on other systems
-for name in ("fork", "forkpty", "sched_getaffinity", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "uname", "getuid",
+for name in ("fork", "forkpty", "sched_getaffinity", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "getuid",
              "geteuid", "killpg", "setsid", "mkfifo", "statvfs", "fchmod", "posix_spawn", "register_at_fork", "pread"):
     vars(os).pop(name, None)
 for name in ("SIGKILL", "SIGHUP", "SIGUSR1", "SIGALRM", "setitimer", "pthread_sigmask"):
@@ -27,7 +26,12 @@ for name in ("SIGKILL", "SIGHUP", "SIGUSR1", "SIGALRM", "setitimer", "pthread_si
 for name in ("fcntl", "resource", "termios", "pwd", "grp"):
     sys.modules[name] = None
 """
-COMMAND = LACKS + "from minipixel.cli import main; sys.exit(main(sys.argv[1:]))"
+STRICT = """
+import warnings
+warnings.simplefilter("ignore", EncodingWarning)  # other libraries open files as they like
+warnings.filterwarnings("error", category=EncodingWarning, module="minipixel")
+"""
+COMMAND = STRICT + LACKS + "from minipixel.cli import main; sys.exit(main(sys.argv[1:]))"
 SMALL = ("--data", "digits", "--hidden", "4", "--blocks", "1", "--batch-size", "500")
 
 
@@ -41,7 +45,7 @@ def elsewhere(tmp_path):
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=300)
         said = (done.stdout + done.stderr).decode("ascii")
         assert done.returncode == 0 and "Traceback" not in said, said
-        assert not re.search(r"minipixel\S*: \w*Warning", said), said  # other libraries open files as they like
+        assert "Warning" not in said, said
         return said
 
     return run
@@ -55,6 +59,12 @@ def test_the_commands(elsewhere, tmp_path):
                     "check run", "models", "compare run run", "sample digits-pixelcnn -n 2 --out folder/"):  # fmt: skip
         elsewhere(*command.split())
     assert len(list((tmp_path / "folder").glob("*.png"))) == 2
+
+
+def test_a_text_file_without_an_encoding_is_an_error_there():
+    own = STRICT + "exec('open(1, closefd=False)', {'__name__': 'minipixel.own'})"
+    done = subprocess.run([sys.executable, "-X", "warn_default_encoding", "-c", own], capture_output=True, text=True)
+    assert done.returncode == 1 and "EncodingWarning" in done.stderr
 
 
 def test_a_process_that_is_spawned_computes_the_same(elsewhere, tmp_path):

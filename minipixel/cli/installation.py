@@ -50,7 +50,7 @@ def in_full() -> str:
     }
     lines = [f"minipixel {minipixel.__version__} on Python {platform.python_version()}, {platform.machine()}"]
     lines += [f"  {name:13} {installed(name)}" for name in (*COMPUTING.values(), *OTHERS)]
-    return "\n".join(lines + [f"{name:15} {fact}" for name, fact in facts.items()])
+    return "\n".join(lines + [f"{name:13} {fact}" for name, fact in facts.items()])
 
 
 def _blas() -> str:
