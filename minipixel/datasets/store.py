@@ -23,11 +23,12 @@ from minipixel.datasets import fetch
 from minipixel.datasets.npy import decode_npy, map_npy
 from minipixel.datasets.preparation import with_channels
 from minipixel.errors import FormatError
-from minipixel.files import open_regular, read_regular, write_atomically
+from minipixel.files import UNFINISHED, open_regular, read_regular, write_atomically
 
 HEADER = 128  # bytes before the numbers: what NumPy writes for any array of four dimensions
 IN_MEMORY = 1 << 28  # bytes: sets up to this size are read into memory, larger ones are mapped
 MAX_NOTES = 1 << 26  # bytes
+ABANDONED = 86400  # seconds: a file that nobody has written to for so long will not be finished
 UNUSED_DAYS = 30  # what was not used for so long is removed when something new is written
 
 Bad = dict[str, str]
@@ -114,7 +115,7 @@ def _found(path: Path, notes: Path) -> tuple[NDArray[Any], Bad] | None:
 
 
 def _written(path: Path, notes: Path, opaque: int, write: Write) -> tuple[NDArray[Any], Bad]:
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = path.with_name(UNFINISHED.format(name=path.name, mark=secrets.token_hex(4)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _new_file(part) as file:
@@ -161,9 +162,13 @@ def _sha256(path: Path) -> str:
 
 
 def _remove_unused(folder: Path) -> None:
-    """Remove files that have not been used for a month."""
+    """Remove files that have not been used for a month, and those that a killed process had begun to write."""
     for notes in folder.glob("*.json"):
         with contextlib.suppress(OSError):
             if time.time() - notes.stat().st_mtime > UNUSED_DAYS * 86400:
                 notes.with_suffix(".npy").unlink(missing_ok=True)
                 notes.unlink()
+    for part in folder.glob(UNFINISHED.format(name="*", mark="*")):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > ABANDONED:
+                part.unlink()
