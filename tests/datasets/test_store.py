@@ -73,7 +73,7 @@ def test_what_is_not_used_is_removed(tmp_path, cache):
 
 def test_what_a_killed_process_had_begun_is_removed(tmp_path, cache):
     """After a day: a younger one may be another process's, which is writing it."""
-    cache.mkdir(exist_ok=True)
+    cache.mkdir(parents=True, exist_ok=True)
     abandoned, fresh = cache / ".x.npy.0123abcd.part", cache / ".y.npy.0123abcd.part"
     for part in (abandoned, fresh):
         part.write_bytes(b"half")
