@@ -28,6 +28,9 @@ Cut into small ones large products are 1.1 to 1.25 times as fast, their sums ove
 LEAST_ROWS of these are summed at once (benchmarks/products.py).
 """
 
+MANY_ROWS, WIDE = 512, 2**14
+"""A product of so many rows with a weight of so many numbers is not cut: copying the weight is then soon repaid."""
+
 CACHED = 2**13
 """How many numbers of two factors a core has at hand at once, in its first cache."""
 
@@ -45,9 +48,10 @@ def gemm(M, N, K, a, a0, a_across, b, b0, y, y0, add, blas):
     """y = a b, or y += a b if `add`: (M, K), (K, N) -> (M, N), row after row from a0, b0, y0 on.
 
     With `a_across` a is stored as (K, M). All three lie in flat arrays of one dtype, float32 or float64; `blas` is what
-    `constants` gives. Larger products are cut into blocks of rows that are SMALL.
+    `constants` gives. Most products are cut into blocks of rows that are SMALL.
     """
-    block = 0 if a_across else SMALL // max(1, N * K) // 4 * 4
+    whole = a_across or (M >= MANY_ROWS and N * K >= WIDE)
+    block = 0 if whole else SMALL // max(1, N * K) // 4 * 4
     if block == 0 or block >= M:
         _gemm(M, N, K, a, a0, a_across, b, b0, y, y0, add, blas)
         return

@@ -121,14 +121,19 @@ class Network(Module):
     def shard_of_batch(self, N: int) -> int:
         """The `shard_size` in training on batches of N images: down to half, if there would be fewer than 8 shards.
 
-        Then eight cores all have work. In a wide model a single image is enough for fast matrix products, and takes
-        half the memory of two.
+        Then eight cores all have work.
         """
         if self.xp is not np:
             return self.shard_size
-        if self._numbers_a_map >= 2**16:
-            return 1
         return min(self.shard_size, max(self._images_for(2**18), N // 8))
+
+    def images_of_pass(self, size: int) -> int:
+        """How many images of a shard of that size a plan takes at a time in training.
+
+        In a wide model a single image is enough for fast matrix products, and takes half the memory of two. The shard
+        is still larger, since the gradients of each shard are as large as the weights.
+        """
+        return 1 if self.xp is np and self._numbers_a_map >= 2**16 else size
 
     def most_images(self, numbers: int) -> int:
         """How many images there may be so that the widest map has at most so many numbers; at least 1."""

@@ -53,11 +53,13 @@ def value_and_gradients(model: "Model", batch: Batch, pool: Workers) -> tuple[Lo
     layout = Layout.of([parameter.data for parameter in parameters])
     able = None
     if as_defined(model):
-        able = plan.ready(model, min(N, size), back=True, rng=batch.draws(slice(0, size)))
+        together = model.images_of_pass(min(N, size))
+        able = plan.ready(model, together, back=True, rng=batch.draws(slice(0, size)))
 
     def shard(part: slice) -> list[Any]:
         if able is not None:
-            return _planned(model, able, batch, part)
+            starts = range(part.start, part.stop, together) or [part.start]
+            return _planned(model, able, batch, [slice(start, min(start + together, part.stop)) for start in starts])
         share = (part.stop - part.start) / N
         loss, plain = shard_losses(model, batch, part)
         of_shard = model.xp.stack([loss.data, plain]).astype("float64") * share
@@ -87,8 +89,17 @@ def planned_log_prob(
     return run, parameters, model.head.log_prob(parameters, levels)
 
 
-def _planned(model: "Model", able: plan.Ready, batch: Batch, part: slice) -> list[Any]:
-    """A shard's share of the losses, and of the gradients of packed weights; only the head's graph is on the tape."""
+def _planned(model: "Model", able: plan.Ready, batch: Batch, passes: Sequence[slice]) -> list[Any]:
+    """A shard's share of the losses, and of the gradients of packed weights, in one pass or several."""
+    losses, grads = 0, None
+    for part in passes:
+        loss, grads = _one_pass(model, able, batch, part, grads)
+        losses = losses + loss
+    return [losses, grads]
+
+
+def _one_pass(model: "Model", able: plan.Ready, batch: Batch, part: slice, grads: Any) -> tuple[Any, Any]:
+    """The same of some images, with their gradients added to `grads`; only the head's graph is on the tape."""
     images, condition = batch.images[part], rows(batch.condition, part)
     run, parameters, log_prob = planned_log_prob(model, able, images, condition, batch.draws(part))
     xp = model.xp
@@ -96,7 +107,7 @@ def _planned(model: "Model", able: plan.Ready, batch: Batch, part: slice) -> lis
     each = alike if batch.weights is None else xp.asarray(batch.weights[part], log_prob.dtype) / -len(batch.images)
     of_image = log_prob.data.sum(axis=(0, 1, 3), dtype="float64")
     (g,) = gradients(log_prob, [parameters], xp.broadcast_to(each[:, None], log_prob.shape))
-    return [xp.stack([of_image @ each, of_image @ alike]), run.back(g)]
+    return xp.stack([of_image @ each, of_image @ alike]), run.back(g, grads)
 
 
 def shard_losses(model: "Model", batch: Batch, part: slice) -> tuple[Tensor, Any]:

@@ -4,7 +4,9 @@ The table is one of whole maps; launches.py says what is launched for each instr
 weights as they are on the device, and gives their gradients there, so that nothing goes to the host.
 """
 
+import math
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -116,13 +118,14 @@ class DeviceReady(Ready):
     def _pass(self, inputs: list[Any], N: int, draw: tuple[np.ndarray, int]) -> "DevicePass":
         return DevicePass(self.table, self.weights, inputs, N, draw, self.on)
 
-    def parts(self, flat: Any) -> list[Any]:
+    def parts(self, flat: Any) -> Iterator[Any]:
         """The gradients of `tensors` from results of `DevicePass.back`; None for a frozen weight."""
-        at, inputs = self.on.weights.of_sources, []
-        for tensor in self.tensors[len(self.on.weights.sources) :]:
-            inputs.append(flat[at : at + tensor.data.size].reshape(tensor.shape))
-            at += tensor.data.size
-        return [*self.on.weights.parts(flat), *inputs]
+        yield from self.on.weights.parts(flat)
+        at = self.on.weights.of_sources
+        for tensor in self._traced[len(self.on.weights.sources) :]:
+            size = math.prod(tensor.shape)
+            yield flat[at : at + size].reshape(tensor.shape)
+            at += size
 
 
 class DevicePass:
@@ -158,10 +161,10 @@ class DevicePass:
         self.on.kernels.each("lay", there.size, out, table, there, S, N, 1, K)()
         return there
 
-    def back(self, g: Any) -> Any:
+    def back(self, g: Any, grads: Any = None) -> Any:
         """The gradients of all sources of weights and, after them, of trained inputs, from that of the output.
 
-        This can be called once.
+        They are added to `grads`, those of other images, if given. This can be called once.
         """
         on, program, table = self.on, self.program, self.table
         each, N = on.kernels.each, program.N
@@ -181,4 +184,5 @@ class DevicePass:
                 part = program.view(buffer)
                 parts.append((part.sum(axis=1, keepdims=True) if array.shape[2] == 1 < N else part).ravel())
         self._finished()
-        return found if len(parts) == 1 else on.kernels.xp.concatenate(parts)
+        found = found if len(parts) == 1 else on.kernels.xp.concatenate(parts)
+        return found if grads is None else grads + found

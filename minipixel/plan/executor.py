@@ -70,10 +70,10 @@ class Pass:
         at = buffer.base * self.N
         return self._work[at : at + buffer.pixels * self.N * buffer.K].reshape(-1, self.N, buffer.K)
 
-    def back(self, g: np.ndarray) -> np.ndarray:
+    def back(self, g: np.ndarray, grads: np.ndarray | None = None) -> np.ndarray:
         """The gradients of the packed weights and, after them, of trained inputs, from the gradient of the output.
 
-        The memory is freed, so this can be called once.
+        They are added to `grads`, those of other images, if given. The memory is freed, so this can be called once.
         """
         table = self.table
         seed = self._view(table.output_g)
@@ -83,14 +83,15 @@ class Pass:
             seen = table.out_slots >= 0
             seed[...] = 0
             np.add.at(seed, table.out_slots[seen], g.reshape(-1, self.N, seed.shape[2])[seen])
-        grads = zeros((table.packer.all_gradients,), self.weights.dtype)
+        if grads is None:
+            grads = zeros((table.packer.all_gradients,), self.weights.dtype)
         self._walk(table.back, grads)
         at = table.packer.size
         for (_, _, buffer), array in zip(table.inputs, self.inputs, strict=True):
             if buffer is not None:
                 g_of_input = self._view(buffer)
                 part = g_of_input.sum(axis=1, keepdims=True) if array.shape[2] == 1 < self.N else g_of_input
-                grads[at : at + part.size] = part.ravel()
+                grads[at : at + part.size] += part.ravel()
                 at += part.size
         self._work, self.output = None, None
         return grads
