@@ -73,12 +73,22 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     size = math.prod(shape) * dtype.itemsize
     if blocks is None or size < SMALL:
         return np.empty(shape, dtype)
+    size = _rounded(size)
     free = blocks.setdefault(size, [])
     try:
         block = free.pop()  # one step, so that no other thread takes the same
     except IndexError:
         block = _Block(size)
     return np.asarray(_Lease(block, free, shape, dtype))
+
+
+def _rounded(size: int) -> int:
+    """A size that is a little larger, so that arrays of nearly one size take turns in the same blocks.
+
+    It has five leading bits at most. The operating system gives no page for what is never written to.
+    """
+    unit = 1 << max(0, size.bit_length() - 5)
+    return -(-size // unit) * unit
 
 
 def copied_for_now(array: np.ndarray) -> np.ndarray:

@@ -4,9 +4,7 @@ The table is one of whole maps; launches.py says what is launched for each instr
 weights as they are on the device, and gives their gradients there, so that nothing goes to the host.
 """
 
-import math
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -118,14 +116,13 @@ class DeviceReady(Ready):
     def _pass(self, inputs: list[Any], N: int, draw: tuple[np.ndarray, int]) -> "DevicePass":
         return DevicePass(self.table, self.weights, inputs, N, draw, self.on)
 
-    def parts(self, flat: Any) -> Iterator[Any]:
+    def parts(self, flat: Any) -> list[Any]:
         """The gradients of `tensors` from results of `DevicePass.back`; None for a frozen weight."""
-        yield from self.on.weights.parts(flat)
-        at = self.on.weights.of_sources
-        for tensor in self._traced[len(self.on.weights.sources) :]:
-            size = math.prod(tensor.shape)
-            yield flat[at : at + size].reshape(tensor.shape)
-            at += size
+        at, inputs = self.on.weights.of_sources, []
+        for tensor in self.tensors[len(self.on.weights.sources) :]:
+            inputs.append(flat[at : at + tensor.data.size].reshape(tensor.shape))
+            at += tensor.data.size
+        return [*self.on.weights.parts(flat), *inputs]
 
 
 class DevicePass:

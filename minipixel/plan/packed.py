@@ -1,6 +1,5 @@
 """A model with packed weights, which is built once per step, and which all shards of the step run."""
 
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -77,25 +76,17 @@ class Ready:
     @cached_property
     def tensors(self) -> list[Any]:
         """The leaves as Tensors, in the order of the gradients of `Pass.back`; computed when first needed."""
-        return computed(self._traced)
-
-    @property
-    def _traced(self) -> list[Any]:
-        """The same as they were traced: of their shapes, but perhaps of numbers that are no longer present."""
-        inputs = [node.tensor for node, _, g in self.table.inputs if g is not None and not self._is_given(node)]
-        return [*self._leaves(), *inputs]
+        leaves, constants = self._evaluated()
+        learn = [g is not None for node, _, g in self.table.inputs if not self._is_given(node)]
+        return [*leaves, *[c for c, learns in zip(constants, learn, strict=True) if learns]]
 
     def _is_given(self, node: Any) -> bool:
         return node is self.trace.image or node.tensor is self.trace.condition
 
-    def parts(self, flat: Any) -> Iterator[Any]:
+    def parts(self, flat: Any) -> list[Any]:
         """The gradients of `tensors` from results of `Pass.back`, which may be added up; None for a constant."""
-        return self.table.packer.unpack(self._traced, flat)
+        return self.table.packer.unpack(self.tensors, flat)
 
     def gradients(self, flat: Any, parameters: list[Any]) -> list[Any]:
-        """The gradients of parameters from such results; None where there are none.
-
-        Leaf after leaf is computed again and let go of, since all of them together are as large as the weights.
-        """
-        again = (computed([leaf])[0] for leaf in self._traced)
-        return self.table.packer.home(again, self.parts(flat), parameters)
+        """The gradients of parameters from such results; None where there are none."""
+        return self.table.packer.home(self.tensors, self.parts(flat), parameters)

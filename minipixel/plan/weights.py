@@ -8,7 +8,6 @@ packed once per step, for all shards.
 """
 
 import math
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -146,27 +145,29 @@ class Packer:
             packed[there : there + weight.size].reshape(T, K_out, K_in)[...] = weight.swapaxes(1, 2)
         return packed
 
-    def unpack(self, tensors: list[Any], packed_g: np.ndarray) -> Iterator[Any]:
+    def unpack(self, tensors: list[Any], packed_g: np.ndarray) -> list[Any]:
         """The gradient of each leaf and of each trained input, from the packed gradients; None for a constant.
 
-        They may be views of `packed_g`. Of the tensors only the shapes count.
+        They may be views of `packed_g`.
         """
+        found: list[Any] = []
         for tensor, parts, trained in zip(tensors, self.parts, self.trained, strict=False):
             if not trained:
-                yield np.zeros(tensor.shape, packed_g.dtype) if isinstance(tensor, Tensor) else None
+                found.append(np.zeros_like(tensor.data) if isinstance(tensor, Tensor) else None)
             elif len(parts) == 1 and parts[0].is_all_of(tensor):
-                yield packed_g[parts[0].at :][: math.prod(tensor.shape)].reshape(tensor.shape)
+                found.append(packed_g[parts[0].at :][: tensor.data.size].reshape(tensor.shape))
             else:
-                g = np.zeros(math.prod(tensor.shape), packed_g.dtype)
+                g = np.zeros(tensor.data.size, packed_g.dtype)
                 for part in parts:
                     part.take(g, packed_g)
-                yield g.reshape(tensor.shape)
+                found.append(g.reshape(tensor.shape))
         at = self.size
         for tensor, size in zip(tensors[len(self.parts) :], self.input_sizes, strict=True):
-            yield packed_g[at : at + size].reshape(tensor.shape)
+            found.append(packed_g[at : at + size].reshape(tensor.shape))
             at += size
+        return found
 
-    def home(self, tensors: Iterable[Any], parts: Iterable[Any], parameters: list[Any]) -> list[Any]:
+    def home(self, tensors: list[Any], parts: list[Any], parameters: list[Any]) -> list[Any]:
         """The gradients of parameters, from `parts`, those of the leaves computed from them; None where none are."""
         place = {id(parameter): i for i, parameter in enumerate(parameters)}
         found: list[Any] = [None] * len(parameters)
@@ -204,7 +205,7 @@ class _Part:
 
     def is_all_of(self, tensor: Any) -> bool:
         """Whether it is the whole leaf, in its own order."""
-        return self.places is None and self.first == 0 and self.length == math.prod(tensor.shape)
+        return self.places is None and self.first == 0 and self.length == tensor.data.size
 
     def give(self, numbers: np.ndarray, packed: np.ndarray) -> None:
         """Put the leaf's numbers into their places; what is put into one place adds up."""
