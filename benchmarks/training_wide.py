@@ -1,8 +1,9 @@
 """Milliseconds of a training step at the papers' widths, ours beside PyTorch's twin with its likelihood.
 
-Run: python benchmarks/training_wide.py [--models ...] [--rounds 5]
+Run: python benchmarks/training_wide.py [--models ...] [--rounds 5] [--steps 3]
 
-As benchmarks/training.py, which see; a step takes seconds here, so that a round is one step of each, in turn.
+As benchmarks/training.py, which see. A round is a few steps of each, in turn, and their median: the first step of a
+`fit` takes gigabytes from the operating system, page by page, which those after it use again.
 """
 
 import argparse
@@ -21,10 +22,10 @@ ROWS = {
 }
 
 
-def model_and_images(row):
-    """An untrained model, and one batch of noise."""
+def model_and_images(row, steps):
+    """An untrained model, and batches of noise."""
     kind, options, shape, levels, batch = ROWS[row]
-    images = np.random.default_rng(0).integers(0, levels, (batch, *shape), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, levels, (steps * batch, *shape), dtype=np.uint8)
     model = mp.models.MODELS[kind](shape, levels, **options)
     if not model.initialized:
         model.initialize(images[:1])
@@ -35,11 +36,12 @@ def main():
     parser = argparse.ArgumentParser(description="Training steps of wide models, ours and PyTorch's, side by side.")
     parser.add_argument("--models", nargs="+", choices=ROWS, default=list(ROWS), metavar="model", help=", ".join(ROWS))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=3, help="steps of each in a round")
     options = parser.parse_args()
     print(f"{'':16}{'ours':>10}{'twin':>10}{'ratio':>9}   milliseconds a step, medians of {options.rounds} rounds")
     for row in options.models:
-        model, images = model_and_images(row)
-        runs = contestants(model, images, [CORES], 1, len(images))
+        model, images = model_and_images(row, options.steps)
+        runs = contestants(model, images, [CORES], options.steps, ROWS[row][-1])
         for run in runs.values():
             run()
         rounds = [{who: float(np.median(run())) for who, run in runs.items()} for _ in range(options.rounds)]
