@@ -84,9 +84,12 @@ def _rows():
     colours = {"batch": 8, "levels": 256, "shape": (32, 32, 3)}
     rows |= {f"pixelcnn-h{hidden}": Row("pixelcnn", {"hidden": hidden, "blocks": 7}, 16) for hidden in (64, 128)}
     rows |= {f"gated-{filters}": Row("gated", {"filters": filters, "layers": 7}, 16) for filters in (96, 128)}
-    rows["pixelcnnpp-96"] = Row(
-        "pixelcnnpp", {"filters": 96, "resnets": 2, "hierarchies": 3, "mixtures": 10}, **colours
-    )
+    rows |= {
+        f"pixelcnnpp-{filters}": Row(
+            "pixelcnnpp", {"filters": filters, "resnets": 2, "hierarchies": 3, "mixtures": 10}, **colours
+        )
+        for filters in (96, 160)
+    }
 
     def option(plain, name, **changes):
         of = rows[plain]

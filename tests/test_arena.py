@@ -35,6 +35,16 @@ def test_a_view_keeps_it(view):
         assert not any(place(other) <= where < place(other) + BYTES for other in others)
 
 
+@pytest.mark.parametrize("size", [arena.SMALL, arena.SMALL + 4, 10**6, 34_760_000, 2**25, 2**25 + 4])
+def test_nearly_one_size_takes_turns_in_one_block(size):
+    with arena.arena() as blocks:
+        arena.empty((size,), np.uint8)
+        (room,) = blocks
+        assert size <= room <= size * 17 / 16
+        where = place(arena.empty((room,), np.uint8))
+        assert where == place(arena.empty((size,), np.uint8)) and len(blocks) == 1
+
+
 def test_arrays_alive_never_overlap():
     rng, alive = np.random.default_rng(0), {}
     with arena.arena():
