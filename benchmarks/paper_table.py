@@ -83,8 +83,8 @@ ROWS = {
     "mnist-256": Row("--data mnist --model gated --filters 40 --layers 8 --dilations 1 2 1 4 --batch-size 50 "
                      "--learning-rate 1e-3 --schedule cosine --ema 0.999 --epochs 8 --conditional", box="mnist-256",
                      shows="digits of 28x28 pixels, 256 greys, by class"),
-    "fashion-mnist": Row("--data fashion_mnist --model gated --filters 40 --layers 8 --dilations 1 2 1 4 --batch-size 50 "
-                         "--learning-rate 1e-3 --schedule cosine --ema 0.999 --epochs 8 --conditional"),
+    "fashion-mnist": Row("--data fashion_mnist --model gated --filters 40 --layers 8 --dilations 1 2 1 4 "
+                         "--batch-size 50 --learning-rate 1e-3 --schedule cosine --ema 0.999 --epochs 8 --conditional"),
     "cifar10": Row("--data cifar10 --model pixelcnnpp --filters 32 --resnets 2 --dropout 0.1 --augment flip "
                    "--batch-size 16 --learning-rate 1e-3 --schedule cosine --ema 0.999 --epochs 6"),
 }  # fmt: skip
