@@ -28,7 +28,7 @@ Cut into small ones large products are 1.1 to 1.25 times as fast, their sums ove
 LEAST_ROWS of these are summed at once (benchmarks/products.py).
 """
 
-MANY_ROWS, WIDE = 512, 2**14
+MANY_ROWS, WIDE = 256, 2**14
 """A product of so many rows with a weight of so many numbers is not cut: copying the weight is then soon repaid."""
 
 CACHED = 2**13
