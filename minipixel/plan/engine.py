@@ -31,7 +31,7 @@ Products of few rows take longer; so do those of many, in wide models, whose wei
 VERY_WIDE, STEP_OF_VERY_WIDE = 320, 2**17
 """A model of so many features takes longer steps: a layer's weights fill the second cache, and are read anew per step.
 
-A step of training of PixelCNN++ with 160 filters, which has 320 features, is 1.13 times as fast; of narrower models it
+A step of training of PixelCNN++ with 160 filters, which has 320 features, is 1.16 times as fast; of narrower models it
 is as fast as before (benchmarks/against.py, medians of 7 pairs).
 """
 
